@@ -1,0 +1,222 @@
+"""Config: every hyper-parameter in one dataclass; a file, then flags, override the defaults.
+
+The defaults are the published etagger model: GloVe, character CNN, POS and chunk embeddings, a highway network,
+two BiLSTM layers of 200 and a CRF.
+"""
+import argparse
+import dataclasses
+import json
+import typing
+from dataclasses import dataclass, field
+
+from cli import UserError, check_readable, parse_bool, suggest
+
+
+def option(default, help, **rules):
+    """A hyper-parameter. rules: low, high (inclusive bounds), above (exclusive lower bound), choices."""
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata={"help": help, **rules})
+    return field(default=default, metadata={"help": help, **rules})
+
+
+@dataclass
+class Config:
+    # Data
+    train_path: list[str] = option(["data/train.txt"], "training files")
+    dev_path: list[str] = option(["data/dev.txt"], "development files: early stopping and the best model go by them")
+    dev_fraction: float = option(0.0, "cut the development set off the training files instead, this part of them",
+                                 low=0.0, high=0.9)
+    columns: str = option("", "columns in order, such as 'word pos chunk tag', _ to ignore one; default: by their number")
+    tag_scheme: str = option("", "scheme in which the model learns; default: the data's own",
+                             choices=("", "bio", "iob1", "ioe1", "ioe2", "iobes", "bmes", "bilou"))
+    emb_path: str = option("", "EmbVec file that embvec.py wrote; default: vocabularies from the training files")
+    checkpoint_dir: str = option("checkpoint", "folder for the best model, the last state and the history")
+    summary_dir: str = option("runs/summaries", "folder for TensorBoard; '' for none")
+
+    # Features
+    use_word: bool = option(True, "word embeddings")
+    wrd_dim: int = option(0, "size of a word embedding; 0: that of the EmbVec file, or 50", low=0)
+    train_wrd: typing.Optional[bool] = option(None, "train the word embeddings; default: only where they start at random")
+    lowercase: bool = option(True, "without --emb_path: lowercase the words of the vocabulary")
+    use_chr: bool = option(True, "character CNN")
+    chr_dim: int = option(25, "size of a character embedding", low=1)
+    chr_conv_type: str = option("conv1d", "conv1d: one filter width, masked; conv2d: several filter widths",
+                                choices=("conv1d", "conv2d"))
+    chr_filter_widths: list[int] = option([3], "filter widths of the character CNN, in characters (conv1d: one)", low=1)
+    num_filters: int = option(53, "filters of each width", low=1)
+    word_length: int = option(15, "characters of a word that count", low=1)
+    use_pos: bool = option(True, "POS embeddings, where the training data has the column")
+    pos_dim: int = option(7, "size of a POS embedding", low=1)
+    use_chk: bool = option(True, "chunk embeddings, where the training data has the column")
+    chk_dim: int = option(10, "size of a chunk embedding", low=1)
+    use_shape: bool = option(False, "word shape embeddings: upper case, digits, punctuation")
+    shape_dim: int = option(5, "size of a word shape embedding", low=1)
+    gazetteer: str = option("", "file of names, `TYPE word word ...` a line: a feature for each type; '' for none")
+
+    # Network
+    use_highway: bool = option(True, "highway network over the concatenated features")
+    highway_layers: int = option(2, "layers of the highway network", low=1)
+    rnn_type: str = option("fused", "fused: BlockLSTM; normal: a cell in a loop", choices=("fused", "normal"))
+    rnn_size: int = option(200, "hidden size of an LSTM, in each direction", low=1)
+    rnn_layers: int = option(2, "BiLSTM layers; from the second on with residual connections", low=1)
+    use_crf: bool = option(True, "linear-chain CRF; otherwise a softmax for each token")
+    constrained: bool = option(False, "decode well-formed tag sequences only")
+
+    # Regularization
+    keep_prob: float = option(0.7, "share of units that dropout keeps, on the inputs and outputs of the encoder",
+                              above=0.0, high=1.0)
+    feature_drop: float = option(0.0, "chance that a training sentence loses its POS, and independently its chunk, column",
+                                 low=0.0, high=1.0)
+    unk_replace: typing.Optional[float] = option(None, "chance that a word seen once in training is fed as unknown; "
+                                                 "default: 0.5 where word embeddings start at random, else 0",
+                                                 low=0.0, high=1.0)
+
+    # Optimization
+    batch_size: int = option(20, "sentences in a batch, at most", low=1)
+    max_batch_tokens: int = option(4000, "padded tokens in a batch, at most (a longer sentence is a batch alone)", low=1)
+    epoch: int = option(70, "epochs, at most", low=1)
+    patience: int = option(10, "stop after this many epochs without a better score; 0: never", low=0)
+    optimizer: str = option("adam", "adam (lazy on embeddings), or sgd with momentum", choices=("adam", "sgd"))
+    learning_rate: float = option(0.001, "learning rate after warm-up, before decay", above=0.0)
+    momentum: float = option(0.9, "momentum of sgd", low=0.0, high=1.0)
+    lr_decay_rate: float = option(0.9, "factor on the learning rate each lr_decay_steps (staircase)", above=0.0, high=1.0)
+    lr_decay_steps: int = option(12000, "steps between two decays", low=1)
+    warmup_steps: int = option(0, "steps over which the learning rate rises from 0", low=0)
+    clip_norm: float = option(10.0, "the gradient's global norm, at most", above=0.0)
+    ema_decay: float = option(0.0, "decay of the moving average of the weights that is evaluated and kept; 0: none",
+                              low=0.0, high=0.99999)
+
+    # The run
+    save_by: str = option("chunk", "dev score by which the best model is kept", choices=("chunk", "token", "loss"))
+    seed: int = option(1, "seed of every random number", low=0, high=2**31 - 1)
+    threads: int = option(0, "threads of TensorFlow; 0: one for each core", low=0)
+    max_train_steps_per_epoch: int = option(0, "cut an epoch short; 0: never", low=0)
+    max_eval_steps: int = option(0, "evaluate on the first batches only; 0: on all", low=0)
+
+    def check(self):
+        """Raises UserError for the first value out of its bounds. Returns self."""
+        for each in dataclasses.fields(self):
+            value = getattr(self, each.name)
+            for item in value if isinstance(value, list) else [value]:
+                _check_rules(each.name, item, each.metadata)
+        if self.use_chr and self.chr_conv_type == "conv1d" and len(self.chr_filter_widths) != 1:
+            raise UserError(f"chr_filter_widths: {self.chr_filter_widths}, conv1d takes one width; "
+                            "give one, or set chr_conv_type to conv2d")
+        if not (self.use_word or self.use_chr):
+            raise UserError("use_word and use_chr are both off, expected one of them at least")
+        return self
+
+    def to_dict(self):
+        return dataclasses.asdict(self)
+
+
+def _check_rules(name, value, rules):
+    if value is None:
+        return
+    if "choices" in rules and value not in rules["choices"]:
+        known = ", ".join(repr(choice) for choice in rules["choices"])
+        raise UserError(f"{name}: {value!r}{suggest(str(value), rules['choices'])}, expected one of {known}")
+    if "low" in rules and value < rules["low"]:
+        raise UserError(f"{name}: {value}, expected at least {rules['low']}")
+    if "above" in rules and not value > rules["above"]:
+        raise UserError(f"{name}: {value}, expected more than {rules['above']}")
+    if "high" in rules and value > rules["high"]:
+        raise UserError(f"{name}: {value}, expected at most {rules['high']}")
+
+
+# What --restore takes over from a checkpoint, and what may change under --resume.
+MODEL_FIELDS = ("tag_scheme", "use_word", "wrd_dim", "train_wrd", "lowercase", "use_chr", "chr_dim", "chr_conv_type",
+                "chr_filter_widths", "num_filters", "word_length", "use_pos", "pos_dim", "use_chk", "chk_dim", "use_shape",
+                "shape_dim", "gazetteer", "use_highway", "highway_layers", "rnn_type", "rnn_size", "rnn_layers", "use_crf",
+                "constrained")
+RUN_FIELDS = ("checkpoint_dir", "summary_dir", "epoch", "patience", "threads")
+
+_FIELDS = {each.name: each for each in dataclasses.fields(Config)}
+_TYPES = typing.get_type_hints(Config)
+_ALIASES = {"threads": ["-j"]}
+
+
+def _scalar_type(name):
+    """(type of one value, whether the field is a list of them)."""
+    kind = _TYPES[name]
+    arguments = typing.get_args(kind)
+    if typing.get_origin(kind) is list:
+        return arguments[0], True
+    return (arguments[0] if arguments else kind), False
+
+
+def add_flags(parser):
+    """A flag for each hyper-parameter; one that is not given leaves no trace in the parsed arguments."""
+    for name, each in _FIELDS.items():
+        kind, several = _scalar_type(name)
+        default = "" if each.default in (None, "", dataclasses.MISSING) else f" (default {each.default})"
+        parser.add_argument(f"--{name}", *_ALIASES.get(name, []), type=parse_bool if kind is bool else kind,
+                            nargs="+" if several else None, default=argparse.SUPPRESS,
+                            metavar="TRUE|FALSE" if kind is bool else kind.__name__.upper(),
+                            help=(each.metadata["help"] + default).replace("%", "%%"))
+
+
+def load_config(path="", flags=None, base=None):
+    """Config from `base` (a dict, such as a checkpoint's), then a YAML or JSON file, then flags. Raises UserError."""
+    values = {name: value for name, value in (base or {}).items() if name in _FIELDS}
+    if path:
+        values.update(_read_file(path))
+    values.update({name: value for name, value in (flags or {}).items() if name in _FIELDS})
+    return Config(**values).check()
+
+
+def _read_file(path):
+    check_readable(path, "--config_path")
+    with open(path, encoding="utf-8") as stream:
+        text = stream.read()
+    try:
+        values = json.loads(text) if path.endswith(".json") else _load_yaml(text)
+    except ValueError as error:
+        line = getattr(error, "lineno", 1)
+        raise UserError(f"{path}:{line}: {str(error).splitlines()[0]}, expected YAML (.yaml) or JSON (.json)") from None
+    if not isinstance(values or {}, dict):
+        raise UserError(f"{path}:1: expected `key: value` lines")
+    return {name: _coerce(path, _line_of(text, name), name, value) for name, value in (values or {}).items()}
+
+
+def _load_yaml(text):
+    import yaml
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = ValueError(getattr(error, "problem", None) or "not YAML")
+        problem.lineno = mark.line + 1 if mark else 1
+        raise problem from None
+
+
+def _line_of(text, name):
+    lines = text.splitlines()
+    return next((i for i, line in enumerate(lines, 1) if line.strip().strip('"\'{').startswith(str(name))), 1)
+
+
+def _coerce(path, line, name, value):
+    """A value of a file in the type of its field. Raises UserError for an unknown key or a wrong type."""
+    if name not in _FIELDS:
+        raise UserError(f"{path}:{line}: unknown key {name!r}{suggest(str(name), _FIELDS)}; see train.py --help")
+    kind, several = _scalar_type(name)
+    if several:
+        items = value if isinstance(value, list) else [value]
+        return [_coerce_scalar(path, line, name, item, kind) for item in items]
+    if value is None and _FIELDS[name].default is None:
+        return None
+    return _coerce_scalar(path, line, name, value, kind)
+
+
+def _coerce_scalar(path, line, name, value, kind):
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind is float and number:
+        return float(value)
+    if kind is float and isinstance(value, str):   # YAML 1.1 reads 1e-3, without a point, as a string
+        try:
+            return float(value)
+        except ValueError:
+            number = False
+    if isinstance(value, kind) and (kind is bool) == isinstance(value, bool):
+        return value
+    raise UserError(f"{path}:{line}: {name}: {value!r}, expected {kind.__name__}")

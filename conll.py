@@ -1,0 +1,374 @@
+"""CoNLL column files in and out, and tag schemes: detect, convert, validate.
+
+Text rules of the house: input is bytes; only `\\n` ends a line, a `\\r` before it is kept; a line of nothing but spaces,
+tabs and `\\r` is blank; only space and tab separate columns, and runs count as one. Standard library only.
+"""
+import functools
+import itertools
+import re
+from typing import NamedTuple, Optional
+
+from cli import UserError, check_readable, suggest
+
+COLUMN_NAMES = ("word", "pos", "chunk", "tag")
+DEFAULT_COLUMNS = {1: ("word",), 2: ("word", "tag"), 3: ("word", "pos", "chunk"), 4: COLUMN_NAMES}
+DOCSTART = "-DOCSTART-"
+
+_COLUMN = re.compile(rb"[^ \t]+")
+
+
+# ---------------------------------------------------------------- bytes -> blocks -> sentences
+
+class Block(NamedTuple):
+    """One sentence as it stands in the stream, and the blank line that ended it."""
+    first_line: int       # number of its first line, from 1
+    rows: list            # its lines as bytes, without the `\n`; empty for a further blank line
+    end: Optional[bytes]  # the blank line without its `\n`; None at the end of the input
+    newline: bool         # whether the last line of the block had its `\n`
+
+    def write(self, out, tags):
+        """Writes the block unchanged but for one tag appended to each row. tags: as many bytes as rows."""
+        lines = [_append(row, tag) for row, tag in zip(self.rows, tags, strict=True)]
+        if self.end is not None:
+            lines.append(self.end)
+        out.write(b"\n".join(lines) + (b"\n" if self.newline else b""))
+
+
+def _append(row, tag):
+    """The row, then its own last separator (a space where it has none), then the tag; a final `\\r` stays last."""
+    body, ending = (row[:-1], b"\r") if row.endswith(b"\r") else (row, b"")
+    if body[-1:] in (b" ", b"\t"):
+        return body + tag + ending
+    last = max(body.rfind(b" "), body.rfind(b"\t"))
+    return body + (body[last:last + 1] if last >= 0 else b" ") + tag + ending
+
+
+class BlockReader:
+    """Cuts a stream of bytes into Blocks; a block is out as soon as its blank line is in."""
+
+    def __init__(self):
+        self.partial, self.rows, self.line = [], [], 0
+
+    def feed(self, data):
+        """Takes the next bytes of the stream. Returns the list of blocks that they complete."""
+        *lines, rest = data.split(b"\n")
+        if lines:
+            lines[0] = b"".join(self.partial) + lines[0]
+            self.partial = []
+        if rest:
+            self.partial.append(rest)
+        blocks = []
+        for line in lines:
+            self.line += 1
+            if line.strip(b" \t\r"):
+                self.rows.append(line)
+            else:
+                blocks.append(Block(self.line - len(self.rows), self.rows, line, True))
+                self.rows = []
+        return blocks
+
+    def close(self):
+        """The end of the stream. Returns the last blocks: a sentence without a blank line or a final newline."""
+        newline, rest = not self.partial, b"".join(self.partial)
+        if not newline:
+            self.line += 1
+        end = rest if rest and not rest.strip(b" \t\r") else None
+        if rest and end is None:
+            self.rows.append(rest)
+        if not self.rows and end is None:
+            return []
+        return [Block(self.line - len(self.rows) + (1 if end is None else 0), self.rows, end, newline)]
+
+
+class Sentence(NamedTuple):
+    """Columns of one sentence; a column that is not there is None."""
+    first_line: int
+    words: list
+    pos: Optional[list]
+    chunks: Optional[list]
+    tags: Optional[list]
+
+    @property
+    def is_docstart(self):
+        """A -DOCSTART- line alone marks the begin of a document: it is tagged O and never trained on."""
+        return len(self.words) == 1 and self.words[0] == DOCSTART
+
+
+def parse_columns(text):
+    """'word pos chunk tag' (or with commas) -> tuple of names. `_` ignores a column. Raises UserError."""
+    names = tuple(text.replace(",", " ").split())
+    for name in names:
+        if name not in COLUMN_NAMES + ("_",):
+            raise UserError(f"--columns: unknown column {name!r}{suggest(name, COLUMN_NAMES)}; "
+                            f"known are {' '.join(COLUMN_NAMES)} and _ to ignore one")
+        if name != "_" and names.count(name) > 1:
+            raise UserError(f"--columns: {name!r} is named twice")
+    if "word" not in names:
+        raise UserError(f"--columns: no word column in {text!r}; name one of the columns `word`")
+    return names
+
+
+def choose_columns(count, own=None):
+    """The columns of a file whose rows have `count` columns, when --columns does not say.
+
+    own: a trained model's columns; they count first, with or without the tag. Returns a tuple, or None if unknown.
+    """
+    if own:
+        without_tag = tuple(name for name in own if name != "tag")
+        for columns in (own, without_tag):
+            if len(columns) == count:
+                return tuple(columns)
+    return DEFAULT_COLUMNS.get(count)
+
+
+class SentenceParser:
+    """Blocks -> Sentences, checking that every row has the columns that the first row has (or --columns names).
+
+    name: the file's name in messages. strict: refuse what is not UTF-8 (training); otherwise each such byte becomes one
+    lone surrogate (PEP 383), which no vocabulary knows, and is counted in `bad_bytes`.
+    """
+
+    def __init__(self, name, columns=None, own=None, strict=False):
+        self.name, self.columns, self.own, self.strict = name, columns, own, strict
+        self.bad_bytes = 0
+
+    def parse(self, block):
+        """Block with rows -> Sentence. Raises UserError naming file and line."""
+        table = [_COLUMN.findall(row[:-1] if row.endswith(b"\r") else row) for row in block.rows]
+        docstart = len(table) == 1 and table[0][0] == DOCSTART.encode()
+        if docstart:
+            return Sentence(block.first_line, [DOCSTART], None, None, ["O"])
+        if self.columns is None:
+            self.columns = self._detect(len(table[0]), block.first_line)
+        for i, row in enumerate(table):
+            if len(row) != len(self.columns):
+                self._fail(block.first_line + i, f"{_count(row)}, expected {len(self.columns)} "
+                           f"({' '.join(self.columns)}); mend the row, or name the columns with --columns")
+        text = [self._decode([row[i] for row in table], block.first_line) if name != "_" else None
+                for i, name in enumerate(self.columns)]
+        by_name = dict(zip(self.columns, text))
+        return Sentence(block.first_line, *(by_name.get(name) for name in COLUMN_NAMES))
+
+    def _detect(self, count, line):
+        columns = choose_columns(count, self.own)
+        if columns is None:
+            self._fail(line, f"{count} columns, expected 1 to 4 (word pos chunk tag); "
+                       "name the columns with --columns, with _ for each to ignore")
+        return columns
+
+    def _decode(self, column, first_line):
+        try:
+            return [cell.decode() for cell in column]
+        except UnicodeDecodeError:
+            if self.strict:
+                bad = next(i for i, cell in enumerate(column) if not _is_utf8(cell))
+                self._fail(first_line + bad, "not UTF-8, but UTF-8 was expected; convert the file, "
+                           "for example with iconv -f latin1 -t utf-8")
+        decoded = [cell.decode(errors="surrogateescape") for cell in column]
+        self.bad_bytes += sum("\udc80" <= character <= "\udcff" for cell in decoded for character in cell)
+        return decoded
+
+    def _fail(self, line, message):
+        raise UserError(f"{self.name}:{line}: {message}")
+
+
+def _count(row):
+    return "1 column" if len(row) == 1 else f"{len(row)} columns"
+
+
+def _is_utf8(cell):
+    try:
+        cell.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def read_blocks(stream, size=1 << 16):
+    """Blocks of a binary stream, one after the other."""
+    reader = BlockReader()
+    while data := stream.read(size):
+        yield from reader.feed(data)
+    yield from reader.close()
+
+
+def read_sentences(path, columns=None, own=None, need=("word", "tag")):
+    """All sentences of a training or development file, -DOCSTART- lines left out.
+
+    columns: names in order, or None to go by their number, `own` first (choose_columns). need: columns that must be there.
+    Returns (sentences, columns). Raises UserError for an empty file, a short row, a byte that is not UTF-8.
+    """
+    check_readable(path, "the path")
+    parser = SentenceParser(path, columns, own, strict=True)
+    with open(path, "rb") as stream:
+        sentences = [parser.parse(block) for block in read_blocks(stream) if block.rows]
+    sentences = [sentence for sentence in sentences if not sentence.is_docstart]
+    if not sentences:
+        raise UserError(f"{path}:1: no sentence in this file, expected rows of columns with blank lines between sentences")
+    for name in need:
+        if name not in parser.columns:
+            raise UserError(f"{path}:{sentences[0].first_line}: no {name} column in ({' '.join(parser.columns)}); "
+                            "name the columns with --columns")
+    return sentences, parser.columns
+
+
+# ---------------------------------------------------------------- tag schemes
+
+# For a chunk of one token, then the first, inner and last token of a longer one. IOB1 and IOE1 mark a chunk only where
+# it touches another of its own type (Ramshaw and Marcus 1995; Tjong Kim Sang and Veenstra 1999): see from_chunks.
+_PREFIXES = {
+    "bio":   ("B", "B", "I", "I"),
+    "iob1":  ("I", "I", "I", "I"),
+    "ioe2":  ("E", "I", "I", "E"),
+    "ioe1":  ("I", "I", "I", "I"),
+    "iobes": ("S", "B", "I", "E"),
+    "bmes":  ("S", "B", "M", "E"),
+    "bilou": ("U", "B", "I", "L"),
+}
+SCHEMES = tuple(_PREFIXES)
+RAW = "raw"                   # tags without prefixes, such as part-of-speech tags
+_STARTS, _ENDS = set("BSU"), set("ESLU")
+
+
+def split_tag(tag):
+    """'B-PER' -> ('B', 'PER'); 'O' -> ('O', ''). Raises ValueError for a tag without a known prefix."""
+    prefix, _, kind = tag.partition("-")
+    if prefix not in "BIOEMSLU" or len(prefix) != 1 or (prefix == "O") != (tag == "O"):
+        raise ValueError(f"{tag!r} is not O or PREFIX-TYPE")
+    return prefix, kind
+
+
+def chunks(tags):
+    """Chunks of a tag sequence in any of SCHEMES, well-formed or not, as (start, end, type) with end exclusive.
+
+    One reading serves them all: B, S and U begin a chunk, E, S, L and U end it; besides, it begins where the tag before
+    is O or of another type. An ill-formed sequence is read as conlleval reads it.
+    """
+    found, start, kind = [], None, None
+    for i, tag in enumerate(tags):
+        prefix, this = split_tag(tag)
+        if start is not None and (prefix == "O" or prefix in _STARTS or this != kind):
+            found.append((start, i, kind))
+            start = None
+        if prefix != "O" and start is None:
+            start, kind = i, this
+        if prefix in _ENDS:
+            found.append((start, i + 1, kind))
+            start = None
+    if start is not None:
+        found.append((start, len(tags), kind))
+    return found
+
+
+def from_chunks(spans, length, scheme):
+    """(start, end, type) chunks, sorted and disjoint -> list of `length` tags in `scheme`, one of SCHEMES."""
+    single, first, inner, last = _PREFIXES[scheme]
+    tags = ["O"] * length
+    for k, (start, end, kind) in enumerate(spans):
+        if end - start == 1:
+            prefixes = [single]
+        else:
+            prefixes = [first] + [inner] * (end - start - 2) + [last]
+        if scheme == "iob1" and k and spans[k - 1][1:] == (start, kind):
+            prefixes[0] = "B"
+        if scheme == "ioe1" and k + 1 < len(spans) and (spans[k + 1][0], spans[k + 1][2]) == (end, kind):
+            prefixes[-1] = "E"
+        tags[start:end] = [f"{prefix}-{kind}" if kind else prefix for prefix in prefixes]
+    return tags
+
+
+def convert(tags, source, target):
+    """A tag sequence from one scheme to another, without loss; unchanged where both are the same."""
+    return list(tags) if source == target else from_chunks(chunks(tags), len(tags), target)
+
+
+def first_error(tags, scheme):
+    """The first place where a sequence is ill-formed in `scheme`: (index, expected tag), or None."""
+    if scheme == RAW:
+        return None
+    expected = from_chunks(chunks(tags), len(tags), scheme)
+    return next(((i, want) for i, (tag, want) in enumerate(zip(tags, expected)) if tag != want), None)
+
+
+def well_formed(tags, scheme):
+    """Whether first_error finds none, told by neighbouring tags alone: much quicker."""
+    return scheme == RAW or all(map(_may_follow, ["O", *tags], [*tags, "O"], itertools.repeat(scheme)))
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _may_follow(before, tag, scheme):
+    return _pair(split_tag(before), split_tag(tag)) in _legal_pairs(scheme)
+
+
+def validate(sentences, scheme, name):
+    """Raises UserError with file and line for the first ill-formed tag of Sentences in `scheme`."""
+    for sentence in sentences:
+        error = first_error(sentence.tags, scheme)
+        if error:
+            i, expected = error
+            raise UserError(f"{name}:{sentence.first_line + i}: {sentence.tags[i]} is ill-formed in {scheme}, "
+                            f"expected {expected}; mend the tag, or check the scheme")
+
+
+def detect(sequences):
+    """The scheme of tag sequences: RAW, or the one of SCHEMES in which most of them are well-formed."""
+    distinct = {tuple(tags) for tags in sequences}
+    try:
+        prefixes = {split_tag(tag)[0] for tags in distinct for tag in tags}
+    except ValueError:
+        return RAW
+    able = [scheme for scheme in SCHEMES if prefixes <= {"O", *_PREFIXES[scheme], *_extra(scheme)}]
+    if not able:
+        return RAW
+    return max(able, key=lambda scheme: sum(well_formed(tags, scheme) for tags in distinct))
+
+
+def _extra(scheme):
+    return {"iob1": "B", "ioe1": "E"}.get(scheme, "")
+
+
+def scheme_tags(tags, source, target):
+    """The tag vocabulary in another scheme: O, then for each type, in order of appearance, the target's prefixes."""
+    if source == target:
+        return list(tags)
+    kinds = dict.fromkeys(split_tag(tag)[1] for tag in tags if tag != "O")
+    prefixes = dict.fromkeys(_PREFIXES[target][1:] + _PREFIXES[target][:1] + tuple(_extra(target)))
+    return ["O"] + [f"{prefix}-{kind}" for kind in kinds for prefix in prefixes]
+
+
+@functools.lru_cache(maxsize=None)
+def _legal_pairs(scheme):
+    """Pairs of neighbours in well-formed sequences: (prefix, prefix, same type); ^ and $ stand for begin and end.
+
+    Every scheme is decided by neighbours alone, so all sequences of four tokens and two types show every legal pair.
+    """
+    pairs = set()
+    for cuts in itertools.product((False, True), repeat=3):
+        bounds = [0] + [i + 1 for i, cut in enumerate(cuts) if cut] + [4]
+        spans = list(zip(bounds, bounds[1:]))
+        for kinds in itertools.product(("", "x", "y"), repeat=len(spans)):
+            layout = [(start, end, kind) for (start, end), kind in zip(spans, kinds) if kind]
+            tags = [split_tag(tag) for tag in from_chunks(layout, 4, scheme)]
+            framed = [("^", "")] + tags + [("$", "")]
+            pairs |= {_pair(a, b) for a, b in zip(framed, framed[1:])}
+    return pairs
+
+
+def _pair(before, after):
+    """Two (prefix, type) -> (prefix, prefix, whether both are in chunks of one type)."""
+    (a, kind), (b, other) = before, after
+    return a, b, kind == other and a not in "^O" and b not in "$O"
+
+
+def legal_transitions(tags, scheme):
+    """Which tags of a vocabulary may begin a well-formed sequence, follow one another, and end it.
+
+    Returns (begin, between, end), lists of bool: [tag], [from][to], [tag].
+    """
+    if scheme == RAW:
+        return [True] * len(tags), [[True] * len(tags)] * len(tags), [True] * len(tags)
+    pairs, split = _legal_pairs(scheme), [split_tag(tag) for tag in tags]
+    begin = [_pair(("^", ""), tag) in pairs for tag in split]
+    between = [[_pair(before, tag) in pairs for tag in split] for before in split]
+    end = [_pair(tag, ("$", "")) in pairs for tag in split]
+    return begin, between, end

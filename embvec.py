@@ -1,0 +1,444 @@
+"""EmbVec: words, characters, POS, chunks and tags <-> ids, and the word vectors.
+
+As a command it reads word vectors and a corpus, writes <emb_path>.pkl, and prints the vocabularies for C++:
+
+    python embvec.py --emb_path embeddings/glove.6B.50d.txt --wrd_dim 50 --train_path data/train.txt > embeddings/vocab.txt
+"""
+import bz2
+import functools
+import gzip
+import hashlib
+import io
+import lzma
+import pickle
+import re
+import sys
+import warnings
+import zipfile
+
+import numpy as np
+
+import conll
+from cli import Parser, UserError, atomic_write, check_readable, parse_bool, run_command, suggest
+
+PAD, UNK = "#PAD#", "#UNK#"      # ids 0 and 1 of words, characters, POS and chunks
+FORMAT = 1
+SECTIONS = ("wrd", "chr", "pos", "chk", "tag")
+
+_MAGIC = "etagger EmbVec"
+_DIGITS = str.maketrans("123456789", "000000000")
+
+
+class EmbVec:
+    """Vocabularies as lists, whose index is the id, and float32 word vectors (words, wrd_dim), or None: start at random."""
+
+    def __init__(self, words, chars, pos, chunks, tags, wrd_dim, vectors=None, lowercase=True, filtered=False, sources=()):
+        self.vocab = {"wrd": words, "chr": chars, "pos": pos, "chk": chunks, "tag": tags}
+        self.wrd_dim, self.vectors, self.lowercase, self.filtered = wrd_dim, vectors, lowercase, filtered
+        self.sources = dict(sources)
+        self.ids = {name: {token: i for i, token in enumerate(tokens)} for name, tokens in self.vocab.items()}
+
+    @property
+    def tags(self):
+        return self.vocab["tag"]
+
+    def word_id(self, word):
+        """The word as it is; lowercased, where the vectors are; then with its ASCII digits as 0; else unknown (1)."""
+        words = self.ids["wrd"]
+        found = words.get(word)
+        if found is None and self.lowercase:
+            word = word.lower()
+            found = words.get(word)
+        if found is None:
+            found = words.get(word.translate(_DIGITS))
+        return found or 1        # never 0, that is padding, even for a word spelled #PAD#
+
+    def id(self, section, token):
+        """Id of a character ('chr'), POS ('pos') or chunk ('chk'); unknown is 1."""
+        return self.ids[section].get(token) or 1
+
+    def vocab_text(self):
+        """The five sections that C++ reads, as bytes: `# wrd_vocab N`, then N lines `token id`; chr, pos, chk, tag alike."""
+        out = io.StringIO()
+        for name in SECTIONS:
+            out.write(f"# {name}_vocab {len(self.vocab[name])}\n")
+            out.writelines(f"{token} {i}\n" for i, token in enumerate(self.vocab[name]))
+        return out.getvalue().encode()
+
+    @functools.cached_property
+    def vocab_hash(self):
+        """sha256 of vocab_text(), in hexadecimal."""
+        return hashlib.sha256(self.vocab_text()).hexdigest()
+
+    def header(self):
+        """What load_header() reads without reading the vectors."""
+        return {"magic": _MAGIC, "format": FORMAT, "wrd_dim": self.wrd_dim, "words": len(self.vocab["wrd"]),
+                "lowercase": self.lowercase, "filtered": self.filtered, "sources": self.sources,
+                "vocab_hash": self.vocab_hash,
+                "vectors": None if self.vectors is None else hashlib.sha256(self.vectors.tobytes()).hexdigest()}
+
+    def save(self, path):
+        """Two pickles of plain containers and arrays: the header, then vocabularies and vectors. Whole or not at all."""
+        body = {"vocab": self.vocab, "vectors": self.vectors}
+        with atomic_write(path) as out:
+            for part in (self.header(), body):
+                pickle.dump(part, out, protocol=4)
+
+    @classmethod
+    def load(cls, path):
+        """Raises UserError when the file is missing, truncated, of another version, or holds any class of its own."""
+        check_readable(path, "--emb_path")
+        with open(path, "rb") as stream:
+            header = _load_header(stream, path)
+            body = _load_plain(stream, path)
+        try:
+            vocab, vectors = body["vocab"], body["vectors"]
+            tables = [list(vocab[name]) for name in SECTIONS]
+            whole = (vectors is None or (vectors.dtype == np.float32 and vectors.shape == (len(tables[0]), header["wrd_dim"])))
+        except (KeyError, TypeError, AttributeError):
+            whole = False
+        if not whole:
+            raise UserError(f"{path}: not a whole EmbVec file; make it again with embvec.py")
+        return cls(*tables, header["wrd_dim"], vectors, header["lowercase"], header["filtered"], header["sources"])
+
+    @classmethod
+    def from_sentences(cls, sentences, wrd_dim, lowercase):
+        """Vocabularies of training sentences alone; the word vectors start at random."""
+        builder = _Vocabularies(lowercase)
+        for sentence in sentences:
+            builder.add(sentence)
+        return cls([PAD, UNK] + list(builder.words), builder.chars, builder.pos, builder.chunks, builder.tags,
+                   wrd_dim, None, lowercase)
+
+
+def load_header(path):
+    """The header of an EmbVec file, see EmbVec.header(). Raises UserError."""
+    check_readable(path, "--emb_path")
+    with open(path, "rb") as stream:
+        return _load_header(stream, path)
+
+
+def _load_header(stream, path):
+    header = _load_plain(stream, path)
+    if not isinstance(header, dict) or header.get("magic") != _MAGIC:
+        raise UserError(f"{path}: not an EmbVec file; make it with embvec.py, and give the .pkl that it writes")
+    if header.get("format") != FORMAT:
+        raise UserError(f"{path}: EmbVec format {header.get('format')}, expected {FORMAT}; make it again with embvec.py")
+    return header
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Unpickles containers, numbers, strings and numpy arrays; any other class or function is refused, not run."""
+
+    _RECONSTRUCT = np.empty(0).__reduce__()[0]
+    _ALLOWED = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype,
+                ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,      # numpy 1
+                ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT}     # numpy 2
+
+    def find_class(self, module, name):
+        if (module, name) not in self._ALLOWED:
+            raise pickle.UnpicklingError(f"it holds {module}.{name}, which is neither a plain container nor an array")
+        return self._ALLOWED[module, name]
+
+    def persistent_load(self, pid):
+        raise pickle.UnpicklingError("it holds a persistent id")
+
+
+def _load_plain(stream, path):
+    try:
+        return _PlainUnpickler(stream).load()
+    except UserError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise UserError(f"{path}: refused: {error}; make it again with embvec.py") from None
+    except Exception:        # a damaged pickle fails in any way
+        raise UserError(f"{path}: truncated or not an EmbVec file; make it again with embvec.py") from None
+
+
+def file_hash(path):
+    """sha256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while data := stream.read(1 << 20):
+            digest.update(data)
+    return digest.hexdigest()
+
+
+# ---------------------------------------------------------------- vocabularies of a corpus
+
+class _Vocabularies:
+    """Collects words (as the vectors spell them), characters, POS, chunks and tags in order of appearance."""
+
+    def __init__(self, lowercase):
+        self.lowercase = lowercase
+        self.words = {}
+        self._tables = {name: dict.fromkeys((PAD, UNK)) for name in ("chr", "pos", "chk")}
+        self._tags = {"O": None}
+        self._seen = set()
+
+    chars = property(lambda self: list(self._tables["chr"]))
+    pos = property(lambda self: list(self._tables["pos"]))
+    chunks = property(lambda self: list(self._tables["chk"]))
+    tags = property(lambda self: list(self._tags))
+
+    def add(self, sentence, with_tags=True):
+        for word in sentence.words:
+            if word not in self._seen:
+                self._seen.add(word)
+                self.words[word.lower() if self.lowercase else word] = None
+                self._tables["chr"].update(dict.fromkeys(word))
+        for name, column in (("pos", sentence.pos), ("chk", sentence.chunks)):
+            self._tables[name].update(dict.fromkeys(column or ()))
+        if with_tags:
+            self._tags.update(dict.fromkeys(sentence.tags))
+
+    def fix(self, section, tokens):
+        """Gives `tokens` the first ids of section 'chr' or 'tag', after the reserved ones."""
+        if section == "tag":
+            self._tags.update(dict.fromkeys(tokens))
+        else:
+            self._tables[section].update(dict.fromkeys(tokens))
+
+    def spellings(self):
+        """Every key under which EmbVec.word_id may look for a word of the corpus."""
+        keys = set()
+        for word in self._seen:
+            lower = word.lower() if self.lowercase else word
+            keys.update((word, lower, lower.translate(_DIGITS)))
+        return keys
+
+
+def read_tokens(path, flag):
+    """Tokens of a file, one a line, for --tags_path and --chars_path. Raises UserError."""
+    check_readable(path, flag)
+    with open(path, "rb") as stream:
+        lines = [line.rstrip(b"\r") for line in stream.read().split(b"\n")]
+    tokens = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            token = line.decode()
+        except UnicodeDecodeError:
+            raise UserError(f"{path}:{number}: not UTF-8, but UTF-8 was expected; convert the file") from None
+        if not token:
+            continue
+        if " " in token or "\t" in token or (flag == "--chars_path" and len(token) != 1 and token not in (PAD, UNK)):
+            what = "one character" if flag == "--chars_path" else "one tag"
+            raise UserError(f"{path}:{number}: {token!r}, expected {what} a line")
+        if token in tokens:
+            raise UserError(f"{path}:{number}: {token!r} stands twice, expected each once")
+        tokens[token] = None
+    return list(tokens)
+
+
+# ---------------------------------------------------------------- word vectors
+
+def open_vectors(path, member=""):
+    """Opens plain, .gz, .bz2, .xz text, or a member of a .zip (its only one, or the one named), as a stream of bytes."""
+    check_readable(path, "--emb_path")
+    opener = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}.get(path.rpartition(".")[2])
+    if opener:
+        return io.BufferedReader(opener(path, "rb"), 1 << 20)
+    if not path.endswith(".zip"):
+        return open(path, "rb")
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile:
+        raise UserError(f"{path}: not a .zip file; check --emb_path") from None
+    names = [name for name in archive.namelist() if not name.endswith("/")]
+    if not member and len(names) != 1:
+        raise UserError(f"{path}: {len(names)} members; name one with --member: {', '.join(names)}")
+    if member and member not in names:
+        raise UserError(f"{path}: no member {member!r}{suggest(member, names)}; it has {', '.join(names)}")
+    return archive.open(member or names[0])
+
+
+class _VectorReader:
+    """Reads GloVe or word2vec text, chunk by chunk. Skipped lines are counted, with the first line of each kind."""
+
+    def __init__(self, path, member, wrd_dim, lowercase, keep):
+        self.path, self.member, self.dim, self.lowercase, self.keep = path, member, wrd_dim, lowercase, keep
+        self.words, self.parts, self.line = {PAD: None, UNK: None}, [], 0
+        self.skipped = {}
+
+    def read(self):
+        """Returns (words, float32 array (words - 2, dim)): ids 2 and up, in the order of the file."""
+        try:
+            with open_vectors(self.path, self.member) as stream:
+                first = stream.readline()
+                self._check_width(first)
+                lines = [first] if not _is_word2vec_header(first) else []
+                self.line = 1 - len(lines)
+                while True:
+                    lines += stream.readlines(4 << 20)
+                    if not lines:
+                        break
+                    self._take(lines)
+                    lines = []
+        except (EOFError, zipfile.BadZipFile, lzma.LZMAError, gzip.BadGzipFile) as error:
+            raise UserError(f"{self.path}: damaged or truncated ({error}); fetch it again") from None
+        if not self.parts:
+            raise UserError(f"{self.path}:1: no word vector that can be used, expected `word number number ...` lines")
+        return list(self.words), np.concatenate(self.parts)
+
+    def _check_width(self, first):
+        fields = first.split()
+        if len(fields) < 2:
+            raise UserError(f"{self.path}:1: no word vector, expected `word number number ...`, or a header `words size`")
+        width = int(fields[1]) if _is_word2vec_header(first) else len(fields) - 1
+        if width != self.dim:
+            raise UserError(f"{self.path}:1: the vectors have {width} numbers, but --wrd_dim is {self.dim}; set --wrd_dim {width}")
+
+    def _take(self, lines):
+        words, rests = [], []
+        for i, line in enumerate(lines):
+            word, _, rest = line.rstrip().partition(b" ")
+            if rest.count(b" ") != self.dim - 1 or not word or b"\t" in line:
+                word, rest = self._odd_line(line, self.line + i + 1)
+            words.append(word)
+            rests.append(rest)
+        vectors = self._parse(rests, words)
+        self._add(words, vectors)
+        self.line += len(lines)
+
+    def _odd_line(self, line, number):
+        """A line with other blanks than single spaces, or of a wrong width: (None, zeros) where it is skipped."""
+        fields = line.split()
+        if len(fields) == self.dim + 1:
+            return fields[0], b" ".join(fields[1:])
+        if len(fields) > self.dim + 1 and _are_numbers(fields[-self.dim:]) and not _are_numbers(fields[1:]):
+            self._skip("words with a space inside, which no column can hold", number)
+        else:
+            self._skip(f"lines of a width other than {self.dim}", number)
+        return None, b" ".join([b"0"] * self.dim)
+
+    def _parse(self, rests, words):
+        """Numbers of all lines at once; where that fails, line by line, skipping those that are not numbers."""
+        vectors = _to_floats(b" ".join(rests))
+        if len(vectors) == len(rests) * self.dim and np.isfinite(vectors).all():
+            return vectors.reshape(-1, self.dim)
+        vectors = np.zeros((len(rests), self.dim), np.float32)
+        for i, rest in enumerate(rests):
+            values = _to_floats(rest)
+            if len(values) == self.dim and np.isfinite(values).all():
+                vectors[i] = values
+            elif words[i] is not None:
+                words[i] = None
+                self._skip("lines with something that is not a finite number", self.line + i + 1)
+        return vectors
+
+    def _add(self, words, vectors):
+        rows = []
+        for i, raw in enumerate(words):
+            if raw is None:
+                continue
+            try:
+                word = raw.decode()
+            except UnicodeDecodeError:
+                self._skip("words that are not UTF-8", self.line + i + 1)
+                continue
+            spelling = word.lower() if self.lowercase else word
+            if self.keep is not None and spelling not in self.keep:
+                continue
+            if spelling in self.words:
+                together = spelling != word or self.lowercase
+                self._skip("words whose spelling, lowercased, stood before (the first vector is kept)" if together
+                           else "words that stood before (the first vector is kept)", self.line + i + 1)
+                continue
+            self.words[spelling] = None
+            rows.append(i)
+        if rows:
+            self.parts.append(vectors[rows] if len(rows) < len(words) else vectors)
+
+    def _skip(self, why, number):
+        count, first = self.skipped.get(why, (0, number))
+        self.skipped[why] = (count + 1, first)
+
+
+def _is_word2vec_header(line):
+    fields = line.split()
+    return len(fields) == 2 and all(re.fullmatch(rb"\d+", each) for each in fields)
+
+
+def _to_floats(text):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)   # numpy stops at what is no number: seen by the length
+        try:
+            return np.fromstring(text, dtype=np.float32, sep=" ")
+        except ValueError:                                     # ... and will raise one day
+            return np.empty(0, np.float32)
+
+
+def _are_numbers(fields):
+    return len(_to_floats(b" ".join(fields))) == len(fields)
+
+
+# ---------------------------------------------------------------- the command
+
+def build(args):
+    """Reads what the flags name. Returns (EmbVec, lines for the user about what was read and skipped)."""
+    vocabularies = _Vocabularies(args.lowercase)
+    for flag, section in (("tags_path", "tag"), ("chars_path", "chr")):
+        if getattr(args, flag):
+            vocabularies.fix(section, read_tokens(getattr(args, flag), f"--{flag}"))
+    columns = conll.parse_columns(args.columns) if args.columns else None
+    for path in args.train_path:
+        sentences, own = conll.read_sentences(path, columns)
+        for sentence in sentences:
+            vocabularies.add(sentence)
+    for path in args.total_path:
+        for sentence in conll.read_sentences(path, columns, own=own, need=("word",))[0]:
+            vocabularies.add(sentence, with_tags=False)
+
+    reader = _VectorReader(args.emb_path, args.member, args.wrd_dim, args.lowercase,
+                           vocabularies.spellings() if args.filter else None)
+    words, vectors = reader.read()
+    read = len(words) - 2
+    emb = EmbVec(words, vocabularies.chars, vocabularies.pos, vocabularies.chunks, vocabularies.tags,
+                 args.wrd_dim, None, args.lowercase, args.filter,
+                 {path: file_hash(path) for path in [args.emb_path, *args.train_path, *args.total_path]})
+    unseen = [word for word in vocabularies.words if emb.word_id(word) == 1 and word not in (PAD, UNK)]
+    unknown = vectors.mean(axis=0, keepdims=True)
+    words.extend(unseen)                 # without a vector of their own they start where the unknown word does
+    emb.ids["wrd"].update({word: read + 2 + i for i, word in enumerate(unseen)})
+    emb.vectors = np.concatenate([np.zeros_like(unknown), unknown, vectors, np.repeat(unknown, len(unseen), axis=0)])
+    notes = [f"{read:,} vectors of {args.wrd_dim} from {args.emb_path}; {len(unseen):,} words of the corpus have none, "
+             "they start at the mean of all, as the unknown word does"]
+    notes += [f"skipped {count:,} {why}; the first at {args.emb_path}:{line}" for why, (count, line) in reader.skipped.items()]
+    if args.filter:
+        notes.append("--filter: only words of the corpus were kept: good for training experiments, not for service")
+    return emb, notes
+
+
+def parse_args():
+    parser = Parser(description=__doc__)
+    parser.add_argument("--emb_path", required=True, help="vectors: GloVe or word2vec text; plain, .gz, .bz2, .xz, .zip")
+    parser.add_argument("--member", default="", help="member of a .zip that has several")
+    parser.add_argument("--wrd_dim", type=int, required=True, help="numbers of a vector")
+    parser.add_argument("--train_path", nargs="+", default=["data/train.txt"], help="training files: vocabularies and tags")
+    parser.add_argument("--total_path", nargs="+", default=[], help="more files for the vocabularies, not for the tags")
+    parser.add_argument("--columns", default="", help="columns in order, such as 'word pos chunk tag'")
+    parser.add_argument("--lowercase", type=parse_bool, default=True, metavar="TRUE|FALSE",
+                        help="lowercase the words of the vectors (default True)")
+    parser.add_argument("--filter", action="store_true", help="keep only the corpus's words: for training, not for service")
+    parser.add_argument("--tags_path", default="", help="file that fixes tag ids, one tag a line (O is always 0)")
+    parser.add_argument("--chars_path", default="", help="file that fixes character ids, one character a line")
+    parser.add_argument("--out_path", default="", help="where to write (default: <emb_path>.pkl)")
+    args = parser.parse_args()
+    if args.wrd_dim < 1:
+        raise UserError(f"--wrd_dim {args.wrd_dim}: expected at least 1")
+    return args
+
+
+def main():
+    args = parse_args()
+    emb, notes = build(args)
+    out_path = args.out_path or args.emb_path + ".pkl"
+    emb.save(out_path)
+    sys.stdout.buffer.write(emb.vocab_text())
+    sizes = ", ".join(f"{len(emb.vocab[name]):,} {name}" for name in SECTIONS)
+    for note in notes + [f"wrote {out_path}: vocabularies of {sizes}"]:
+        print(f"embvec.py: {note}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,195 @@
+"""Sentences -> padded arrays under the names of the graph's inputs, in buckets of similar length."""
+import string
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+SHAPES = ("padding", "unknown", "lower", "upper", "initial", "mixed", "digits", "with digit", "punctuation", "other")
+_SHAPE_ID = {name: i for i, name in enumerate(SHAPES)}
+_ASCII_LETTERS, _ASCII_DIGITS, _ASCII_PUNCTUATION = set(string.ascii_letters), set(string.digits), set(string.punctuation)
+
+
+def word_shape(word):
+    """Id of a word's shape, an index of SHAPES. A character is upper case where str.lower() changes it."""
+    if all(character in _ASCII_PUNCTUATION for character in word):
+        return _SHAPE_ID["punctuation"]
+    digits = sum(character in _ASCII_DIGITS for character in word)
+    if digits:
+        numeral = all(character in _ASCII_DIGITS or character in _ASCII_PUNCTUATION for character in word)
+        return _SHAPE_ID["digits" if numeral else "with digit"]
+    upper = [character.lower() != character for character in word]
+    if not any(upper):
+        letters = all(character in _ASCII_LETTERS or character in _ASCII_PUNCTUATION for character in word)
+        return _SHAPE_ID["lower" if letters else "other"]
+    if all(is_upper or word[i] in _ASCII_PUNCTUATION for i, is_upper in enumerate(upper)):
+        return _SHAPE_ID["upper" if len(word) > 1 else "initial"]
+    return _SHAPE_ID["initial" if upper[0] and not any(upper[1:]) else "mixed"]
+
+
+class Example(NamedTuple):
+    """A sentence as ids; an array that the model does not use is None."""
+    rows: np.ndarray                  # int32 (sentence,), rows of WordTable
+    pos: Optional[np.ndarray]         # int32 (sentence,)
+    chunks: Optional[np.ndarray]      # int32 (sentence,)
+    gazetteer: Optional[np.ndarray]   # int32 (sentence, types), 0 or 1
+    tags: Optional[np.ndarray]        # int32 (sentence,)
+
+    def __len__(self):
+        return len(self.rows)
+
+
+class WordTable:
+    """What the graph wants to know of each distinct word, computed once: word id, character ids, shape id.
+
+    Row 0 is padding. `limit` bounds the rows for endless streams: trim() starts anew when there are more.
+    """
+
+    def __init__(self, emb, word_length, limit=0):
+        self.emb, self.word_length, self.limit = emb, word_length, limit
+        self._clear(1 << 12)
+
+    def _clear(self, capacity):
+        self.index = {}
+        self.word_ids = np.zeros(capacity, np.int32)
+        self.chr_ids = np.zeros((capacity, self.word_length), np.int32)
+        self.shape_ids = np.zeros(capacity, np.int32)
+
+    def rows(self, words):
+        """Rows of words, int32 (words,)."""
+        index = self.index
+        return np.fromiter([index.get(word) or self._add(word) for word in words], np.int32, len(words))
+
+    def _add(self, word):
+        row = self.index[word] = len(self.index) + 1
+        if row == len(self.word_ids):
+            self.word_ids, self.chr_ids, self.shape_ids = (
+                np.concatenate([table, np.zeros_like(table)]) for table in (self.word_ids, self.chr_ids, self.shape_ids))
+        self.word_ids[row] = self.emb.word_id(word)
+        head = word[:self.word_length]
+        self.chr_ids[row, :len(head)] = [self.emb.id("chr", character) for character in head]
+        self.shape_ids[row] = word_shape(word)
+        return row
+
+    def trim(self):
+        """Forgets all rows when there are more than `limit`. Examples made before are worth nothing then."""
+        if self.limit and len(self.index) > self.limit:
+            self._clear(len(self.word_ids))
+
+
+class Feeder:
+    """Turns sentences into Examples, and lists of Examples into the graph's inputs."""
+
+    def __init__(self, emb, config, tag_ids, gazetteer=None, limit=0):
+        """tag_ids: {tag in the model's scheme: id}. gazetteer: a Gazetteer or None. limit: see WordTable."""
+        self.emb, self.config, self.tag_ids, self.gazetteer = emb, config, tag_ids, gazetteer
+        self.table = WordTable(emb, config.word_length, limit)
+        self.rare_rows = None
+
+    def sizes(self):
+        """How many ids there are of each kind, as Model wants it."""
+        vocab = self.emb.vocab
+        return {**{name: len(vocab[name]) for name in ("wrd", "chr", "pos", "chk")}, "shape": len(SHAPES),
+                "tag": len(self.tag_ids), "gazetteer": len(self.gazetteer.types) if self.gazetteer else 0}
+
+    def encode(self, sentence, tags=None):
+        """conll.Sentence -> Example. tags: in the model's scheme; a column that is not there is unknown throughout."""
+        config, count = self.config, len(sentence.words)
+        return Example(
+            self.table.rows(sentence.words),
+            self._column("pos", sentence.pos, count) if config.use_pos else None,
+            self._column("chk", sentence.chunks, count) if config.use_chk else None,
+            self._names(sentence.words) if self.gazetteer else None,
+            None if tags is None else np.array([self.tag_ids[tag] for tag in tags], np.int32))
+
+    def _column(self, section, column, count):
+        if column is None:
+            return np.ones(count, np.int32)
+        return np.array([self.emb.id(section, token) for token in column], np.int32)
+
+    def _names(self, words):
+        marks = np.zeros((len(words), len(self.gazetteer.types)), np.int32)
+        for place in self.gazetteer.match(words):
+            marks[place] = 1
+        return marks
+
+    def mark_rare(self, examples):
+        """Notes which words occur once in `examples`, for config.unk_replace."""
+        counts = np.zeros(len(self.table.index) + 1, np.int64)
+        for example in examples:
+            np.add.at(counts, example.rows, 1)
+        self.rare_rows = counts == 1
+
+    def batch(self, examples, rng=None):
+        """Examples -> {input name: array}, padded to the longest. rng: makes the noise of training, if given."""
+        config, table = self.config, self.table
+        rows = _pad([example.rows for example in examples])
+        inputs = {"sentence_length": np.int32(rows.shape[1])}
+        if config.use_word:
+            inputs["input_data_word_ids"] = table.word_ids[rows]
+        if config.use_chr:
+            inputs["input_data_wordchr_ids"] = table.chr_ids[rows]
+        if config.use_pos:
+            inputs["input_data_pos_ids"] = _pad([example.pos for example in examples])
+        if config.use_chk:
+            inputs["input_data_chk_ids"] = _pad([example.chunks for example in examples])
+        if config.use_shape:
+            inputs["input_data_shape_ids"] = table.shape_ids[rows]
+        if self.gazetteer:
+            inputs["input_data_gazetteer"] = _pad([example.gazetteer for example in examples])
+        if examples[0].tags is not None:
+            inputs["target_tag_ids"] = _pad([example.tags for example in examples])
+        if rng is not None:
+            self._disturb(inputs, rows, rng)
+        return inputs
+
+    def _disturb(self, inputs, rows, rng):
+        """Rare words become unknown, and sentences lose their POS or chunk column, as the config says."""
+        config = self.config
+        if config.use_word and config.unk_replace:
+            lost = self.rare_rows[rows] & (rng.random(rows.shape) < config.unk_replace)
+            inputs["input_data_word_ids"] = np.where(lost, 1, inputs["input_data_word_ids"])
+        for name in ("input_data_pos_ids", "input_data_chk_ids"):
+            if name in inputs and config.feature_drop:
+                lost = rng.random((len(rows), 1)) < config.feature_drop
+                inputs[name] = np.where(lost, np.minimum(inputs[name], 1), inputs[name])
+
+
+def _pad(arrays):
+    """Arrays (sentence, ...) -> int32 (batch, longest, ...), 0 behind the end."""
+    padded = np.zeros((len(arrays), max(map(len, arrays)), *arrays[0].shape[1:]), np.int32)
+    for row, array in zip(padded, arrays):
+        row[:len(array)] = array
+    return padded
+
+
+def bucket(lengths, order, batch_size, max_tokens):
+    """Cuts indices that are sorted by length into batches of at most batch_size sentences and max_tokens padded tokens."""
+    batches, current = [], []
+    for i in order:
+        if current and (len(current) == batch_size or lengths[i] * (len(current) + 1) > max_tokens):
+            batches.append(current)
+            current = []
+        current.append(i)
+    return batches + [current] if current else batches
+
+
+def training_batches(lengths, config, epoch):
+    """Batches of one epoch as lists of indices: a shuffle that depends on seed and epoch alone.
+
+    Sentences are shuffled, sorted by length within pools of 50 batches, cut, and the batches shuffled again: similar
+    lengths meet, but not always the same sentences.
+    """
+    rng = np.random.default_rng([config.seed, epoch])
+    shuffled = rng.permutation(len(lengths))
+    pool = 50 * config.batch_size
+    batches = []
+    for start in range(0, len(shuffled), pool):
+        order = sorted(shuffled[start:start + pool], key=lambda i: lengths[i])
+        batches += bucket(lengths, order, config.batch_size, config.max_batch_tokens)
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def sorted_batches(lengths, config):
+    """Batches for evaluation and tagging, as lists of indices, by length."""
+    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
+    return bucket(lengths, order, config.batch_size, config.max_batch_tokens)

@@ -1,0 +1,44 @@
+"""TensorFlow's version 1 interface, `from tf1 import tf`, without the log lines that would bury ours; and sessions."""
+import contextlib
+import os
+import sys
+
+import numpy as np
+
+
+@contextlib.contextmanager
+def quiet():
+    """Keeps from standard error what TensorFlow's C++ logs at import and with the first session (CUDA not found, oneDNN
+    in use); no setting of 2.21 silences it all. Errors come as exceptions, and pass.
+    """
+    sys.stderr.flush()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
+
+
+with quiet():
+    import tensorflow.compat.v1 as tf
+tf.logging.set_verbosity(tf.logging.ERROR)
+
+
+def new_session(threads=0):
+    """A session of the default graph on `threads` threads; 0: one for each core."""
+    threads = threads or os.cpu_count()
+    return tf.Session(config=tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads))
+
+
+def callable_of(session, fetches, inputs, warm_up=True):
+    """A function {input name: array} -> values of `fetches`. inputs: {name: placeholder}; the rest of a dict is ignored.
+
+    warm_up: run once, with ones of the smallest shape, so that the first call is as fast as the later ones.
+    """
+    call = session.make_callable(fetches, feed_list=list(inputs.values()))
+    if warm_up:
+        call(*(np.ones([size or 1 for size in each.shape.as_list()], each.dtype.as_numpy_dtype) for each in inputs.values()))
+    return lambda values: call(*(values[name] for name in inputs))
