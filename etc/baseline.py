@@ -1,0 +1,41 @@
+"""The baseline that every tagger must beat: each word gets the tag that it has most often in TRAIN, a new word gets O.
+
+    python etc/baseline.py data/sample/train.txt < data/sample/test.txt > test.baseline
+
+Reads column files on standard input and writes every line unchanged, with the predicted tag appended: the format that
+chunk_eval.py and conlleval score. Of tags equally frequent, the one seen first wins. No TensorFlow, no third-party code.
+"""
+import collections
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from cli import Parser, run_command  # noqa: E402
+from conll import SentenceParser, parse_columns, read_blocks, read_sentences  # noqa: E402
+
+
+def most_frequent_tags(sentences):
+    """Sentences with words and tags -> {word: its most frequent tag}."""
+    counts = collections.defaultdict(collections.Counter)
+    for sentence in sentences:
+        for word, tag in zip(sentence.words, sentence.tags):
+            counts[word][tag] += 1
+    return {word: tags.most_common(1)[0][0] for word, tags in counts.items()}
+
+
+def main():
+    parser = Parser(description=__doc__)
+    parser.add_argument("train", help="column file with the tags to learn")
+    parser.add_argument("--columns", type=parse_columns, help="their names, such as 'word _ tag' (default: by number)")
+    args = parser.parse_args()
+    sentences, columns = read_sentences(args.train, args.columns)
+    tag_of = most_frequent_tags(sentences)
+    reader = SentenceParser("<stdin>", args.columns, own=columns)
+    for block in read_blocks(sys.stdin.buffer):
+        words = reader.parse(block).words if block.rows else []
+        block.write(sys.stdout.buffer, [tag_of.get(word, "O").encode() for word in words])
+
+
+if __name__ == "__main__":
+    run_command(main)
