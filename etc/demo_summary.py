@@ -27,17 +27,13 @@ Try next:
 
 def chunk_f1(path):
     """Chunk F1 in percent of a file whose last two columns are the gold and the predicted tag."""
-    gold, predicted = [], []
-    with open(path, "rb") as stream:
-        for block in conll.read_blocks(stream):
-            rows = [row.split() for row in block.rows]
-            gold.append([row[-2].decode() for row in rows])
-            predicted.append([row[-1].decode() for row in rows])
-    return chunk_eval.score(gold, predicted).f1
+    with open(path, encoding="latin-1", newline="\n") as stream:
+        sequences = list(chunk_eval.read_sequences(stream, path, chunk_eval.split_blanks))
+    return chunk_eval.score([gold for _, gold, _, _ in sequences], [predicted for _, _, predicted, _ in sequences]).f1
 
 
-def first_names(path):
-    """The words of the first sentence of some length, as text to tag."""
+def some_text(path):
+    """The words of a sentence of some length, as text to tag."""
     for sentence in conll.read_sentences(path)[0]:
         if len(sentence.words) > 8 and '"' not in sentence.words:
             return " ".join(sentence.words)
@@ -47,7 +43,7 @@ def first_names(path):
 def main():
     folder = sys.argv[1]
     ours, baseline = (chunk_f1(os.path.join(folder, name)) for name in ("pred.txt", "baseline.txt"))
-    print(TEXT.format(folder=folder, ours=ours, baseline=baseline, gain=ours - baseline, text=first_names("data/sample/test.txt")))
+    print(TEXT.format(folder=folder, ours=ours, baseline=baseline, gain=ours - baseline, text=some_text("data/sample/test.txt")))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,509 @@
+"""Scores the chunks of a tagged file: precision, recall and F1 by type, as the conlleval script prints them.
+
+    python chunk_eval.py < pred.txt
+    python chunk_eval.py -d '\\t' < pred.tsv
+    python chunk_eval.py --scheme iobes --strict --json < pred.txt
+
+The last two columns are the gold tag and the predicted tag, unless --columns names others. Blank lines, and lines whose
+first column is -X-, end a sentence; a -DOCSTART- line counts as a token, as it does for the official script.
+"""
+import json
+import re
+import sys
+import warnings
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import conll
+from cli import Parser, UserError, check_readable, run_command, suggest
+
+BREAK = "-X-"          # first column of a line that ends a sentence
+COLUMNS = ("gold", "pred", "word", "pos", "chunk", "_")
+
+READINGS = """\
+how chunks are read:
+  By default as the official script reads them, oddities included: it knows B, I, O and E, so that two chunks of one type
+  side by side, such as S-PER S-PER or E-LOC B-LOC, count as one. --scheme reads B, S and U as the first token of a chunk
+  and E, S, L and U as its last. A note says when the two readings differ. -o acts only with -r, --scheme or --strict:
+  the official script ignores it without -r, and lists a chunk that has no type twice.
+
+how columns are found:
+  Spaces and tabs separate columns, runs count as one, and CRLF is understood. -d ' ' splits at each single space, as the
+  official script does; any other -d is a regular expression, as there.
+
+figures are percentages, in the table, in --json and from score().
+"""
+
+
+# ---------------------------------------------------------------- reading tags as chunks
+
+# Neighbouring prefixes of one type between which conlleval ends a chunk, and between which it starts one.
+_ENDS = frozenset(["BB", "BO", "IB", "IO", "EE", "EI", "EO"])
+_STARTS = frozenset(["BB", "IB", "OB", "OI", "OE", "EE", "EI"])
+
+
+def conlleval_split(tag):
+    """'B-PER' -> ('B', 'PER'); 'NONE' -> ('NONE', ''). The type 0 counts as none: Perl holds it for false."""
+    prefix, _, kind = tag.partition("-")
+    return prefix, "" if kind == "0" else kind
+
+
+def conlleval_boundary(before, after):
+    """Whether a chunk ends and whether one starts between two (prefix, type): (bool, bool).
+
+    The rules of the CoNLL-2000 scorer for any mixture of schemes, and for brackets, which are chunks of one token
+    (Tjong Kim Sang and Veenstra 1999, "Representing text chunks").
+    """
+    (last, last_kind), (this, kind) = before, after
+    pair = last + this if len(last) == len(this) == 1 else ""
+    ends = pair in _ENDS or last in ("[", "]") or (kind != last_kind and last not in ("O", "."))
+    starts = pair in _STARTS or this in ("[", "]") or (kind != last_kind and this not in ("O", "."))
+    return ends, starts
+
+
+def scheme_boundary(before, after):
+    """The same by the reading of `conll.chunks`: B, S and U start a chunk; E, S, L and U end it."""
+    (last, last_kind), (this, kind) = before, after
+    changes = last in ("O", "E", "S", "L", "U") or this in ("O", "B", "S", "U") or kind != last_kind
+    return changes and last != "O", changes and this != "O"
+
+
+class _Steps(dict):
+    """What may follow one tag: {tag: (chunk ends, chunk starts, (prefix, type), steps from there)}, filled when met."""
+
+    def __init__(self, reading, parts):
+        super().__init__()
+        self.reading, self.parts = reading, parts
+
+    def __missing__(self, tag):
+        steps = self.reading.steps(tag)
+        self[tag] = step = (*self.reading.boundary(self.parts, steps.parts), steps.parts, steps)
+        return step
+
+
+class Reading:
+    """A way to read tags as chunks. split: tag -> (prefix, type), ValueError for a bad tag; boundary: as above."""
+
+    def __init__(self, split, boundary):
+        self.split, self.boundary, self.known = split, boundary, {}
+
+    def steps(self, tag):
+        if tag not in self.known:
+            self.known[tag] = _Steps(self, self.split(tag))
+        return self.known[tag]
+
+
+def conlleval_reading():
+    return Reading(conlleval_split, conlleval_boundary)
+
+
+def raw_reading(outside):
+    """-r: a tag is a type without prefix, and every token that is not outside is a chunk of its own."""
+    def split(tag):
+        return ("O", "") if tag in ("O", outside) else ("B", "" if tag == "0" else tag)
+    return Reading(split, conlleval_boundary)
+
+
+def scheme_reading():
+    return Reading(conll.split_tag, scheme_boundary)
+
+
+# ---------------------------------------------------------------- counting
+
+def percentages(correct, found, phrases):
+    """(precision, recall, F1) in percent; 0 where there is nothing to divide by."""
+    precision = 100 * correct / found if found else 0.0
+    recall = 100 * correct / phrases if phrases else 0.0
+    both = precision + recall
+    return precision, recall, 2 * precision * recall / both if both else 0.0
+
+
+@dataclass
+class Scores:
+    """Chunks by type: phrases (gold), found (predicted) and correct; tokens whose tag is right; percentages of all."""
+    tokens: int = 0
+    correct_tags: int = 0
+    phrases: dict = field(default_factory=lambda: defaultdict(int))
+    found: dict = field(default_factory=lambda: defaultdict(int))
+    correct: dict = field(default_factory=lambda: defaultdict(int))
+    reading: str = "conlleval"        # or raw, or the scheme
+    sequences: int = 0
+    ill_formed_gold: int = 0          # sequences, counted with strict
+    ill_formed_predicted: int = 0
+
+    @property
+    def totals(self):
+        """(correct, found, phrases) over all types."""
+        return sum(self.correct.values()), sum(self.found.values()), sum(self.phrases.values())
+
+    def of(self, kind):
+        """(correct, found, phrases) of one type."""
+        return self.correct.get(kind, 0), self.found.get(kind, 0), self.phrases.get(kind, 0)
+
+    @property
+    def accuracy(self):
+        return 100 * self.correct_tags / self.tokens if self.tokens else 0.0
+
+    @property
+    def precision(self):
+        return percentages(*self.totals)[0]
+
+    @property
+    def recall(self):
+        return percentages(*self.totals)[1]
+
+    @property
+    def f1(self):
+        return percentages(*self.totals)[2]
+
+
+class ChunkCounter:
+    """Counts chunks in pairs of tag sequences. A chunk is correct when gold and prediction start it at one token, with
+    one type, and end it at one token."""
+
+    def __init__(self, reading):
+        self.reading, self.scores = reading, Scores()
+        outside = reading.steps("O")
+        self.state = (outside, outside, "", False)
+
+    def add(self, gold, predicted, ended=True):
+        """Counts two sequences of one length. ended: a sentence ends here, which conlleval takes for one more O."""
+        scores = self.scores
+        phrases, found, correct, same = scores.phrases, scores.found, scores.correct, 0
+        gold_steps, pred_steps, kind, is_open = self.state
+        scores.tokens += len(gold)
+        if ended:
+            gold, predicted, same = [*gold, "O"], [*predicted, "O"], -1
+        for gold_tag, pred_tag in zip(gold, predicted, strict=True):
+            gold_ends, gold_starts, gold_parts, gold_steps = gold_steps[gold_tag]
+            pred_ends, pred_starts, pred_parts, pred_steps = pred_steps[pred_tag]
+            if gold_ends or pred_ends:
+                if is_open and gold_ends and pred_ends:
+                    correct[kind] += 1
+                is_open = False
+            kind = gold_parts[1]
+            if gold_parts == pred_parts:
+                same += 1
+            elif kind != pred_parts[1]:
+                is_open = False
+            if gold_starts:
+                phrases[kind] += 1
+                if pred_starts and kind == pred_parts[1]:
+                    is_open = True
+            if pred_starts:
+                found[pred_parts[1]] += 1
+        scores.correct_tags += same
+        self.state = gold_steps, pred_steps, kind, is_open
+
+    def close(self):
+        """The end of the input. Returns the Scores."""
+        *_, kind, is_open = self.state
+        if is_open:
+            self.scores.correct[kind] += 1
+        return self.scores
+
+
+def only_well_formed(tags, scheme):
+    """The sequence with O in place of every chunk that is ill-formed in `scheme`."""
+    spans, kept = conll.chunks(tags), ["O"] * len(tags)
+    expected = conll.from_chunks(spans, len(tags), scheme)
+    for start, end, _ in spans:
+        if list(tags[start:end]) == expected[start:end]:
+            kept[start:end] = tags[start:end]
+    return kept
+
+
+class Scorer:
+    """Scores pairs of sequences in conlleval's reading, and beside it in that of a scheme when there is one."""
+
+    def __init__(self, scheme=None, strict=False, raw=False, outside="O"):
+        self.scheme, self.strict, self.raw, self.outside = scheme, strict, raw, outside
+        self.official = ChunkCounter(raw_reading(outside) if raw else conlleval_reading())
+        self.own = ChunkCounter(scheme_reading()) if scheme else None
+        self.sequences, self.ill_formed = 0, [0, 0]
+
+    def add(self, gold, predicted, ended=True):
+        if self.scheme and self.outside != "O":
+            gold, predicted = (["O" if tag == self.outside else tag for tag in tags] for tags in (gold, predicted))
+        self.sequences += 1
+        self.official.add(gold, predicted, ended)
+        if self.scheme:
+            if self.strict:
+                gold, predicted = self._well_formed(0, gold), self._well_formed(1, predicted)
+            self.own.add(gold, predicted, ended)
+
+    def _well_formed(self, side, tags):
+        if conll.well_formed(tags, self.scheme):
+            return tags
+        self.ill_formed[side] += 1
+        return only_well_formed(tags, self.scheme)
+
+    def close(self):
+        """Returns the Scores. Accuracy is always that of the tags as they stand."""
+        official = self.official.close()
+        scores = self.own.close() if self.own else official
+        scores.tokens, scores.correct_tags = official.tokens, official.correct_tags
+        scores.reading = self.scheme or ("raw" if self.raw else "conlleval")
+        scores.sequences = self.sequences
+        scores.ill_formed_gold, scores.ill_formed_predicted = self.ill_formed
+        return scores
+
+    def difference(self):
+        """A pair of neighbouring tags that conlleval reads otherwise than a scheme does, or None."""
+        for last, steps in self.official.reading.known.items():
+            for tag, (ends, starts, *_) in steps.items():
+                try:
+                    parts = conll.split_tag(last), conll.split_tag(tag)
+                except ValueError:
+                    continue
+                if scheme_boundary(*parts) != (ends, starts):
+                    return last, tag
+        return None
+
+
+def score(gold_sequences, predicted_sequences, scheme=None, strict=False, raw=False, outside="O"):
+    """Scores of gold and predicted tag sequences (iterables of lists of str): conlleval's, unless `scheme` is given.
+
+    scheme: one of conll.SCHEMES; strict (with a scheme): only well-formed chunks count; raw: tags have no prefixes;
+    outside: the outside tag of raw tags or of a scheme. `.f1` and its like are percentages. Raises ValueError for
+    sequences of unequal length, and with a scheme for a tag that is not O or PREFIX-TYPE.
+    """
+    scorer = Scorer(scheme, strict, raw, outside)
+    for gold, predicted in zip(gold_sequences, predicted_sequences, strict=True):
+        scorer.add(gold, predicted)
+    return scorer.close()
+
+
+# ---------------------------------------------------------------- input, shared with token_eval.py
+
+def add_input_flags(parser):
+    parser.add_argument("-d", dest="delimiter", metavar="DELIMITER",
+                        help="regular expression between columns, such as '\\t' (default: spaces and tabs)")
+    parser.add_argument("--columns", metavar="NAMES",
+                        help="columns in order, such as 'word pos chunk gold pred': gold and pred are scored, "
+                             "word pos chunk and _ pass unread (default: the last two are gold and pred)")
+    parser.add_argument("--input", metavar="FILE", help="file to score (default: standard input)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def read_input(args):
+    """The sequences of --input or standard input: see read_sequences. Lines come as Latin-1, a character for each byte,
+    so that widths, order and bytes are those of the official script."""
+    split = delimiter_split(args.delimiter) if args.delimiter is not None else split_blanks
+    columns = parse_columns(args.columns) if args.columns is not None else None
+    if args.input:
+        check_readable(args.input, "--input")
+    name, source = (args.input, args.input) if args.input else ("<stdin>", 0)
+    return read_sequences(open(source, encoding="latin-1", newline="\n", closefd=bool(args.input)), name, split, columns)
+
+
+def parse_columns(text):
+    """'word pos chunk gold pred' (or with commas) -> (number of columns, index of gold, index of pred)."""
+    names = text.replace(",", " ").split()
+    for name in names:
+        if name not in COLUMNS:
+            raise UserError(f"--columns: unknown column {name!r}{suggest(name, COLUMNS)}; known are {' '.join(COLUMNS)}")
+    for name in ("gold", "pred"):
+        if names.count(name) != 1:
+            raise UserError(f"--columns: {name} is named {names.count(name)} times in {text!r}, expected once; "
+                            "such as --columns 'word pos chunk gold pred'")
+    return len(names), names.index("gold"), names.index("pred")
+
+
+def split_blanks(line):
+    """Columns of a line; a blank line has none."""
+    cells = line.rstrip("\r\n").replace("\t", " ").split(" ")
+    return [cell for cell in cells if cell] if "" in cells else cells
+
+
+def delimiter_split(delimiter):
+    """-d -> a function from a line to its columns; as in Perl's split, empty columns at the end are dropped."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")        # [[:space:]] is only a FutureWarning
+            pattern = re.compile(delimiter.encode(errors="surrogateescape").decode("latin-1"), re.ASCII)
+    except (re.error, FutureWarning) as error:
+        raise UserError(f"-d {delimiter}: not a regular expression ({error}); write a backslash before "
+                        "a special character, and \\s for white space") from None
+    if pattern.search(""):
+        raise UserError(f"-d {delimiter!r}: matches the empty string, a delimiter was expected; "
+                        "write a backslash before a special character, such as -d '\\|'")
+
+    def split(line):
+        cells = pattern.split(line.rstrip("\r\n"))
+        while cells and not cells[-1]:
+            cells.pop()
+        return cells
+    return split
+
+
+def read_sequences(stream, name, split, columns=None):
+    """(number of its first line, gold tags, predicted tags, whether a line ended it) for each sentence of a text stream.
+
+    columns: (number of columns, index of gold, index of pred), or None: as many as the first row has, the last two.
+    Raises UserError for a row with another number of columns.
+    """
+    width, gold_at, pred_at = columns or (None, -2, -1)
+    because = "as --columns names" if columns else ""
+    gold, predicted, intern = [], [], sys.intern
+    for number, line in enumerate(stream, 1):
+        cells = split(line)
+        if len(cells) != width and cells:
+            if width is not None or len(cells) < 2:
+                raise UserError(f"{name}:{number}: {len(cells)} column{'s' * (len(cells) != 1)}, expected "
+                                f"{f'{width} {because}' if width else 'at least 2, gold and predicted tag last'}; "
+                                "mend the row, or give the delimiter with -d")
+            width, because = len(cells), f"as in line {number}"
+        if not cells or cells[0] == BREAK:
+            if gold:
+                yield number - len(gold), gold, predicted, True
+                gold, predicted = [], []
+        else:
+            gold.append(intern(cells[gold_at]))
+            predicted.append(intern(cells[pred_at]))
+    if gold:
+        yield number - len(gold) + 1, gold, predicted, False
+
+
+def as_text(latin):
+    """What was read as Latin-1 -> the Unicode text that its bytes are."""
+    return latin.encode("latin-1").decode("utf-8", "replace")
+
+
+def note(command, text):
+    print(f"{command}: note: {as_text(text)}", file=sys.stderr)
+
+
+# ---------------------------------------------------------------- output
+
+def listed_types(scores):
+    """Types in order of their bytes. conlleval lists a chunk without a type twice if both columns have one."""
+    types = set(scores.phrases) | set(scores.found)
+    twice = [""] if "" in scores.phrases and "" in scores.found else []
+    return twice + sorted(types)
+
+
+def text_table(scores):
+    """Scores -> what conlleval prints; after a strict count, one line more."""
+    correct, found, phrases = scores.totals
+    lines = [f"processed {scores.tokens} tokens with {phrases} phrases; found: {found} phrases; correct: {correct}."]
+    if scores.tokens:
+        lines.append(f"accuracy: {scores.accuracy:6.2f}%; {_figures(correct, found, phrases)}")
+    for kind in listed_types(scores):
+        lines.append(f"{kind:>17}: {_figures(*scores.of(kind))}  {scores.of(kind)[1]}")
+    return "\n".join(lines) + "\n"
+
+
+def _figures(*counts):
+    return "precision: {:6.2f}%; recall: {:6.2f}%; FB1: {:6.2f}".format(*percentages(*counts))
+
+
+def latex_table(scores):
+    """Scores -> what conlleval -l prints."""
+    def row(name, counts):
+        return name + " &  {:6.2f}\\% & {:6.2f}\\% & {:6.2f} \\\\".format(*percentages(*counts))
+    rows = ["        & Precision &  Recall  & F$_{\\beta=1} \\\\\\hline"]
+    rows += [row(f"{kind:<7}", scores.of(kind)) for kind in listed_types(scores)]
+    return "\n".join(rows) + "\\hline\n" + row("Overall", scores.totals) + "\\hline\n"
+
+
+def strict_line(scores):
+    return (f"ill-formed sequences ({scores.reading}): gold {scores.ill_formed_gold}, "
+            f"predicted {scores.ill_formed_predicted}, of {scores.sequences}\n")
+
+
+def json_text(scores, strict):
+    """Scores -> one JSON object; figures in percent."""
+    def entry(correct, found, phrases):
+        precision, recall, f1 = percentages(correct, found, phrases)
+        return {"phrases": phrases, "found": found, "correct": correct, "precision": precision, "recall": recall, "f1": f1}
+    result = {"reading": scores.reading, "strict": strict, "sequences": scores.sequences, "tokens": scores.tokens,
+              "accuracy": scores.accuracy, **entry(*scores.totals)}
+    if strict:
+        result["ill_formed"] = {"gold": scores.ill_formed_gold, "predicted": scores.ill_formed_predicted}
+    result["types"] = {as_text(kind): entry(*scores.of(kind)) for kind in listed_types(scores)}
+    return json.dumps(result, indent=2) + "\n"
+
+
+# ---------------------------------------------------------------- the command
+
+def parse_args():
+    parser = Parser(description=__doc__, epilog=READINGS)
+    add_input_flags(parser)
+    parser.add_argument("-o", dest="outside", default="O", metavar="TAG", help="outside tag (default O)")
+    parser.add_argument("-r", dest="raw", action="store_true", help="raw tags, without prefixes; each token is a chunk")
+    parser.add_argument("-l", dest="latex", action="store_true", help="print a LaTeX table")
+    parser.add_argument("--scheme", choices=conll.SCHEMES, help="read the tags as this scheme means them")
+    parser.add_argument("--strict", action="store_true",
+                        help="count only well-formed chunks, and say how many sequences were ill-formed; without --scheme "
+                             "the gold tags decide the scheme, and the tags are held in memory")
+    args = parser.parse_args()
+    args.outside = args.outside.encode(errors="surrogateescape").decode("latin-1")
+    if args.raw and (args.scheme or args.strict):
+        raise UserError("-r says that tags have no prefixes, --scheme and --strict read prefixes; leave one out")
+    if args.json and args.latex:
+        raise UserError("--json and -l are two forms of output; leave one out")
+    return args
+
+
+def count(args, sequences):
+    """Scores all sequences. Returns the Scorer, still open."""
+    if args.strict and not args.scheme:
+        sequences = list(sequences)
+        args.scheme = conll.detect(["O" if tag == args.outside else tag for tag in gold] for _, gold, _, _ in sequences)
+        if args.scheme == conll.RAW:
+            raise UserError("--strict: the gold tags follow no scheme, tags such as B-PER, I-PER and O were expected; "
+                            "check -o and --columns, or leave --strict out")
+    scorer = Scorer(args.scheme, args.strict, args.raw, args.outside)
+    for first_line, gold, predicted, ended in sequences:
+        try:
+            scorer.add(gold, predicted, ended)
+        except ValueError:
+            _refuse(args, first_line, gold, predicted)
+    return scorer
+
+
+def _refuse(args, first_line, gold, predicted):
+    """Raises UserError for the first row with a tag that has no prefix of any scheme."""
+    for line, row in enumerate(zip(gold, predicted), first_line):
+        for tag in row:
+            try:
+                conll.split_tag("O" if tag == args.outside else tag)
+            except ValueError:
+                raise UserError(f"{args.input or '<stdin>'}:{line}: tag {as_text(tag)!r}, expected O or PREFIX-TYPE "
+                                f"({args.scheme}); mend the tag, name the outside tag with -o, or leave out --scheme "
+                                "and --strict") from None
+
+
+def say_notes(args, scorer, scores):
+    """What the figures do not show, on standard error."""
+    if not scores.tokens:
+        note("chunk_eval.py", f"no tokens in {args.input or '<stdin>'}")
+    if args.outside != "O" and not (args.raw or args.scheme):
+        note("chunk_eval.py", "-o acts only with -r, --scheme or --strict, as in the official script")
+    pair = None if args.raw else scorer.difference()
+    if pair and args.scheme:
+        correct, found, phrases = scorer.official.scores.totals
+        note("chunk_eval.py", "the readings differ, as where {} follows {}: the official script, and this one without "
+             "--scheme, counts {} phrases; found: {}; correct: {}; FB1: {:.2f}".format(
+                 *reversed(pair), phrases, found, correct, percentages(correct, found, phrases)[2]))
+    elif pair:
+        note("chunk_eval.py", "the readings differ, as where {} follows {}: these are the official script's figures; "
+             "--scheme reads S, E, M, L and U as what they are".format(*reversed(pair)))
+
+
+def main():
+    args = parse_args()
+    scorer = count(args, read_input(args))
+    scores = scorer.close()
+    if args.json:
+        text = json_text(scores, args.strict)
+    else:
+        text = latex_table(scores) if args.latex else text_table(scores)
+        text += strict_line(scores) if args.strict else ""
+    sys.stdout.buffer.write(text.encode("latin-1"))
+    say_notes(args, scorer, scores)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,121 @@
+"""Scores the tags of a tagged file, token by token: precision, recall and F1 of each tag, and of all tags but O.
+
+    python token_eval.py < pred.txt
+    python token_eval.py --columns "word gold pred" --json < pred.txt
+
+The last two columns are the gold tag and the predicted tag, unless --columns names others. Blank lines, and lines whose
+first column is -X-, are no tokens; a -DOCSTART- line is one, as for chunk_eval.py.
+"""
+import json
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+
+from chunk_eval import add_input_flags, as_text, note, percentages, read_input
+from cli import Parser, run_command
+
+FIGURES = """\
+figures:
+  The last line, "per-token (partial)", is the micro average over all tags but O: a token whose gold tag is not O and is
+  found counts, even where its chunk is found only in part. Behind each F1 stand the tokens predicted as that tag.
+  Figures are percentages, in the table, in --json and from score().
+"""
+
+
+@dataclass
+class Scores:
+    """Tokens by (gold tag, predicted tag), and percentages over all tags but the outside tag."""
+    outside: str = "O"
+    pairs: Counter = field(default_factory=Counter)
+
+    def by_tag(self):
+        """{tag: (correct, found, gold)}, tags sorted."""
+        found, gold = Counter(), Counter()
+        for (gold_tag, predicted_tag), count in self.pairs.items():
+            gold[gold_tag] += count
+            found[predicted_tag] += count
+        return {tag: (self.pairs[tag, tag], found[tag], gold[tag]) for tag in sorted(gold.keys() | found.keys())}
+
+    @property
+    def tokens(self):
+        return self.pairs.total()
+
+    @property
+    def correct(self):
+        return sum(count for (gold, predicted), count in self.pairs.items() if gold == predicted)
+
+    @property
+    def accuracy(self):
+        return 100 * self.correct / self.tokens if self.tokens else 0.0
+
+    @property
+    def micro(self):
+        """(correct, found, gold) over all tags but the outside tag."""
+        counts = [counts for tag, counts in self.by_tag().items() if tag != self.outside]
+        return tuple(map(sum, zip(*counts))) if counts else (0, 0, 0)
+
+    @property
+    def precision(self):
+        return percentages(*self.micro)[0]
+
+    @property
+    def recall(self):
+        return percentages(*self.micro)[1]
+
+    @property
+    def f1(self):
+        return percentages(*self.micro)[2]
+
+
+def score(gold_sequences, predicted_sequences, outside="O"):
+    """Scores of gold and predicted tag sequences (iterables of lists of str).
+
+    Raises ValueError for sequences of unequal length.
+    """
+    scores = Scores(outside)
+    for gold, predicted in zip(gold_sequences, predicted_sequences, strict=True):
+        scores.pairs.update(zip(gold, predicted, strict=True))
+    return scores
+
+
+def text_table(scores):
+    """Scores -> a table in the manner of conlleval."""
+    lines = [f"processed {scores.tokens} tokens; correct: {scores.correct}; accuracy: {scores.accuracy:6.2f}%"]
+    rows = [*scores.by_tag().items(), ("per-token (partial)", scores.micro)]
+    for name, (correct, found, gold) in rows:
+        figures = "precision: {:6.2f}%; recall: {:6.2f}%; FB1: {:6.2f}".format(*percentages(correct, found, gold))
+        lines.append(f"{name:>19}: {figures}  {found}")
+    return "\n".join(lines) + "\n"
+
+
+def json_text(scores):
+    """Scores -> one JSON object; figures in percent."""
+    def entry(correct, found, gold):
+        precision, recall, f1 = percentages(correct, found, gold)
+        return {"gold": gold, "found": found, "correct": correct, "precision": precision, "recall": recall, "f1": f1}
+    result = {"tokens": scores.tokens, "correct": scores.correct, "accuracy": scores.accuracy,
+              "micro": entry(*scores.micro),
+              "tags": {as_text(tag): entry(*counts) for tag, counts in scores.by_tag().items()}}
+    return json.dumps(result, indent=2) + "\n"
+
+
+def parse_args():
+    parser = Parser(description=__doc__, epilog=FIGURES)
+    add_input_flags(parser)
+    parser.add_argument("-o", dest="outside", default="O", metavar="TAG",
+                        help="outside tag, left out of the micro average (default O)")
+    return parser.parse_args()
+
+
+def main():
+    args = parse_args()
+    scores = Scores(args.outside.encode(errors="surrogateescape").decode("latin-1"))
+    for _, gold, predicted, _ in read_input(args):
+        scores.pairs.update(zip(gold, predicted))
+    sys.stdout.buffer.write((json_text(scores) if args.json else text_table(scores)).encode("latin-1"))
+    if not scores.tokens:
+        note("token_eval.py", f"no tokens in {args.input or '<stdin>'}")
+
+
+if __name__ == "__main__":
+    run_command(main)
