@@ -4,6 +4,8 @@ Each is a prefix: TensorFlow's PREFIX.index and PREFIX.data-*, PREFIX.json (conf
 and PREFIX.vocab.pkl (an EmbVec without vectors, which are among the weights). Together they hold all that is needed to
 tag, to go on training or to export.
 """
+import contextlib
+import hashlib
 import json
 import os
 import platform
@@ -11,12 +13,13 @@ import shutil
 import tempfile
 
 from cli import UserError, __version__
-from embvec import EmbVec
+from embvec import EmbVec, file_hash
 
 MODEL, STATE = "ner_model", "last_state"
 FORMAT = 1
 _WEIGHTS = (".index", ".data-00000-of-00001")
 _ENDINGS = _WEIGHTS + (".json", ".vocab.pkl")
+_HASHED = (".index", ".vocab.pkl")      # the weights' own checksums are in the index
 
 
 def resolve(path, flag="--restore"):
@@ -41,36 +44,43 @@ def save(prefix, session, saver, meta, emb):
     All files are written to a folder beside, which is renamed once it is whole; only then do they take the place of the
     old ones, and whoever comes after a crash in between finishes that (see _finish).
     """
+    from tf1 import quiet, tf
     folder, name = os.path.split(os.path.abspath(prefix))
     os.makedirs(folder, exist_ok=True)
     _finish(prefix)
     _sweep(folder)
     beside = tempfile.mkdtemp(prefix=".saving-", dir=folder)
     try:
-        _write_parts(os.path.join(beside, name), session, saver, meta, emb)
+        with quiet():
+            _write_parts(os.path.join(beside, name), session, saver, {"versions": _versions(tf), **meta}, emb)
         os.rename(beside, prefix + ".ready")
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(beside, ignore_errors=True)
+        if isinstance(error, (OSError, tf.errors.OpError)):
+            raise UserError(f"{prefix}: cannot be written ({_reason(error)}); is the disk full? "
+                            "The checkpoint before is untouched") from None
         raise
     _finish(prefix)
 
 
 def _write_parts(prefix, session, saver, meta, emb):
-    from tf1 import tf
-    try:
-        with session.graph.as_default():
-            saver.save(session, prefix, write_meta_graph=False, write_state=False)
-    except (tf.errors.OpError, OSError) as error:
-        raise UserError(f"{prefix}: cannot be written ({_first_line(error)}); is the disk full? "
-                        "The checkpoint before is untouched") from None
+    with session.graph.as_default():
+        saver.save(session, prefix, write_meta_graph=False, write_state=False)
     emb.save(prefix + ".vocab.pkl")
-    sizes = {ending: os.path.getsize(prefix + ending) for ending in _ENDINGS if ending != ".json"}
-    whole = {"format": FORMAT, "sizes": sizes, "vocab_hash": emb.vocab_hash, "versions": _versions(tf), **meta}
+    whole = {"format": FORMAT, "vocab_hash": emb.vocab_hash, **meta,
+             "sizes": {ending: os.path.getsize(prefix + ending) for ending in _ENDINGS if ending != ".json"},
+             "hashes": {ending: file_hash(prefix + ending) for ending in _HASHED}}
     with open(prefix + ".json", "w", encoding="utf-8") as out:
-        json.dump(whole, out, indent=1, ensure_ascii=False)
+        json.dump({**whole, "digest": _digest(whole)}, out, indent=1, ensure_ascii=False)
     for ending in _ENDINGS:
         with open(prefix + ending, "rb") as part:
             os.fsync(part.fileno())
+
+
+def _digest(meta):
+    """sha256 of a JSON dict without its own digest, in hexadecimal."""
+    rest = {name: value for name, value in meta.items() if name != "digest"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _versions(tf):
@@ -86,8 +96,10 @@ def _finish(prefix):
         return
     folder = os.path.dirname(os.path.abspath(prefix))
     for file in os.listdir(ready):
-        os.replace(os.path.join(ready, file), os.path.join(folder, file))
-    os.rmdir(ready)
+        with contextlib.suppress(FileNotFoundError):      # another process finishes it too
+            os.replace(os.path.join(ready, file), os.path.join(folder, file))
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(ready)
 
 
 def _sweep(folder):
@@ -107,11 +119,16 @@ def load_meta(prefix):
         raise UserError(f"{path}: truncated or not JSON; restore it from a copy, or train again") from None
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise UserError(f"{path}: not a checkpoint of this version (format {FORMAT}); train again")
+    if meta.get("digest") not in (None, _digest(meta)):
+        raise UserError(f"{path}: damaged, not what was written; restore it from a copy, or train again")
     for ending, size in meta["sizes"].items():
         actual = os.path.getsize(prefix + ending)
         if actual != size:
             raise UserError(f"{prefix}{ending}: {actual:,} bytes, expected {size:,}; the file is truncated or of another "
                             "checkpoint: restore it from a copy, or train again")
+    for ending, known in meta.get("hashes", {}).items():
+        if file_hash(prefix + ending) != known:
+            raise UserError(f"{prefix}{ending}: damaged, not what was written; restore it from a copy, or train again")
     return meta
 
 
@@ -140,15 +157,17 @@ def check_wrd_dim(wrd_dim, meta):
 
 def restore(session, saver, prefix):
     """Reads the weights into a session. Raises UserError where they are damaged or do not fit the graph."""
-    from tf1 import tf
+    from tf1 import quiet, tf
     try:
-        with session.graph.as_default():
+        with session.graph.as_default(), quiet():
             saver.restore(session, prefix)
     except (tf.errors.OpError, ValueError) as error:
-        raise UserError(f"{prefix}: the weights cannot be read ({_first_line(error)}); "
+        raise UserError(f"{prefix}: the weights cannot be read ({_reason(error)}); "
                         "they are damaged or of another model: restore them from a copy, or train again") from None
 
 
-def _first_line(error):
-    text = getattr(error, "message", None) or getattr(error, "strerror", None) or str(error)
-    return text.strip().splitlines()[0][:200]
+def _reason(error):
+    """What went wrong, in one line; TensorFlow says it behind the place in the graph."""
+    lines = (getattr(error, "message", None) or getattr(error, "strerror", None) or str(error)).strip().splitlines()
+    behind = next((i + 1 for i, line in enumerate(lines) if line.startswith("Node:")), 0)
+    return lines[min(behind, len(lines) - 1)].rpartition("; ")[2][:200]

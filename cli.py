@@ -95,11 +95,42 @@ def check_readable(path, flag):
         raise UserError(f"{path}: permission denied; check {flag}")
 
 
+def check_writable(path, flag):
+    """Raises UserError when `path`, the value of `flag`, can not become a file."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path):
+        raise UserError(f"{path}: is a directory, a file was expected; check {flag}")
+    if not os.path.isdir(folder):
+        raise UserError(f"{path}: there is no folder {folder}; make it, or check {flag}")
+    if not os.access(path if _is_special(path) else folder, os.W_OK):
+        raise UserError(f"{path}: permission denied; check {flag}")
+
+
+def check_folder(path, flag):
+    """Raises UserError when the folder `path`, the value of `flag`, can neither be written to nor made."""
+    there = os.path.abspath(path)
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    if not os.path.isdir(there):
+        raise UserError(f"{path}: {there} is not a folder; check {flag}")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"{path}: permission denied; check {flag}")
+
+
+def _is_special(path):
+    """Whether `path` is a pipe or a device, which can not be renamed over."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
 @contextlib.contextmanager
 def atomic_write(path, mode="wb", **kwargs):
     """A file that bears its name only once it is whole: written beside `path`, flushed to disk, then renamed."""
-    folder = os.path.dirname(os.path.abspath(path))
-    handle, beside = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=folder)
+    if _is_special(path):
+        with open(path, mode, **kwargs) as out:
+            yield out
+        return
+    path = os.path.realpath(path)       # a link stays one
+    handle, beside = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path))
     try:
         with os.fdopen(handle, mode, **kwargs) as out:
             yield out
@@ -107,9 +138,11 @@ def atomic_write(path, mode="wb", **kwargs):
             os.fsync(out.fileno())
         os.chmod(beside, 0o666 & ~_umask())
         os.replace(beside, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(beside)
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+            error.filename = error.filename or path      # a full disk is told without a name
         raise
 
 

@@ -6,6 +6,8 @@ two BiLSTM layers of 200 and a CRF.
 import argparse
 import dataclasses
 import json
+import math
+import re
 import typing
 from dataclasses import dataclass, field
 
@@ -68,7 +70,7 @@ class Config:
     feature_drop: float = option(0.0, "chance that a training sentence loses its POS, and independently its chunk, column",
                                  low=0.0, high=1.0)
     unk_replace: typing.Optional[float] = option(None, "chance that a word seen once in training is fed as unknown; "
-                                                 "default: 0.5 where word embeddings start at random, else 0",
+                                                 "default: 0.5 where word embeddings are trained, else 0",
                                                  low=0.0, high=1.0)
 
     # Optimization
@@ -91,7 +93,7 @@ class Config:
     seed: int = option(1, "seed of every random number", low=0, high=2**31 - 1)
     threads: int = option(0, "threads of TensorFlow; 0: one for each core", low=0)
     max_train_steps_per_epoch: int = option(0, "cut an epoch short; 0: never", low=0)
-    max_eval_steps: int = option(0, "evaluate on the first batches only; 0: on all", low=0)
+    max_eval_steps: int = option(0, "evaluate on so many batches only; 0: on all", low=0)
 
     def check(self):
         """Raises UserError for the first value out of its bounds. Returns self."""
@@ -102,9 +104,18 @@ class Config:
         if self.use_chr and self.chr_conv_type == "conv1d" and len(self.chr_filter_widths) != 1:
             raise UserError(f"chr_filter_widths: {self.chr_filter_widths}, conv1d takes one width; "
                             "give one, or set chr_conv_type to conv2d")
+        if self.use_chr and self.chr_conv_type == "conv2d":
+            self._check_widths()
         if not (self.use_word or self.use_chr):
             raise UserError("use_word and use_chr are both off, expected one of them at least")
         return self
+
+    def _check_widths(self):
+        widths = self.chr_filter_widths
+        if len(set(widths)) < len(widths):
+            raise UserError(f"chr_filter_widths: {widths}, expected each width once")
+        if not widths or max(widths) > self.word_length:
+            raise UserError(f"chr_filter_widths: {widths}, expected one at least and none above word_length {self.word_length}")
 
     def to_dict(self):
         return dataclasses.asdict(self)
@@ -116,6 +127,8 @@ def _check_rules(name, value, rules):
     if "choices" in rules and value not in rules["choices"]:
         known = ", ".join(repr(choice) for choice in rules["choices"])
         raise UserError(f"{name}: {value!r}{suggest(str(value), rules['choices'])}, expected one of {known}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{name}: {value}, expected a finite number")
     if "low" in rules and value < rules["low"]:
         raise UserError(f"{name}: {value}, expected at least {rules['low']}")
     if "above" in rules and not value > rules["above"]:
@@ -124,11 +137,12 @@ def _check_rules(name, value, rules):
         raise UserError(f"{name}: {value}, expected at most {rules['high']}")
 
 
-# What --restore takes over from a checkpoint, and what may change under --resume.
+# What --restore takes over from a checkpoint, what of that a flag may change, and what may change under --resume.
 MODEL_FIELDS = ("tag_scheme", "use_word", "wrd_dim", "train_wrd", "lowercase", "use_chr", "chr_dim", "chr_conv_type",
                 "chr_filter_widths", "num_filters", "word_length", "use_pos", "pos_dim", "use_chk", "chk_dim", "use_shape",
                 "shape_dim", "gazetteer", "use_highway", "highway_layers", "rnn_type", "rnn_size", "rnn_layers", "use_crf",
                 "constrained")
+FREE_FIELDS = ("wrd_dim", "train_wrd", "rnn_type", "word_length", "constrained")
 RUN_FIELDS = ("checkpoint_dir", "summary_dir", "epoch", "patience", "threads")
 
 _FIELDS = {each.name: each for each in dataclasses.fields(Config)}
@@ -159,17 +173,19 @@ def add_flags(parser):
 def load_config(path="", flags=None, base=None):
     """Config from `base` (a dict, such as a checkpoint's), then a YAML or JSON file, then flags. Raises UserError."""
     values = {name: value for name, value in (base or {}).items() if name in _FIELDS}
-    if path:
-        values.update(_read_file(path))
+    values.update(read_config(path))
     values.update({name: value for name, value in (flags or {}).items() if name in _FIELDS})
     return Config(**values).check()
 
 
-def _read_file(path):
+def read_config(path):
+    """What a YAML or JSON file says, {name: value}; '' says nothing. Raises UserError."""
+    if not path:
+        return {}
     check_readable(path, "--config_path")
-    with open(path, encoding="utf-8") as stream:
-        text = stream.read()
     try:
+        with open(path, encoding="utf-8") as stream:
+            text = stream.read()
         values = json.loads(text) if path.endswith(".json") else _load_yaml(text)
     except ValueError as error:
         line = getattr(error, "lineno", 1)
@@ -191,8 +207,8 @@ def _load_yaml(text):
 
 
 def _line_of(text, name):
-    lines = text.splitlines()
-    return next((i for i, line in enumerate(lines, 1) if line.strip().strip('"\'{').startswith(str(name))), 1)
+    key = re.compile(rf"""[\s{{"',]*{re.escape(str(name))}["']?\s*:""")
+    return next((i for i, line in enumerate(text.splitlines(), 1) if key.match(line)), 1)
 
 
 def _coerce(path, line, name, value):

@@ -165,11 +165,16 @@ class SentenceParser:
                 self._fail(first_line + bad, "not UTF-8, but UTF-8 was expected; convert the file, "
                            "for example with iconv -f latin1 -t utf-8")
         decoded = [cell.decode(errors="surrogateescape") for cell in column]
-        self.bad_bytes += sum("\udc80" <= character <= "\udcff" for cell in decoded for character in cell)
+        self.bad_bytes += sum(map(bad_bytes, decoded))
         return decoded
 
     def _fail(self, line, message):
         raise UserError(f"{self.name}:{line}: {message}")
+
+
+def bad_bytes(text):
+    """How many bytes were not UTF-8 where `text` was decoded: the lone surrogates of PEP 383."""
+    return sum("\udc80" <= character <= "\udcff" for character in text)
 
 
 def _count(row):

@@ -15,11 +15,12 @@ import re
 import sys
 import warnings
 import zipfile
+import zlib
 
 import numpy as np
 
 import conll
-from cli import Parser, UserError, atomic_write, check_readable, parse_bool, run_command, suggest
+from cli import Parser, UserError, atomic_write, check_readable, check_writable, parse_bool, run_command, suggest
 
 PAD, UNK = "#PAD#", "#UNK#"      # ids 0 and 1 of words, characters, POS and chunks
 FORMAT = 1
@@ -92,14 +93,15 @@ class EmbVec:
             header = _load_header(stream, path)
             body = _load_plain(stream, path)
         try:
-            vocab, vectors = body["vocab"], body["vectors"]
-            tables = [list(vocab[name]) for name in SECTIONS]
-            whole = (vectors is None or (vectors.dtype == np.float32 and vectors.shape == (len(tables[0]), header["wrd_dim"])))
-        except (KeyError, TypeError, AttributeError):
+            vectors = None if body["vectors"] is None else body["vectors"].value
+            emb = cls(*(list(body["vocab"][name]) for name in SECTIONS), header["wrd_dim"], vectors, header["lowercase"],
+                      header["filtered"], header["sources"])
+            whole = vectors is None or (vectors.dtype == np.float32 and vectors.shape == (header["words"], header["wrd_dim"]))
+        except (LookupError, TypeError, ValueError, AttributeError):
             whole = False
-        if not whole:
+        if not whole or len(emb.vocab["wrd"]) != header["words"]:
             raise UserError(f"{path}: not a whole EmbVec file; make it again with embvec.py")
-        return cls(*tables, header["wrd_dim"], vectors, header["lowercase"], header["filtered"], header["sources"])
+        return emb
 
     @classmethod
     def from_sentences(cls, sentences, wrd_dim, lowercase):
@@ -124,16 +126,44 @@ def _load_header(stream, path):
         raise UserError(f"{path}: not an EmbVec file; make it with embvec.py, and give the .pkl that it writes")
     if header.get("format") != FORMAT:
         raise UserError(f"{path}: EmbVec format {header.get('format')}, expected {FORMAT}; make it again with embvec.py")
+    if not {"wrd_dim", "words", "lowercase", "filtered", "sources", "vocab_hash"} <= header.keys():
+        raise UserError(f"{path}: not a whole EmbVec file; make it again with embvec.py")
     return header
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    """Unpickles containers, numbers, strings and numpy arrays; any other class or function is refused, not run."""
+class _Dtype:
+    """Stands in for numpy.dtype while unpickling."""
 
-    _RECONSTRUCT = np.empty(0).__reduce__()[0]
-    _ALLOWED = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype,
-                ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,      # numpy 1
-                ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT}     # numpy 2
+    def __init__(self, code, *_):
+        self.code = code
+
+    def __setstate__(self, state):
+        self.order = state[1]
+
+
+class _Array:
+    """Stands in for an array while unpickling; `value` is the array, read-only."""
+
+    def __init__(self, *_):
+        self.value = None
+
+    def __setstate__(self, state):
+        _, shape, dtype, by_column, data = state
+        if not re.fullmatch("[<=>|][biuf][0-9]+", dtype.order + dtype.code):
+            raise pickle.UnpicklingError(f"it holds an array of {dtype.order}{dtype.code}, which are not numbers")
+        self.value = np.frombuffer(data, dtype.order + dtype.code).reshape(shape, order="F" if by_column else "C")
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Unpickles containers, numbers, strings and arrays of numbers (as _Array); anything else is refused, not run.
+
+    numpy's own classes are kept out of it: they trust the flags that the file gives a dtype, and a false flag makes
+    them take the file's bytes for pointers to Python objects.
+    """
+
+    _ALLOWED = {("numpy", "ndarray"): _Array, ("numpy", "dtype"): _Dtype,
+                ("numpy.core.multiarray", "_reconstruct"): _Array,      # numpy 1
+                ("numpy._core.multiarray", "_reconstruct"): _Array}     # numpy 2
 
     def find_class(self, module, name):
         if (module, name) not in self._ALLOWED:
@@ -274,8 +304,8 @@ class _VectorReader:
                         break
                     self._take(lines)
                     lines = []
-        except (EOFError, zipfile.BadZipFile, lzma.LZMAError, gzip.BadGzipFile) as error:
-            raise UserError(f"{self.path}: damaged or truncated ({error}); fetch it again") from None
+        except (EOFError, OSError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+            raise UserError(f"{self.path}: damaged, truncated or locked ({error}); fetch it again, or unpack it first") from None
         if not self.parts:
             raise UserError(f"{self.path}:1: no word vector that can be used, expected `word number number ...` lines")
         return list(self.words), np.concatenate(self.parts)
@@ -426,17 +456,18 @@ def parse_args():
     args = parser.parse_args()
     if args.wrd_dim < 1:
         raise UserError(f"--wrd_dim {args.wrd_dim}: expected at least 1")
+    args.out_path = args.out_path or args.emb_path + ".pkl"
+    check_writable(args.out_path, "--out_path")
     return args
 
 
 def main():
     args = parse_args()
     emb, notes = build(args)
-    out_path = args.out_path or args.emb_path + ".pkl"
-    emb.save(out_path)
+    emb.save(args.out_path)
     sys.stdout.buffer.write(emb.vocab_text())
     sizes = ", ".join(f"{len(emb.vocab[name]):,} {name}" for name in SECTIONS)
-    for note in notes + [f"wrote {out_path}: vocabularies of {sizes}"]:
+    for note in notes + [f"wrote {args.out_path}: vocabularies of {sizes}"]:
         print(f"embvec.py: {note}", file=sys.stderr)
 
 

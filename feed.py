@@ -1,4 +1,5 @@
 """Sentences -> padded arrays under the names of the graph's inputs, in buckets of similar length."""
+import functools
 import string
 from typing import NamedTuple, Optional
 
@@ -119,25 +120,25 @@ class Feeder:
             np.add.at(counts, example.rows, 1)
         self.rare_rows = counts == 1
 
-    def batch(self, examples, rng=None):
-        """Examples -> {input name: array}, padded to the longest. rng: makes the noise of training, if given."""
-        config, table = self.config, self.table
-        rows = _pad([example.rows for example in examples])
+    def batch(self, examples, rng=None, length=0):
+        """Examples -> {input name: array}, padded to the longest, or to `length`. rng: makes the noise of training, if given."""
+        config, table, pad = self.config, self.table, functools.partial(_pad, length=length)
+        rows = pad([example.rows for example in examples])
         inputs = {"sentence_length": np.int32(rows.shape[1])}
         if config.use_word:
             inputs["input_data_word_ids"] = table.word_ids[rows]
         if config.use_chr:
             inputs["input_data_wordchr_ids"] = table.chr_ids[rows]
         if config.use_pos:
-            inputs["input_data_pos_ids"] = _pad([example.pos for example in examples])
+            inputs["input_data_pos_ids"] = pad([example.pos for example in examples])
         if config.use_chk:
-            inputs["input_data_chk_ids"] = _pad([example.chunks for example in examples])
+            inputs["input_data_chk_ids"] = pad([example.chunks for example in examples])
         if config.use_shape:
             inputs["input_data_shape_ids"] = table.shape_ids[rows]
         if self.gazetteer:
-            inputs["input_data_gazetteer"] = _pad([example.gazetteer for example in examples])
+            inputs["input_data_gazetteer"] = pad([example.gazetteer for example in examples])
         if examples[0].tags is not None:
-            inputs["target_tag_ids"] = _pad([example.tags for example in examples])
+            inputs["target_tag_ids"] = pad([example.tags for example in examples])
         if rng is not None:
             self._disturb(inputs, rows, rng)
         return inputs
@@ -154,19 +155,21 @@ class Feeder:
                 inputs[name] = np.where(lost, np.minimum(inputs[name], 1), inputs[name])
 
 
-def _pad(arrays):
-    """Arrays (sentence, ...) -> int32 (batch, longest, ...), 0 behind the end."""
-    padded = np.zeros((len(arrays), max(map(len, arrays)), *arrays[0].shape[1:]), np.int32)
+def _pad(arrays, length=0):
+    """Arrays (sentence, ...) -> int32 (batch, longest or `length`, ...), 0 behind the end."""
+    padded = np.zeros((len(arrays), max(length, *map(len, arrays)), *arrays[0].shape[1:]), np.int32)
     for row, array in zip(padded, arrays):
         row[:len(array)] = array
     return padded
 
 
 def bucket(lengths, order, batch_size, max_tokens):
-    """Cuts indices that are sorted by length into batches of at most batch_size sentences and max_tokens padded tokens."""
+    """Cuts indices that are sorted by length, up or down, into batches of at most batch_size sentences and max_tokens
+    padded tokens.
+    """
     batches, current = [], []
     for i in order:
-        if current and (len(current) == batch_size or lengths[i] * (len(current) + 1) > max_tokens):
+        if current and (len(current) == batch_size or max(lengths[i], lengths[current[0]]) * (len(current) + 1) > max_tokens):
             batches.append(current)
             current = []
         current.append(i)
@@ -190,6 +193,26 @@ def training_batches(lengths, config, epoch):
 
 
 def sorted_batches(lengths, config):
-    """Batches for evaluation and tagging, as lists of indices, by length."""
+    """Batches for evaluation, as lists of indices, by length."""
     order = sorted(range(len(lengths)), key=lambda i: lengths[i])
     return bucket(lengths, order, config.batch_size, config.max_batch_tokens)
+
+
+def tagging_batches(lengths, config):
+    """Batches for tagging, the longest sentences first: yields (indices, sentences to fill it up to, length to pad to).
+
+    They have few shapes: TensorFlow keeps some 300 KB of oneDNN primitives for each that it has met, and an endless stream
+    has thousands. What does not fill a batch are the shortest sentences, so that filling up costs little.
+    """
+    padded = [rounded_up(length, 3) for length in lengths]
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    for batch in bucket(padded, order, config.batch_size, config.max_batch_tokens):
+        longest = padded[batch[0]]
+        full = max(1, min(config.batch_size, config.max_batch_tokens // longest))
+        yield batch, min(rounded_up(len(batch), 1), full), longest
+
+
+def rounded_up(count, digits):
+    """The next number with at most so many binary digits before its zeros; for 1: the next power of two."""
+    unit = 1 << max(count.bit_length() - digits, 0)
+    return -(-count // unit) * unit

@@ -4,6 +4,7 @@
 
 Columns come out byte for byte as they went in, with the predicted tag behind: as many rows as before, in the same order.
 """
+import array
 import contextlib
 import os
 import sys
@@ -11,9 +12,9 @@ import time
 
 import checkpoint
 import conll
-from cli import Parser, Progress, UserError, atomic_write, check_readable, parse_bool, run_command
+from cli import Parser, Progress, UserError, atomic_write, check_readable, check_writable, parse_bool, run_command
 from config import Config
-from feed import Feeder, sorted_batches
+from feed import Feeder, tagging_batches
 from gazetteer import Gazetteer
 from tokenizer import tokenize
 
@@ -26,7 +27,7 @@ class Tagger:
 
     def __init__(self, run, config, meta, feeder):
         self.run, self.config, self.meta, self.feeder = run, config, meta, feeder
-        self.seconds = []         # (seconds of a batch, its sentences)
+        self.seconds, self.counts = array.array("d"), array.array("i")       # of each batch; its sentences
 
     @classmethod
     def load(cls, path, batch_size=64, max_batch_tokens=4000, constrained=False, threads=0):
@@ -46,13 +47,19 @@ class Tagger:
         places = [i for i, sentence in enumerate(sentences) if not sentence.is_docstart]
         self.feeder.table.trim()
         examples = [self.feeder.encode(sentences[i]) for i in places]
-        for batch in sorted_batches([len(example) for example in examples], self.config):
+        for batch, size, length in tagging_batches([len(example) for example in examples], self.config):
+            filled = batch + batch[-1:] * (size - len(batch))
             started = time.perf_counter()
-            ids = self.run(self.feeder.batch([examples[k] for k in batch]))
-            self.seconds.append((time.perf_counter() - started, len(batch)))
+            ids = self.run(self.feeder.batch([examples[k] for k in filled], length=length))
+            self.seconds.append(time.perf_counter() - started)
+            self.counts.append(len(batch))
             for row, k in zip(ids.tolist(), batch):
                 tags[places[k]] = self._names(row[:len(examples[k])])
         return tags
+
+    def timings(self):
+        """Seconds of each batch, and how many sentences it had; without the first, which pays for the start."""
+        return self.seconds[1:], self.counts[1:]
 
     def _names(self, ids):
         names = self.meta["tags"]
@@ -99,10 +106,10 @@ class ColumnTagger:
     def _write(self, pairs):
         sentences = [sentence for _, sentence in pairs if sentence]
         self._warn_of_missing(sentences)
-        if self.sentences:
-            tagged = iter(self.tagger.tag(sentences))
-        else:          # the first sentence goes alone: it pays for the start, and is left out of the figures
-            tagged = iter([*self.tagger.tag(sentences[:1]), *self.tagger.tag(sentences[1:])])
+        alone = 0
+        if not self.tagger.seconds:       # the first sentence goes alone: it is left out of the figures
+            alone = next((i for i, sentence in enumerate(sentences, 1) if not sentence.is_docstart), 0)
+        tagged = iter([*self.tagger.tag(sentences[:alone]), *self.tagger.tag(sentences[alone:])])
         for block, sentence in pairs:
             block.write(self.out, [tag.encode() for tag in next(tagged)] if sentence else [])
         self.out.flush()
@@ -124,24 +131,21 @@ class ColumnTagger:
     def report(self, timing):
         """Sentences, tokens, seconds and milliseconds per sentence, on standard error."""
         seconds = time.perf_counter() - self.started
-        note(f"{self.sentences:,} sentences, {self.tokens:,} tokens, {seconds:.2f} s{_per_sentence(self.tagger.seconds[1:])}")
-        if self.parser.bad_bytes:
-            note(f"{self.parser.bad_bytes:,} bytes are not UTF-8: read as unknown characters, passed through unchanged")
+        note(f"{self.sentences:,} sentences, {self.tokens:,} tokens, {seconds:.2f} s{_per_sentence(*self.tagger.timings())}")
+        note_bad_bytes(self.parser.bad_bytes)
         if timing:
-            note(_percentiles(self.tagger.seconds[1:]))
+            note(_percentiles(*self.tagger.timings()))
 
 
-def _per_sentence(timings):
-    count = sum(sentences for _, sentences in timings)
-    if not count:
+def _per_sentence(seconds, counts):
+    if not counts:
         return ""
-    milliseconds = 1000 * sum(seconds for seconds, _ in timings) / count
-    return f", {milliseconds:.3f} ms a sentence in the graph (without the first and -DOCSTART-)"
+    return f", {1000 * sum(seconds) / sum(counts):.3f} ms a sentence in the graph (without the first and -DOCSTART-)"
 
 
-def _percentiles(timings):
+def _percentiles(seconds, counts):
     """How long a sentence waited for the batch that it was tagged in."""
-    waits = sorted(1000 * seconds for seconds, sentences in timings for _ in range(sentences))
+    waits = sorted(1000 * each for each, count in zip(seconds, counts) for _ in range(count))
     if not waits:
         return "no sentence but the first: no percentiles"
     picks = "  ".join(f"p{p} {waits[min(len(waits) - 1, len(waits) * p // 100)]:.3f}" for p in (50, 90, 99))
@@ -171,7 +175,7 @@ def tag_lines(tagger, args, stream, name, out):
     """line mode: a sentence a line; out come `word pos chunk tag prediction` rows and a blank line."""
     analyze = _analyzer(args.spacy_model)
     prompt = stream.isatty()
-    sentences = tokens = 0
+    sentences = tokens = bad_bytes = 0
     started = time.perf_counter()
     while True:
         if prompt:
@@ -179,7 +183,9 @@ def tag_lines(tagger, args, stream, name, out):
         line = stream.readline()
         if not line:
             break
-        words, pos, entities = analyze(line.decode(errors="surrogateescape"))
+        text = line.decode(errors="surrogateescape")
+        bad_bytes += conll.bad_bytes(text)
+        words, pos, entities = analyze(text)
         if words:
             tags = tagger.tag([conll.Sentence(sentences + 1, words, pos, None, None)])[0]
             rows = zip(words, pos or ["O"] * len(words), ["O"] * len(words), entities, tags)
@@ -187,9 +193,10 @@ def tag_lines(tagger, args, stream, name, out):
             sentences, tokens = sentences + 1, tokens + len(words)
         out.write(b"\n")
         out.flush()
-    note(f"{sentences:,} sentences, {tokens:,} tokens, {time.perf_counter() - started:.2f} s{_per_sentence(tagger.seconds[1:])}")
+    note(f"{sentences:,} sentences, {tokens:,} tokens, {time.perf_counter() - started:.2f} s{_per_sentence(*tagger.timings())}")
+    note_bad_bytes(bad_bytes)
     if args.timing:
-        note(_percentiles(tagger.seconds[1:]))
+        note(_percentiles(*tagger.timings()))
 
 
 def _analyzer(spacy_model):
@@ -211,6 +218,8 @@ def _plain(words):
 
 
 def _with_spacy(pipeline, text):
+    if conll.bad_bytes(text):        # spaCy takes nothing that is not UTF-8
+        return _plain(tokenize(text))
     tokens = [token for token in pipeline(text.strip()) if not token.is_space]
     pos = [token.tag_ for token in tokens]
     entities = [f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else "O" for token in tokens]
@@ -222,6 +231,11 @@ def _with_spacy(pipeline, text):
 
 def note(text):
     print(f"inference.py: {text}", file=sys.stderr)
+
+
+def note_bad_bytes(count):
+    if count:
+        note(f"{count:,} bytes are not UTF-8: read as unknown characters, passed through unchanged")
 
 
 @contextlib.contextmanager
@@ -269,6 +283,8 @@ def check_args(args):
     args.input = args.input or ("data/test.txt" if args.mode == "bulk" else "")
     if args.input:
         check_readable(args.input, "--input")
+    if args.output:
+        check_writable(args.output, "--output")
     meta = checkpoint.load_meta(checkpoint.resolve(args.restore))
     checkpoint.check_wrd_dim(args.wrd_dim, meta)
     if args.emb_path:

@@ -23,7 +23,7 @@ def _tokens_of(word):
     while len(word) > 1 and word[0] in _OPENING and not _CLITIC.fullmatch("x" + word):
         before.append(word[0])
         word = word[1:]
-    while len(word) > 1 and word[-1] in _CLOSING and not _ACRONYM.fullmatch(word):
+    while len(word) > 1 and word[-1] in _CLOSING and word != "..." and not _ACRONYM.fullmatch(word):
         cut = 3 if word.endswith("...") and len(word) > 3 else 1
         after.insert(0, word[-cut:])
         word = word[:-cut]

@@ -19,8 +19,8 @@ import checkpoint
 import chunk_eval
 import conll
 import token_eval
-from cli import Parser, Progress, UserError, atomic_write, run_command
-from config import MODEL_FIELDS, RUN_FIELDS, Config, add_flags, load_config
+from cli import Parser, Progress, UserError, atomic_write, check_folder, check_readable, run_command
+from config import FREE_FIELDS, MODEL_FIELDS, RUN_FIELDS, Config, add_flags, load_config, read_config
 from embvec import EmbVec, file_hash
 from feed import Feeder, sorted_batches, training_batches
 from gazetteer import Gazetteer
@@ -52,11 +52,14 @@ def load_data(config, emb=None, gazetteer=None, tags=None):
     dev = [] if config.dev_fraction else _read_all(config.dev_path, named, columns)[0]
     scheme = _data_scheme(train, config)
     _warn_of_ill_formed(train, scheme)
+    if emb or config.emb_path:
+        emb = emb or _load_emb(config)
+        _check_tags(train, emb)
     train = [sentence for _, sentences in train for sentence in sentences]
     dev = [sentence for _, sentences in dev for sentence in sentences]
     if config.dev_fraction:
         train, dev = _cut_off(train, config)
-    emb = emb or _load_emb(config, train)
+    emb = emb or EmbVec.from_sentences(train, config.wrd_dim or 50, config.lowercase)
     config = _decide(config, emb, columns)
     if config.gazetteer and gazetteer is None:
         gazetteer = Gazetteer.read(config.gazetteer)
@@ -65,7 +68,7 @@ def load_data(config, emb=None, gazetteer=None, tags=None):
     tags = tags or conll.scheme_tags(emb.tags, scheme, target)
     feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(tags)}, gazetteer if config.gazetteer else None)
     data = Data([], [], [sentence.tags for sentence in dev], feeder, emb, tags, target, scheme, columns)
-    data.train = [feeder.encode(sentence, _known_tags(sentence, data, config)) for sentence in train]
+    data.train = [feeder.encode(sentence, conll.convert(sentence.tags, scheme, target)) for sentence in train]
     feeder.mark_rare(data.train)
     data.dev = _encode_dev(dev, data)
     return config, data
@@ -111,9 +114,7 @@ def _cut_off(sentences, config):
             [each for i, each in enumerate(sentences) if i in dev])
 
 
-def _load_emb(config, train):
-    if not config.emb_path:
-        return EmbVec.from_sentences(train, config.wrd_dim or 50, config.lowercase)
+def _load_emb(config):
     emb = EmbVec.load(config.emb_path)
     if config.wrd_dim and config.wrd_dim != emb.wrd_dim:
         raise UserError(f"--wrd_dim {config.wrd_dim}: {config.emb_path} has vectors of {emb.wrd_dim}; set --wrd_dim {emb.wrd_dim}")
@@ -122,22 +123,20 @@ def _load_emb(config, train):
 
 def _decide(config, emb, columns):
     """Fills in what the config leaves to the data: sizes, features without a column, how random vectors are trained."""
-    random_start = emb.vectors is None
-    train_wrd = random_start if config.train_wrd is None else config.train_wrd
+    train_wrd = emb.vectors is None if config.train_wrd is None else config.train_wrd
     return dataclasses.replace(
         config, wrd_dim=emb.wrd_dim, train_wrd=train_wrd,
-        unk_replace=(0.5 if random_start else 0.0) if config.unk_replace is None else config.unk_replace,
+        unk_replace=(0.5 if train_wrd else 0.0) if config.unk_replace is None else config.unk_replace,
         use_pos=config.use_pos and "pos" in columns, use_chk=config.use_chk and "chunk" in columns)
 
 
-def _known_tags(sentence, data, config):
-    """The sentence's tags in the model's scheme. Raises UserError for a tag that the vocabulary lacks."""
-    known = set(data.emb.tags)
-    for i, tag in enumerate(sentence.tags):
-        if tag not in known:
-            raise UserError(f"{' '.join(config.train_path)}:{sentence.first_line + i}: tag {tag} is not in the vocabulary "
-                            f"({' '.join(data.emb.tags)}); make the embeddings' file again from this training file")
-    return conll.convert(sentence.tags, data.data_scheme, data.tag_scheme)
+def _check_tags(parts, emb):
+    """Raises UserError for the first training tag that the vocabulary lacks."""
+    unknown = ((path, sentence.first_line + i, tag) for path, sentences in parts for sentence in sentences
+               for i, tag in enumerate(sentence.tags) if tag not in emb.ids["tag"])
+    for path, line, tag in unknown:
+        raise UserError(f"{path}:{line}: tag {tag} is not in the vocabulary ({' '.join(emb.tags)}); make the "
+                        "embeddings' file again from this training file, or start afresh without --restore")
 
 
 def _encode_dev(dev, data):
@@ -280,7 +279,8 @@ class Trainer:
         score = {"chunk": scores["chunk_f1"], "token": scores["token_f1"], "loss": -scores["dev_loss"]}[config.save_by]
         state.epoch, train_loss = state.epoch + 1, state.loss_sum / max(state.batch, 1)
         state.batch, state.loss_sum = 0, 0.0
-        better = score > state.best
+        score = -math.inf if math.isnan(score) else score       # no dev sentence has a loss
+        better = score > state.best or not state.best_epoch
         if better:
             state.best, state.best_epoch = score, state.epoch
         state.history.append({"epoch": state.epoch, "step": self._step(), "seconds": round(seconds, 1),
@@ -305,8 +305,8 @@ class Trainer:
     def _evaluate(self):
         data, config = self.data, self.config
         batches = sorted_batches([len(example) for example in data.dev], config)
-        if config.max_eval_steps:
-            batches = batches[:config.max_eval_steps]
+        if config.max_eval_steps < len(batches) and config.max_eval_steps:     # of all lengths
+            batches = [batches[i * len(batches) // config.max_eval_steps] for i in range(config.max_eval_steps)]
         losses, weights, gold, predicted = [], [], [], []
         for batch in batches:
             for known in (True, False):       # without a gold tag that the model knows there is no loss
@@ -320,10 +320,10 @@ class Trainer:
                 gold += [data.dev_gold[i] for i in indices]
                 predicted += [conll.convert([data.tags[k] for k in row[:len(data.dev[i])]], data.tag_scheme, data.data_scheme)
                               for row, i in zip(ids.tolist(), indices)]
-        raw = data.data_scheme == conll.RAW
+        reading = {"raw": True} if data.data_scheme == conll.RAW else {"scheme": data.data_scheme}
         return {"dev_loss": float(np.average(losses, weights=weights)) if losses else math.nan,
                 "token_f1": token_eval.score(gold, predicted).f1,
-                "chunk_f1": chunk_eval.score(gold, predicted, raw=raw).f1}
+                "chunk_f1": chunk_eval.score(gold, predicted, **reading).f1}
 
     def _swapped(self, action):
         """Runs `action` while the averaged weights stand in for the weights."""
@@ -419,6 +419,8 @@ def fit(config, restore="", resume=False):
 
     Returns the Trainer, whose state has the history, and whether Ctrl-C ended it.
     """
+    for name in ("checkpoint_dir", "summary_dir"):
+        check_folder(getattr(config, name), f"--{name}")
     if resume:
         trainer = _resumed(config)
     elif restore:
@@ -446,6 +448,7 @@ def _resumed(config):
     prefix = os.path.join(config.checkpoint_dir, checkpoint.STATE)
     meta = checkpoint.load_meta(prefix)
     for path in corpus_paths(config):
+        check_readable(path, "--train_path and --dev_path")
         if file_hash(path) != meta["made_from"].get(path):
             raise UserError(f"{path}: not the file that the interrupted run was trained on; bring it back, "
                             "or start afresh with --restore")
@@ -506,7 +509,13 @@ def config_of(args):
     if not args.restore:
         return load_config(args.config_path, flags)
     meta = checkpoint.load_meta(checkpoint.resolve(args.restore))
-    config = load_config(args.config_path, flags, {name: meta["config"][name] for name in MODEL_FIELDS})
+    base = {name: meta["config"][name] for name in MODEL_FIELDS}
+    base["tag_scheme"] = "" if meta["tag_scheme"] == conll.RAW else meta["tag_scheme"]
+    config = load_config(args.config_path, flags, base)
+    for name in MODEL_FIELDS:
+        if getattr(config, name) != base[name] and name not in FREE_FIELDS:
+            raise UserError(f"--{name} {getattr(config, name)}: the checkpoint has {base[name]}, and its weights fit no other; "
+                            "leave the flag out, or start anew without --restore")
     checkpoint.check_wrd_dim(config.wrd_dim, meta)
     if config.emb_path:
         checkpoint.check_emb_path(config.emb_path, meta)
@@ -515,12 +524,15 @@ def config_of(args):
 
 def _config_to_resume(args, flags):
     """The interrupted run's own config; only what does not change the training may be another."""
+    flags = {**read_config(args.config_path), **flags}
     folder = flags.get("checkpoint_dir", Config().checkpoint_dir)
     meta = checkpoint.load_meta(checkpoint.resolve(os.path.join(folder, checkpoint.STATE), "--checkpoint_dir"))
-    config = load_config(args.config_path, flags, meta["config"])
+    left_to_data = {"wrd_dim": 0, "train_wrd": None, "unk_replace": None}
+    config = load_config("", {name: value for name, value in flags.items() if name in RUN_FIELDS}, meta["config"])
     for name, value in flags.items():
-        if value != meta["config"][name] and name not in RUN_FIELDS:
-            raise UserError(f"--{name} {value}: the interrupted run has {meta['config'][name]}, and --resume goes on with it; "
+        was = meta["config"][name]
+        if name not in RUN_FIELDS and value not in (was, left_to_data.get(name, was)):
+            raise UserError(f"--{name} {value}: the interrupted run has {was}, and --resume goes on with it; "
                             "leave the flag out, or start anew with --restore")
     return dataclasses.replace(config, checkpoint_dir=folder)
 

@@ -7,13 +7,14 @@ def highway(x, num_layers):
 
     The gate's bias starts at -1: at first the layer lets its input pass.
     """
-    dim = x.shape[-1]
+    dim, shape = x.shape[-1], tf.shape(x)
+    x = tf.reshape(x, [-1, dim])                       # one product for all tokens, not one for each sentence
     for layer in range(num_layers):
         with tf.variable_scope(f"layer_{layer}"):
             transform = tf.nn.relu(_dense(x, dim, "transform", tf.zeros_initializer()))
             gate = tf.sigmoid(_dense(x, dim, "gate", tf.constant_initializer(-1.0)))
         x = gate * transform + (1.0 - gate) * x
-    return x
+    return tf.reshape(x, shape)
 
 
 def _dense(x, dim, name, bias_initializer):

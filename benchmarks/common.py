@@ -1,0 +1,77 @@
+"""What the speed benchmarks share: workers that take turns, and finished rows on disk."""
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+from corpora import BENCH, ROOT
+
+from cli import UserError  # noqa: E402
+
+
+class Worker:
+    """A process that answers a line of JSON with a line of JSON; between two questions it sleeps.
+
+    Systems to compare run in processes of their own, so that the threads of one do not get in the way of another, and
+    take turns, so that whatever else the machine does falls upon all alike.
+    """
+
+    def __init__(self, command):
+        self.name = " ".join(os.path.basename(each) for each in command[1:3])
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+    def ask(self, **question):
+        self.process.stdin.write(json.dumps(question) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise UserError(f"{self.name}: the worker ended; its message stands above")
+        return json.loads(answer)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def serve(answer):
+    """The worker's side: `answer` is a function of the question's keys to a dict."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)                         # what a library prints goes to standard error
+    for line in sys.stdin:
+        print(json.dumps(answer(**json.loads(line))), file=out, flush=True)
+
+
+class Rows:
+    """Finished rows of a benchmark, runs/bench/NAME.jsonl. Only those made with the same settings and code count."""
+
+    def __init__(self, name, settings, afresh=False):
+        self.path = os.path.join(BENCH, f"{name}.jsonl")
+        self.key = hashlib.sha256(json.dumps([settings, _code_hash()]).encode()).hexdigest()[:16]
+        self.rows = [] if afresh else self._stored()
+        if self.rows:
+            print(f"{len(self.rows)} rows are in {self.path} already (--afresh measures them again)", file=sys.stderr)
+
+    def _stored(self):
+        if not os.path.exists(self.path):
+            return []
+        with open(self.path) as lines:
+            rows = [json.loads(line) for line in lines]
+        return [row["row"] for row in rows if row["key"] == self.key]
+
+    def add(self, row):
+        self.rows.append(row)
+        os.makedirs(BENCH, exist_ok=True)
+        with open(self.path, "a") as out:
+            out.write(json.dumps({"key": self.key, "row": row}) + "\n")
+
+
+def _code_hash():
+    """Of all Python files that a benchmark may run."""
+    digest = hashlib.sha256()
+    for folder in ("", "layers", "benchmarks"):
+        for name in sorted(os.listdir(os.path.join(ROOT, folder))):
+            if name.endswith(".py"):
+                with open(os.path.join(ROOT, folder, name), "rb") as source:
+                    digest.update(source.read())
+    return digest.hexdigest()

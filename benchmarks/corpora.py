@@ -1,0 +1,53 @@
+"""Where benchmarks find corpora and word vectors: data/ and embeddings/ first, then ../shared."""
+import os
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+
+from cli import UserError  # noqa: E402
+
+BENCH = os.path.join(ROOT, "runs", "bench")
+GLOVE = "glove.6B.50d.txt"
+
+# name: (training file, development file, columns, word vectors or None: they start at random)
+CORPORA = {
+    "conll2003": ("conll2003/train.txt", "conll2003/dev.txt", "word pos chunk tag", GLOVE),
+    "conll2000": ("conll2000/train.txt", None, "word pos tag", GLOVE),
+    "wnut17": ("wnut17/train.conll", "wnut17/dev.conll", "word tag", GLOVE),
+    "mit_movie_trivia": ("mit_movie_trivia/train.conll", "mit_movie_trivia/dev.conll", "word tag", GLOVE),
+    "resume_ner": ("resume_ner/train.char.bmes", "resume_ner/dev.char.bmes", "word tag", None),
+}
+
+
+def find(folder, name):
+    """The path of a file of data/ or embeddings/, or of ../shared. Raises UserError when it is in neither."""
+    endings = ("", ".gz", ".zip") if folder == "embeddings" else ("",)
+    for base in (ROOT, os.path.join(os.path.dirname(ROOT), "shared")):
+        for ending in endings:
+            path = os.path.join(base, folder, name + ending)
+            if os.path.exists(path):
+                return os.path.relpath(path, ROOT)
+    raise UserError(f"{folder}/{name}: no such file, neither here nor in ../shared; put it there to run this benchmark")
+
+
+def corpus_flags(name):
+    """The flags of train.py for a corpus; its EmbVec file is made in runs/bench/ when it is not there."""
+    train, dev, columns, vectors = CORPORA[name]
+    flags = ["--train_path", find("data", train), "--columns", columns]
+    flags += ["--dev_path", find("data", dev)] if dev else ["--dev_fraction", "0.1"]
+    return flags + (["--emb_path", emb_path(name)] if vectors else [])
+
+
+def emb_path(name):
+    """The EmbVec file of a corpus, made when it is not there: all words of the vectors, as for service."""
+    train, dev, columns, vectors = CORPORA[name]
+    path = os.path.join(BENCH, f"{name}.pkl")
+    if not os.path.exists(path):
+        os.makedirs(BENCH, exist_ok=True)
+        command = [sys.executable, "embvec.py", "--emb_path", find("embeddings", vectors), "--wrd_dim", "50",
+                   "--train_path", find("data", train), "--columns", columns, "--out_path", path]
+        command += ["--total_path", find("data", dev)] if dev else []
+        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return os.path.relpath(path, ROOT)

@@ -1,0 +1,50 @@
+"""Dev F1 where the input has no POS and chunk columns: the default model, and the one trained with feature_drop.
+
+    python benchmarks/missing_columns.py
+
+Uses the rows `default` and `feature-drop` of benchmarks/f1.py, and trains them when they are not finished.
+"""
+import subprocess
+import sys
+
+from corpora import CORPORA, ROOT, find
+from f1 import folder_of, is_finished, train
+
+import chunk_eval  # noqa: E402
+from cli import Parser, run_command  # noqa: E402
+from conll import read_blocks  # noqa: E402
+
+
+def words_alone(path):
+    """The file with its first column alone."""
+    with open(path, "rb") as stream:
+        return b"".join(b"".join(row.split()[0] + b"\n" for row in block.rows) + b"\n" for block in read_blocks(stream))
+
+
+def tag(checkpoint, data):
+    command = [sys.executable, "inference.py", "--mode", "bucket", "--restore", checkpoint]
+    return subprocess.run(command, cwd=ROOT, input=data, stdout=subprocess.PIPE, check=True).stdout
+
+
+def tag_column(data, index=-1):
+    """One column of a file's rows, a list for each sentence."""
+    return [[row.split()[index] for row in sentence.split("\n")] for sentence in data.decode().strip().split("\n\n")]
+
+
+def main():
+    Parser(description=__doc__).parse_args()
+    path = find("data", CORPORA["conll2003"][1])
+    with open(f"{ROOT}/{path}", "rb") as stream:
+        full = stream.read()
+    gold = tag_column(full)
+    print("| model | chunk F1 with POS and chunk columns | with words alone |")
+    print("|---|---|---|")
+    for name in ("default", "feature-drop"):
+        if not is_finished(name):
+            train(name, 0)
+        figures = [chunk_eval.score(gold, tag_column(tag(folder_of(name), data))).f1 for data in (full, words_alone(f"{ROOT}/{path}"))]
+        print("| {} | {:.2f} | {:.2f} |".format(name, *figures))
+
+
+if __name__ == "__main__":
+    run_command(main)

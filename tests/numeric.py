@@ -1,0 +1,61 @@
+"""What tests of graphs share: a layer's values and gradients as arrays, and derivatives from finite differences."""
+import numpy as np
+
+from tf1 import new_session, tf
+
+
+def finite_differences(function, arrays, epsilon=1e-6):
+    """Derivatives of function(*arrays) -> float with respect to each array, by central differences in float64."""
+    arrays = [np.array(array, np.float64) for array in arrays]
+    derivatives = [np.zeros_like(array) for array in arrays]
+    for array, derivative in zip(arrays, derivatives):
+        for place in np.ndindex(array.shape):
+            value = array[place]
+            array[place] = value + epsilon
+            above = function(*arrays)
+            array[place] = value - epsilon
+            derivative[place] = (above - function(*arrays)) / (2 * epsilon)
+            array[place] = value
+    return derivatives
+
+
+def evaluate(build, *arrays):
+    """Values of what build(*tensors) returns, in a graph of its own."""
+    with tf.Graph().as_default():
+        fetches = build(*map(tf.constant, arrays))
+        with new_session(1) as session:
+            session.run(tf.global_variables_initializer())
+            return session.run(fetches)
+
+
+def layer(build, x, seed=0):
+    """Runs build(x) with random variables. The scalar that is derived is sum(weights * output).
+
+    Returns (output, {variable name: value}, weights, gradient of x, {variable name: gradient}).
+    """
+    rng = np.random.default_rng(seed)
+    with tf.Graph().as_default():
+        x = tf.constant(x, tf.float32)
+        output = build(x)
+        variables = {variable.op.name: variable for variable in tf.global_variables()}
+        values = {name: rng.normal(0, 0.7, variable.shape).astype(np.float32) for name, variable in variables.items()}
+        upstream = tf.placeholder(tf.float32)
+        gradients = tf.gradients(output, [x, *variables.values()], upstream)
+        with new_session(1) as session:
+            put(session, variables.values(), values.values())
+            output = session.run(output)
+            weights = rng.normal(size=output.shape).astype(np.float32)
+            of_x, *rest = session.run(gradients, {upstream: weights})
+    return output, values, weights, of_x, dict(zip(values, rest))
+
+
+def put(session, variables, values):
+    """Gives variables their values, all in one run."""
+    session.run([variable.initializer for variable in variables],
+                {variable.initializer.inputs[1]: value for variable, value in zip(variables, values)})
+
+
+def put_by_name(session, variables):
+    """Gives each variable random values that depend on its name and shape alone."""
+    seeds = [[ord(character) for character in variable.op.name] + variable.shape.as_list() for variable in variables]
+    put(session, variables, [np.random.default_rng(seed).normal(0, 0.4, variable.shape) for variable, seed in zip(variables, seeds)])

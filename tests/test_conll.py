@@ -1,0 +1,392 @@
+"""Column files and tag schemes, against the text rules of the house and enumeration."""
+import io
+import itertools
+import random
+import re
+
+import pytest
+
+import conll
+from cli import UserError
+from conll import RAW, SCHEMES, BlockReader, SentenceParser
+
+STRANGE = ["\x0b", "\x0c", "\x1c", "\u0085", "\u2028", "\u00a0", "\u3000", "\ufeff"]    # blanks to str.split(), not to us
+PAIRS = list(itertools.product(SCHEMES, SCHEMES))
+
+
+def blocks_of(data, cuts=()):
+    """Blocks of `data`, fed in pieces that end at `cuts`."""
+    reader, bounds = BlockReader(), [0, *sorted(cuts), len(data)]
+    found = [block for start, end in zip(bounds, bounds[1:]) for block in reader.feed(data[start:end])]
+    return found + reader.close()
+
+
+def tagged(data, tag=b"T", cuts=()):
+    out = io.BytesIO()
+    for block in blocks_of(data, cuts):
+        block.write(out, [tag] * len(block.rows))
+    return out.getvalue()
+
+
+def parse(data, **settings):
+    """Sentences of `data`."""
+    parser = SentenceParser("FILE", **settings)
+    return [parser.parse(block) for block in blocks_of(data) if block.rows]
+
+
+def random_stream(rng):
+    pieces = [b" ", b"\t", b"\r", b"\n", b"\n", b"\n", b"\r\n", b"\n\n", b"a", b"bc", b"x y", b"\xff", b"\xc3\xa9", b"\xe2\x80",
+              b"-DOCSTART-"] + [each.encode() for each in STRANGE]
+    return b"".join(rng.choice(pieces) for _ in range(rng.randrange(60)))
+
+
+# ---------------------------------------------------------------- text rules
+
+@pytest.mark.parametrize("seed", range(400))
+def test_rows_out_are_rows_in(seed):
+    """A random stream, cut anywhere: each line comes out as it was but for the tag, which is one column more."""
+    rng = random.Random(seed)
+    data = random_stream(rng)
+    cuts = [rng.randrange(len(data) + 1) for _ in range(rng.randrange(8))]
+    before, after = data.split(b"\n"), tagged(data, b"\x01", cuts).split(b"\n")
+    assert len(before) == len(after)
+    for line, out in zip(before, after):
+        if re.fullmatch(rb"[ \t\r]*", line):
+            assert out == line
+            continue
+        assert line in (out.replace(b"\x01", b""), re.sub(rb"[ \t]\x01", b"", out))
+        columns = [each for each in re.split(rb"[ \t]+", re.sub(rb"\r$", b"", line)) if each]
+        assert [each for each in re.split(rb"[ \t]+", re.sub(rb"\r$", b"", out)) if each] == columns + [b"\x01"]
+        assert out.endswith(b"\r") == line.endswith(b"\r")
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_blocks_do_not_depend_on_where_the_stream_is_cut(seed):
+    rng = random.Random(seed)
+    data = random_stream(rng)
+    whole = blocks_of(data)
+    assert blocks_of(data, range(len(data))) == whole
+    assert list(conll.read_blocks(io.BytesIO(data), rng.randrange(1, 9))) == whole
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_line_numbers(seed):
+    data = random_stream(random.Random(seed))
+    lines = data.split(b"\n")
+    number = 1
+    for block in blocks_of(data):
+        assert block.first_line == number
+        ended = block.rows + ([] if block.end is None else [block.end])
+        assert lines[number - 1:number - 1 + len(ended)] == ended
+        number += len(ended)
+    assert number in (len(lines), len(lines) + 1)        # the piece after the last newline is a line unless it is empty
+
+
+@pytest.mark.parametrize("line, expected", [
+    (b"a", b"a T"), (b"a b", b"a b T"), (b"a\tb", b"a\tb\tT"), (b"a b\tc", b"a b\tc\tT"), (b"a\tb c", b"a\tb c T"),
+    (b"a b \t ", b"a b \t T"), (b"a b\r", b"a b T\r"), (b"a\tb\t\r", b"a\tb\tT\r"), (b"  a", b"  a T"), (b"\xff\xfe", b"\xff\xfe T"),
+    (b"a\xc2\xa0b", b"a\xc2\xa0b T"), (b"a\r\r", b"a\r T\r"), (b"-DOCSTART- -X- O O", b"-DOCSTART- -X- O O T")])
+def test_the_tag_follows_the_row(line, expected):
+    for end in (b"", b"\n", b"\n\n", b"\n \t\r\n"):
+        assert tagged(line + end) == expected + end
+
+
+def test_a_block_is_out_as_soon_as_its_blank_line_is_in():
+    reader = BlockReader()
+    assert reader.feed(b"a O\nb") == [] and reader.feed(b" O\n") == [] and reader.feed(b" \t\r") == []
+    (block,) = reader.feed(b"\nc O")
+    assert block.rows == [b"a O", b"b O"] and block.end == b" \t\r"
+    assert reader.close() == [conll.Block(4, [b"c O"], None, False)]
+
+
+@pytest.mark.parametrize("blank", [b"", b" ", b"\t", b"\r", b" \t \r", b"\r\r", b"\r "])
+def test_blank_lines(blank):
+    data = b"a O\n" + blank + b"\n" + blank + b"\nb O\n"
+    assert [sentence.words for sentence in parse(data)] == [["a"], ["b"]]
+    assert [sentence.first_line for sentence in parse(data)] == [1, 4]
+    assert tagged(data) == data.replace(b"O", b"O T")
+
+
+@pytest.mark.parametrize("text", STRANGE)
+def test_only_space_and_tab_separate_columns_and_only_newline_ends_a_line(text):
+    (sentence,) = parse(f"{text}x{text}y{text} O\n{text} B-X".encode())
+    assert sentence.words == [f"{text}x{text}y{text}", text]
+    assert sentence.tags == ["O", "B-X"]
+
+
+@pytest.mark.parametrize("separator", [b" ", b"\t", b"   ", b" \t\t "])
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
+def test_separators_and_line_ends_do_not_change_what_is_read(separator, newline):
+    rows = [[b"EU", b"NNP", b"B-NP", b"B-ORG"], [b"r\xc3\xa9jects", b"VBZ", b"B-VP", b"O"]]
+    plain = b"\n".join(b" ".join(row) for row in rows)
+    for data in (newline.join(separator.join(row) for row in rows) + tail for tail in (b"", newline, newline * 3)):
+        assert parse(data) == parse(plain) == [
+            conll.Sentence(1, ["EU", "réjects"], ["NNP", "VBZ"], ["B-NP", "B-VP"], ["B-ORG", "O"])]
+
+
+def test_no_sentence_is_lost_at_the_end():
+    for data, count in ((b"", 0), (b"\n", 0), (b"a O", 1), (b"a O\n", 1), (b"a O\n\n", 1), (b"a O\n\n\n", 1), (b"a O\n\nb O", 2)):
+        assert len(parse(data)) == count
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_each_byte_that_is_not_utf8_is_one_character(seed):
+    rng = random.Random(seed)
+    pieces = [b"a", b"\xc3\xa9", b"\xe4\xbd\xa0", b"\xf0\x9f\x98\x80", b"\xff", b"\xc3", b"\xe4\xbd", b"\x80", b"\xed\xa0\x80",
+              b"\xf4\x90\x80\x80", b"\xc0\xaf"]
+    chosen = [rng.choice(pieces[:4] if rng.random() < 0.5 else pieces) for _ in range(6)]
+    bad = sum(len(piece) for piece in chosen if piece not in pieces[:4])
+    parser = SentenceParser("FILE")
+    (block,) = blocks_of(b"a".join(chosen) + b" O")          # an `a` between, so that halves do not join
+    (word,) = parser.parse(block).words
+    assert parser.bad_bytes == bad
+    assert len(word) == bad + sum(piece in pieces[:4] for piece in chosen) + 5
+    assert word.encode(errors="surrogateescape") == b"a".join(chosen)
+    if bad:
+        with pytest.raises(UserError, match="^FILE:1: not UTF-8"):
+            SentenceParser("FILE", strict=True).parse(block)
+
+
+def test_the_line_that_is_not_utf8_is_named(tmp_path):
+    path = tmp_path / "bad.txt"
+    path.write_bytes(b"a O\n\nb O\nc\xe9 O\n")
+    with pytest.raises(UserError, match=rf"^{re.escape(str(path))}:4: not UTF-8"):
+        conll.read_sentences(str(path))
+
+
+# ---------------------------------------------------------------- columns
+
+@pytest.mark.parametrize("text, expected", [
+    ("word pos chunk tag", ("word", "pos", "chunk", "tag")), ("tag,word", ("tag", "word")), ("_ word _ _", ("_", "word", "_", "_"))])
+def test_columns_by_name(text, expected):
+    assert conll.parse_columns(text) == expected
+
+
+@pytest.mark.parametrize("text, message", [("word tga", "did you mean tag"), ("word word", "twice"), ("pos tag", "no word column"),
+                                           ("", "no word column")])
+def test_columns_that_cannot_be(text, message):
+    with pytest.raises(UserError, match=message):
+        conll.parse_columns(text)
+
+
+def test_columns_in_another_order():
+    (sentence,) = parse(b"1 B-X x Tim\n2 O y ran\n", columns=("_", "tag", "_", "word"))
+    assert sentence == conll.Sentence(1, ["Tim", "ran"], None, None, ["B-X", "O"])
+
+
+@pytest.mark.parametrize("count, own, expected", [
+    (1, None, ("word",)), (2, None, ("word", "tag")), (3, None, ("word", "pos", "chunk")), (4, None, conll.COLUMN_NAMES), (5, None, None),
+    (3, ("word", "pos", "tag"), ("word", "pos", "tag")), (2, ("word", "pos", "tag"), ("word", "pos")),
+    (5, ("_", "_", "word", "pos", "tag"), ("_", "_", "word", "pos", "tag")), (1, ("word", "pos", "tag"), ("word",)),
+    (1, ("word", "tag"), ("word",)), (3, ("word", "pos", "chunk", "tag"), ("word", "pos", "chunk"))])
+def test_columns_by_number(count, own, expected):
+    assert conll.choose_columns(count, own) == expected
+
+
+@pytest.mark.parametrize("data, line", [(b"a b c d\n\na b c d\na b c\n", 4), (b"a O\nb\n", 2), (b"a O\n\n\nb x O\n", 4), (b"a b c d e\n", 1)])
+def test_a_row_with_other_columns_is_named(data, line):
+    with pytest.raises(UserError, match=f"^FILE:{line}: "):
+        parse(data)
+
+
+def test_docstart():
+    """A -DOCSTART- line may have any columns, and says nothing about those of the file."""
+    first, second = parse(b"-DOCSTART- -X- -X- O\n\na O\n")
+    assert first.is_docstart and first.tags == ["O"] and not second.is_docstart and second.tags == ["O"]
+    (inside,) = parse(b"-DOCSTART- O\na O\n")
+    assert not inside.is_docstart and len(inside.words) == 2
+
+
+def test_docstart_is_not_read_for_training(tmp_path):
+    path = tmp_path / "train.txt"
+    path.write_bytes(b"-DOCSTART- O\n\na O\n\n-DOCSTART- O\n\n")
+    sentences, columns = conll.read_sentences(str(path))
+    assert [sentence.words for sentence in sentences] == [["a"]] and columns == ("word", "tag")
+
+
+@pytest.mark.parametrize("data, message", [(b"", ":1: no sentence"), (b"\n \n", ":1: no sentence"), (b"-DOCSTART- O\n", ":1: no sentence"),
+                                           (b"\na b c\n", ":2: no tag column")])
+def test_files_without_what_training_needs(tmp_path, data, message):
+    path = tmp_path / "train.txt"
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=re.escape(str(path)) + message):
+        conll.read_sentences(str(path))
+
+
+# ---------------------------------------------------------------- schemes
+
+SAMPLE = [(0, 1, "X"), (1, 3, "X"), (4, 7, "Y"), (7, 8, "X"), (8, 9, "X")]
+IN_SCHEME = {       # of ten tokens, written down by hand from the definitions
+    "bio":   "B-X B-X I-X O B-Y I-Y I-Y B-X B-X O",
+    "iob1":  "I-X B-X I-X O I-Y I-Y I-Y I-X B-X O",
+    "ioe1":  "E-X I-X I-X O I-Y I-Y I-Y E-X I-X O",
+    "ioe2":  "E-X I-X E-X O I-Y I-Y E-Y E-X E-X O",
+    "iobes": "S-X B-X E-X O B-Y I-Y E-Y S-X S-X O",
+    "bmes":  "S-X B-X E-X O B-Y M-Y E-Y S-X S-X O",
+    "bilou": "U-X B-X L-X O B-Y I-Y L-Y U-X U-X O",
+}
+
+
+def random_layout(rng, length, kinds=("X", "Y", "A-B")):
+    """Random disjoint chunks of a sentence, as (start, end, type)."""
+    spans, i = [], 0
+    while i < length:
+        size = min(rng.randrange(1, 5), length - i)
+        if rng.random() < 0.6:
+            spans.append((i, i + size, rng.choice(kinds)))
+        i += size
+    return spans
+
+
+def layouts(length, kinds):
+    """Every way to lay out chunks over `length` tokens."""
+    if length == 0:
+        yield []
+        return
+    for size in range(1, length + 1):
+        for rest in layouts(length - size, kinds):
+            moved = [(start + size, end + size, kind) for start, end, kind in rest]
+            for kind in kinds:
+                yield [(0, size, kind), *moved]
+            if size == 1:
+                yield moved
+
+
+def well_formed_sequences(length, scheme, kinds=("X", "Y")):
+    return {tuple(conll.from_chunks(layout, length, scheme)) for layout in layouts(length, kinds)}
+
+
+def vocabulary(scheme, kinds=("X", "Y")):
+    return sorted({tag for sequence in well_formed_sequences(3, scheme, kinds) for tag in sequence}, key=lambda tag: (tag != "O", tag))
+
+
+def test_every_scheme_is_tested():
+    assert set(IN_SCHEME) == set(SCHEMES)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_schemes_as_defined(scheme):
+    tags = IN_SCHEME[scheme].split()
+    assert conll.from_chunks(SAMPLE, 10, scheme) == tags
+    assert conll.chunks(tags) == SAMPLE
+    assert conll.first_error(tags, scheme) is None and conll.well_formed(tags, scheme)
+
+
+@pytest.mark.parametrize("source, target", PAIRS)
+def test_conversion_loses_nothing(source, target):
+    rng = random.Random(f"{source} {target}")
+    for _ in range(60):
+        length = rng.randrange(1, 15)
+        layout = random_layout(rng, length)
+        tags = conll.from_chunks(layout, length, source)
+        there = conll.convert(tags, source, target)
+        assert conll.chunks(tags) == conll.chunks(there) == layout
+        assert conll.convert(there, target, source) == tags and len(there) == length
+
+
+def test_tags_without_a_type():
+    assert conll.convert(["B", "I", "O", "B"], "bio", "iobes") == ["B", "E", "O", "S"]
+    assert conll.convert(["B", "E", "O", "S"], "iobes", "bio") == ["B", "I", "O", "B"]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_detection(scheme):
+    rng = random.Random(scheme)
+    corpus = [conll.from_chunks(random_layout(rng, 12), 12, scheme) for _ in range(60)]
+    assert conll.detect(corpus) == scheme
+    broken = [["O", corpus[0][-1], "O"]] + corpus         # a few ill-formed sentences do not matter
+    assert conll.detect(broken) == scheme
+
+
+@pytest.mark.parametrize("tags, expected", [
+    (["NN", "VB"], RAW), (["B-X", "Z-X"], RAW), (["B-X", "I-X", "E-X", "M-X"], RAW), (["O"], "bio"), (["B-X", "O"], "bio"), (["B", "I"], "bio"),
+    (["I-X", "O"], "iob1"), (["E-X", "O"], "ioe2"), (["U-X"], "bilou")])
+def test_detection_of_single_sentences(tags, expected):
+    assert conll.detect([tags]) == expected
+
+
+def test_raw_tags_pass():
+    assert conll.convert(["NN", "VB"], RAW, RAW) == ["NN", "VB"]
+    assert conll.first_error(["NN"], RAW) is None and conll.well_formed(["NN"], RAW)
+    begin, between, end = conll.legal_transitions(["O", "NN"], RAW)
+    assert all(begin) and all(end) and all(map(all, between))
+
+
+@pytest.mark.parametrize("tag", ["", "-", "-X", "O-X", "X", "BX", "BB-X", "b-X", "NN"])
+def test_what_is_no_chunk_tag(tag):
+    with pytest.raises(ValueError):
+        conll.split_tag(tag)
+
+
+def test_a_type_may_hold_hyphens():
+    assert conll.split_tag("B-A-B") == ("B", "A-B")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_well_formed_means_that_some_chunks_are_written_so(scheme):
+    tags = vocabulary(scheme)
+    for length in (1, 2, 3, 4):
+        good = well_formed_sequences(length, scheme)
+        for sequence in itertools.product(tags, repeat=length):
+            assert conll.well_formed(sequence, scheme) == (sequence in good)
+            assert (conll.first_error(sequence, scheme) is None) == (sequence in good)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_legal_transitions_allow_the_well_formed_sequences_and_no_others(scheme):
+    tags = vocabulary(scheme)
+    begin, between, end = conll.legal_transitions(tags, scheme)
+    for length in (1, 2, 3, 4):
+        allowed = {tuple(tags[i] for i in path) for path in itertools.product(range(len(tags)), repeat=length)
+                   if begin[path[0]] and end[path[-1]] and all(between[a][b] for a, b in zip(path, path[1:]))}
+        assert allowed == well_formed_sequences(length, scheme)
+
+
+@pytest.mark.parametrize("tags, scheme, place, expected", [
+    ("O I-X", "bio", 1, "B-X"), ("B-X I-Y", "bio", 1, "B-Y"), ("B-X O", "iob1", 0, "I-X"), ("B-X O", "iobes", 0, "S-X"),
+    ("B-X I-X", "iobes", 1, "E-X"), ("O E-X", "bmes", 1, "S-X"), ("I-X O", "ioe2", 0, "E-X"), ("U-X L-X", "bilou", 1, "U-X")])
+def test_the_first_error_and_what_was_expected(tags, scheme, place, expected):
+    assert conll.first_error(tags.split(), scheme) == (place, expected)
+
+
+def test_validation_names_file_and_line():
+    sentences = parse(b"a B-X\nb I-X\n\nc O\nd I-X\n")
+    conll.validate(sentences[:1], "bio", "FILE")
+    with pytest.raises(UserError, match="^FILE:5: I-X is ill-formed in bio, expected B-X"):
+        conll.validate(sentences, "bio", "FILE")
+
+
+@pytest.mark.parametrize("source, target", PAIRS)
+def test_tag_vocabulary_in_another_scheme(source, target):
+    """All tags that converted sequences can have, and no others; O first."""
+    converted = conll.scheme_tags(vocabulary(source), source, target)
+    assert converted[0] == "O" and len(set(converted)) == len(converted)
+    assert set(converted) == set(vocabulary(target))
+
+
+# ---------------------------------------------------------------- real corpora
+
+@pytest.mark.parametrize("path, columns, scheme", [
+    ("conll2003/dev.txt", None, "bio"), ("wnut17/train.conll", None, "bio"), ("mit_movie_trivia/dev.conll", None, "bio"),
+    ("resume_ner/dev.char.bmes", None, "bmes"), ("conll2000/train.txt", ("word", "pos", "tag"), "bio")])
+def test_real_corpora(shared, path, columns, scheme):
+    path = shared(f"data/{path}")
+    with open(path, "rb") as stream:
+        data = stream.read()
+    expected = [part for part in re.split(r"\n(?:[ \t\r]*\n)+", data.decode().strip("\n")) if not part.startswith("-DOCSTART-")]
+    sentences, names = conll.read_sentences(path, columns)
+    assert [len(sentence.words) for sentence in sentences] == [part.count("\n") + 1 for part in expected]
+    assert [sentence.words[0] for sentence in sentences] == [re.split("[ \t]", part)[0] for part in expected]
+    assert [sentence.tags[-1] for sentence in sentences] == [re.split("[ \t]", part.rstrip("\r"))[-1] for part in expected]
+    assert conll.detect(sentence.tags for sentence in sentences) == scheme
+    assert re.sub(rb"[ \t]\x01", b"", tagged(data, b"\x01")) == data
+    for sentence in sentences:
+        other = conll.convert(sentence.tags, scheme, "iobes" if scheme == "bio" else "bio")
+        assert conll.well_formed(other, "iobes" if scheme == "bio" else "bio")
+        if conll.well_formed(sentence.tags, scheme):
+            assert conll.convert(other, "iobes" if scheme == "bio" else "bio", scheme) == sentence.tags
+
+
+def test_conll2003_sizes_are_the_published_ones(shared):
+    assert len(conll.read_sentences(shared("data/conll2003/train.txt"))[0]) == 14041
+    assert len(conll.read_sentences(shared("data/conll2003/dev.txt"))[0]) == 3250

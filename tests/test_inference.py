@@ -1,0 +1,425 @@
+"""inference.py as a user runs it: rows out are rows in byte for byte, at once, in every mode."""
+import contextlib
+import io
+import os
+import random
+import re
+import select
+import signal
+import threading
+import time
+import types
+
+import pytest
+
+import conll
+import inference
+from cli import UserError
+from commands import TINY, fit, left_behind, one_line, sample, write_sample
+from config import Config
+from feed import tagging_batches
+from inference import Tagger
+from tokenizer import tokenize
+
+TAG = rb"(?:O|[BI]-(?:PER|LOC|ORG|MISC))"
+LONG = b"".join(b"w%d NN B-NP O\n" % i for i in range(3000))
+NASTY = (
+    b"-DOCSTART- -X- -X- O\r\n\r\n"
+    b"EU NNP B-NP B-ORG\r\nrejects VBZ B-VP O\r\n\r\n"
+    b" \t\n\n"
+    b"Peter\tNNP\tB-NP\tB-PER\nsaid \t VBD  B-VP   O\n. . O O \n\n"
+    + LONG + b"\n"
+    b"-DOCSTART- -X- O O\n\n"
+    b"-DOCSTART-\n\n"
+    b"-DOCSTART- NN B-NP O\nagain RB B-NP O\n\n"
+    b"\xf0\x9f\x98\x80 NN B-NP O\n\xf0\xa0\x80\x80\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x9a\x80 NN B-NP O\n\n"
+    b"caf\xe9 NN B-NP O\n\xff\xfe\x80 NN B-NP O\n\xed\xa0\x80 \xc0\xaf \xf5 O\n\n"
+    + "שלום NN B-NP O\nمرحبا NN B-NP O\n\n".encode()
+    + b"x" * 300 + b" NN B-NP O\n\n"
+    b"#PAD# #PAD# #PAD# O\n#UNK# #UNK# #UNK# O\n\n"
+    b"a\xc2\xa0b NN B-NP O\nc\x0bd\x0ce\x1cf NN B-NP O\ng\xe2\x80\xa8h\xc2\x85i NN B-NP O\nj\rk NN B-NP O\nl\x00m NN B-NP O\n"
+    b" leading NN B-NP O\n\n"
+    b"I\xcc\x87 \xef\xbb\xbfNN B-NP I-NEVER-SEEN\n\n"
+    b"Last NNP B-NP B-PER\n")
+NASTY_FILES = {"no final newline": NASTY[:-1], "final newline": NASTY, "CR at the end": NASTY[:-1] + b"\r",
+               "empty lines at the end": NASTY + b"\n\n\r\n \n\n", "blanks at the end": NASTY + b"\n  ",
+               "nothing": b"", "an empty line": b"\n", "one token": b"Rome NNP B-NP B-LOC", "empty lines first": b"\n\n" + NASTY}
+
+
+@pytest.fixture(scope="module")
+def tagger(trained):
+    return Tagger.load(trained.prefix)
+
+
+def arguments(**given):
+    """The flags of inference.py as its parser would give them."""
+    return types.SimpleNamespace(**{"mode": "bulk", "input": "", "output": "", "columns": "", "timing": False,
+                                    "spacy_model": "", **given})
+
+
+@pytest.fixture
+def tag(tagger, tmp_path):
+    """A function: bytes -> bytes, by bulk mode from file to file."""
+    def run(data, tagger=tagger, **flags):
+        (tmp_path / "in.txt").write_bytes(data)
+        inference.run(tagger, arguments(input=str(tmp_path / "in.txt"), output=str(tmp_path / "out.txt"), **flags))
+        return (tmp_path / "out.txt").read_bytes()
+    return run
+
+
+def assert_rows_kept(given, out):
+    """Each row of `out` is that of `given` with a tag behind, each blank line the same."""
+    lines, tagged = given.split(b"\n"), out.split(b"\n")
+    assert len(lines) == len(tagged)
+    for line, row in zip(lines, tagged):
+        if not line.strip(b" \t\r"):
+            assert row == line
+            continue
+        body, ending = (line[:-1], b"\r") if line.endswith(b"\r") else (line, b"")
+        separator = b"" if body[-1:] in b" \t" else rb"[ \t]"
+        assert row.startswith(body) and re.fullmatch(separator + TAG + ending, row[len(body):]), row
+
+
+def predictions(out):
+    return [line.split()[-1] for line in out.split(b"\n") if line.strip()]
+
+
+# ---------------------------------------------------------------- rows
+
+@pytest.mark.parametrize("name", NASTY_FILES)
+def test_rows_out_are_rows_in(tag, name, capsys):
+    given = NASTY_FILES[name]
+    assert_rows_kept(given, tag(given))
+    counted = re.search(r"(\d+) bytes are not UTF-8", capsys.readouterr().err)
+    assert (counted and int(counted[1])) == (10 if b"caf" in given else None)
+
+
+def test_docstart_is_O_wherever_it_stands_alone(tag):
+    rows = tag(NASTY).split(b"\n")
+    alone = [row.split()[-1] for row, after in zip(rows, rows[1:]) if row.startswith(b"-DOCSTART-") and not after.strip()]
+    assert alone == [b"O"] * 3
+
+
+def test_bucket_mode_is_bulk_mode(trained, tag, zygote):
+    """Through pipes, and as a process: the same bytes as from file to file; and the figures come on standard error."""
+    done = zygote.run("inference.py", "--mode", "bucket", "--restore", trained.prefix, "--timing", stdin=NASTY)
+    assert done.code == 0
+    assert done.out == tag(NASTY)
+    assert re.search(r"15 sentences, 3,0\d\d tokens, [\d.]+ s, [\d.]+ ms a sentence", done.err)
+    p50, p90, p99 = map(float, re.search(r"p50 ([\d.]+)  p90 ([\d.]+)  p99 ([\d.]+)", done.err).groups())
+    assert 0 < p50 <= p90 <= p99
+
+
+def test_bulk_mode_to_standard_output(trained, tag, zygote):
+    done = zygote.run("inference.py", "--restore", trained.checkpoint, "--input", trained.folder / "dev.txt")
+    assert done.code == 0
+    assert done.out == tag((trained.folder / "dev.txt").read_bytes())
+    assert "150 sentences" in one_line(done.err)
+
+
+def test_it_tags_well(trained, tag):
+    import chunk_eval
+    out = tag((trained.folder / "dev.txt").read_bytes()).decode()
+    rows = [[line.split()[-2:] for line in block.split("\n")] for block in out.strip().split("\n\n")]
+    gold, predicted = ([[row[i] for row in sentence] for sentence in rows] for i in (0, 1))
+    best = max(row["chunk_f1"] for row in trained.trainer.state.history)
+    assert chunk_eval.score(gold, predicted).f1 == pytest.approx(best)
+
+
+def test_batches_do_not_change_tags(trained, tagger, tag):
+    text = b"".join(sample("test")[:40])
+    one = Tagger.load(trained.prefix, batch_size=1)
+    assert tag(text, one) == tag(text)
+    assert set(tagger.counts) != {1} and set(one.counts) == {1}
+
+
+def test_cut_anywhere(tagger, trained, tag):
+    """However the stream comes in pieces, the same comes out."""
+    want, out = tag(NASTY), io.BytesIO()
+    work = inference.ColumnTagger(tagger, "<stdin>", None, out)
+    reader = conll.BlockReader()
+    for i in range(0, len(NASTY), 7):
+        work.process(reader.feed(NASTY[i:i + 7]))
+    work.process(reader.close())
+    assert out.getvalue() == want
+
+
+# ---------------------------------------------------------------- columns
+
+def cut(text, count):
+    """The first columns of a file."""
+    return b"\n".join(b" ".join(line.split()[:count]) for line in text.split(b"\n"))
+
+
+def test_without_gold(tag, capsys):
+    text = b"".join(sample("test")[:40])
+    assert predictions(tag(cut(text, 3))) == predictions(tag(text))
+    assert "lacks" not in capsys.readouterr().err
+
+
+def test_without_pos_and_chunk_warns_once(tag, tagger, tmp_path, capsys):
+    text = cut(b"".join(sample("test")), 1)
+    text *= 1 + (3 * inference.READ_SIZE) // len(text)      # several reads
+    assert_rows_kept(text, tag(text))
+    err = capsys.readouterr().err
+    assert err.count("lacks") == 1 and "pos and chunk column" in err
+    two = b"".join(b" ".join([line.split()[0], line.split()[3]]) + b"\n" if line.strip() else b"\n"
+                   for line in sample("test")[0].split(b"\n")[:-1])
+    assert_rows_kept(two, tag(two))
+    assert capsys.readouterr().err.count("lacks") == 1
+
+
+def test_columns_flag(tag):
+    text = b"".join(sample("test")[:40])
+    mixed = b"\n".join(b" ".join([cells[3], b"?", cells[2], cells[0], b"?", cells[1]]) if (cells := line.split()) else b""
+                       for line in text.split(b"\n"))
+    assert predictions(tag(mixed, columns="tag _ chunk word _ pos")) == predictions(tag(text))
+
+
+# ---------------------------------------------------------------- schemes
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    """A model at its random start that learned in IOBES: it tags nonsense."""
+    folder = tmp_path_factory.mktemp("untrained")
+    trainer = fit(*write_sample(folder), *TINY, "--tag_scheme", "iobes", "--epoch", 1, "--max_train_steps_per_epoch", 1,
+                  "--learning_rate", 1e-12)
+    return os.path.join(trainer.config.checkpoint_dir, "ner_model")
+
+
+def test_constrained_is_well_formed(untrained, tag):
+    """In the scheme of the model (IOBES), and told in that of the data (BIO)."""
+    sentences = [conll.Sentence(1, sentence.split(b"\n")[0].decode().split(), None, None, None) for sentence in sample("test")[:60]]
+    loose, held = Tagger.load(untrained), Tagger.load(untrained, constrained=True)
+    for each in (loose, held):
+        each.meta["data_scheme"] = "iobes"            # tell what was decoded
+    assert not all(conll.well_formed(tags, "iobes") for tags in loose.tag(sentences))
+    assert all(conll.well_formed(tags, "iobes") for tags in held.tag(sentences))
+
+
+def test_iobes_model_tags_in_bio(untrained, tag):
+    tagger = Tagger.load(untrained)
+    assert {tag[0] for tag in tagger.meta["tags"]} == set("OBIES")
+    found = predictions(tag(b"".join(sample("test")[:60]), tagger))
+    assert {tag[:1] for tag in found} == {b"O", b"B", b"I"}
+
+
+# ---------------------------------------------------------------- streams
+
+@contextlib.contextmanager
+def piped(zygote, script, *args, **rest):
+    """A process on pipes: has .given, .out (files) and .err (a path's content by .errors()); killed at the end."""
+    given, feed = os.pipe()
+    results, out = os.pipe()
+    err = rest.pop("err")
+    with (open(given, "rb", 0) as given, open(feed, "wb", 0) as feed, open(results, "rb", 0) as results,
+          open(out, "wb", 0) as out, open(err, "wb") as errors):
+        process = zygote.start(script, *args, stdin=given, stdout=out, stderr=errors, **rest)
+        given.close()
+        out.close()
+        yield types.SimpleNamespace(process=process, given=feed, out=results, pid=process.pid)
+
+
+def read_until(stream, ending):
+    """What comes, up to `ending`."""
+    data = b""
+    while not data.endswith(ending):
+        data += read_some(stream)
+    return data
+
+
+def read_some(stream, seconds=60):
+    assert select.select([stream], [], [], seconds)[0], "nothing comes"
+    data = stream.read(1 << 16)
+    assert data, "the process has ended"
+    return data
+
+
+def test_answers_at_once(trained, zygote, tmp_path):
+    """With the pipe held open a sentence's tags come within 0.2 s; the bound is wide for a machine that does other work."""
+    waits = []
+    with piped(zygote, "inference.py", "--mode", "bucket", "--restore", trained.prefix, err=tmp_path / "err") as run:
+        for sentence in sample("test")[:12]:
+            run.given.write(sentence[:-1])
+            started = time.monotonic()
+            run.given.write(b"\n")
+            assert_rows_kept(sentence, read_until(run.out, b"\n\n"))
+            waits.append(time.monotonic() - started)
+        run.given.close()
+        assert run.process.wait() == 0
+    waits = sorted(waits[1:])
+    print(f"from the blank line to the tags: median {1000 * waits[5]:.1f} ms, longest {1000 * waits[-1]:.1f} ms")
+    assert waits[-1] < 1.0
+    assert waits[5] < 0.2
+
+
+def test_reader_goes_away(trained, zygote, tmp_path):
+    """As in `inference.py | head -1`: quietly 0."""
+    with piped(zygote, "inference.py", "--restore", trained.prefix, "--input", trained.folder / "train.txt",
+               err=tmp_path / "err") as run:
+        assert run.out.read(1)
+        run.out.close()
+        assert run.process.wait() == 0
+    assert (tmp_path / "err").read_text() == ""
+
+
+def test_interrupt(trained, zygote, tmp_path):
+    """Ctrl-C while tagging: 130, and no half-written --output."""
+    with piped(zygote, "inference.py", "--mode", "bucket", "--restore", trained.prefix, "--output", tmp_path / "out.txt",
+               err=tmp_path / "err") as run:
+        run.given.write(sample("test")[0])
+        while not any(name.startswith(".out.txt") for name in os.listdir(tmp_path)):
+            time.sleep(0.01)
+        os.kill(run.pid, signal.SIGINT)
+        assert run.process.wait() == 130
+    assert "interrupted" in one_line((tmp_path / "err").read_text())
+    assert os.listdir(tmp_path) == ["err"]
+
+
+def test_output_is_whole_or_as_before(tag, tagger, tmp_path):
+    (tmp_path / "out.txt").write_bytes(b"from before")
+    with pytest.raises(UserError, match=r"in.txt:4: 2 columns, expected 4"):
+        tag(b"a NN B-NP O\nb NN B-NP O\n\nc NN\n\n")
+    assert (tmp_path / "out.txt").read_bytes() == b"from before"
+    tag(sample("test")[0])
+    assert_rows_kept(sample("test")[0], (tmp_path / "out.txt").read_bytes())
+    assert left_behind(tmp_path) == []
+
+
+def test_output_to_a_link_and_to_a_pipe(tag, tagger, tmp_path):
+    """A link stays a link; a named pipe (or /dev/null) is written to, not replaced."""
+    (tmp_path / "target").write_bytes(b"")
+    (tmp_path / "out.txt").symlink_to("target")
+    tag(sample("test")[0])
+    assert (tmp_path / "out.txt").is_symlink()
+    assert_rows_kept(sample("test")[0], (tmp_path / "target").read_bytes())
+    os.mkfifo(tmp_path / "pipe")
+    came = []
+    reader = threading.Thread(target=lambda: came.append((tmp_path / "pipe").read_bytes()), daemon=True)
+    reader.start()
+    inference.run(tagger, arguments(input=str(tmp_path / "in.txt"), output=str(tmp_path / "pipe")))
+    reader.join(10)
+    assert_rows_kept(sample("test")[0], came[0])
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow(trained, zygote, tmp_path):
+    """Peak memory after 5 MB and after 50 MB of a stream whose words are nearly all distinct: less than 20 MB apart."""
+    draw, peaks = random.Random(1), []
+    with piped(zygote, "inference.py", "--mode", "bucket", "--restore", trained.prefix, err=tmp_path / "err") as run:
+        for megabytes in (5, 45):
+            for _ in range(megabytes):
+                rows = b"".join(b"%d NN B-NP O\n%s" % (draw.getrandbits(40), b"\n" * (draw.random() < 0.05))
+                                for _ in range(45_500)) + b"\n"
+                threading.Thread(target=run.given.write, args=[rows], daemon=True).start()
+                left = rows.count(b"\n")
+                while left:
+                    left -= read_some(run.out).count(b"\n")
+            with open(f"/proc/{run.pid}/status") as status:
+                peaks.append(int(re.search(r"VmHWM:\s+(\d+) kB", status.read())[1]) / 1024)
+        run.given.close()
+        assert run.process.wait() == 0
+    print(f"peak memory after 5 MB: {peaks[0]:.1f} MB, after 50 MB: {peaks[1]:.1f} MB")
+    assert peaks[1] - peaks[0] < 20
+
+
+def test_batches_have_few_shapes():
+    """Whatever comes: so that TensorFlow, which remembers each shape, stays as large as it is."""
+    draw, config, shapes = random.Random(1), Config(batch_size=64, max_batch_tokens=4000), set()
+    for _ in range(300):
+        lengths = [1 + int(draw.expovariate(1 / 20)) for _ in range(draw.randint(1, 300))]
+        batches = list(tagging_batches(lengths, config))
+        assert sorted(i for batch, _, _ in batches for i in batch) == list(range(len(lengths)))
+        for batch, size, longest in batches:
+            assert len(batch) <= size < 2 * len(batch) or size == len(batch)
+            assert max(lengths[i] for i in batch) <= longest < 1.25 * max(lengths[i] for i in batch) + 1
+            assert size <= 64 and (size * longest <= 4000 or size == 1)
+            shapes.add((size, longest))
+    assert len(shapes) < 150
+    assert list(tagging_batches([5000], config)) == [([0], 1, 5120)]
+    assert list(tagging_batches([], config)) == []
+
+
+# ---------------------------------------------------------------- lines
+
+def test_lines(trained, zygote):
+    text = "Peter Blackburn went to Rome.\n\n   \nIt's U.S. policy!\ncaf\udce9 here".encode(errors="surrogateescape")
+    done = zygote.run("inference.py", "--mode", "line", "--restore", trained.prefix, stdin=text, path=[no_spacy(trained.folder)])
+    assert done.code == 0
+    blocks = [[row.split(b" ") for row in block.split(b"\n") if row] for block in done.out.split(b"\n\n")]
+    words = [[row[0] for row in block] for block in blocks if block]
+    assert words == [b"Peter Blackburn went to Rome .".split(), b"It 's U.S. policy !".split(), b"caf\xe9 here".split()]
+    assert all(row[1:4] == [b"O", b"O", b"O"] and re.fullmatch(TAG, row[4]) for block in blocks for row in block)
+    assert done.out.count(b"\n\n") + done.out.count(b"\n\n\n") >= 3
+    notes = done.err.splitlines()
+    assert "built-in tokenizer" in notes[0] and "3 sentences, 13 tokens" in notes[1] and "1 bytes are not UTF-8" in notes[2]
+
+
+def no_spacy(folder):
+    """A folder for sys.path in which `import spacy` fails, whatever is installed."""
+    (folder / "no_spacy").mkdir(exist_ok=True)
+    (folder / "no_spacy" / "spacy.py").write_text("raise ImportError('No module named spacy')\n")
+    return folder / "no_spacy"
+
+
+STUB = '''
+import types
+def load(name):
+    if name != "stub":
+        raise OSError(f"[E050] Can't find model '{name}'.\\nSecond line.")
+    def pipeline(text):
+        text.encode()
+        words = text.split()
+        return [types.SimpleNamespace(text=word, is_space=False, tag_="NNP" if word[0].isupper() else "NN",
+                                      ent_type_="PER" if word == "Peter" else "", ent_iob_="B" if word == "Peter" else "O")
+                for word in words]
+    pipeline.meta = {"lang": "xx", "name": "stub"}
+    return pipeline
+'''
+
+
+def test_lines_with_spacy(trained, zygote, tmp_path):
+    """spaCy's words, its POS in column 2 and its entities in column 4; a line that it can not take is split without it."""
+    (tmp_path / "spacy.py").write_text(STUB)
+    given = ["--mode", "line", "--restore", trained.prefix]
+    done = zygote.run("inference.py", *given, "--spacy_model", "stub", stdin=b"Peter sleeps.\n\xff x!\n", path=[tmp_path])
+    assert done.code == 0, done.err
+    assert re.fullmatch(rb"Peter NNP O B-PER %b\nsleeps. NN O O %b\n\n\xff O O O %b\nx O O O %b\n! O O O %b\n\n" % ((TAG,) * 5), done.out)
+    assert "spaCy (xx_stub) splits the text" in done.err.splitlines()[0]
+    fallback = zygote.run("inference.py", *given, stdin=b"Peter sleeps.\n", path=[tmp_path])
+    assert fallback.code == 0 and fallback.out.count(b"\n") == 4
+    assert "built-in tokenizer" in fallback.err
+    message = zygote.mistake("inference.py", *given, "--spacy_model", "nope", stdin=b"Peter sleeps.\n", path=[tmp_path])
+    assert "--spacy_model nope: [E050] Can't find model 'nope'." in message
+
+
+def test_lines_with_the_real_spacy():
+    spacy = pytest.importorskip("spacy")
+    pipeline = spacy.blank("en")
+    words, pos, entities = inference._with_spacy(pipeline, "Peter went  to Rome.\n")
+    assert words == ["Peter", "went", "to", "Rome", "."] and pos is None and entities == ["O"] * 5
+
+
+@pytest.mark.parametrize("text, tokens", [
+    ("", ""),
+    (" \t\u3000\n", ""),
+    ("Peter went to Rome.", "Peter went to Rome ."),
+    ('He said: "Go!" (twice)', 'He said : " Go ! " ( twice )'),
+    ("J. Smith of the U.S. left.", "J. Smith of the U.S. left ."),
+    ("don't can't it's we'll they’re", "do n't ca n't it 's we 'll they ’re"),
+    ("Wait... no…", "Wait ... no …"),
+    ("3.5% of $1,000.50", "3.5 % of $ 1,000.50"),
+    ("東京、大阪。", "東京、大阪 。"),
+    ("well-known and/or x@y.org", "well-known and/or x@y.org"),
+    ("...", "..."),
+    ("((a))", "( ( a ) )"),
+    ("O'Neill's", "O'Neill 's"),
+])
+def test_tokenize(text, tokens):
+    assert tokenize(text) == tokens.split()
+
+
+def test_tokenize_loses_only_white_space():
+    text = "\"'`([{<$#@*“‘ 'tis n't 's .,;:!?%*…”’ a.b.c. ''' ..a.. \ud800 \x00 é́"
+    assert "".join(tokenize(text)) == "".join(text.split())

@@ -1,0 +1,238 @@
+"""Each layer against a plain numpy version, and its gradients against finite differences of that version."""
+import numpy as np
+import pytest
+
+from layers.char_cnn import char_conv1d, char_conv2d
+from layers.dropout import dropout
+from layers.highway import highway
+from layers.lstm import bilstm_stack
+from numeric import evaluate, finite_differences, layer
+from tf1 import new_session, tf
+
+LENGTHS = np.array([4, 1, 3], np.int32)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def check(build, reference, x, seed=0):
+    """build(tensor) gives what reference(x, variables) gives, and so do all gradients. reference computes in float64."""
+    output, variables, weights, of_x, of_variables = layer(build, x, seed)
+    names = list(variables)
+    scalar = lambda x, *values: float((reference(x, dict(zip(names, values))) * weights).sum())
+    np.testing.assert_allclose(output, reference(x, variables), atol=1e-5)
+    expected = finite_differences(scalar, [x, *variables.values()])
+    for name, got, want in zip(["x", *names], [of_x, *of_variables.values()], expected):
+        np.testing.assert_allclose(got, want, rtol=1e-3, atol=2e-4, err_msg=name)
+        assert name == "x" or np.abs(want).max() > 0
+
+
+# ---------------------------------------------------------------- LSTM
+
+def lstm(x, kernel, bias):
+    """One direction over one sentence (tokens, dim): gates in the order input, cell, forget, output."""
+    size = len(bias) // 4
+    c = h = np.zeros(size)
+    states = []
+    for row in x:
+        i, g, f, o = np.split(np.concatenate([row, h]) @ kernel + bias, 4)
+        c = sigmoid(f + 1) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        states.append(h)
+    return np.array(states)
+
+
+def bilstm_reference(x, variables, lengths, num_layers):
+    """Sentence by sentence, real tokens only."""
+    rows = []
+    for sentence, length in zip(x, lengths):
+        y = sentence[:length]
+        for k in range(num_layers):
+            forward, backward = ([variables[f"bilstm_{k}/{direction}/{part}"] for part in ("kernel", "bias")]
+                                 for direction in ("forward", "backward"))
+            both = np.concatenate([lstm(y, *forward), lstm(y[::-1], *backward)[::-1]], axis=-1)
+            y = y + both if k else both
+        rows.append(np.concatenate([y, np.zeros((len(sentence) - length, y.shape[1]))]))
+    return np.array(rows)
+
+
+def sentences(seed=0, dim=3, garbage=5.0):
+    """float32 (3, 4, dim), with garbage in the padding."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(3, 4, dim))
+    outside = np.arange(4) >= LENGTHS[:, None]
+    x[outside] = rng.normal(0, garbage, (outside.sum(), dim))
+    return x.astype(np.float32)
+
+
+@pytest.mark.parametrize("rnn_type", ["fused", "normal"])
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_bilstm(rnn_type, num_layers):
+    check(lambda x: bilstm_stack(x, tf.constant(LENGTHS), 2, num_layers, rnn_type),
+          lambda x, variables: bilstm_reference(x, variables, LENGTHS, num_layers), sentences())
+
+
+@pytest.mark.parametrize("steps, batch", [(1, 1), (1, 5), (30, 7)])
+def test_fused_and_normal_are_the_same(steps, batch):
+    """Same variables by name, same outputs, same gradients."""
+    rng = np.random.default_rng(steps)
+    x = rng.normal(size=(batch, steps, 10)).astype(np.float32)
+    lengths = rng.integers(1, steps + 1, batch).astype(np.int32)
+    lengths[0] = steps
+    fused, normal = (layer(lambda x: bilstm_stack(x, tf.constant(lengths), 8, 2, rnn_type), x) for rnn_type in ("fused", "normal"))
+    assert list(fused[1]) == list(normal[1])
+    np.testing.assert_allclose(fused[0], normal[0], atol=2e-6)
+    np.testing.assert_allclose(fused[3], normal[3], atol=1e-4)
+    for name in fused[4]:
+        np.testing.assert_allclose(fused[4][name], normal[4][name], rtol=1e-4, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("rnn_type", ["fused", "normal"])
+def test_padding_of_a_bilstm_does_not_matter(rnn_type):
+    build = lambda x: bilstm_stack(x, tf.constant(LENGTHS), 2, 2, rnn_type)
+    first, second = layer(build, sentences(garbage=1.0)), layer(build, sentences(garbage=100.0))
+    outside = np.arange(4) >= LENGTHS[:, None]
+    np.testing.assert_allclose(first[0], second[0], atol=1e-6)
+    assert (first[0][outside] == 0).all() and (first[3][outside] == 0).all() and (second[3][outside] == 0).all()
+    for name in first[4]:
+        np.testing.assert_allclose(first[4][name], second[4][name], atol=1e-5)
+
+
+# ---------------------------------------------------------------- character CNN
+
+CHR_LENGTHS = np.array([5, 1, 2, 0, 4])
+CHR_MASK = (np.arange(5) < CHR_LENGTHS[:, None]).astype(np.float32)
+
+
+def characters(garbage=0.0):
+    """float32 (5 words, 5 characters, 3)."""
+    rng = np.random.default_rng(1)
+    return (rng.normal(size=(5, 5, 3)) + (1 - CHR_MASK[..., None]) * rng.normal(0, 1, (5, 5, 3)) * garbage).astype(np.float32)
+
+
+def conv1d_reference(x, variables, width):
+    """A window around each character of a word, zeros outside the word; the greatest response; padding words are 0."""
+    kernel, bias = variables["conv1d/kernel"], variables["conv1d/bias"]
+    left = (width - 1) // 2
+    words = []
+    for word, length in zip(x, CHR_LENGTHS):
+        padded = np.concatenate([np.zeros((left, 3)), word[:length], np.zeros((width, 3))])
+        responses = [np.einsum("wd,wdf->f", padded[t:t + width], kernel) + bias for t in range(length)]
+        words.append(np.max(responses, axis=0) if responses else np.zeros(len(bias)))
+    return np.array(words)
+
+
+def conv2d_reference(x, variables, widths):
+    """Windows that lie inside the padded word, ReLU, the greatest; each width in turn."""
+    parts = []
+    for width in widths:
+        kernel, bias = variables[f"conv2d_{width}/kernel"], variables[f"conv2d_{width}/bias"]
+        clean = x * CHR_MASK[..., None]
+        responses = [np.einsum("nwd,wdf->nf", clean[:, t:t + width], kernel[:, :, 0]) + bias for t in range(x.shape[1] - width + 1)]
+        parts.append(np.maximum(np.max(responses, axis=0), 0))
+    return np.concatenate(parts, axis=-1)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 5, 7])
+def test_char_conv1d(width):
+    check(lambda x: char_conv1d(x, tf.constant(CHR_MASK), width, 4), lambda x, variables: conv1d_reference(x, variables, width), characters(3.0))
+
+
+@pytest.mark.parametrize("widths", [[3], [1, 2, 5]])
+def test_char_conv2d(widths):
+    check(lambda x: char_conv2d(x, tf.constant(CHR_MASK), widths, 4), lambda x, variables: conv2d_reference(x, variables, widths), characters(3.0))
+
+
+@pytest.mark.parametrize("build", [lambda x: char_conv1d(x, tf.constant(CHR_MASK), 3, 4), lambda x: char_conv2d(x, tf.constant(CHR_MASK), [2, 3], 4)])
+def test_padding_of_a_word_does_not_matter(build):
+    first, second = layer(build, characters(0.0)), layer(build, characters(100.0))
+    np.testing.assert_array_equal(first[0], second[0])
+    assert (second[3][CHR_MASK == 0] == 0).all()
+
+
+def test_a_word_may_respond_below_zero():
+    """conv1d has no ReLU: a maximum taken over zeros in the padding would be seen."""
+    output = layer(lambda x: char_conv1d(x, tf.constant(CHR_MASK), 1, 40), characters())[0]
+    assert (output[1] < 0).any() and (output[3] == 0).all()
+
+
+# ---------------------------------------------------------------- highway
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_highway(num_layers):
+    def reference(x, variables):
+        for k in range(num_layers):
+            transform, gate = (x @ variables[f"layer_{k}/{part}/kernel"] + variables[f"layer_{k}/{part}/bias"] for part in ("transform", "gate"))
+            x = sigmoid(gate) * np.maximum(transform, 0) + (1 - sigmoid(gate)) * x
+        return x
+    check(lambda x: highway(x, num_layers), reference, np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32))
+
+
+def test_a_new_highway_lets_its_input_pass():
+    x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+
+    def build(x):
+        output = highway(x, 1)
+        return output, [v for v in tf.global_variables() if v.op.name == "layer_0/gate/bias"]
+
+    output, (bias,) = evaluate(build, x)
+    assert (bias == -1).all() and np.abs(output - x).mean() < 0.5 * np.abs(x).mean()
+
+
+# ---------------------------------------------------------------- dropout
+
+def dropped(x, keep_prob, seed, is_train=True):
+    return evaluate(lambda x: dropout(x, keep_prob, tf.constant(is_train), tf.constant(seed, tf.int64)), x)
+
+
+@pytest.mark.parametrize("keep_prob", [0.1, 0.5, 0.7])
+def test_dropout_keeps_its_share_and_the_mean(keep_prob):
+    x = np.random.default_rng(0).uniform(1, 2, (300, 200)).astype(np.float32)
+    y = dropped(x, keep_prob, [1, 2])
+    kept = y != 0
+    np.testing.assert_allclose(y[kept], x[kept] / np.float32(keep_prob), rtol=1e-6)
+    assert abs(kept.mean() - keep_prob) < 0.01 and abs(y.mean() - x.mean()) < 0.05
+    assert abs(kept.mean(axis=0) - keep_prob).max() < 0.15 and abs(kept.mean(axis=1) - keep_prob).max() < 0.2      # no pattern
+
+
+def test_dropout_depends_on_its_seed_alone():
+    x = np.ones((50, 40), np.float32)
+    first = dropped(x, 0.5, [3, 7])
+    np.testing.assert_array_equal(dropped(x, 0.5, [3, 7]), first)
+    others = [dropped(x, 0.5, seed) for seed in ([3, 8], [4, 7], [7, 3])]
+    for other in others:
+        assert abs((other == first).mean() - 0.5) < 0.06
+
+
+def test_no_dropout():
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    np.testing.assert_array_equal(dropped(x, 1.0, [1, 1]), x)
+    np.testing.assert_array_equal(dropped(x, 0.5, [1, 1], is_train=False), x)
+    with tf.Graph().as_default() as graph:
+        dropout(tf.constant(x), 1.0, tf.constant(True), tf.constant([1, 1], tf.int64))
+        assert not [op for op in graph.get_operations() if "Random" in op.type or "If" in op.type]
+
+
+def test_the_gradient_of_dropout_is_its_mask():
+    x = np.random.default_rng(0).normal(size=(20, 10)).astype(np.float32)
+
+    def build(x):
+        y = dropout(x, 0.25, tf.constant(True), tf.constant([5, 5], tf.int64))
+        return y, tf.gradients(3.0 * y, x)
+
+    y, (gradient,) = evaluate(build, x)
+    np.testing.assert_allclose(gradient, np.where(y != 0, 3.0 / 0.25, 0.0), rtol=1e-6)
+
+
+def test_the_noise_of_dropout_is_that_of_the_graph_in_any_session():
+    """Two sessions, and several runs of one, draw the same: nothing is kept between steps."""
+    x = np.ones((30, 30), np.float32)
+    with tf.Graph().as_default():
+        step = tf.placeholder(tf.int64, [])
+        y = dropout(tf.constant(x), 0.5, tf.constant(True), tf.stack([tf.constant(9, tf.int64), step]))
+        with new_session(1) as one, new_session(1) as two:
+            drawn = [one.run(y, {step: k}) for k in (0, 1, 0)] + [two.run(y, {step: 1})]
+    np.testing.assert_array_equal(drawn[0], drawn[2])
+    np.testing.assert_array_equal(drawn[1], drawn[3])
+    assert (drawn[0] != drawn[1]).any()

@@ -1,0 +1,79 @@
+"""A process that imports what a command needs once, and forks a real process for each command that a test runs.
+
+Importing TensorFlow takes seconds, a fork none. Run by commands.py: python zygote.py SOCKET tensorflow|bare
+In a bare one TensorFlow can not be imported: what works there is told before TensorFlow is loaded.
+"""
+import json
+import os
+import resource
+import runpy
+import signal
+import socket
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def serve(path):
+    """Forks a waiter for each request, and the waiter a child. Returns the request in the child only."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    server.listen()
+    while True:
+        connection = server.accept()[0]
+        if os.fork():
+            connection.close()
+            continue
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        server.close()
+        data, files, _, _ = socket.recv_fds(connection, 1 << 16, 3)
+        if not (child := os.fork()):
+            connection.close()
+            return json.loads(data), files
+        for file in files:
+            os.close(file)
+        connection.sendall(f"{child}\n".encode())
+        _, status = os.waitpid(child, 0)
+        connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        os._exit(0)
+
+
+def become(request, files):
+    """Makes this process what the request asks for."""
+    for target, file in enumerate(files):
+        os.dup2(file, target)
+        os.close(file)
+    os.chdir(request["folder"])
+    sys.path[:0] = request["path"]
+    sys.argv = request["argv"]
+    if request["largest_file"]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (request["largest_file"],) * 2)
+    if request["signal"]:
+        signal_in_training(*request["signal"])
+    if request["nobody"]:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+
+
+def signal_in_training(number, batches):
+    """The process sends itself a signal while it makes ready a training batch, `batches` others being done."""
+    import feed
+    batch, done = feed.Feeder.batch, iter(range(1 << 30))
+
+    def counting(self, examples, rng=None):
+        if rng is not None and next(done) == batches:
+            os.kill(os.getpid(), number)
+        return batch(self, examples, rng)
+    feed.Feeder.batch = counting
+
+
+sys.path.insert(0, ROOT)
+if sys.argv[2] == "tensorflow":
+    import tf1  # noqa: F401
+else:
+    import numpy  # noqa: F401
+    sys.modules["tensorflow"] = None
+become(*serve(sys.argv[1]))
+runpy.run_path(os.path.join(ROOT, sys.argv[0]), run_name="__main__")
