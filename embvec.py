@@ -76,7 +76,7 @@ class EmbVec:
         return {"magic": _MAGIC, "format": FORMAT, "wrd_dim": self.wrd_dim, "words": len(self.vocab["wrd"]),
                 "lowercase": self.lowercase, "filtered": self.filtered, "sources": self.sources,
                 "vocab_hash": self.vocab_hash,
-                "vectors": None if self.vectors is None else hashlib.sha256(self.vectors.tobytes()).hexdigest()}
+                "vectors": None if self.vectors is None else hashlib.sha256(np.ascontiguousarray(self.vectors)).hexdigest()}
 
     def save(self, path):
         """Two pickles of plain containers and arrays: the header, then vocabularies and vectors. Whole or not at all."""
@@ -96,10 +96,11 @@ class EmbVec:
             vectors = None if body["vectors"] is None else body["vectors"].value
             emb = cls(*(list(body["vocab"][name]) for name in SECTIONS), header["wrd_dim"], vectors, header["lowercase"],
                       header["filtered"], header["sources"])
-            whole = vectors is None or (vectors.dtype == np.float32 and vectors.shape == (header["words"], header["wrd_dim"]))
+            fits = vectors is None or (vectors.dtype == np.float32 and vectors.shape == (header["words"], header["wrd_dim"]))
+            whole = fits and emb.header() == header         # the same hashes: no bit has flipped
         except (LookupError, TypeError, ValueError, AttributeError):
             whole = False
-        if not whole or len(emb.vocab["wrd"]) != header["words"]:
+        if not whole:
             raise UserError(f"{path}: not a whole EmbVec file; make it again with embvec.py")
         return emb
 

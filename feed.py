@@ -165,13 +165,16 @@ def _pad(arrays, length=0):
 
 def bucket(lengths, order, batch_size, max_tokens):
     """Cuts indices that are sorted by length, up or down, into batches of at most batch_size sentences and max_tokens
-    padded tokens.
+    padded tokens. No sentence is padded to much more than twice its length, even where that makes a small batch.
     """
     batches, current = [], []
     for i in order:
-        if current and (len(current) == batch_size or max(lengths[i], lengths[current[0]]) * (len(current) + 1) > max_tokens):
-            batches.append(current)
-            current = []
+        if current:
+            shortest, longest = sorted((lengths[i], lengths[current[0]]))
+            full = len(current) == batch_size or longest * (len(current) + 1) > max_tokens
+            if full or longest > 2 * shortest + 8:
+                batches.append(current)
+                current = []
         current.append(i)
     return batches + [current] if current else batches
 

@@ -71,7 +71,7 @@ class Model:
         if config.gazetteer:
             marks = self._input("input_data_gazetteer", [None, None, self.sizes["gazetteer"]])
             parts.append(tf.cast(marks, tf.float32))
-        return tf.concat(parts, axis=-1)
+        return tf.concat(parts, axis=-1) * self.mask[..., tf.newaxis]
 
     def _embed(self, name, ids, size, dim):
         """ids (...) -> float32 (..., dim)."""

@@ -8,8 +8,8 @@ import numpy as np
 
 @contextlib.contextmanager
 def quiet():
-    """Keeps from standard error what TensorFlow's C++ logs at import and with the first session (CUDA not found, oneDNN
-    in use); no setting of 2.21 silences it all. Errors come as exceptions, and pass.
+    """Keeps from standard error what TensorFlow's C++ logs as errors at import and with the first session (CUDA not found);
+    no setting of 2.21 silences that. What goes wrong comes as exceptions, and passes.
     """
     sys.stderr.flush()
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -22,6 +22,7 @@ def quiet():
         os.close(nowhere)
 
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")      # no warnings: BlockLSTM has one for each step of odd size
 with quiet():
     import tensorflow.compat.v1 as tf
 tf.logging.set_verbosity(tf.logging.ERROR)

@@ -8,8 +8,8 @@ import re
 _SPACES = " \t\r\n\x0b\x0c\u00a0\u2003\u2009\u3000"
 _OPENING = "\"'`([{<$#@*“‘«‹„¿¡（「『【《"
 _CLOSING = "\"'`)]}>.,;:!?%*…”’»›。，、；：？！）」』】》"
-_ACRONYM = re.compile(r"(?:[A-Za-z]\.)+")
-_CLITIC = re.compile(r"(?i)(.+?)(n't|['’](?:s|m|d|re|ve|ll))")
+_ACRONYM = re.compile(r"(?:[A-Za-z]\.){1,10}")
+_CLITIC = re.compile(r"(?i)n't|['’](?:s|m|d|re|ve|ll)")
 _SPLIT = re.compile(f"[^{_SPACES}]+")
 
 
@@ -19,13 +19,15 @@ def tokenize(text):
 
 
 def _tokens_of(word):
-    before, after = [], []
-    while len(word) > 1 and word[0] in _OPENING and not _CLITIC.fullmatch("x" + word):
-        before.append(word[0])
-        word = word[1:]
-    while len(word) > 1 and word[-1] in _CLOSING and word != "..." and not _ACRONYM.fullmatch(word):
-        cut = 3 if word.endswith("...") and len(word) > 3 else 1
-        after.insert(0, word[-cut:])
-        word = word[:-cut]
-    clitic = _CLITIC.fullmatch(word)
-    return before + ([clitic[1], clitic[2]] if clitic else [word]) + after
+    start, end, after = 0, len(word), []
+    while end - start > 1 and word[start] in _OPENING and not _CLITIC.fullmatch(word, start, end):
+        start += 1
+    while end - start > 1 and word[end - 1] in _CLOSING and not _ACRONYM.fullmatch(word, start, end):
+        dots = 3 if word.endswith("...", start, end) else 1
+        if end - start == dots:
+            break
+        end -= dots
+        after.append(word[end:end + dots])
+    clitic = next((end - size for size in (3, 2) if end - start > size and _CLITIC.fullmatch(word, end - size, end)), end)
+    body = [word[start:clitic], word[clitic:end]]
+    return [*word[:start], *filter(None, body), *reversed(after)]

@@ -161,7 +161,7 @@ class State:
     epoch: int = 0             # epochs finished
     batch: int = 0             # batches finished of the next one
     loss_sum: float = 0.0      # of those batches
-    best: float = -math.inf    # best dev score so far (the loss counts negative)
+    best: float = None         # best dev score so far (the loss counts negative)
     best_epoch: int = 0
     history: list = dataclasses.field(default_factory=list)    # a dict for each epoch
 
@@ -280,7 +280,7 @@ class Trainer:
         state.epoch, train_loss = state.epoch + 1, state.loss_sum / max(state.batch, 1)
         state.batch, state.loss_sum = 0, 0.0
         score = -math.inf if math.isnan(score) else score       # no dev sentence has a loss
-        better = score > state.best or not state.best_epoch
+        better = state.best is None or score > state.best
         if better:
             state.best, state.best_epoch = score, state.epoch
         state.history.append({"epoch": state.epoch, "step": self._step(), "seconds": round(seconds, 1),
@@ -350,7 +350,8 @@ class Trainer:
     def save_state(self):
         checkpoint.save(self._prefix(checkpoint.STATE), self.session, self.state_saver, self._meta(), self.data.emb)
         with atomic_write(self._prefix("history.json"), "w", encoding="utf-8") as out:
-            json.dump(self.state.history, out, indent=1)
+            json.dump([{name: None if value != value else value for name, value in row.items()}    # JSON has no NaN
+                       for row in self.state.history], out, indent=1)
 
     def restore_state(self, prefix, meta):
         checkpoint.restore(self.session, self.state_saver, prefix)

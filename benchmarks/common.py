@@ -1,4 +1,5 @@
 """What the speed benchmarks share: workers that take turns, and finished rows on disk."""
+import contextlib
 import hashlib
 import json
 import os
@@ -18,15 +19,17 @@ class Worker:
     """
 
     def __init__(self, command):
-        self.name = " ".join(os.path.basename(each) for each in command[1:3])
+        self.name = " ".join(os.path.basename(each) for each in command[1:4])
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
     def ask(self, **question):
-        self.process.stdin.write(json.dumps(question) + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
+        answer = ""
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps(question) + "\n")
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline()
         if not answer:
-            raise UserError(f"{self.name}: the worker ended; its message stands above")
+            raise UserError(f"{self.name}: the worker ended, its message stands above")
         return json.loads(answer)
 
     def close(self):

@@ -65,8 +65,9 @@ class TorchTagger(nn.Module):
         self.transitions = nn.Parameter(torch.zeros(tags, tags))
 
     def forward(self, inputs):
-        """inputs: the graph's, longest sentence first. Returns emission scores (sentence, batch, tags) and bool (sentence, batch)."""
-        ids = {name: torch.from_numpy(inputs[f"input_data_{name}_ids"]).transpose(0, 1) for name in ("word", "wordchr", "pos", "chk")}
+        """inputs: the graph's, longest sentence first. Returns emission scores (sentence, batch, tags), and where tokens are."""
+        ids = {name: torch.from_numpy(inputs[f"input_data_{name}_ids"]).transpose(0, 1)
+               for name in ("word", "wordchr", "pos", "chk")}
         inside = ids["word"] > 0
         places = inside.flatten().nonzero()[:, 0]                                # in the order of a PackedSequence
         word, chr, pos, chk = (ids[name].flatten(0, 1)[places] for name in ("word", "wordchr", "pos", "chk"))

@@ -3,12 +3,12 @@
     python benchmarks/train_speed.py --steps 60 --rounds 7 --threads 2
     python benchmarks/train_speed.py --torch_python other/venv/bin/python
 
-The default config on CoNLL-2003 and glove.6B.50d (see corpora.py). PyTorch is there
-twice: with nn.LSTM over packed sequences, and over padded ones, which its oneDNN kernels take. All systems start from the
-same weights, get the same batches (feed.training_batches) and take turns, a round each; a step is everything from the examples
-to the updated weights. Printed are medians over the rounds, and the median of the rounds' ratios. It is an error when the
-systems have not as many trained parameters, do not compute the same loss at the start, or do not lower it. PyTorch
-(requirements-bench.txt) may live in an environment of its own, with numpy.
+The default config on CoNLL-2003 and glove.6B.50d (see corpora.py). PyTorch is there twice: nn.LSTM over packed sequences,
+as most write it, and over padded ones, which its oneDNN kernels take. All systems start from the same weights, get the same
+batches (feed.training_batches) and take turns, a round each; a step is everything from the examples to the updated weights.
+Printed are medians over the rounds, and the medians of the rounds' ratios. It is an error when the systems have not as many
+trained parameters, do not compute the same loss at the start, or do not lower it. PyTorch (requirements-bench.txt) may live
+in an environment of its own, with numpy.
 """
 import os
 import statistics
@@ -68,7 +68,11 @@ class TensorFlowSystem:
 
 class TorchSystem:
     def __init__(self, config, data, kind):
-        import torch
+        try:
+            import torch
+        except ImportError:
+            raise UserError("PyTorch is not here: pip install -r requirements-bench.txt, or name an interpreter that has it "
+                            "with --torch_python") from None
         from torch_tagger import PackedBiLSTM, PaddedBiLSTM, TorchTagger
         torch.manual_seed(config.seed)
         torch.set_num_threads(config.threads)
@@ -156,9 +160,9 @@ def measure(args, rows):
                              "--worker", name, "--threads", str(args.threads)]) for name in SYSTEMS}
     _check_same(workers)
     counts = {"train": args.steps, "tag": args.steps // 2}
+    early = {name: worker.ask(do="run", what="train", first=0, count=WARM_UP)["loss"] for name, worker in workers.items()}
     for worker in workers.values():
-        for what in counts:
-            worker.ask(do="run", what=what, first=0, count=WARM_UP)
+        worker.ask(do="run", what="tag", first=0, count=WARM_UP)
     while len(rows.rows) < args.rounds:
         done = len(rows.rows)
         first = done % len(SYSTEMS)
@@ -166,8 +170,13 @@ def measure(args, rows):
         rows.add({what: {name: workers[name].ask(do="run", what=what, first=WARM_UP + done * count, count=count)
                          for name in names} for what, count in counts.items()})
         print(f"round {done + 1} of {args.rounds}", file=sys.stderr)
-    for worker in workers.values():
+    for name, worker in workers.items():
         worker.close()
+        late = rows.rows[-1]["train"][name]["loss"]
+        if not late < early[name]:
+            raise UserError(f"{SYSTEMS[name]}: the loss went from {early[name]:.3f} to {late:.3f}, expected it to fall")
+    print("mean loss of the warm-up and of the last round: " + ", ".join(
+        f"{name} {early[name]:.3f} {rows.rows[-1]['train'][name]['loss']:.3f}" for name in SYSTEMS), file=sys.stderr)
 
 
 def _check_same(workers):
@@ -187,18 +196,14 @@ def _check_same(workers):
 
 
 def report(rows, args):
-    losses = {name: [row["train"][name]["loss"] for row in rows] for name in SYSTEMS}
-    for name, values in losses.items():
-        if len(values) > 1 and not values[-1] < values[0]:
-            raise UserError(f"{SYSTEMS[name]}: the loss went from {values[0]:.3f} to {values[-1]:.3f}, expected it to fall")
-    print(f"{len(rows)} rounds of {args.steps} steps, {args.threads} threads")
-    print(f"{'tokens/s, median of the rounds':32}{'training':>10}{'tagging':>10}   mean loss of the first and last round")
+    print(f"{len(rows)} rounds of {args.steps} steps, {args.threads} thread{'s' * (args.threads > 1)}")
+    print(f"{'tokens/s, median of the rounds':32}{'training':>10}{'tagging':>10}")
     for name, title in SYSTEMS.items():
         speeds = [statistics.median(_speed(row, what, name) for row in rows) for what in PUBLISHED]
-        print(f"{title:32}{speeds[0]:10,.0f}{speeds[1]:10,.0f}   {losses[name][0]:.3f} {losses[name][-1]:.3f}")
-    for title, name, other in (("fused / PyTorch packed", "fused", "packed"), ("fused / PyTorch padded", "fused", "padded"),
-                               ("fused / normal", "fused", "normal")):
-        ratios = [statistics.median(_speed(row, what, name) / _speed(row, what, other) for row in rows) for what in PUBLISHED]
+        print(f"{title:32}{speeds[0]:10,.0f}{speeds[1]:10,.0f}")
+    others = {"fused / PyTorch packed": "packed", "fused / PyTorch padded": "padded", "fused / normal": "normal"}
+    for title, other in others.items():
+        ratios = [statistics.median(_speed(row, what, "fused") / _speed(row, what, other) for row in rows) for what in PUBLISHED]
         print(f"{title:32}{ratios[0]:10.2f}{ratios[1]:10.2f}")
     print(f"{'fused / normal, published':32}{PUBLISHED['train']:10.2f}{PUBLISHED['tag']:10.2f}   dsindex/etagger, README")
 

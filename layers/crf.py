@@ -83,7 +83,8 @@ def viterbi(emissions, lengths, transitions, begin=None, end=None):
 
     def forward(t, score, pointers):
         paths = score[:, :, tf.newaxis] + transitions                                         # (batch, from, to)
-        best = tf.where_v2(inside[t], tf.reduce_max(paths, axis=1) + inputs[t], score)
+        best = tf.reduce_max(paths, axis=1) + inputs[t]
+        best = tf.where_v2(inside[t], best - tf.reduce_max(best, axis=-1, keepdims=True), score)   # small: long sentences stay exact
         origin = tf.where_v2(inside[t], tf.argmax(paths, axis=1, output_type=tf.int32), stay)
         return t + 1, best, pointers.write(t, origin)
 

@@ -197,7 +197,6 @@ def test_a_long_sentence_does_not_pad_much_in_a_large_corpus():
     assert min(lengths[i] for i in batch) > 2 * np.mean(lengths)
 
 
-@pytest.mark.xfail(strict=True, reason="a batch is filled up to batch_size, whatever its sentences' lengths")
 @pytest.mark.parametrize("make", [lambda lengths, config: training_batches(lengths, config, 0), sorted_batches])
 def test_a_long_sentence_does_not_pad_19_short_ones(make):
     lengths = [10] * 19 + [113]

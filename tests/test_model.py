@@ -252,6 +252,14 @@ def test_dropout_is_of_the_step_and_the_seed_and_only_in_training():
     np.testing.assert_array_equal(certain.run("logits:0", inputs, is_train=True), certain.run("logits:0", inputs))
 
 
+def test_dropout_is_on_inputs_and_outputs_of_the_encoder(monkeypatch):
+    places = []
+    monkeypatch.setattr("model.dropout", lambda x, keep_prob, is_train, seed: places.append((x.shape[-1], keep_prob)) or x)
+    with tf.Graph().as_default():
+        Model(SMALL, SIZES, training=True)
+    assert places == [(22, 0.7), (14, 0.7)]
+
+
 def test_dropout_draws_anew_at_each_place():
     """Inputs and outputs of the encoder: were their noise the same, so would be what it lets through of ones."""
     with tf.Graph().as_default():
@@ -401,7 +409,7 @@ def test_the_graph_can_be_frozen(rnn_type):
         tf.import_graph_def(tf.GraphDef.FromString(frozen.SerializeToString()), name="")
         assert not [op for op in graph.get_operations() if "VarHandle" in op.type]
         placeholders = {op.name: op.outputs[0] for op in graph.get_operations() if op.type == "Placeholder"}
-        assert set(built.model.inputs) - set(placeholders) <= {"sentence_length"}       # which a CRF does without
+        assert set(placeholders) == set(built.model.inputs)
         values = session.run(["logits:0", "logits_indices:0"], {tensor: inputs[name] for name, tensor in placeholders.items()})
     for got, expected in zip(values, built.tag(inputs)):
         np.testing.assert_allclose(got, expected, atol=1e-6)

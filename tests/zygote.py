@@ -73,7 +73,7 @@ sys.path.insert(0, ROOT)
 if sys.argv[2] == "tensorflow":
     import tf1  # noqa: F401
 else:
-    import numpy  # noqa: F401
     sys.modules["tensorflow"] = None
+    import inference, locale, pkgutil, train  # noqa: E401, F401   (nobody may not read where Python keeps its library)
 become(*serve(sys.argv[1]))
 runpy.run_path(os.path.join(ROOT, sys.argv[0]), run_name="__main__")
