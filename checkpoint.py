@@ -119,14 +119,14 @@ def load_meta(prefix):
         raise UserError(f"{path}: truncated or not JSON; restore it from a copy, or train again") from None
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise UserError(f"{path}: not a checkpoint of this version (format {FORMAT}); train again")
-    if meta.get("digest") not in (None, _digest(meta)):
+    if meta.get("digest") != _digest(meta):
         raise UserError(f"{path}: damaged, not what was written; restore it from a copy, or train again")
     for ending, size in meta["sizes"].items():
         actual = os.path.getsize(prefix + ending)
         if actual != size:
             raise UserError(f"{prefix}{ending}: {actual:,} bytes, expected {size:,}; the file is truncated or of another "
                             "checkpoint: restore it from a copy, or train again")
-    for ending, known in meta.get("hashes", {}).items():
+    for ending, known in meta["hashes"].items():
         if file_hash(prefix + ending) != known:
             raise UserError(f"{prefix}{ending}: damaged, not what was written; restore it from a copy, or train again")
     return meta

@@ -110,7 +110,7 @@ class EmbVec:
         builder = _Vocabularies(lowercase)
         for sentence in sentences:
             builder.add(sentence)
-        return cls([PAD, UNK] + list(builder.words), builder.chars, builder.pos, builder.chunks, builder.tags,
+        return cls(list(dict.fromkeys((PAD, UNK, *builder.words))), builder.chars, builder.pos, builder.chunks, builder.tags,
                    wrd_dim, None, lowercase)
 
 
@@ -178,8 +178,6 @@ class _PlainUnpickler(pickle.Unpickler):
 def _load_plain(stream, path):
     try:
         return _PlainUnpickler(stream).load()
-    except UserError:
-        raise
     except pickle.UnpicklingError as error:
         raise UserError(f"{path}: refused: {error}; make it again with embvec.py") from None
     except Exception:        # a damaged pickle fails in any way

@@ -2,7 +2,6 @@
 
 The names of inputs and outputs and the variable scopes are a public interface: C++ and the tools use them.
 """
-
 from layers.char_cnn import char_conv1d, char_conv2d
 from layers.crf import log_likelihood, viterbi
 from layers.dropout import dropout
@@ -59,8 +58,7 @@ class Model:
 
         parts = []
         if config.use_word:
-            trained = bool(config.train_wrd)
-            self.word_table = self._table("word", self.sizes["wrd"], config.wrd_dim, trained)
+            self.word_table = self._table("word", self.sizes["wrd"], config.wrd_dim, trained=bool(config.train_wrd))
             parts.append(tf.nn.embedding_lookup(self.word_table, ids["word"]))
         if config.use_chr:
             parts.append(self._characters(ids["wordchr"]))
