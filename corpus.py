@@ -1,0 +1,136 @@
+"""Reads the corpus that train.py trains and evaluates on, and settles what the config leaves to the data."""
+import dataclasses
+import sys
+
+import numpy as np
+
+import conll
+from cli import UserError
+from embvec import EmbVec
+from feed import Feeder
+from gazetteer import Gazetteer
+
+
+@dataclasses.dataclass
+class Data:
+    """Everything that a training run needs to know but the graph."""
+    train: list          # Examples
+    dev: list            # Examples; tags are None where a tag was never seen in training
+    dev_gold: list       # the dev sentences' tags, in the data's own scheme
+    feeder: Feeder
+    emb: EmbVec
+    tags: list           # the model's tags, in its scheme; the index is the id
+    tag_scheme: str      # scheme in which the model learns
+    data_scheme: str     # scheme of the data
+    columns: tuple
+
+
+def load_data(config, emb=None, gazetteer=None, tags=None):
+    """Reads the corpus. Returns (Config with what the data decided, Data). Raises UserError.
+
+    emb, gazetteer, tags: those of the checkpoint that training starts from.
+    """
+    named = conll.parse_columns(config.columns) if config.columns else None
+    train, columns = _read_all(config.train_path, named)
+    dev = [] if config.dev_fraction else _read_all(config.dev_path, named, columns)[0]
+    scheme = _data_scheme(train, config)
+    _warn_of_ill_formed(train, scheme)
+    if emb or config.emb_path:
+        emb = emb or _load_emb(config)
+        _check_tags(train, emb)
+    train = [sentence for _, sentences in train for sentence in sentences]
+    dev = [sentence for _, sentences in dev for sentence in sentences]
+    if config.dev_fraction:
+        train, dev = _cut_off(train, config)
+    emb = emb or EmbVec.from_sentences(train, config.wrd_dim or 50, config.lowercase)
+    config = _decide(config, emb, columns)
+    if config.gazetteer and gazetteer is None:
+        gazetteer = Gazetteer.read(config.gazetteer)
+
+    target = config.tag_scheme or scheme
+    tags = tags or conll.scheme_tags(emb.tags, scheme, target)
+    feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(tags)}, gazetteer if config.gazetteer else None)
+    data = Data([], [], [sentence.tags for sentence in dev], feeder, emb, tags, target, scheme, columns)
+    data.train = [feeder.encode(sentence, conll.convert(sentence.tags, scheme, target)) for sentence in train]
+    feeder.mark_rare(data.train)
+    data.dev = _encode_dev(dev, data)
+    return config, data
+
+
+def _read_all(paths, named, own=None):
+    """[(path, sentences), ...] and the columns, which must be the same in all files."""
+    parts, columns = [], own
+    for path in paths:
+        sentences, these = conll.read_sentences(path, named, columns)
+        if columns and these != columns:
+            raise UserError(f"{path}:{sentences[0].first_line}: columns ({' '.join(these)}), expected "
+                            f"({' '.join(columns)}) as in the other files; name them with --columns")
+        parts.append((path, sentences))
+        columns = these
+    return parts, columns
+
+
+def _data_scheme(parts, config):
+    scheme = conll.detect(sentence.tags for _, sentences in parts for sentence in sentences)
+    if scheme == conll.RAW and config.tag_scheme:
+        raise UserError(f"tag_scheme {config.tag_scheme}: the tags of {parts[0][0]} have no prefixes (B-, I-, ...); "
+                        "leave tag_scheme out")
+    return scheme
+
+
+def _warn_of_ill_formed(parts, scheme):
+    places = [(path, sentence.first_line + error[0]) for path, sentences in parts for sentence in sentences
+              if (error := conll.first_error(sentence.tags, scheme))]
+    if places:
+        print(f"train.py: {len(places)} training sentences are ill-formed in {scheme}, the first at {places[0][0]}:"
+              f"{places[0][1]}; they are trained on as conlleval reads them", file=sys.stderr)
+
+
+def _cut_off(sentences, config):
+    """A development set of config.dev_fraction, drawn by the seed."""
+    drawn = np.random.default_rng([config.seed, 0]).permutation(len(sentences))
+    size = max(1, round(config.dev_fraction * len(sentences)))
+    if size >= len(sentences):
+        raise UserError(f"--dev_fraction {config.dev_fraction}: nothing is left to train on of {len(sentences)} sentences")
+    dev = set(drawn[:size].tolist())
+    return ([each for i, each in enumerate(sentences) if i not in dev],
+            [each for i, each in enumerate(sentences) if i in dev])
+
+
+def _load_emb(config):
+    emb = EmbVec.load(config.emb_path)
+    if config.wrd_dim and config.wrd_dim != emb.wrd_dim:
+        raise UserError(f"--wrd_dim {config.wrd_dim}: {config.emb_path} has vectors of {emb.wrd_dim}; set --wrd_dim {emb.wrd_dim}")
+    return emb
+
+
+def _decide(config, emb, columns):
+    """Fills in what the config leaves to the data: sizes, features without a column, how random vectors are trained."""
+    train_wrd = emb.vectors is None if config.train_wrd is None else config.train_wrd
+    return dataclasses.replace(
+        config, wrd_dim=emb.wrd_dim, train_wrd=train_wrd,
+        unk_replace=(0.5 if train_wrd else 0.0) if config.unk_replace is None else config.unk_replace,
+        use_pos=config.use_pos and "pos" in columns, use_chk=config.use_chk and "chunk" in columns)
+
+
+def _check_tags(parts, emb):
+    """Raises UserError for the first training tag that the vocabulary lacks."""
+    unknown = ((path, sentence.first_line + i, tag) for path, sentences in parts for sentence in sentences
+               for i, tag in enumerate(sentence.tags) if tag not in emb.ids["tag"])
+    for path, line, tag in unknown:
+        raise UserError(f"{path}:{line}: tag {tag} is not in the vocabulary ({' '.join(emb.tags)}); make the "
+                        "embeddings' file again from this training file, or start afresh without --restore")
+
+
+def _encode_dev(dev, data):
+    """Dev Examples. A tag never seen in training can not be predicted: its sentence counts in F1 but not in the loss."""
+    examples, strange = [], {}
+    for sentence in dev:
+        tags = conll.convert(sentence.tags, data.data_scheme, data.tag_scheme)
+        unseen = [tag for tag in tags if tag not in data.feeder.tag_ids]
+        strange.update(dict.fromkeys(unseen))
+        examples.append(data.feeder.encode(sentence, None if unseen else tags))
+    if strange:
+        print(f"train.py: the dev set has tags never seen in training ({' '.join(strange)}): they count as errors",
+              file=sys.stderr)
+    return examples
