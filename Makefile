@@ -1,4 +1,5 @@
 # make demo: train, tag and score on the bundled sample.  make test: the tests.  Both install what they need into .venv.
+# make cc: the C++ side.  make demo-cc: from the demo's checkpoint to C++ predictions.
 
 # The first interpreter of a version that TensorFlow 2.21 supports; make demo PYTHON=/path/to/python3.11 chooses another.
 PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
@@ -6,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 PY := .venv/bin/python
 DEMO := runs/demo
 
-.PHONY: demo test test-all bench-deps clean
+.PHONY: demo demo-cc cc test test-all bench-deps clean
 
 demo: .venv/installed
 	@mkdir -p $(DEMO)
@@ -25,10 +26,34 @@ demo: .venv/installed
 	perl etc/conlleval < $(DEMO)/pred.txt
 	@$(PY) etc/demo_summary.py $(DEMO)
 
-test: .venv/installed-dev
+# The cmake of the machine, or the one that pip installs.
+CMAKE = $(shell command -v cmake || echo $(CURDIR)/.venv/bin/cmake)
+
+cc: .venv/installed-dev
+	$(CMAKE) -S inference/cc -B inference/cc/build -DPython3_EXECUTABLE=$(CURDIR)/$(PY) > /dev/null
+	$(CMAKE) --build inference/cc/build -j2 -- --no-print-directory -s
+
+demo-cc: cc
+	@test -f $(DEMO)/checkpoint/ner_model.json || $(MAKE) --no-print-directory demo
+	@echo "--- 1 of 5: the graph that tags, with its weights beside it"
+	@mkdir -p inference/exported
+	cd inference && ../$(PY) export.py --restore ../$(DEMO)/checkpoint/ner_model --export exported/ner_model --export-pb exported > exported/operations.txt
+	@echo "--- 2 of 5: one file, the weights in it"
+	cd inference && ../$(PY) freeze.py --model_dir exported --output_node_names logits_indices,sentence_lengths \
+		--frozen_model_name ner_frozen.pb
+	@echo "--- 3 of 5: one file whose weights are mapped into memory"
+	cd inference && cc/build/convert_graphdef_memmapped_format --in_graph=exported/ner_frozen.pb --out_graph=exported/ner_frozen.pb.memmapped
+	@echo "--- 4 of 5: tagging the test file in C++"
+	inference/cc/build/inference inference/exported/ner_frozen.pb inference/exported/vocab.txt < data/sample/test.txt > $(DEMO)/pred.cc.txt
+	inference/cc/build/inference_mm inference/exported/ner_frozen.pb.memmapped inference/exported/vocab.txt < data/sample/test.txt > $(DEMO)/pred.mm.txt
+	@echo "--- 5 of 5: the same tags as in Python?"
+	$(PY) inference.py --mode bucket --restore $(DEMO)/checkpoint/ner_model < data/sample/test.txt > $(DEMO)/pred.txt
+	cmp $(DEMO)/pred.cc.txt $(DEMO)/pred.txt && cmp $(DEMO)/pred.mm.txt $(DEMO)/pred.txt && echo "the same, byte for byte"
+
+test: .venv/installed-dev cc
 	$(PY) -m pytest
 
-test-all: .venv/installed-dev
+test-all: .venv/installed-dev cc
 	$(PY) -m pytest -m "slow or not slow"
 
 bench-deps: .venv/installed-dev

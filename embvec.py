@@ -27,6 +27,7 @@ FORMAT = 1
 SECTIONS = ("wrd", "chr", "pos", "chk", "tag")
 
 _MAGIC = "etagger EmbVec"
+_MEND_VOCAB = "; make it again with embvec.py, or take the vocab.txt that export.py wrote"
 _DIGITS = str.maketrans("123456789", "000000000")
 
 
@@ -105,6 +106,19 @@ class EmbVec:
         return emb
 
     @classmethod
+    def from_vocab_text(cls, path):
+        """Reads what vocab_text() gives: vocabularies alone, no vectors, wrd_dim 0. Raises UserError naming file and line."""
+        check_readable(path, "--vocab_path")
+        with open(path, "rb") as stream:
+            lines = stream.read().split(b"\n")
+        vocab, at = {}, 0
+        for name in SECTIONS:
+            vocab[name], at = _read_section(name, lines, at, path)
+        if lines[at:] != [b""]:
+            raise UserError(f"{path}:{at + 1}: more than the five sections{_MEND_VOCAB}")
+        return cls(*vocab.values(), wrd_dim=0)
+
+    @classmethod
     def from_sentences(cls, sentences, wrd_dim, lowercase):
         """Vocabularies of training sentences alone; the word vectors start at random."""
         builder = _Vocabularies(lowercase)
@@ -112,6 +126,23 @@ class EmbVec:
             builder.add(sentence)
         return cls(list(dict.fromkeys((PAD, UNK, *builder.words))), builder.chars, builder.pos, builder.chunks, builder.tags,
                    wrd_dim, None, lowercase)
+
+
+def _read_section(name, lines, at, path):
+    """Tokens of the section that begins at lines[at], and where it ends."""
+    heading = f"# {name}_vocab ".encode()
+    count = lines[at][len(heading):] if lines[at].startswith(heading) else b""
+    if not count.isdigit():
+        raise UserError(f"{path}:{at + 1}: expected `{heading.decode()}N`{_MEND_VOCAB}")
+    tokens = []
+    for row in range(at + 1, at + 1 + int(count)):
+        if row >= len(lines) - 1:
+            raise UserError(f"{path}:{row + 1}: the file ends in section {name}, {int(count)} tokens were expected{_MEND_VOCAB}")
+        token, _, number = lines[row].rpartition(b" ")
+        if number != str(len(tokens)).encode():
+            raise UserError(f"{path}:{row + 1}: expected `token {len(tokens)}`{_MEND_VOCAB}")
+        tokens.append(token.decode(errors="surrogateescape"))
+    return tokens, at + 1 + int(count)
 
 
 def load_header(path):

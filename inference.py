@@ -248,18 +248,19 @@ def opened_output(path):
         yield out
 
 
-def add_tagging_flags(parser):
+def add_tagging_flags(parser, mode="bulk"):
     """The flags that every command has that tags."""
-    parser.add_argument("--mode", choices=("bulk", "bucket", "line"), default="bulk",
-                        help="bulk: a file; bucket: columns from standard input; line: raw text (default bulk)")
-    parser.add_argument("--emb_path", default="", help="the EmbVec file of the training; need not be given")
-    parser.add_argument("--wrd_dim", type=int, default=0, help="its vectors' size; need not be given")
+    parser.add_argument("--mode", choices=("bulk", "bucket", "line"), default=mode,
+                        help=f"bulk: a file; bucket: columns from standard input; line: raw text (default {mode})")
+    parser.add_argument("--emb_path", default="", help="the EmbVec file of the training")
+    parser.add_argument("--wrd_dim", type=int, default=0, help="its vectors' size")
     parser.add_argument("--input", default="", help="what to tag (default: data/test.txt in bulk mode, else standard input)")
     parser.add_argument("--output", default="", help="where to write (default: standard output)")
     parser.add_argument("--columns", default="", help="columns in order, such as 'word pos chunk tag', _ to ignore one")
     parser.add_argument("--batch_size", type=int, default=64, help="sentences in a batch, at most (default 64)")
     parser.add_argument("--threads", "-j", type=int, default=0, help="threads; 0: one for each core")
     parser.add_argument("--timing", action="store_true", help="percentiles of the time, on standard error")
+    parser.add_argument("--spacy_model", default="", help="line mode: a spaCy model's name or path")
 
 
 def parse_args():
@@ -268,12 +269,11 @@ def parse_args():
     parser.add_argument("--restore", default="checkpoint", help="the checkpoint, a folder or a prefix (default checkpoint)")
     parser.add_argument("--constrained", type=parse_bool, nargs="?", const=True, default=False, metavar="TRUE|FALSE",
                         help="decode well-formed tag sequences only")
-    parser.add_argument("--spacy_model", default="", help="line mode: a spaCy model's name or path")
     return parser.parse_args()
 
 
-def check_args(args):
-    """What can be told before TensorFlow is imported. Raises UserError."""
+def check_tagging_flags(args):
+    """Checks the flags of add_tagging_flags before TensorFlow is imported. Raises UserError."""
     if args.batch_size < 1:
         raise UserError(f"--batch_size {args.batch_size}: expected at least 1")
     if args.threads < 0:
@@ -285,6 +285,10 @@ def check_args(args):
         check_readable(args.input, "--input")
     if args.output:
         check_writable(args.output, "--output")
+
+
+def check_restore(args):
+    """Checks that the checkpoint is whole, and the one that --emb_path and --wrd_dim speak of. Raises UserError."""
     meta = checkpoint.load_meta(checkpoint.resolve(args.restore))
     checkpoint.check_wrd_dim(args.wrd_dim, meta)
     if args.emb_path:
@@ -306,7 +310,8 @@ def run(tagger, args):
 
 def main():
     args = parse_args()
-    check_args(args)
+    check_tagging_flags(args)
+    check_restore(args)
     run(Tagger.load(args.restore, args.batch_size, constrained=args.constrained, threads=args.threads), args)
 
 

@@ -45,7 +45,7 @@ def become(request, files):
         os.dup2(file, target)
         os.close(file)
     os.chdir(request["folder"])
-    sys.path[:0] = request["path"]
+    sys.path[:0] = [*request["path"], os.path.dirname(os.path.join(ROOT, request["argv"][0]))]     # as python SCRIPT does
     sys.argv = request["argv"]
     if request["largest_file"]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["largest_file"],) * 2)

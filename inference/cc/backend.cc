@@ -1,0 +1,72 @@
+#include "backend.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "error.h"
+
+namespace etagger {
+namespace {
+
+bool silent = false;
+
+// Standard error goes nowhere while it lives: TensorFlow writes lines while it is loaded that no setting of 2.21 silences.
+class NoStandardError {
+ public:
+  NoStandardError() : saved_(dup(2)) {
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    dup2(nowhere, 2);
+    close(nowhere);
+  }
+  ~NoStandardError() {
+    dup2(saved_, 2);
+    close(saved_);
+  }
+
+ private:
+  int saved_;
+};
+
+const Backend* load() {
+  std::unique_ptr<NoStandardError> quiet(silent ? new NoStandardError : nullptr);
+  void* library = dlopen("libetagger_tf.so", RTLD_NOW | RTLD_LOCAL);
+  void* symbol = library ? dlsym(library, "etagger_tf_backend") : nullptr;
+  if (!symbol) throw Error(std::string(dlerror()) + "; build it with cmake --build, or check where TensorFlow is installed");
+  auto* backend = static_cast<const Backend*>(symbol);
+  if (silent) backend->silence();
+  return backend;
+}
+
+const Backend& backend() {
+  static const Backend* loaded = load();
+  return *loaded;
+}
+
+}  // namespace
+
+std::unique_ptr<Graph> open_graph(const std::string& path, GraphFile kind, int threads) { return backend().open(path, kind, threads); }
+
+std::vector<float> run_once(const std::string& path, const std::string& input, const std::vector<int64_t>& shape,
+                            const std::vector<float>& values, const std::string& output) {
+  return backend().once(path, input, shape, values, output);
+}
+
+std::vector<std::string> transform_graph(const std::string& in_graph, const std::string& inputs, const std::string& outputs,
+                                         const std::string& transforms, const std::string& to) {
+  return backend().transform(in_graph, inputs, outputs, transforms, to);
+}
+
+std::string convert_to_memory_mapped(const std::string& in_graph, const std::string& checkpoint, int smallest, const std::string& to) {
+  return backend().convert(in_graph, checkpoint, smallest, to);
+}
+
+void silence_tensorflow() {
+  const char* level = std::getenv("TF_CPP_MIN_LOG_LEVEL");
+  silent = !level || std::string(level) != "0";
+}
+
+}  // namespace etagger

@@ -1,0 +1,194 @@
+#include "conll.h"
+
+#include <algorithm>
+
+#include "error.h"
+#include "text.h"
+
+namespace etagger {
+namespace {
+
+constexpr std::string_view kDocstart = "-DOCSTART-";
+
+bool is_separator(char c) { return c == ' ' || c == '\t'; }
+
+bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r") == std::string_view::npos; }
+
+std::string_view without_return(std::string_view row) {
+  if (!row.empty() && row.back() == '\r') row.remove_suffix(1);
+  return row;
+}
+
+void split(std::string_view row, std::vector<std::string_view>* cells) {
+  cells->clear();
+  for (size_t at = 0; at < row.size();) {
+    if (is_separator(row[at])) {
+      ++at;
+      continue;
+    }
+    size_t end = at;
+    while (end < row.size() && !is_separator(row[end])) ++end;
+    cells->push_back(row.substr(at, end - at));
+    at = end;
+  }
+}
+
+std::string join(const std::vector<std::string>& parts) {
+  std::string out;
+  for (const std::string& part : parts) out += (out.empty() ? "" : " ") + part;
+  return out;
+}
+
+std::string columns_in_words(size_t count) { return count == 1 ? "1 column" : std::to_string(count) + " columns"; }
+
+// The row, then its own last separator (a space where it has none), then the tag; a final `\r` stays last.
+void append_tagged(std::string_view row, std::string_view tag, std::string* out) {
+  std::string_view body = without_return(row);
+  out->append(body);
+  if (!is_separator(body.back())) {
+    size_t last = body.find_last_of(" \t");
+    out->push_back(last == std::string_view::npos ? ' ' : body[last]);
+  }
+  out->append(tag);
+  out->append(row.substr(body.size()));
+}
+
+}  // namespace
+
+void Block::write(const std::vector<std::string_view>& tags, std::string* out) const {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    append_tagged(rows[i], tags[i], out);
+    if (i + 1 < rows.size() || has_end || newline) out->push_back('\n');
+  }
+  if (has_end) {
+    out->append(end);
+    if (newline) out->push_back('\n');
+  }
+}
+
+char* BlockReader::room(size_t size) {
+  if (done_) {
+    buffer_.erase(0, done_);
+    used_ -= done_;
+    scanned_ -= done_;
+    for (auto& [begin, end] : lines_) begin -= done_, end -= done_;
+    done_ = 0;
+  }
+  if (buffer_.size() < used_ + size) buffer_.resize(used_ + size);
+  return &buffer_[used_];
+}
+
+std::string_view BlockReader::line_at(size_t index) const {
+  return std::string_view(buffer_).substr(lines_[index].first, lines_[index].second - lines_[index].first);
+}
+
+// The block of the lines before lines_[end_line], which is its blank line if it has one; those lines are let go.
+Block BlockReader::cut(size_t end_line, bool has_end, bool newline) {
+  Block block;
+  block.first_line = line_ + 1;
+  for (size_t i = 0; i < end_line; ++i) block.rows.push_back(line_at(i));
+  if (has_end) block.end = line_at(end_line);
+  block.has_end = has_end;
+  block.newline = newline;
+  size_t taken = end_line + has_end;
+  line_ += taken;
+  lines_.erase(lines_.begin(), lines_.begin() + static_cast<std::ptrdiff_t>(taken));
+  return block;
+}
+
+std::vector<Block> BlockReader::feed(size_t size) {
+  std::vector<Block> blocks;
+  size_t begin = lines_.empty() ? done_ : lines_.back().second + 1;
+  used_ += size;
+  std::string_view known = std::string_view(buffer_).substr(0, used_);
+  for (size_t end; (end = known.find('\n', scanned_)) != std::string_view::npos; begin = scanned_) {
+    scanned_ = end + 1;
+    lines_.emplace_back(begin, end);
+    if (is_blank(line_at(lines_.size() - 1))) {
+      blocks.push_back(cut(lines_.size() - 1, true, true));
+      done_ = scanned_;
+    }
+  }
+  scanned_ = used_;
+  return blocks;
+}
+
+std::vector<Block> BlockReader::close() {
+  size_t begin = lines_.empty() ? done_ : lines_.back().second + 1;
+  bool newline = begin >= used_;
+  bool has_end = false;
+  if (!newline) {
+    lines_.emplace_back(begin, used_);
+    has_end = is_blank(line_at(lines_.size() - 1));
+  }
+  std::vector<Block> blocks;
+  if (!lines_.empty()) blocks.push_back(cut(lines_.size() - has_end, has_end, newline));
+  done_ = used_;
+  return blocks;
+}
+
+std::vector<std::string> parse_columns(std::string_view text) {
+  static const std::vector<std::string> known = {"word", "pos", "chunk", "tag", "_"};
+  std::string spaced(text);
+  std::replace(spaced.begin(), spaced.end(), ',', ' ');
+  std::vector<std::string_view> cells;
+  split(spaced, &cells);
+  std::vector<std::string> names(cells.begin(), cells.end());
+  for (const std::string& name : names) {
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      throw Error("--columns: unknown column '" + name + "'; known are word pos chunk tag and _ to ignore one");
+    if (name != "_" && std::count(names.begin(), names.end(), name) > 1) throw Error("--columns: '" + name + "' is named twice");
+  }
+  if (std::find(names.begin(), names.end(), "word") == names.end())
+    throw Error("--columns: no word column in '" + std::string(text) + "'; name one of the columns `word`");
+  return names;
+}
+
+SentenceParser::SentenceParser(std::string name, std::vector<std::string> columns, std::vector<std::string> own)
+    : name_(std::move(name)), columns_(std::move(columns)), own_(std::move(own)) {}
+
+Sentence SentenceParser::parse(const Block& block) {
+  Sentence sentence;
+  split(without_return(block.rows[0]), &cells_);
+  if (block.rows.size() == 1 && cells_[0] == kDocstart) {
+    sentence.words = {cells_[0]};
+    sentence.is_docstart = true;
+    return sentence;
+  }
+  if (columns_.empty()) choose_columns(cells_.size(), block.first_line);
+  for (size_t i = 0; i < block.rows.size(); ++i) {
+    split(without_return(block.rows[i]), &cells_);
+    if (cells_.size() != columns_.size())
+      fail(block.first_line + i, columns_in_words(cells_.size()) + ", expected " + std::to_string(columns_.size()) + " (" +
+                                     join(columns_) + "); mend the row, or name the columns with --columns");
+    for (size_t k = 0; k < columns_.size(); ++k) {
+      const std::string& column = columns_[k];
+      if (column == "word") sentence.words.push_back(cells_[k]);
+      else if (column == "pos") sentence.pos.push_back(cells_[k]);
+      else if (column == "chunk") sentence.chunks.push_back(cells_[k]);
+      if (column != "_") bad_bytes_ += etagger::bad_bytes(cells_[k]);
+    }
+  }
+  sentence.has_pos = !sentence.pos.empty();
+  sentence.has_chunks = !sentence.chunks.empty();
+  return sentence;
+}
+
+// The columns of a file whose rows have `count`, when --columns does not say: the model's own, with or without the tag, first.
+void SentenceParser::choose_columns(size_t count, size_t line) {
+  std::vector<std::string> without_tag = own_;
+  without_tag.erase(std::remove(without_tag.begin(), without_tag.end(), "tag"), without_tag.end());
+  static const std::vector<std::string> defaults[] = {{}, {"word"}, {"word", "tag"}, {"word", "pos", "chunk"}, {"word", "pos", "chunk", "tag"}};
+  if (count == own_.size()) columns_ = own_;
+  else if (count == without_tag.size()) columns_ = without_tag;
+  else if (count <= 4) columns_ = defaults[count];
+  else
+    fail(line, std::to_string(count) + " columns, expected 1 to 4 (word pos chunk tag); name the columns with --columns, "
+               "with _ for each to ignore");
+}
+
+void SentenceParser::fail(size_t line, const std::string& message) const {
+  throw Error(name_ + ":" + std::to_string(line) + ": " + message);
+}
+
+}  // namespace etagger

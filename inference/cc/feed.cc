@@ -1,0 +1,163 @@
+#include "feed.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "text.h"
+
+namespace etagger {
+namespace {
+
+bool is_ascii_digit(uint32_t code) { return code >= '0' && code <= '9'; }
+
+bool is_ascii_letter(uint32_t code) { return (code | 32) >= 'a' && (code | 32) <= 'z'; }
+
+bool is_ascii_punctuation(uint32_t code) { return code > ' ' && code < 127 && !is_ascii_digit(code) && !is_ascii_letter(code); }
+
+// The next number with at most `digits` binary digits before its zeros.
+size_t rounded_up(size_t count, int digits) {
+  int bits = 0;
+  while (count >> bits) ++bits;
+  size_t unit = size_t{1} << std::max(bits - digits, 0);
+  return (count + unit - 1) / unit * unit;
+}
+
+}  // namespace
+
+int word_shape(std::string_view word) {
+  enum { kLower = 2, kUpper, kInitial, kMixed, kDigits, kWithDigit, kPunctuation, kOther };
+  size_t count = 0, digits = 0, letters = 0, punctuation = 0, upper = 0, upper_or_punctuation = 0;
+  bool initial = false;
+  for (size_t at = 0; at < word.size(); ++count) {
+    Character character = character_at(word, at);
+    uint32_t code = character.code;
+    bool is_capital = is_upper(code), is_mark = is_ascii_punctuation(code);
+    digits += is_ascii_digit(code);
+    letters += is_ascii_letter(code);
+    punctuation += is_mark;
+    upper += is_capital;
+    upper_or_punctuation += is_capital || is_mark;
+    if (count == 0) initial = is_capital;
+    at += character.size;
+  }
+  if (punctuation == count) return kPunctuation;
+  if (digits) return digits + punctuation == count ? kDigits : kWithDigit;
+  if (!upper) return letters + punctuation == count ? kLower : kOther;
+  if (upper_or_punctuation == count) return count > 1 ? kUpper : kInitial;
+  return initial && upper == 1 ? kInitial : kMixed;
+}
+
+Gazetteer::Gazetteer(std::vector<std::string> types, const std::vector<std::pair<std::vector<std::string>, std::vector<int>>>& names)
+    : types_(std::move(types)) {
+  for (const auto& [words, kinds] : names) {
+    std::string joined;
+    for (const std::string& word : words) joined += (joined.empty() ? "" : " ") + word;
+    names_[joined] = kinds;
+    size_t& longest = longest_[words.front()];
+    longest = std::max(longest, words.size());
+  }
+}
+
+std::vector<int32_t> Gazetteer::marks(const std::vector<std::string_view>& words) const {
+  std::vector<int32_t> marks(words.size() * types(), 0);
+  for (size_t i = 0; i < words.size();) {
+    auto begins = longest_.find(std::string(words[i]));
+    size_t length = begins == longest_.end() ? 0 : std::min(begins->second, words.size() - i);
+    for (; length > 0; --length) {
+      std::string joined(words[i]);
+      for (size_t k = 1; k < length; ++k) joined.append(" ").append(words[i + k]);
+      auto found = names_.find(joined);
+      if (found == names_.end()) continue;
+      for (size_t k = 0; k < length; ++k)
+        for (int kind : found->second) marks[(i + k) * types() + static_cast<size_t>(kind)] = 1;
+      break;
+    }
+    i += std::max<size_t>(length, 1);
+  }
+  return marks;
+}
+
+Feeder::Feeder(const Settings& settings, const Vocabulary& vocab)
+    : settings_(settings), vocab_(vocab), gazetteer_(settings.gazetteer_types, settings.gazetteer_names) {}
+
+Example Feeder::encode(const Sentence& sentence) const {
+  Example example;
+  example.length = sentence.words.size();
+  size_t width = static_cast<size_t>(settings_.word_length);
+  if (settings_.use_chr) example.characters.assign(example.length * width, 0);
+  for (size_t i = 0; i < example.length; ++i) {
+    std::string_view word = sentence.words[i];
+    if (settings_.use_word) example.words.push_back(vocab_.word_id(word, settings_.lowercase));
+    if (settings_.use_shape) example.shapes.push_back(word_shape(word));
+    if (!settings_.use_chr) continue;
+    for (size_t at = 0, k = 0; at < word.size() && k < width; ++k) {
+      Character character = character_at(word, at);
+      example.characters[i * width + k] = vocab_.character_id(character.code);
+      at += character.size;
+    }
+  }
+  if (settings_.use_pos) {
+    example.pos.assign(example.length, 1);
+    for (size_t i = 0; i < sentence.pos.size(); ++i) example.pos[i] = vocab_.pos_id(sentence.pos[i]);
+  }
+  if (settings_.use_chk) {
+    example.chunks.assign(example.length, 1);
+    for (size_t i = 0; i < sentence.chunks.size(); ++i) example.chunks[i] = vocab_.chunk_id(sentence.chunks[i]);
+  }
+  if (gazetteer_.types()) example.gazetteer = gazetteer_.marks(sentence.words);
+  return example;
+}
+
+std::vector<Input> Feeder::inputs(const std::vector<Example>& examples, const Batch& batch) const {
+  std::vector<Input> inputs;
+  inputs.push_back({"sentence_length", {}, {static_cast<int32_t>(batch.length)}});
+  auto add = [&](bool used, const char* name, Field field, size_t width = 0) {
+    if (used) inputs.push_back(padded(name, field, width, examples, batch));
+  };
+  add(settings_.use_word, "input_data_word_ids", &Example::words);
+  add(settings_.use_chr, "input_data_wordchr_ids", &Example::characters, static_cast<size_t>(settings_.word_length));
+  add(settings_.use_pos, "input_data_pos_ids", &Example::pos);
+  add(settings_.use_chk, "input_data_chk_ids", &Example::chunks);
+  add(settings_.use_shape, "input_data_shape_ids", &Example::shapes);
+  add(gazetteer_.types() > 0, "input_data_gazetteer", &Example::gazetteer, gazetteer_.types());
+  return inputs;
+}
+
+// int32 (rows, length), or (rows, length, width) where width is not 0; 0 behind the end of a sentence.
+Input Feeder::padded(const std::string& name, Field field, size_t width, const std::vector<Example>& examples, const Batch& batch) const {
+  Input input{name, {static_cast<int64_t>(batch.rows), static_cast<int64_t>(batch.length)}, {}};
+  if (width) input.shape.push_back(static_cast<int64_t>(width));
+  size_t stride = batch.length * std::max<size_t>(width, 1);
+  input.values.assign(batch.rows * stride, 0);
+  for (size_t row = 0; row < batch.rows; ++row) {
+    const std::vector<int32_t>& values = examples[batch.indices[std::min(row, batch.indices.size() - 1)]].*field;
+    std::copy(values.begin(), values.end(), input.values.begin() + static_cast<std::ptrdiff_t>(row * stride));
+  }
+  return input;
+}
+
+std::vector<Batch> tagging_batches(const std::vector<Example>& examples, size_t batch_size, size_t max_tokens) {
+  std::vector<size_t> order(examples.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return examples[a].length > examples[b].length; });
+  std::vector<Batch> batches;
+  for (size_t i : order) {
+    size_t length = rounded_up(examples[i].length, 3);
+    if (!batches.empty()) {
+      Batch& last = batches.back();
+      bool full = last.indices.size() == batch_size || last.length * (last.indices.size() + 1) > max_tokens;
+      if (!full && last.length <= 2 * length + 8) {
+        last.indices.push_back(i);
+        continue;
+      }
+    }
+    batches.push_back({{i}, 0, length});
+  }
+  for (Batch& batch : batches) {
+    size_t full = std::max<size_t>(1, std::min(batch_size, max_tokens / batch.length));
+    batch.rows = std::min(rounded_up(batch.indices.size(), 1), full);
+  }
+  return batches;
+}
+
+}  // namespace etagger

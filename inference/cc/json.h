@@ -1,0 +1,37 @@
+// JSON (RFC 8259), as much as a model's settings need: read only.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace etagger {
+
+// A value. Asking it for what it is not throws Error.
+class Json {
+ public:
+  // Throws Error for what is not JSON; `name` says in the message whose text it is.
+  static Json parse(std::string_view text, const std::string& name);
+
+  bool boolean() const;
+  double number() const;
+  const std::string& string() const;
+  const std::vector<Json>& array() const;
+  std::vector<std::string> strings() const;                  // an array of strings
+  const Json& operator[](std::string_view key) const;        // of an object; throws Error where there is no such key
+  bool is_null() const { return kind_ == Kind::kNull; }
+
+ private:
+  friend class JsonParser;
+  enum class Kind { kNull, kBool, kNumber, kString, kArray, kObject };
+  void expect(Kind kind, const char* what) const;
+
+  Kind kind_ = Kind::kNull;
+  double number_ = 0;                                        // also a bool
+  std::string string_;
+  std::vector<Json> items_;                                  // of an array or an object
+  std::vector<std::string> keys_;                            // of an object
+};
+
+}  // namespace etagger

@@ -1,0 +1,90 @@
+#include "scheme.h"
+
+#include <algorithm>
+
+#include "error.h"
+
+namespace etagger {
+namespace {
+
+constexpr std::string_view kOutside = "O";
+
+std::string prefixes_of(const std::string& scheme) {
+  static const std::unordered_map<std::string, std::string> known = {
+      {"bio", "BBII"}, {"iob1", "IIII"}, {"ioe2", "EIIE"}, {"ioe1", "IIII"}, {"iobes", "SBIE"}, {"bmes", "SBME"}, {"bilou", "UBIL"}};
+  auto found = known.find(scheme);
+  if (found == known.end()) throw Error("unknown tag scheme " + scheme);
+  return found->second;
+}
+
+bool is_one_of(char letter, const char* letters) { return std::string_view(letters).find(letter) != std::string_view::npos; }
+
+}  // namespace
+
+TagConverter::TagConverter(const std::vector<std::string>& tags, const std::string& source, const std::string& target)
+    : tags_(tags), source_(source), target_(target) {
+  if (source == target) return;
+  prefixes_ = prefixes_of(target);
+  std::vector<std::string> kinds;
+  for (const std::string& tag : tags_) {
+    std::string kind = tag.size() > 1 ? tag.substr(2) : "";
+    auto place = std::find(kinds.begin(), kinds.end(), kind);
+    split_.push_back({tag.empty() ? 'O' : tag[0], static_cast<int>(place - kinds.begin())});
+    if (place != kinds.end()) continue;
+    kinds.push_back(kind);
+    names_.emplace_back();
+    for (char prefix : prefixes_ + "BE") names_.back()[prefix] = kind.empty() ? std::string(1, prefix) : std::string(1, prefix) + "-" + kind;
+  }
+}
+
+std::vector<std::string_view> TagConverter::convert(const int* ids, size_t count) const {
+  std::vector<std::string_view> out(count, kOutside);
+  if (source_ == target_) {
+    for (size_t i = 0; i < count; ++i) out[i] = tags_[static_cast<size_t>(ids[i])];
+    return out;
+  }
+  std::vector<Chunk> spans = chunks(ids, count);
+  for (size_t k = 0; k < spans.size(); ++k) {
+    auto [start, end, kind] = spans[k];
+    for (size_t i = start; i < end; ++i) out[i] = name(prefixes_[2], kind);
+    out[start] = name(prefixes_[1], kind);
+    out[end - 1] = name(prefixes_[3], kind);
+    if (end - start == 1) out[start] = name(prefixes_[0], kind);
+    bool touches_left = k > 0 && spans[k - 1].end == start && spans[k - 1].kind == kind;
+    bool touches_right = k + 1 < spans.size() && spans[k + 1].start == end && spans[k + 1].kind == kind;
+    if (target_ == "iob1" && touches_left) out[start] = name('B', kind);
+    if (target_ == "ioe1" && touches_right) out[end - 1] = name('E', kind);
+  }
+  return out;
+}
+
+// As conll.chunks reads them: B, S and U begin a chunk, E, S, L and U end it; it begins too where the type changes.
+std::vector<TagConverter::Chunk> TagConverter::chunks(const int* ids, size_t count) const {
+  std::vector<Chunk> found;
+  bool open = false;
+  Chunk current{};
+  for (size_t i = 0; i < count; ++i) {
+    Tag tag = split_[static_cast<size_t>(ids[i])];
+    if (open && (is_one_of(tag.prefix, "OBSU") || tag.kind != current.kind)) {
+      current.end = i;
+      found.push_back(current);
+      open = false;
+    }
+    if (tag.prefix != 'O' && !open) {
+      current = {i, 0, tag.kind};
+      open = true;
+    }
+    if (is_one_of(tag.prefix, "ESLU")) {
+      current.end = i + 1;
+      found.push_back(current);
+      open = false;
+    }
+  }
+  if (open) {
+    current.end = count;
+    found.push_back(current);
+  }
+  return found;
+}
+
+}  // namespace etagger

@@ -1,0 +1,54 @@
+#include "tagger.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "backend.h"
+#include "error.h"
+
+namespace etagger {
+namespace {
+
+constexpr size_t kMaxBatchTokens = 4000;      // padded tokens in a batch, as in inference.py
+
+}  // namespace
+
+Tagger::Tagger(const std::string& graph_path, GraphFile kind, const std::string& vocab_path, int threads)
+    : graph_(open_graph(graph_path, kind, threads)),
+      settings_(Settings::parse(graph_->model_config(), graph_path)),
+      vocab_(vocab_path),
+      feeder_(settings_, vocab_),
+      converter_(settings_.tags, settings_.tag_scheme, settings_.data_scheme) {
+  if (vocab_.hash() != settings_.vocab_hash)
+    throw Error(vocab_path + ": not the vocabulary that " + graph_path +
+                " was trained with; give the vocab.txt that export.py wrote beside it");
+}
+
+std::vector<std::vector<std::string_view>> Tagger::tag(const std::vector<Sentence>& sentences, size_t batch_size,
+                                                       std::vector<Timing>* timings) const {
+  std::vector<std::vector<std::string_view>> tags(sentences.size());
+  std::vector<Example> examples;
+  std::vector<size_t> places;
+  for (size_t i = 0; i < sentences.size(); ++i) {
+    if (sentences[i].is_docstart) {
+      tags[i] = {"O"};
+    } else {
+      examples.push_back(feeder_.encode(sentences[i]));
+      places.push_back(i);
+    }
+  }
+  for (const Batch& batch : tagging_batches(examples, batch_size, kMaxBatchTokens)) {
+    std::vector<Input> inputs = feeder_.inputs(examples, batch);
+    auto started = std::chrono::steady_clock::now();
+    std::vector<int32_t> ids = graph_->run(inputs);
+    std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - started;
+    if (timings) timings->push_back({seconds.count(), batch.indices.size()});
+    for (size_t row = 0; row < batch.indices.size(); ++row) {
+      size_t k = batch.indices[row];
+      tags[places[k]] = converter_.convert(&ids[row * batch.length], examples[k].length);
+    }
+  }
+  return tags;
+}
+
+}  // namespace etagger

@@ -1,0 +1,192 @@
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <thread>
+
+#include "error.h"
+#include "absl/log/globals.h"
+#include "backend.h"
+#include "graph_file.h"
+#include "tensorflow/core/framework/graph.pb.h"
+#include "tensorflow/core/framework/tensor.h"
+#include "tensorflow/core/platform/env.h"
+#include "tensorflow/core/public/session.h"
+#include "tensorflow/core/util/memmapped_file_system.h"
+
+namespace etagger {
+namespace {
+
+namespace tf = tensorflow;
+
+// ------------------------------------------------------------ a mapping that processes share
+
+class SharedRegion : public tf::ReadOnlyMemoryRegion {
+ public:
+  SharedRegion(void* data, uint64_t size) : data_(data), size_(size) {}
+  ~SharedRegion() override { munmap(data_, size_); }
+  const void* data() override { return data_; }
+  uint64_t length() override { return size_; }
+
+ private:
+  void* data_;
+  uint64_t size_;
+};
+
+// The real file system, but for MAP_SHARED, where TensorFlow's own maps with MAP_PRIVATE.
+class SharingFileSystem : public tsl::WrappedFileSystem {
+ public:
+  explicit SharingFileSystem(tf::FileSystem* real) : WrappedFileSystem(real, nullptr) {}
+
+  absl::Status NewReadOnlyMemoryRegionFromFile(const std::string& path, tf::TransactionToken*,
+                                               std::unique_ptr<tf::ReadOnlyMemoryRegion>* result) override {
+    int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat about;
+    if (file < 0 || fstat(file, &about)) {
+      int reason = errno;
+      if (file >= 0) ::close(file);
+      return absl::NotFoundError(std::strerror(reason));
+    }
+    size_t size = static_cast<size_t>(about.st_size);
+    void* data = size ? mmap(nullptr, size, PROT_READ, MAP_SHARED, file, 0) : MAP_FAILED;
+    ::close(file);
+    if (data == MAP_FAILED) return absl::InvalidArgumentError("it cannot be mapped into memory");
+    *result = std::make_unique<SharedRegion>(data, size);
+    return absl::OkStatus();
+  }
+};
+
+class SharingEnv : public tf::EnvWrapper {
+ public:
+  SharingEnv() : EnvWrapper(tf::Env::Default()) {
+    tf::FileSystem* real = nullptr;
+    check(target()->GetFileSystemForFile("/", &real), "the file system");
+    files_ = std::make_unique<SharingFileSystem>(real);
+  }
+
+  absl::Status GetFileSystemForFile(const std::string&, tf::FileSystem** result) override {
+    *result = files_.get();
+    return absl::OkStatus();
+  }
+
+ private:
+  std::unique_ptr<SharingFileSystem> files_;
+};
+
+// ------------------------------------------------------------ reading
+
+void read_mapped(const std::string& path, tf::MemmappedEnv* env, tf::GraphDef* graph) {
+  check_plain_file(path);
+  if (!env->InitializeFromFile(path).ok() ||
+      !tf::ReadBinaryProto(env, tf::MemmappedFileSystem::kMemmappedPackageDefaultGraphDef, graph).ok())
+    throw Error(path + ": not a memory-mapped graph, or truncated; expected what convert_graphdef_memmapped_format writes");
+}
+
+tf::SessionOptions session_options(GraphFile kind, int threads) {
+  tf::SessionOptions options;
+  if (threads <= 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  options.config.set_intra_op_parallelism_threads(threads);
+  options.config.set_inter_op_parallelism_threads(threads);
+  if (kind == GraphFile::kMemoryMapped) {      // constant folding would copy the mapped weights to the heap
+    auto* graph_options = options.config.mutable_graph_options();
+    graph_options->mutable_optimizer_options()->set_opt_level(tf::OptimizerOptions::L0);
+    graph_options->mutable_rewrite_options()->set_disable_meta_optimizer(true);
+  }
+  return options;
+}
+
+// ------------------------------------------------------------ the graph
+
+class TensorFlowGraph : public Graph {
+ public:
+  TensorFlowGraph(const std::string& path, GraphFile kind, int threads) : path_(path), mapped_(&sharing_) {
+    tf::GraphDef graph;
+    if (kind == GraphFile::kMemoryMapped) read_mapped(path, &mapped_, &graph);
+    else graph = read_graph(path);
+    look_at(graph);
+    tf::SessionOptions options = session_options(kind, threads);
+    if (kind == GraphFile::kMemoryMapped) options.env = &mapped_;
+    tf::Session* session = nullptr;
+    check(tf::NewSession(options, &session), path);
+    session_.reset(session);
+    check(session_->Create(std::move(graph)), path);
+    tf::CallableOptions call;
+    for (const std::string& name : placeholders_) call.add_feed(name + ":0");
+    call.add_fetch("logits_indices:0");
+    *call.mutable_run_options() = tf::RunOptions();
+    check(session_->MakeCallable(call, &callable_), path);
+  }
+
+  ~TensorFlowGraph() override {
+    if (session_) session_->Close().IgnoreError();
+  }
+
+  std::string model_config() const override { return model_config_; }
+
+  std::vector<int32_t> run(const std::vector<Input>& inputs) const override {
+    std::vector<tf::Tensor> feeds, fetched;
+    for (const std::string& name : placeholders_) feeds.push_back(feed(name, inputs));
+    check(session_->RunCallable(callable_, feeds, &fetched, nullptr), path_);
+    auto ids = fetched.at(0).flat<int32_t>();
+    return std::vector<int32_t>(ids.data(), ids.data() + ids.size());
+  }
+
+ private:
+  // Notes placeholders and model_config, and refuses what cannot be run alone.
+  void look_at(const tf::GraphDef& graph) {
+    bool decodes = false;
+    for (const tf::NodeDef& node : graph.node()) {
+      if (node.op() == "VarHandleOp" || node.op() == "VariableV2")
+        throw Error(path_ + ": not frozen, it has variables such as " + node.name() + "; freeze it with freeze.py");
+      if (node.op() == "Placeholder") placeholders_.push_back(node.name());
+      if (node.name() == "model_config" && node.op() == "Const") model_config_ = node.attr().at("value").tensor().string_val(0);
+      decodes |= node.name() == "logits_indices";
+    }
+    if (model_config_.empty() || !decodes)
+      throw Error(path_ + ": no etagger model: model_config or logits_indices is missing; export it with export.py");
+  }
+
+  tf::Tensor feed(const std::string& name, const std::vector<Input>& inputs) const {
+    auto input = std::find_if(inputs.begin(), inputs.end(), [&](const Input& each) { return each.name == name; });
+    if (input == inputs.end()) throw Error(path_ + ": its placeholder " + name + " is none that etagger feeds; export it with export.py");
+    tf::Tensor tensor(tf::DT_INT32, tf::TensorShape(input->shape));
+    std::copy(input->values.begin(), input->values.end(), tensor.flat<int32_t>().data());
+    return tensor;
+  }
+
+  std::string path_;
+  SharingEnv sharing_;
+  tf::MemmappedEnv mapped_;
+  std::unique_ptr<tf::Session> session_;       // gone before the environment that holds its weights
+  tf::Session::CallableHandle callable_;
+  std::vector<std::string> placeholders_;
+  std::string model_config_;
+};
+
+}  // namespace
+
+std::unique_ptr<Graph> open_graph(const std::string& path, GraphFile kind, int threads) {
+  return std::make_unique<TensorFlowGraph>(path, kind, threads);
+}
+
+std::vector<float> run_once(const std::string& path, const std::string& input, const std::vector<int64_t>& shape,
+                            const std::vector<float>& values, const std::string& output) {
+  tf::GraphDef graph = read_graph(path);
+  std::unique_ptr<tf::Session> session(tf::NewSession(tf::SessionOptions()));
+  check(session->Create(graph), path);
+  tf::Tensor tensor(tf::DT_FLOAT, tf::TensorShape(shape));
+  std::copy(values.begin(), values.end(), tensor.flat<float>().data());
+  std::vector<tf::Tensor> fetched;
+  check(session->Run({{input, tensor}}, {output}, {}, &fetched), path);
+  auto flat = fetched.at(0).flat<float>();
+  return std::vector<float>(flat.data(), flat.data() + flat.size());
+}
+
+}  // namespace etagger
+
+extern "C" __attribute__((visibility("default"))) const etagger::Backend etagger_tf_backend = {
+    etagger::open_graph, etagger::run_once, etagger::transform_graph, etagger::convert_to_memory_mapped,
+    [] { absl::SetMinLogLevel(absl::LogSeverityAtLeast::kFatal); }};

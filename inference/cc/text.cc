@@ -1,0 +1,136 @@
+#include "text.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace etagger {
+namespace {
+
+// Code points first, first + step, ... last have the lower case code + delta.
+struct CaseRange {
+  uint32_t first, last, step;
+  int32_t delta;
+};
+
+struct Range {
+  uint32_t first, last;
+};
+
+#include "unicode_lower.inc"      // kUnicodeVersion, kLowerCase, kCased, kCaseIgnorable
+
+constexpr uint32_t kCapitalSigma = 0x3A3, kSmallSigma = 0x3C3, kFinalSigma = 0x3C2, kCapitalIWithDot = 0x130;
+constexpr uint32_t kCombiningDotAbove = 0x307;
+
+// The range that may hold `code`, of ranges that are sorted and disjoint; nullptr if none does.
+template <class R, size_t N>
+const R* find_range(const R (&ranges)[N], uint32_t code) {
+  const R* found = std::lower_bound(std::begin(ranges), std::end(ranges), code,
+                                    [](const R& range, uint32_t value) { return range.last < value; });
+  return found != std::end(ranges) && found->first <= code ? found : nullptr;
+}
+
+// Lower case of one code point without special casing.
+uint32_t simple_lower(uint32_t code) {
+  if (code < 0x80) return code >= 'A' && code <= 'Z' ? code + 32 : code;
+  const CaseRange* range = find_range(kLowerCase, code);
+  return range && (code - range->first) % range->step == 0 ? code + range->delta : code;
+}
+
+// Where the character before text[at] begins; at > 0.
+size_t before(std::string_view text, size_t at) {
+  for (size_t size = std::min<size_t>(4, at); size > 1; --size)
+    if (character_at(text, at - size).size == size) return at - size;
+  return at - 1;
+}
+
+// Unicode's Final_Sigma as Python tells it: behind a cased character and not before one, case-ignorable ones left out.
+bool is_final_sigma(std::string_view text, size_t at, size_t next) {
+  bool follows = false;
+  while (at > 0 && !follows) {
+    at = before(text, at);
+    uint32_t code = character_at(text, at).code;
+    if (find_range(kCaseIgnorable, code)) continue;
+    if (!find_range(kCased, code)) return false;
+    follows = true;
+  }
+  while (next < text.size()) {
+    Character character = character_at(text, next);
+    if (!find_range(kCaseIgnorable, character.code)) return follows && !find_range(kCased, character.code);
+    next += character.size;
+  }
+  return follows;
+}
+
+}  // namespace
+
+Character character_at(std::string_view text, size_t at) {
+  auto byte = [&](size_t i) { return static_cast<unsigned char>(text[at + i]); };
+  unsigned first = byte(0);
+  if (first < 0x80) return {first, 1};
+  uint32_t size = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  if (first < 0xC2 || first > 0xF4 || at + size > text.size()) return {kBadByte, 1};
+  uint32_t code = first & (0xFF >> (size + 1));
+  for (uint32_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return {kBadByte, 1};
+    code = code << 6 | (byte(i) & 0x3F);
+  }
+  bool overlong = (size == 3 && code < 0x800) || (size == 4 && code < 0x10000);
+  bool surrogate = code >= 0xD800 && code <= 0xDFFF;
+  if (overlong || surrogate || code > 0x10FFFF) return {kBadByte, 1};
+  return {code, size};
+}
+
+void append_utf8(uint32_t code, std::string* out) {
+  if (code < 0x80) {
+    out->push_back(static_cast<char>(code));
+    return;
+  }
+  int count = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+  out->push_back(static_cast<char>((0xF00 >> count & 0xFF) | code >> (6 * (count - 1))));
+  for (int i = count - 2; i >= 0; --i) out->push_back(static_cast<char>(0x80 | (code >> (6 * i) & 0x3F)));
+}
+
+size_t bad_bytes(std::string_view text) {
+  size_t count = 0;
+  for (size_t at = 0; at < text.size();) {
+    Character character = character_at(text, at);
+    count += character.code == kBadByte;
+    at += character.size;
+  }
+  return count;
+}
+
+std::string lower(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + 2);
+  for (size_t at = 0; at < text.size();) {
+    Character character = character_at(text, at);
+    size_t next = at + character.size;
+    if (character.code == kBadByte) {
+      out.push_back(text[at]);
+    } else if (character.code == kCapitalSigma) {
+      append_utf8(is_final_sigma(text, at, next) ? kFinalSigma : kSmallSigma, &out);
+    } else if (character.code == kCapitalIWithDot) {
+      append_utf8('i', &out);
+      append_utf8(kCombiningDotAbove, &out);
+    } else {
+      append_utf8(simple_lower(character.code), &out);
+    }
+    at = next;
+  }
+  return out;
+}
+
+bool is_upper(uint32_t code) {
+  return code == kCapitalIWithDot || (code != kBadByte && simple_lower(code) != code);
+}
+
+const char* unicode_version() { return kUnicodeVersion; }
+
+std::string with_commas(uint64_t number) {
+  std::string digits = std::to_string(number);
+  for (int i = static_cast<int>(digits.size()) - 3; i > 0; i -= 3) digits.insert(i, ",");
+  return digits;
+}
+
+}  // namespace etagger

@@ -1,0 +1,40 @@
+// Text as etagger reads it: bytes, UTF-8 where they are, Python's str.lower() for all of Unicode.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace etagger {
+
+// Code point of a byte that is not UTF-8: it is a character of its own, which no vocabulary knows.
+constexpr uint32_t kBadByte = 0xFFFFFFFF;
+
+struct Character {
+  uint32_t code;      // code point, or kBadByte
+  uint32_t size;      // bytes that it takes, 1 to 4
+};
+
+// The character that begins at text[at], at < text.size().
+Character character_at(std::string_view text, size_t at);
+
+// Appends the code point as UTF-8.
+void append_utf8(uint32_t code, std::string* out);
+
+// How many bytes are not UTF-8.
+size_t bad_bytes(std::string_view text);
+
+// Python's str.lower(): special casing of U+0130 and of the final sigma included. Bytes that are not UTF-8 stay.
+std::string lower(std::string_view text);
+
+// Whether lower() changes the character when it stands alone.
+bool is_upper(uint32_t code);
+
+// The Unicode version of the tables behind lower().
+const char* unicode_version();
+
+// A text that a person reads in a message: 1234567 -> "1,234,567".
+std::string with_commas(uint64_t number);
+
+}  // namespace etagger

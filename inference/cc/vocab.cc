@@ -1,0 +1,153 @@
+#include "vocab.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+#include "error.h"
+#include "sha256.h"
+#include "text.h"
+
+namespace etagger {
+namespace {
+
+constexpr const char* kMend = "; make it again with embvec.py, or take the vocab.txt that export.py wrote";
+
+// FNV-1a, 64 bits.
+uint64_t hash_of(std::string_view token) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (unsigned char byte : token) hash = (hash ^ byte) * 0x100000001b3;
+  return hash ^ hash >> 32;
+}
+
+// The line at *at, without its newline; *at moves behind it.
+std::string_view next_line(std::string_view text, size_t* at) {
+  size_t end = text.find('\n', *at);
+  if (end == std::string_view::npos) end = text.size();
+  std::string_view line = text.substr(*at, end - *at);
+  *at = end + 1;
+  return line;
+}
+
+// The digits of `text` as a number, or -1.
+int64_t number_in(std::string_view text) {
+  int64_t number = -1;
+  auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && stop == text.data() + text.size() && number >= 0 ? number : -1;
+}
+
+}  // namespace
+
+MappedFile::MappedFile(const std::string& path) {
+  int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  struct stat about;
+  if (file < 0 || fstat(file, &about)) {
+    int reason = errno;
+    if (file >= 0) close(file);
+    throw Error(path + ": " + (reason == ENOENT ? "no such file; check the path" : std::strerror(reason)));
+  }
+  if (!S_ISREG(about.st_mode)) {
+    close(file);
+    throw Error(path + ": not a plain file; check the path");
+  }
+  size_ = static_cast<size_t>(about.st_size);
+  void* mapped = size_ ? mmap(nullptr, size_, PROT_READ, MAP_SHARED, file, 0) : nullptr;
+  int reason = errno;
+  close(file);
+  if (mapped == MAP_FAILED) throw Error(path + ": cannot be mapped into memory (" + std::strerror(reason) + ")");
+  data_ = static_cast<const char*>(mapped);
+}
+
+MappedFile::~MappedFile() {
+  if (data_) munmap(const_cast<char*>(data_), size_);
+}
+
+void Section::reserve(size_t tokens) {
+  size_t slots = 16;
+  while (slots < 2 * tokens) slots *= 2;
+  table_.assign(slots, 0);
+  tokens_.reserve(tokens);
+}
+
+size_t Section::place(std::string_view token) const {
+  size_t mask = table_.size() - 1, slot = hash_of(token) & mask;
+  while (table_[slot] && tokens_[table_[slot] - 1] != token) slot = (slot + 1) & mask;
+  return slot;
+}
+
+void Section::add(std::string_view token) {
+  uint32_t& slot = table_[place(token)];
+  tokens_.push_back(token);
+  if (!slot) slot = static_cast<uint32_t>(tokens_.size());
+}
+
+int Section::find(std::string_view token) const { return static_cast<int>(table_[place(token)]) - 1; }
+
+Vocabulary::Vocabulary(const std::string& path) : file_(path), path_(path) {
+  size_t at = 0;
+  int line = 0;
+  read_section(&words_, "wrd", &at, &line);
+  read_section(&chars_, "chr", &at, &line);
+  read_section(&pos_, "pos", &at, &line);
+  read_section(&chunks_, "chk", &at, &line);
+  read_section(&tags_, "tag", &at, &line);
+  if (at < file_.text().size()) throw Error(path + ":" + std::to_string(line + 1) + ": more than the five sections" + kMend);
+
+  ascii_ids_.fill(1);
+  for (size_t id = 2; id < chars_.size(); ++id) {
+    std::string_view token = chars_.token(id);
+    Character character = token.empty() ? Character{kBadByte, 0} : character_at(token, 0);
+    if (character.size != token.size()) continue;
+    if (character.code < 128) ascii_ids_[character.code] = static_cast<int>(id);
+    else character_ids_.emplace(character.code, static_cast<int>(id));
+  }
+}
+
+void Vocabulary::read_section(Section* section, const char* name, size_t* at, int* line) {
+  std::string_view text = file_.text();
+  auto fail = [&](const std::string& what) { throw Error(path_ + ":" + std::to_string(*line) + ": " + what + kMend); };
+  std::string heading = std::string("# ") + name + "_vocab ";
+  ++*line;
+  std::string_view first = *at < text.size() ? next_line(text, at) : std::string_view();
+  int64_t count = first.substr(0, heading.size()) == heading ? number_in(first.substr(heading.size())) : -1;
+  if (count < 0) fail("expected `" + heading + "N`");
+  section->reserve(std::min(static_cast<size_t>(count), text.size()));
+  for (int64_t id = 0; id < count; ++id) {
+    ++*line;
+    if (*at >= text.size()) fail("the file ends in section " + std::string(name) + ", " + std::to_string(count) + " tokens were expected");
+    std::string_view row = next_line(text, at);
+    size_t space = row.rfind(' ');
+    if (space == std::string_view::npos || number_in(row.substr(space + 1)) != id) fail("expected `token " + std::to_string(id) + "`");
+    section->add(row.substr(0, space));
+  }
+}
+
+std::string Vocabulary::hash() const { return sha256(file_.text()); }
+
+int Vocabulary::word_id(std::string_view word, bool lowercase) const {
+  int found = words_.find(word);
+  if (found >= 0) return known(found);
+  std::string other(word);
+  if (lowercase) {
+    other = lower(word);
+    found = words_.find(other);
+    if (found >= 0) return known(found);
+  }
+  for (char& letter : other)
+    if (letter >= '1' && letter <= '9') letter = '0';
+  return known(words_.find(other));
+}
+
+int Vocabulary::character_id(uint32_t code) const {
+  if (code < 128) return ascii_ids_[code];
+  auto found = character_ids_.find(code);
+  return found == character_ids_.end() ? 1 : found->second;
+}
+
+}  // namespace etagger

@@ -1,0 +1,123 @@
+"""Exports a checkpoint: the graph that tags, without dropout, is_train or anything else of training.
+
+    python export.py --restore ../checkpoint/ner_model --export exported/ner_model --export-pb exported
+
+Writes --export as a checkpoint of its own (.meta, .index, .data-*), and to the folder --export-pb the unfrozen graph
+(ner_graph.pb) and the vocabulary that C++ reads (vocab.txt). Lists operations, placeholders and tensors.
+"""
+import json
+import os
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import checkpoint  # noqa: E402
+import conll  # noqa: E402
+from cli import Parser, UserError, __version__, atomic_write, check_folder, parse_bool, run_command  # noqa: E402
+from config import MODEL_FIELDS, Config  # noqa: E402
+from feed import Feeder  # noqa: E402
+from gazetteer import Gazetteer  # noqa: E402
+from graph_files import CONFIG  # noqa: E402
+
+FORMAT = 1                      # of model_config
+OUTPUTS = ("logits_indices", "sentence_lengths", "logits", "crf_transitions")
+
+
+def model_config(config, meta, emb):
+    """What a graph says of itself: config, tags, schemes, columns and the vocabulary's hash, as JSON."""
+    return json.dumps({"format": FORMAT, "etagger": __version__,
+                       "config": {name: getattr(config, name) for name in sorted(MODEL_FIELDS)},
+                       "lowercase": emb.lowercase, "vocab_hash": emb.vocab_hash, "gazetteer": meta["gazetteer"],
+                       **{name: meta[name] for name in ("tags", "tag_scheme", "data_scheme", "columns")}})
+
+
+def build(prefix, constrained=False):
+    """The graph that tags, with the weights of a checkpoint. Returns (session, its graph, EmbVec). Raises UserError."""
+    from model import Model
+    from tf1 import new_session, quiet, tf
+    meta = checkpoint.load_meta(prefix)
+    emb = checkpoint.load_emb(prefix, meta)
+    config = Config(**meta["config"])
+    config.constrained = constrained or config.constrained
+    gazetteer = Gazetteer.from_dict(meta["gazetteer"]) if meta["gazetteer"] else None
+    feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer)
+    legal = conll.legal_transitions(meta["tags"], meta["tag_scheme"]) if config.constrained else None
+    graph = tf.Graph()
+    with graph.as_default(), quiet():
+        model = Model(config, feeder.sizes(), legal=legal)
+        tf.constant(model_config(config, meta, emb), name=CONFIG)
+        session = new_session()
+        checkpoint.restore(session, tf.train.Saver(model.variables), prefix)
+    return session, graph, emb
+
+
+def write(session, graph, prefix):
+    """Writes the graph and its weights as a checkpoint: PREFIX.meta, .index, .data-*; whole or not at all."""
+    from tf1 import quiet, tf
+    folder, name = os.path.split(os.path.abspath(prefix))
+    os.makedirs(folder, exist_ok=True)
+    if os.path.isdir(os.path.join(folder, "checkpoint")):
+        raise UserError(f"{folder}/checkpoint: is a folder, and TensorFlow wants to write a file of this name; export to another folder")
+    with tempfile.TemporaryDirectory(prefix=".exporting-", dir=folder) as beside, graph.as_default(), quiet():
+        try:
+            tf.train.Saver().save(session, os.path.join(beside, name), write_state=False)
+        except (tf.errors.OpError, OSError) as error:
+            raise UserError(f"{prefix}: cannot be written ({str(error).splitlines()[0]}); is the disk full?") from None
+        for file in sorted(os.listdir(beside)):
+            os.replace(os.path.join(beside, file), os.path.join(folder, file))
+        tf.train.update_checkpoint_state(folder, name)      # freeze.py finds the latest one by this
+
+
+def list_graph(graph_def, graph):
+    """Prints operations, placeholders and tensors, as (name, type, shape)."""
+    names = {node.name for node in graph_def.node}
+    operations = [operation for operation in graph.get_operations() if operation.name in names]
+    print(f"operations: {len(operations)}")
+    for operation in operations:
+        print(f"  {operation.name}  {operation.type}")
+    print("placeholders:")
+    for operation in operations:
+        if operation.type == "Placeholder":
+            print(f"  {_describe(operation.outputs[0])}")
+    print("tensors:")
+    for operation in operations:
+        for tensor in operation.outputs:
+            print(f"  {_describe(tensor)}")
+
+
+def _describe(tensor):
+    shape = "?" if tensor.shape.rank is None else "(" + ", ".join(str(size or "?") for size in tensor.shape.as_list()) + ")"
+    return f"{tensor.name}  {tensor.dtype.name}  {shape}"
+
+
+def parse_args():
+    parser = Parser(description=__doc__)
+    parser.add_argument("--restore", default="../checkpoint", help="the checkpoint, a folder or a prefix (default ../checkpoint)")
+    parser.add_argument("--export", default="exported/ner_model", help="prefix of the exported checkpoint (default exported/ner_model)")
+    parser.add_argument("--export-pb", default="exported", help="folder for the unfrozen graph and vocab.txt (default exported)")
+    parser.add_argument("--constrained", type=parse_bool, nargs="?", const=True, default=False, metavar="TRUE|FALSE",
+                        help="decode well-formed tag sequences only")
+    return parser.parse_args()
+
+
+def main():
+    args = parse_args()
+    check_folder(os.path.dirname(os.path.abspath(args.export)), "--export")
+    check_folder(args.export_pb, "--export-pb")
+    session, graph, emb = build(checkpoint.resolve(args.restore), args.constrained)
+    from tf1 import quiet, tf
+    with quiet():
+        graph_def = tf.graph_util.extract_sub_graph(graph.as_graph_def(), [*OUTPUTS, CONFIG])
+    list_graph(graph_def, graph)
+    write(session, graph, args.export)
+    os.makedirs(args.export_pb, exist_ok=True)
+    pb, vocab = (os.path.join(args.export_pb, name) for name in ("ner_graph.pb", "vocab.txt"))
+    for path, data in ((pb, graph_def.SerializeToString()), (vocab, emb.vocab_text())):
+        with atomic_write(path) as out:
+            out.write(data)
+    print(f"export.py: {args.export}, {pb} and {vocab} are written; freeze.py comes next", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run_command(main)

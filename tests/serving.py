@@ -1,0 +1,124 @@
+"""Runs what a model passes through after training, for the tests: export, freeze, transform, memory-map, and every way to tag."""
+import os
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from commands import ROOT, one_line
+
+INFERENCE = os.path.join(ROOT, "inference")
+BUILD = os.path.join(INFERENCE, "cc", "build")
+SAFE_TRANSFORMS = "strip_unused_nodes merge_duplicate_nodes fold_constants sort_by_execution_order"      # they change no number
+
+
+def binary(name, build=BUILD):
+    """The path of a C++ command; the test is skipped where it is not built."""
+    path = os.path.join(build, name)
+    if not os.path.exists(path):
+        pytest.skip(f"inference/cc/build/{name} is not built: make cc")
+    return path
+
+
+def run_binary(name, *args, stdin=b"", build=BUILD, environment=None, timeout=120):
+    """Runs a C++ command to its end. Returns code, out (bytes) and err (str)."""
+    done = subprocess.run([binary(name, build), *map(str, args)], input=stdin, capture_output=True, timeout=timeout,
+                          env={**os.environ, **(environment or {})})
+    return types.SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr.decode())
+
+
+def binary_mistake(name, *args, **rest):
+    """Runs a C++ command with a user's mistake: exit code 2, nothing on standard output. Returns the one line of the message."""
+    done = run_binary(name, *args, **rest)
+    assert done.code == 2, done
+    assert done.out == b""
+    return one_line(done.err)
+
+
+def succeed(done):
+    assert done.code == 0, done.err
+    return done
+
+
+class Served:
+    """A checkpoint and all that can be made of it, in one folder."""
+
+    def __init__(self, zygote, prefix, folder, constrained=False):
+        self.zygote, self.prefix, self.folder = zygote, str(prefix), folder
+        self.exported = str(folder / "ner_model")
+        self.vocab, self.graph, self.frozen = (str(folder / name) for name in ("vocab.txt", "ner_graph.pb", "ner_frozen.pb"))
+        flags = ["--constrained"] if constrained else []
+        self.listing = succeed(self.script("export.py", "--restore", prefix, "--export", self.exported, "--export-pb", folder,
+                                           *flags)).out.decode()
+        succeed(self.script("freeze.py", "--model_dir", folder))
+        self.transformed, self.mapped, self.transformed_mapped = (
+            self.frozen + ending for ending in (".transformed", ".memmapped", ".transformed.memmapped"))
+        succeed(run_binary("transform_graph", f"--in_graph={self.frozen}", f"--out_graph={self.transformed}",
+                           "--inputs=sentence_length", f"--transforms={SAFE_TRANSFORMS}"))
+        for graph, mapped in ((self.frozen, self.mapped), (self.transformed, self.transformed_mapped)):
+            succeed(run_binary("convert_graphdef_memmapped_format", f"--in_graph={graph}", f"--out_graph={mapped}"))
+
+    def script(self, name, *args, **rest):
+        """Runs a script of inference/."""
+        return self.zygote.run(os.path.join(INFERENCE, name), *args, **rest)
+
+    def ways(self):
+        """{name: function (bytes, batch size) -> what that way of tagging gives}."""
+        def python(script, *flags):
+            return lambda data, batch_size: self.zygote.run(script, *flags, "--mode", "bucket", "--batch_size", batch_size, stdin=data)
+
+        def cc(command, graph):
+            return lambda data, batch_size: run_binary(command, graph, self.vocab, "--batch_size", batch_size, stdin=data)
+
+        on_graph = os.path.join(INFERENCE, "python", "inference.py")
+        return {"restored": python("inference.py", "--restore", self.prefix),
+                "exported": python(on_graph, "--vocab_path", self.vocab, "--restore", self.exported),
+                "frozen": python(on_graph, "--vocab_path", self.vocab, "--frozen_path", self.frozen),
+                "C++ frozen": cc("inference", self.frozen),
+                "C++ transformed": cc("inference", self.transformed),
+                "C++ memory-mapped": cc("inference_mm", self.mapped),
+                "C++ transformed, memory-mapped": cc("inference_mm", self.transformed_mapped)}
+
+
+def randomize(prefix, to, scale, seed=0):
+    """Writes a checkpoint like `prefix` whose weights are random: kernels and embeddings `scale` times as large as at the start
+    of a training, biases and transitions small, so that every tag occurs.
+    """
+    import checkpoint
+    from config import Config
+    from feed import Feeder
+    from gazetteer import Gazetteer
+    from model import Model
+    from tf1 import new_session, quiet, tf
+    meta = checkpoint.load_meta(prefix)
+    emb = checkpoint.load_emb(prefix, meta)
+    config = Config(**meta["config"])
+    gazetteer = Gazetteer.from_dict(meta["gazetteer"]) if meta["gazetteer"] else None
+    sizes = Feeder(emb, config, dict.fromkeys(meta["tags"]), gazetteer).sizes()
+    rng = np.random.default_rng(seed)
+    with tf.Graph().as_default(), quiet():
+        model = Model(config, sizes)
+        session = new_session()
+        for variable in model.variables:
+            shape = variable.shape.as_list()
+            large = len(shape) > 1 and not variable.op.name.startswith("crf/")
+            deviation = scale / np.sqrt(np.prod(shape[:-1])) if large else 0.1
+            if variable.op.name.startswith("embeddings/"):
+                deviation = 1.0
+            variable.load(rng.normal(0, deviation, shape).astype(np.float32), session)
+        rest = {name: meta[name] for name in ("config", "tags", "tag_scheme", "data_scheme", "columns", "gazetteer", "state", "made_from")}
+        checkpoint.save(to, session, tf.train.Saver(model.variables), rest, emb)
+    return to
+
+
+def python_package():
+    """The Python wrapper over the C library, imported from the repository."""
+    binary("libetagger.so")
+    sys.path.insert(0, os.path.join(INFERENCE, "python"))
+    try:
+        import etagger
+    finally:
+        sys.path.pop(0)
+    return etagger

@@ -1,0 +1,588 @@
+"""inference/: every way to serve a model gives the tags of the checkpoint that it was made of, byte for byte."""
+import hashlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unicodedata
+
+import pytest
+
+import conll
+import feed
+from commands import ROOT, SMALL, fit, one_line, sample, write_sample
+from serving import (BUILD, INFERENCE, SAFE_TRANSFORMS, Served, binary, binary_mistake, python_package, randomize, run_binary,
+                     succeed)
+from test_inference import NASTY as ROWS
+
+NASTY = ROWS.replace(b"Last NNP", "ΟΔΥΣΣΕΥΣ NNP B-NP O\nİSTANBUL NNP B-NP O\nÉCOLE NN B-NP O\nΣ NN B-NP O\n".encode() * 2 + b"Last NNP")
+LONGEST = b"".join(b"w%d NN B-NP O\n" % i for i in range(10_000)) + b"\n"
+
+
+@pytest.fixture(scope="module")
+def served(trained, zygote, tmp_path_factory):
+    """The trained model of conftest, through every step."""
+    binary("inference")
+    return Served(zygote, trained.prefix, tmp_path_factory.mktemp("served"))
+
+
+@pytest.fixture(scope="module")
+def serve(zygote, tmp_path_factory):
+    """A function: flags of train.py -> a Served of random weights, scaled so that every tag occurs."""
+    def make(*flags, scale=3.0, train=60):
+        binary("inference")
+        folder = tmp_path_factory.mktemp("random")
+        fit(*write_sample(folder, train=train), *SMALL, "--summary_dir", "", "--epoch", 1, "--max_train_steps_per_epoch", 1, *flags)
+        prefix = randomize(str(folder / "checkpoint" / "ner_model"), str(folder / "random" / "ner_model"), scale)
+        return Served(zygote, prefix, made(folder / "served"))
+    return make
+
+
+def made(folder):
+    folder.mkdir()
+    return folder
+
+
+def same_tags(served, data, batch_sizes=(1, 32), ways=None):
+    """Tags `data` in every way and checks that the bytes are the same. Returns the predicted tags."""
+    outcomes = {}
+    for name, way in served.ways().items():
+        for batch_size in batch_sizes if ways is None or name in ways else ():
+            outcomes[name, batch_size] = succeed(way(data, batch_size)).out
+    assert len(outcomes) >= 2
+    first = next(iter(outcomes.values()))
+    assert [key for key, out in outcomes.items() if out != first] == []
+    return {line.split()[-1].decode() for line in first.split(b"\n") if line.strip()}
+
+
+# ---------------------------------------------------------------- the same tags, always
+
+def test_same_tags_of_a_trained_model(served):
+    same_tags(served, b"".join(sample("test")[:80]) + NASTY)
+
+
+def test_same_tags_in_a_sentence_of_10000_tokens(served):
+    same_tags(served, LONGEST, batch_sizes=(32,), ways=("restored", "C++ frozen", "C++ memory-mapped"))
+
+
+@pytest.mark.parametrize("flags", [
+    (), ("--tag_scheme", "iobes"), ("--rnn_type", "normal", "--rnn_layers", "2"), ("--use_crf", "False"), ("--use_crf", "False", "--constrained", "True"),
+    ("--chr_conv_type", "conv2d", "--chr_filter_widths", "2", "3", "--use_shape", "True"),
+    ("--constrained", "True", "--tag_scheme", "bilou"), ("--use_chr", "False", "--use_highway", "False"),
+    ("--use_word", "False"), ("--gazetteer", "GAZETTEER"), ("--columns", "word _ _ tag", "--lowercase", "False")],
+    ids=" ".join)
+def test_same_tags_of_random_models(serve, tmp_path, flags):
+    """Every kind of model that train.py trains, with weights under which every tag occurs."""
+    (tmp_path / "names.txt").write_text("PER Peter\nLOC New York\nLOC New\nORG New York Times\nPER Last\n")
+    served = serve(*(str(tmp_path / "names.txt") if flag == "GAZETTEER" else flag for flag in flags))
+    meta = json.loads(open(served.prefix + ".json", encoding="utf-8").read())
+    data = b"".join(sample("test")) + NASTY
+    predicted = same_tags(served, data, batch_sizes=(32,), ways=("restored", "frozen", "C++ frozen", "C++ transformed, memory-mapped"))
+    if "--use_word" not in flags:
+        scheme, learned = meta["data_scheme"], meta["tag_scheme"]
+        possible = set(meta["tags"]) if scheme == learned else set(conll.scheme_tags(meta["tags"], learned, scheme))
+        assert predicted == possible
+
+
+@pytest.mark.parametrize("corpus, columns", [("conll2003/dev.txt", "word pos chunk tag"), ("wnut17/dev.conll", "word tag"),
+                                             ("resume_ner/dev.char.bmes", "word tag"), ("mit_movie_trivia/dev.conll", "word tag")])
+def test_same_tags_of_whole_corpora(zygote, shared, tmp_path, corpus, columns):
+    """Random weights, every tag of the corpus: from the checkpoint, and from C++."""
+    binary("inference")
+    path = shared("data/" + corpus)
+    fit("--train_path", path, "--dev_path", path, "--columns", columns, "--checkpoint_dir", tmp_path / "checkpoint", *SMALL,
+        "--summary_dir", "", "--epoch", 1, "--max_train_steps_per_epoch", 1, "--max_eval_steps", 1)
+    served = Served(zygote, randomize(str(tmp_path / "checkpoint" / "ner_model"), str(tmp_path / "random" / "ner_model"), 3.0), made(tmp_path / "served"))
+    with open(path, "rb") as stream:
+        data = stream.read()
+    predicted = same_tags(served, data, batch_sizes=(32,), ways=("restored", "C++ frozen", "C++ memory-mapped"))
+    assert len(predicted) > 0.9 * len(json.loads(open(served.prefix + ".json", encoding="utf-8").read())["tags"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("corpus, columns", [("conll2003/dev.txt", "word pos chunk tag"), ("wnut17/dev.conll", "word tag"),
+                                             ("resume_ner/dev.char.bmes", "word tag"), ("mit_movie_trivia/dev.conll", "word tag")])
+def test_same_tags_in_all_ways_of_whole_corpora(zygote, shared, tmp_path, corpus, columns):
+    """A trained model and random weights, seven ways, batches of 1 and of 32."""
+    binary("inference")
+    path = shared("data/" + corpus)
+    fit("--train_path", path, "--dev_path", path, "--columns", columns, "--checkpoint_dir", tmp_path / "checkpoint", *SMALL,
+        "--summary_dir", "", "--epoch", 1)
+    prefix = str(tmp_path / "checkpoint" / "ner_model")
+    with open(path, "rb") as stream:
+        data = stream.read()
+    for name in ("trained", "random"):
+        if name == "random":
+            prefix = randomize(prefix, str(tmp_path / "weights" / "ner_model"), 3.0)
+        same_tags(Served(zygote, prefix, made(tmp_path / name)), data)
+
+
+def test_many_tags_at_batch_size_1(zygote, tmp_path):
+    """A transition matrix of more than 10,000 bytes is not mapped: the graph writes over what nobody else holds."""
+    binary("inference")
+    rows = b"".join(b"w%d B-T%d\nx I-T%d\n\n" % (i, i % 40, i % 40) for i in range(80))
+    (tmp_path / "train.txt").write_bytes(rows)
+    fit("--train_path", tmp_path / "train.txt", "--dev_path", tmp_path / "train.txt", "--checkpoint_dir", tmp_path / "checkpoint", *SMALL,
+        "--summary_dir", "", "--epoch", 1)
+    served = Served(zygote, tmp_path / "checkpoint" / "ner_model", made(tmp_path / "served"))
+    same_tags(served, rows, batch_sizes=(1,), ways=("restored", "C++ memory-mapped"))
+
+
+# ---------------------------------------------------------------- text
+
+def probe(what, lines, *args):
+    """What the C++ makes of lines (bytes)."""
+    done = succeed(run_binary("probe", what, *args, stdin=b"".join(line + b"\n" for line in lines)))
+    return done.out.split(b"\n")[:-1]
+
+
+def assigned():
+    """All code points of this Python's Unicode but surrogates and the newline."""
+    return [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) not in ("Cs", "Cn") and code != 10]
+
+
+def test_lowercase_of_every_code_point():
+    letters = assigned()
+    lowered = [each.decode() for each in probe("lower", [letter.encode() for letter in letters])]
+    wrong = [(letter, ours) for letter, ours in zip(letters, lowered, strict=True) if ours != letter.lower()]
+    assert wrong == []
+
+
+def test_lowercase_of_the_capital_sigma_beside_every_code_point():
+    """Final_Sigma: cased and case-ignorable characters on both sides."""
+    words = [form.format(letter) for letter in assigned() for form in ("a{}Σ", "{}Σ", "aΣ{}", "aΣ{}b")]
+    lowered = [each.decode() for each in probe("lower", [word.encode() for word in words])]
+    wrong = [(word, ours) for word, ours in zip(words, lowered, strict=True) if ours != word.lower()]
+    if unicodedata.unidata_version == "15.0.0":
+        assert wrong == []
+    else:       # a few properties of old characters change from version to version
+        assert len(wrong) < 40, wrong
+
+
+def test_lowercase_and_shape_of_random_strings():
+    rng = random.Random(1)
+    alphabet = list("abzABZ019.,'-ΣσςİIıéÉßẞǅ\u0307\u00ad\u0345·") + ["שלום", "😀", "𐐀", "Ⅷ", "ﬁ"]
+    words = ["".join(rng.choices(alphabet, k=rng.randint(1, 8))) for _ in range(20_000)]
+    assert probe("lower", [word.encode() for word in words]) == [word.lower().encode() for word in words]
+    assert [int(each) for each in probe("shape", [word.encode() for word in words])] == [feed.word_shape(word) for word in words]
+
+
+def test_bytes_that_are_not_utf8_pass_through_lowercasing():
+    rng = random.Random(2)
+    pieces = [bytes([byte]) for byte in range(0x80, 0x100)] + [b"A", "É".encode(), "Σ".encode(), "😀".encode(), b"\xed\xa0\x80", b"\xc0\xaf"]
+    words = [b"".join(rng.choices(pieces, k=rng.randint(1, 6))) for _ in range(20_000)]
+    texts = [word.decode(errors="surrogateescape") for word in words]
+    assert probe("lower", words) == [text.lower().encode(errors="surrogateescape") for text in texts]
+    assert [int(each) for each in probe("shape", words)] == [feed.word_shape(text) for text in texts]
+
+
+def test_the_table_of_lower_case_says_its_unicode_version():
+    with open(os.path.join(INFERENCE, "cc", "unicode_lower.inc"), encoding="utf-8") as stream:
+        text = stream.read()
+    assert re.search(r'kUnicodeVersion\[\] = "\d+\.\d+\.\d+"', text)
+    if f'"{unicodedata.unidata_version}"' in text:
+        made = subprocess.run([sys.executable, os.path.join(INFERENCE, "cc", "make_lowercase.py")], capture_output=True, check=True).stdout.decode()
+        assert made.splitlines()[1:] == text.splitlines()[1:]
+
+
+@pytest.mark.parametrize("size", [0, 1, 55, 56, 63, 64, 65, 119, 120, 1000])
+def test_sha256(size):
+    data = random.Random(size).randbytes(size)
+    assert succeed(run_binary("probe", "sha256", stdin=data)).out.decode().strip() == hashlib.sha256(data).hexdigest()
+
+
+def test_json_strings():
+    texts = ["", "a", 'quote " backslash \\ slash /', "tab\tbell\x07\x08\x0c", "é ß 漢 😀 \U0010ffff"]
+    for ascii_only in (True, False):
+        assert probe("json", [json.dumps(text, ensure_ascii=ascii_only).encode() for text in texts]) == [text.encode() for text in texts]
+    assert "not JSON" in binary_mistake("probe", "json", stdin=b'"a\n')
+
+
+@pytest.mark.parametrize("target", conll.SCHEMES)
+@pytest.mark.parametrize("source", ["bio", "iobes", "bmes", "ioe1"])
+def test_schemes(source, target):
+    """Any sequence of tags, well-formed or not, converts as conll.convert does."""
+    tags = conll.scheme_tags(["O", "B-X", "I-X", "B-Y-Z", "I-Y-Z"], "bio", source)
+    rng = random.Random(3)
+    sequences = [[rng.randrange(len(tags)) for _ in range(rng.randint(1, 9))] for _ in range(2000)]
+    ours = probe("scheme", [" ".join(map(str, ids)).encode() for ids in sequences], source, target, *tags)
+    assert ours == [" ".join(conll.convert([tags[i] for i in ids], source, target)).encode() for ids in sequences]
+
+
+# ---------------------------------------------------------------- what travels in the graph
+
+def test_export_lists_the_graph_and_leaves_training_behind(served):
+    assert re.match(r"operations: \d+\n  sentence_length  Placeholder\n", served.listing)
+    assert "input_data_wordchr_ids:0  int32  (?, ?, 15)" in served.listing
+    assert "logits_indices:0  int32" in served.listing
+    for name in ("is_train", "global_step", "tateless", "gradients", "Adam"):
+        assert not re.search(rf"^  \S*{name}\S*  (?!StatelessWhile)", served.listing, re.MULTILINE), name
+
+
+def test_a_frozen_graph_holds_its_own_settings(served, trained):
+    from tf1 import tf
+    with open(served.transformed_mapped[:-len(".memmapped")], "rb") as stream:
+        graph = tf.GraphDef.FromString(stream.read())
+    nodes = {node.name: node for node in graph.node}
+    settings = json.loads(nodes["model_config"].attr["value"].tensor.string_val[0])
+    assert settings["tags"] == trained.trainer.data.tags
+    assert settings["vocab_hash"] == hashlib.sha256(open(served.vocab, "rb").read()).hexdigest()
+    assert not any(node.op in ("VarHandleOp", "ReadVariableOp") for node in graph.node)
+    assert not any("_gradient_op_type" in node.attr for node in graph.node)
+
+
+def test_the_wrong_vocabulary_is_refused(served, zygote, tmp_path):
+    with open(served.vocab, "rb") as stream:
+        text = stream.read()
+    (tmp_path / "vocab.txt").write_bytes(text.replace(b"#UNK# 1\n", b"#UNC# 1\n"))
+    assert "not the vocabulary that" in binary_mistake("inference", served.frozen, tmp_path / "vocab.txt")
+    script = os.path.join(INFERENCE, "python", "inference.py")
+    assert "is not the one that" in zygote.mistake(script, "--vocab_path", tmp_path / "vocab.txt", "--frozen_path", served.frozen)
+
+
+@pytest.mark.parametrize("spoil, what", [
+    (lambda text: b"", ":1: expected `# wrd_vocab N`"), (lambda text: text[:200], "the file ends in section wrd"),
+    (lambda text: text.replace(b"#UNK# 1\n", b"#UNK# 7\n", 1), ":3: expected `token 1`"), (lambda text: text + b"more\n", "more than the five sections")])
+def test_a_damaged_vocabulary_is_told_alike(served, zygote, tmp_path, spoil, what):
+    with open(served.vocab, "rb") as stream:
+        (tmp_path / "vocab.txt").write_bytes(spoil(stream.read()))
+    python = zygote.mistake(os.path.join(INFERENCE, "python", "inference.py"), "--vocab_path", tmp_path / "vocab.txt", "--frozen_path", served.frozen)
+    cc = binary_mistake("inference", served.frozen, tmp_path / "vocab.txt")
+    assert what in python
+    assert python.partition(": ")[2] == cc.partition(": ")[2]
+
+
+def test_tools_name_what_they_left_out_or_added(served, tmp_path):
+    done = succeed(run_binary("transform_graph", f"--in_graph={served.frozen}", f"--out_graph={tmp_path / 'out.pb'}", "--inputs=is_train,sentence_length",
+                              f"--transforms={SAFE_TRANSFORMS}"))
+    assert "--inputs is_train: not in this graph, left out" in done.err
+    assert "--inputs: input_data_word_ids is a placeholder too, added" in done.err
+
+
+def test_rounded_weights_compress(served, tmp_path):
+    import zlib
+    out = tmp_path / "rounded.pb"
+    succeed(run_binary("transform_graph", f"--in_graph={served.frozen}", f"--out_graph={out}", "--transforms=round_weights(num_steps=256)"))
+    with open(served.frozen, "rb") as frozen:
+        assert len(zlib.compress(out.read_bytes())) < 0.5 * len(zlib.compress(frozen.read()))
+
+
+# ---------------------------------------------------------------- the C++ commands as a user runs them
+
+def test_a_missing_column_is_told_alike(served, zygote):
+    data = b"EU NNP B-NP B-ORG\n\nPeter NNP\n\n"
+    python = zygote.run("inference.py", "--mode", "bucket", "--restore", served.prefix, stdin=data)
+    cc = run_binary("inference", served.frozen, served.vocab, stdin=data)
+    assert python.code == cc.code == 2
+    assert python.out == cc.out != b""
+    assert one_line(cc.err) == "inference: <stdin>:3: 2 columns, expected 4 (word pos chunk tag); mend the row, or name the columns with --columns\n"
+    assert one_line(python.err).partition(": ")[2] == cc.err.partition(": ")[2]
+
+
+@pytest.mark.parametrize("data, flags", [(b"a b c d e\n", ()), (b"a b c d e\n", ("--columns", "word _ _ _ tag")), (b"a b\n", ()), (b"a\n", ()),
+                                         (b"a b c\n", ()), (b"x a\n", ("--columns", "_,word"))])
+def test_columns_are_understood_alike(served, zygote, data, flags):
+    python = zygote.run("inference.py", "--mode", "bucket", "--restore", served.prefix, *flags, stdin=data)
+    cc = run_binary("inference", served.frozen, served.vocab, *flags, stdin=data)
+    assert (python.code, python.out) == (cc.code, cc.out)
+    messages = [re.sub(r", [0-9.]+ s.*", "", done.err.splitlines()[0].partition(": ")[2]) for done in (python, cc)]
+    assert messages[0] == messages[1]
+
+
+@pytest.mark.parametrize("args, what", [
+    ((), "GRAPH is missing"), (("FROZEN",), "VOCAB is missing"), (("FROZEN", "VOCAB", "more"), "unknown argument more"),
+    (("nowhere.pb", "VOCAB"), "nowhere.pb: no such file"), (("VOCAB", "VOCAB"), "not a graph, or truncated"),
+    (("MAPPED", "VOCAB"), "not a graph, or truncated"), (("GRAPH", "VOCAB"), "not frozen, it has variables"), (("FOLDER", "VOCAB"), "not a plain file"),
+    (("FROZEN", "nowhere.txt"), "nowhere.txt: no such file"), (("FROZEN", "VOCAB", "--batch_size", "0"), "--batch_size 0: expected at least 1"),
+    (("FROZEN", "VOCAB", "-j", "x"), "--threads x: expected a whole number"), (("FROZEN", "VOCAB", "--columns", "pos"), "no word column"),
+    (("FROZEN", "VOCAB", "--input", "nowhere.txt"), "nowhere.txt: no such file"), (("FROZEN", "VOCAB", "--output", "/nowhere/x"), "/nowhere/x: cannot be written"),
+    (("FROZEN", "VOCAB", "--timing=1"), "unknown argument --timing=1"), (("FROZEN", "VOCAB", "--input"), "--input: a value is missing")],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None)
+def test_a_mistake_is_one_line(served, args, what):
+    names = {"FROZEN": served.frozen, "MAPPED": served.mapped, "GRAPH": served.graph, "VOCAB": served.vocab, "FOLDER": served.folder}
+    assert what in binary_mistake("inference", *(names.get(arg, arg) for arg in args))
+
+
+def test_a_truncated_graph_is_refused(served, tmp_path):
+    for command, path in (("inference", served.frozen), ("inference_mm", served.mapped)):
+        with open(path, "rb") as stream:
+            data = stream.read()
+        for size in (0, 10, len(data) // 2, len(data) - 10):
+            (tmp_path / "graph").write_bytes(data[:size])
+            assert "truncated" in binary_mistake(command, tmp_path / "graph", served.vocab)
+
+
+def test_figures_and_version(served):
+    done = succeed(run_binary("inference", served.frozen, served.vocab, "--timing", stdin=NASTY))
+    assert re.search(r"\d+ sentences, 3,0\d\d tokens, [\d.]+ s, [\d.]+ ms a sentence", done.err)
+    assert "10 bytes are not UTF-8" in done.err
+    p50, p90, p99 = map(float, re.search(r"p50 ([\d.]+)  p90 ([\d.]+)  p99 ([\d.]+)", done.err).groups())
+    assert 0 < p50 <= p90 <= p99
+    from cli import __version__
+    for command in ("inference", "inference_mm", "transform_graph", "convert_graphdef_memmapped_format", "inference_iris"):
+        assert run_binary(command, "--version").out.decode() == f"etagger {__version__}\n"
+        assert "--help" in run_binary(command, "--help").out.decode()
+
+
+@pytest.mark.parametrize("command", ["inference", "inference_mm"])
+def test_an_open_pipe_is_answered_at_once(served, command):
+    graph = served.frozen if command == "inference" else served.mapped
+    process = subprocess.Popen([binary(command), graph, served.vocab], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    waits = []
+    for sentence in sample("test")[:6]:
+        started = time.monotonic()
+        process.stdin.write(sentence)
+        process.stdin.flush()
+        for _ in range(sentence.count(b"\n")):
+            process.stdout.readline()
+        waits.append(time.monotonic() - started)
+    process.stdin.close()
+    assert process.wait(30) == 0
+    assert sorted(waits[1:])[2] < 0.2      # the first one waits for TensorFlow to start
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(served):
+    process = subprocess.Popen([binary("inference"), served.frozen, served.vocab], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdin.write(sample("test")[0])
+    process.stdin.flush()
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdin.write(b"".join(sample("test")[:200]))
+    process.stdin.close()
+    assert process.wait(60) == 0
+    assert process.stderr.read() == b""
+
+
+def test_ctrl_c_exits_with_130_and_leaves_no_file(served, tmp_path):
+    process = subprocess.Popen([binary("inference"), served.frozen, served.vocab, "--output", str(tmp_path / "out.txt")],
+                               stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdin.write(sample("test")[0])
+    process.stdin.flush()
+    for _ in range(200):
+        if os.listdir(tmp_path):
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert process.stderr.read() == b"inference: interrupted\n"
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_leaves_no_file(served, tmp_path):
+    def few_bytes():
+        import resource
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    done = subprocess.run([binary("inference"), served.frozen, served.vocab, "--output", str(tmp_path / "out.txt")],
+                          input=b"".join(sample("test")), capture_output=True, preexec_fn=few_bytes, timeout=60)
+    assert done.returncode == 2
+    assert "out.txt: File too large" in one_line(done.stderr.decode())
+    assert os.listdir(tmp_path) == []
+
+
+# ---------------------------------------------------------------- memory
+
+def mapped_lines(pid, path):
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as stream:
+        return [line for line in stream if line.rstrip().endswith(path)]
+
+
+def rollup(pid, path=None):
+    """{name: kB} of smaps_rollup, or of the parts of smaps that map `path`."""
+    totals, here = {}, path is None
+    with open(f"/proc/{pid}/{'smaps' if path else 'smaps_rollup'}", encoding="utf-8") as stream:
+        for line in stream:
+            if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+                here = path is None or line.rstrip().endswith(path)
+            elif here and line.endswith(" kB\n"):
+                name, value = line.split()[:2]
+                totals[name[:-1]] = totals.get(name[:-1], 0) + int(value)
+    return totals
+
+
+@pytest.fixture(scope="module")
+def large(zygote, tmp_path_factory):
+    """A model with 400,000 words of 50 dimensions."""
+    import numpy as np
+    from embvec import PAD, UNK, EmbVec
+    binary("inference")
+    folder = tmp_path_factory.mktemp("large")
+    flags = write_sample(folder)
+    words = [PAD, UNK] + [f"word{i}" for i in range(400_000)]
+    columns = (list(dict.fromkeys((PAD, UNK, *column))) for column in ("abcdefghijklmnopqrstuvwxyz", ["NN"], ["B-NP"]))
+    tags = sorted({line.split()[-1].decode() for each in sample("train") for line in each.splitlines() if line.strip()}, key=lambda tag: tag != "O")
+    vectors = np.random.default_rng(1).normal(size=(len(words), 50)).astype(np.float32)
+    EmbVec(words, *columns, tags, 50, vectors).save(folder / "large.pkl")
+    fit(*flags, *SMALL, "--emb_path", folder / "large.pkl", "--summary_dir", "", "--epoch", 1, "--max_train_steps_per_epoch", 1)
+    return Served(zygote, folder / "checkpoint" / "ner_model", made(folder / "served"))
+
+
+def running(command, graph, vocab):
+    """A process that has tagged one sentence and waits for the next."""
+    process = subprocess.Popen([binary(command), graph, vocab, "-j", "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    sentence = sample("test")[0]
+    process.stdin.write(sentence)
+    process.stdin.flush()
+    for _ in range(sentence.count(b"\n")):
+        process.stdout.readline()
+    return process
+
+
+def stop(processes):
+    for process in processes:
+        process.stdin.close()
+        assert process.wait(30) == 0
+
+
+def test_weights_are_mapped_shared_and_read_only(large):
+    processes = [running("inference_mm", large.mapped, large.vocab) for _ in range(4)]
+    try:
+        lines = mapped_lines(processes[0].pid, large.mapped)
+        assert lines and all(line.split()[1] == "r--s" for line in lines)
+        size = os.path.getsize(large.mapped) / 1024
+        held = [rollup(process.pid, large.mapped) for process in processes]
+        assert sum(each["Pss"] for each in held) <= 1.05 * size       # the file's pages once, whoever has touched them
+        assert all(each["Private_Dirty"] == 0 for each in held)
+    finally:
+        stop(processes)
+
+
+def test_a_mapped_graph_needs_little_memory_of_its_own(large, served):
+    """Above a session with next to no weights: at most a quarter of what the frozen graph needs."""
+    processes = [running("inference", served.frozen, served.vocab), running("inference", large.frozen, large.vocab),
+                 running("inference_mm", large.mapped, large.vocab)]
+    try:
+        empty, frozen, mapped = (rollup(process.pid)["Anonymous"] for process in processes)
+        assert frozen - empty > 70_000
+        assert mapped - empty <= (frozen - empty) / 4
+    finally:
+        stop(processes)
+
+
+@pytest.mark.slow
+def test_weights_of_more_than_2_gb(zygote, tmp_path):
+    """freeze.py refuses them and names the way out, which works: straight from the checkpoint, region by region."""
+    import numpy as np
+    from embvec import PAD, UNK, EmbVec
+    flags = write_sample(tmp_path)
+    words = [PAD, UNK] + [f"word{i}" for i in range(1_900_000)]
+    columns = (list(dict.fromkeys((PAD, UNK, *column))) for column in ("abcdefghijklmnopqrstuvwxyz", ["NN"], ["B-NP"]))
+    tags = sorted({line.split()[-1].decode() for each in sample("train") for line in each.splitlines() if line.strip()}, key=lambda tag: tag != "O")
+    vectors = np.random.default_rng(1).normal(size=(len(words), 300)).astype(np.float32)
+    EmbVec(words, *columns, tags, 300, vectors).save(tmp_path / "large.pkl")
+    fit(*flags, *SMALL, "--emb_path", tmp_path / "large.pkl", "--summary_dir", "", "--epoch", 1, "--max_train_steps_per_epoch", 1)
+    os.unlink(tmp_path / "large.pkl")
+    prefix, out = tmp_path / "checkpoint" / "ner_model", tmp_path / "exported"
+    succeed(zygote.run(os.path.join(INFERENCE, "export.py"), "--restore", prefix, "--export", out / "ner_model", "--export-pb", out, timeout=300))
+    message = zygote.mistake(os.path.join(INFERENCE, "freeze.py"), "--model_dir", out, timeout=300)
+    assert "2 GB" in message and "convert_graphdef_memmapped_format" in message
+    mapped = out / "ner_frozen.pb.memmapped"
+    succeed(run_binary("convert_graphdef_memmapped_format", f"--in_graph={out / 'ner_graph.pb'}", f"--in_checkpoint={out / 'ner_model'}",
+                       f"--out_graph={mapped}", timeout=300))
+    assert os.path.getsize(mapped) > 2**31
+    data = b"".join(sample("test")[:50])
+    python = succeed(zygote.run("inference.py", "--mode", "bucket", "--restore", prefix, stdin=data, timeout=300))
+    assert succeed(run_binary("inference_mm", mapped, out / "vocab.txt", stdin=data)).out == python.out
+
+
+# ---------------------------------------------------------------- the C library, from Python
+
+def test_library_tags_as_the_command_does_from_eight_threads(served):
+    etagger = python_package()
+    sentences = [[line.split() for line in each.decode().splitlines() if line.strip()] for each in sample("test")[:60]]
+    expected = [[line.split()[-1].decode() for line in block.split(b"\n") if line.strip()]
+                for block in succeed(run_binary("inference_mm", served.mapped, served.vocab, stdin=b"".join(sample("test")[:60]))).out.split(b"\n\n")][:60]
+    failures = []
+    with etagger.load(served.folder) as model:
+        def work():
+            for rows, tags in zip(sentences, expected, strict=True):
+                words, pos, chunks, _ = zip(*rows)
+                if model.tag(words, pos, chunks) != tags:
+                    failures.append(words)
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert model.tag([]) == []
+        assert model.tag(["-DOCSTART-"]) == ["O"]
+        assert len(model.tag(["caf\udce9", "\udcff"])) == 2
+        with pytest.raises(ValueError, match="1 column values for 2 words"):
+            model.tag(["a", "b"], ["NN"])
+
+
+def test_library_says_what_is_wrong(served, tmp_path):
+    etagger = python_package()
+    with pytest.raises(etagger.Error, match="neither ner_frozen.pb.memmapped nor ner_frozen.pb is in it"):
+        etagger.load(tmp_path)
+    (tmp_path / "ner_frozen.pb").write_bytes(b"x")
+    with pytest.raises(etagger.Error, match="not a graph, or truncated"):
+        etagger.load(tmp_path)
+
+
+def test_the_header_is_c(served, tmp_path):
+    """A C program, compiled as C, opens, tags and closes."""
+    (tmp_path / "main.c").write_text('''
+#include <stdio.h>
+#include "etagger.h"
+int main(int argc, char **argv) {
+  etagger_model *model = etagger_open(argv[1]);
+  const char *words[] = {"Peter", "sleeps"}, *tags[2];
+  if (argc < 2 || !model || etagger_tag(model, words, NULL, NULL, 2, tags)) { puts(etagger_error()); return 1; }
+  printf("%s %s\\n", tags[0], tags[1]);
+  etagger_close(model);
+  return 0;
+}
+''')
+    binary("libetagger.so")
+    subprocess.run(["cc", "-std=c99", "-Wall", "-Werror", "-pedantic", str(tmp_path / "main.c"), "-o", str(tmp_path / "main"),
+                    "-I" + os.path.join(INFERENCE, "cc"), "-L" + BUILD, "-letagger", "-Wl,-rpath," + BUILD], check=True)
+    done = subprocess.run([tmp_path / "main", served.folder], capture_output=True, text=True, check=True)
+    with python_package().load(served.folder) as model:
+        assert done.stdout.split() == model.tag(["Peter", "sleeps"])
+    assert done.stderr == ""
+
+
+# ---------------------------------------------------------------- sample and iris, and the sanitizers
+
+def test_sample_and_iris_are_the_same_in_cc(zygote, tmp_path):
+    binary("inference_sample")
+    folder = tmp_path / "exported"
+    succeed(zygote.run(os.path.join(INFERENCE, "train_sample.py"), "--export", folder))
+    succeed(zygote.run(os.path.join(INFERENCE, "train_iris.py"), "--export", folder))
+    succeed(zygote.run(os.path.join(INFERENCE, "freeze.py"), "--model_dir", folder, "--output_node_names", "logits", "--frozen_model_name", "iris_frozen.pb"))
+    for name in ("sample", "iris"):
+        graph = folder / f"{name}_frozen.pb"
+        python = succeed(zygote.run(os.path.join(INFERENCE, "python", f"inference_{name}.py"), "--graph", graph)).out
+        assert python == succeed(run_binary(f"inference_{name}", "--graph", graph)).out
+    assert [line.split()[0] for line in python.decode().splitlines()] == ["setosa", "versicolor", "virginica"]
+
+
+@pytest.mark.slow
+def test_sanitizers_find_nothing(served, tmp_path):
+    """Everything of ours but the files that include TensorFlow, built with AddressSanitizer and UndefinedBehaviorSanitizer."""
+    cmake = next(path for path in ("/usr/bin/cmake", os.path.join(ROOT, ".venv", "bin", "cmake")) if os.path.exists(path))
+    build = str(tmp_path / "build")
+    subprocess.run([cmake, "-S", os.path.join(INFERENCE, "cc"), "-B", build, "-DETAGGER_SANITIZE=address,undefined",
+                    f"-DPython3_EXECUTABLE={sys.executable}"], check=True, capture_output=True)
+    subprocess.run([cmake, "--build", build, "-j2"], check=True, capture_output=True)
+    quiet = {"ASAN_OPTIONS": "detect_leaks=0"}
+    for command, graph in (("inference", served.frozen), ("inference_mm", served.mapped)):
+        for batch_size in (1, 32):
+            checked = succeed(run_binary(command, graph, served.vocab, "--batch_size", batch_size, stdin=NASTY, build=build, environment=quiet))
+            assert checked.out == succeed(run_binary(command, graph, served.vocab, stdin=NASTY)).out
+            assert "Sanitizer" not in checked.err and "runtime error" not in checked.err
+    rng = random.Random(5)
+    for _ in range(20):
+        junk = bytes(rng.choices(b"ab \t\r\n\xff\xc3\xa9\xe2", k=400))
+        done = run_binary("inference", served.frozen, served.vocab, "--columns", "word", stdin=junk, build=build, environment=quiet)
+        assert done.code in (0, 2) and "Sanitizer" not in done.err and "runtime error" not in done.err
+    words = [bytes(rng.choices(range(256), k=5)).replace(b"\n", b"") for _ in range(2000)]
+    for what in ("lower", "shape"):
+        succeed(run_binary("probe", what, stdin=b"\n".join(words), build=build, environment=quiet))
