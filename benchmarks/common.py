@@ -46,11 +46,14 @@ def serve(answer):
 
 
 class Rows:
-    """Finished rows of a benchmark, runs/bench/NAME.jsonl. Only those made with the same settings and code count."""
+    """Finished rows of a benchmark, runs/bench/NAME.jsonl. Only those made with the same settings and code count.
 
-    def __init__(self, name, settings, afresh=False):
+    folders: whose code counts besides that at the top.
+    """
+
+    def __init__(self, name, settings, afresh=False, folders=()):
         self.path = os.path.join(BENCH, f"{name}.jsonl")
-        self.key = hashlib.sha256(json.dumps([settings, _code_hash()]).encode()).hexdigest()[:16]
+        self.key = hashlib.sha256(json.dumps([settings, _code_hash(folders)]).encode()).hexdigest()[:16]
         self.rows = [] if afresh else self._stored()
         if self.rows:
             print(f"{len(self.rows)} rows are in {self.path} already (--afresh measures them again)", file=sys.stderr)
@@ -69,12 +72,12 @@ class Rows:
             out.write(json.dumps({"key": self.key, "row": row}) + "\n")
 
 
-def _code_hash():
-    """Of all Python files that a benchmark may run."""
+def _code_hash(folders):
+    """Of all source files that a benchmark may run."""
     digest = hashlib.sha256()
-    for folder in ("", "layers", "benchmarks"):
+    for folder in ("", "layers", "benchmarks", *folders):
         for name in sorted(os.listdir(os.path.join(ROOT, folder))):
-            if name.endswith(".py"):
+            if name.endswith((".py", ".cc", ".h")):
                 with open(os.path.join(ROOT, folder, name), "rb") as source:
                     digest.update(source.read())
     return digest.hexdigest()

@@ -28,8 +28,9 @@ ROWS = {
     "sgd": ("conll2003", "--epoch 12 --optimizer sgd --learning_rate 0.015 --clip_norm 5"),
     "feature-drop": ("conll2003", "--epoch 12 --feature_drop 0.3"),
     # ... and together, to the end
-    "glove-bilstm-crf-trained": ("conll2003", "--config_path configs/glove-bilstm-crf.yaml --train_wrd True"),
     "glove-bilstm-crf": ("conll2003", "--config_path configs/glove-bilstm-crf.yaml"),
+    "glove-bilstm-crf-2": ("conll2003", "--config_path configs/glove-bilstm-crf.yaml --seed 2"),
+    "glove-bilstm-crf-3": ("conll2003", "--config_path configs/glove-bilstm-crf.yaml --seed 3"),
     # The other corpora, each with its ready-made config
     "wnut17": ("wnut17", "--config_path configs/wnut17.yaml"),
     "mit-movie": ("mit_movie_trivia", "--config_path configs/mit-movie.yaml"),

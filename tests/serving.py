@@ -1,4 +1,5 @@
 """Runs what a model passes through after training, for the tests: export, freeze, transform, memory-map, and every way to tag."""
+import io
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import types
 import numpy as np
 import pytest
 
+import conll
 from commands import ROOT, one_line
 
 INFERENCE = os.path.join(ROOT, "inference")
@@ -63,6 +65,33 @@ class Served:
     def script(self, name, *args, **rest):
         """Runs a script of inference/."""
         return self.zygote.run(os.path.join(INFERENCE, name), *args, **rest)
+
+    def ties(self, one, other):
+        """The words of the sentences that differ between two tagged files, once it is sure that each is a tie."""
+        blocks = [[block.rows for block in conll.read_blocks(io.BytesIO(data)) if block.rows] for data in (one, other)]
+        assert len(blocks[0]) == len(blocks[1]) > 0
+        differ = [(rows, others) for rows, others in zip(*blocks) if rows != others]
+        assert differ, "the files differ, but not in their rows"
+        return [self._tie(*([row.split() for row in rows] for rows in pair)) for pair in differ]
+
+    def _tie(self, rows, others):
+        """Checks that both tag sequences of a sentence score the same, within 1e-4. Returns its words."""
+        sys.path.insert(0, INFERENCE)
+        import export
+        import inference
+        words = [row[0].decode(errors="surrogateescape") for row in rows]
+        tagger = inference.Tagger.load(self.prefix)
+        meta = tagger.meta
+        sequences = [conll.convert([row[-1].decode() for row in each], meta["data_scheme"], meta["tag_scheme"]) for each in (rows, others)]
+        columns = {name: [row[i].decode(errors="surrogateescape") for row in rows] for i, name in enumerate(meta["columns"][:len(rows[0]) - 1])}
+        example = tagger.feeder.encode(conll.Sentence(1, words, columns.get("pos"), columns.get("chunk"), None))
+        session, graph, _ = export.build(self.prefix)
+        feeds = {f"{name}:0": value for name, value in tagger.feeder.batch([example]).items()}
+        emissions, transitions = session.run(["logits:0", "crf_transitions:0"], feeds)
+        ids = [[meta["tags"].index(tag) for tag in tags] for tags in sequences]
+        scores = [sum(emissions[0, t, tag] for t, tag in enumerate(each)) + sum(transitions[a, b] for a, b in zip(each, each[1:])) for each in ids]
+        assert abs(scores[0] - scores[1]) < 1e-4, (words, sequences, scores)
+        return words
 
     def ways(self):
         """{name: function (bytes, batch size) -> what that way of tagging gives}."""

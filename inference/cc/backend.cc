@@ -31,9 +31,19 @@ class NoStandardError {
   int saved_;
 };
 
+// Opens libetagger_tf.so: where the linker looks, or beside the command or library that this code is part of (a sanitizer's dlopen
+// does not look there by itself).
+void* open_library() {
+  void* library = dlopen("libetagger_tf.so", RTLD_NOW | RTLD_LOCAL);
+  Dl_info about;
+  if (library || !dladdr(reinterpret_cast<void*>(&open_library), &about) || !about.dli_fname) return library;
+  std::string path = about.dli_fname;
+  return dlopen((path.substr(0, path.rfind('/') + 1) + "libetagger_tf.so").c_str(), RTLD_NOW | RTLD_LOCAL);
+}
+
 const Backend* load() {
   std::unique_ptr<NoStandardError> quiet(silent ? new NoStandardError : nullptr);
-  void* library = dlopen("libetagger_tf.so", RTLD_NOW | RTLD_LOCAL);
+  void* library = open_library();
   void* symbol = library ? dlsym(library, "etagger_tf_backend") : nullptr;
   if (!symbol) throw Error(std::string(dlerror()) + "; build it with cmake --build, or check where TensorFlow is installed");
   auto* backend = static_cast<const Backend*>(symbol);

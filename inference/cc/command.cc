@@ -99,13 +99,13 @@ class Work {
 
   // The first sentence goes alone: it is left out of the figures, for it pays for the start.
   std::vector<std::vector<std::string_view>> tag(const std::vector<Sentence>& sentences) {
-    auto begin = sentences.begin(), split = begin;
+    size_t alone = 0;
     if (timings_.empty()) {
-      split = std::find_if(begin, sentences.end(), [](const Sentence& each) { return !each.is_docstart; });
-      if (split != sentences.end()) ++split;
+      auto real = std::find_if(sentences.begin(), sentences.end(), [](const Sentence& each) { return !each.is_docstart; });
+      if (real != sentences.end()) alone = static_cast<size_t>(real - sentences.begin()) + 1;
     }
-    auto tags = tagger_.tag({begin, split}, options_.batch_size, &timings_);
-    auto rest = tagger_.tag({split, sentences.end()}, options_.batch_size, &timings_);
+    auto tags = tagger_.tag(sentences.data(), alone, options_.batch_size, &timings_);
+    auto rest = tagger_.tag(sentences.data() + alone, sentences.size() - alone, options_.batch_size, &timings_);
     tags.insert(tags.end(), rest.begin(), rest.end());
     return tags;
   }

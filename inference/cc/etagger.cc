@@ -62,7 +62,8 @@ int etagger_tag(const etagger_model* model, const char* const* words, const char
                 const char** tags) {
   return guarded(-1, [&] {
     if (count == 0) return 0;
-    auto tagged = model->tagger.tag({sentence_of(words, pos, chunks, count)}, 1);
+    etagger::Sentence sentence = sentence_of(words, pos, chunks, count);
+    auto tagged = model->tagger.tag(&sentence, 1, 1);
     for (size_t i = 0; i < count; ++i) tags[i] = tagged[0][i].data();      // whole strings of the model, which end in NUL
     return 0;
   });

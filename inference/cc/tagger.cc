@@ -24,12 +24,12 @@ Tagger::Tagger(const std::string& graph_path, GraphFile kind, const std::string&
                 " was trained with; give the vocab.txt that export.py wrote beside it");
 }
 
-std::vector<std::vector<std::string_view>> Tagger::tag(const std::vector<Sentence>& sentences, size_t batch_size,
+std::vector<std::vector<std::string_view>> Tagger::tag(const Sentence* sentences, size_t count, size_t batch_size,
                                                        std::vector<Timing>* timings) const {
-  std::vector<std::vector<std::string_view>> tags(sentences.size());
+  std::vector<std::vector<std::string_view>> tags(count);
   std::vector<Example> examples;
   std::vector<size_t> places;
-  for (size_t i = 0; i < sentences.size(); ++i) {
+  for (size_t i = 0; i < count; ++i) {
     if (sentences[i].is_docstart) {
       tags[i] = {"O"};
     } else {
@@ -43,6 +43,8 @@ std::vector<std::vector<std::string_view>> Tagger::tag(const std::vector<Sentenc
     std::vector<int32_t> ids = graph_->run(inputs);
     std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - started;
     if (timings) timings->push_back({seconds.count(), batch.indices.size()});
+    if (ids.size() != batch.rows * batch.length || *std::max_element(ids.begin(), ids.end()) >= static_cast<int>(settings_.tags.size()))
+      throw Error("the graph gives tags that its model_config does not know; export the model again");
     for (size_t row = 0; row < batch.indices.size(); ++row) {
       size_t k = batch.indices[row];
       tags[places[k]] = converter_.convert(&ids[row * batch.length], examples[k].length);

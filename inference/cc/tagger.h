@@ -28,7 +28,7 @@ class Tagger {
 
   // Tags in the scheme of the training data; the views live as long as the tagger. A -DOCSTART- line alone is O.
   // timings, if given, gets an entry for each batch. Threads may call it at the same time.
-  std::vector<std::vector<std::string_view>> tag(const std::vector<Sentence>& sentences, size_t batch_size,
+  std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count, size_t batch_size,
                                                  std::vector<Timing>* timings = nullptr) const;
 
   const Settings& settings() const { return settings_; }

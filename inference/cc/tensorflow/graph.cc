@@ -13,6 +13,7 @@
 #include "graph_file.h"
 #include "tensorflow/core/framework/graph.pb.h"
 #include "tensorflow/core/framework/tensor.h"
+#include "tensorflow/core/framework/tensor.pb.h"
 #include "tensorflow/core/platform/env.h"
 #include "tensorflow/core/public/session.h"
 #include "tensorflow/core/util/memmapped_file_system.h"
@@ -98,6 +99,12 @@ tf::SessionOptions session_options(GraphFile kind, int threads) {
   return options;
 }
 
+// The value of a scalar string constant, or "".
+std::string string_in(const tf::NodeDef& node) {
+  auto value = node.attr().find("value");
+  return value != node.attr().end() && value->second.tensor().string_val_size() == 1 ? value->second.tensor().string_val(0) : "";
+}
+
 // ------------------------------------------------------------ the graph
 
 class TensorFlowGraph : public Graph {
@@ -116,7 +123,6 @@ class TensorFlowGraph : public Graph {
     tf::CallableOptions call;
     for (const std::string& name : placeholders_) call.add_feed(name + ":0");
     call.add_fetch("logits_indices:0");
-    *call.mutable_run_options() = tf::RunOptions();
     check(session_->MakeCallable(call, &callable_), path);
   }
 
@@ -142,7 +148,7 @@ class TensorFlowGraph : public Graph {
       if (node.op() == "VarHandleOp" || node.op() == "VariableV2")
         throw Error(path_ + ": not frozen, it has variables such as " + node.name() + "; freeze it with freeze.py");
       if (node.op() == "Placeholder") placeholders_.push_back(node.name());
-      if (node.name() == "model_config" && node.op() == "Const") model_config_ = node.attr().at("value").tensor().string_val(0);
+      if (node.name() == "model_config" && node.op() == "Const") model_config_ = string_in(node);
       decodes |= node.name() == "logits_indices";
     }
     if (model_config_.empty() || !decodes)
