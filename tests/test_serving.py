@@ -123,7 +123,7 @@ def test_same_tags_of_whole_corpora(zygote, shared, tmp_path, corpus, columns):
 @pytest.mark.parametrize("corpus, columns", [("conll2003/dev.txt", "word pos chunk tag"), ("wnut17/dev.conll", "word tag"),
                                              ("resume_ner/dev.char.bmes", "word tag"), ("mit_movie_trivia/dev.conll", "word tag")])
 def test_same_tags_in_all_ways_of_whole_corpora(zygote, shared, tmp_path, corpus, columns):
-    """A trained model and random weights, seven ways, batches of 1 and of 32."""
+    """A trained model and random weights: seven ways in batches of 32, three of them sentence by sentence."""
     binary("inference")
     path = shared("data/" + corpus)
     fit("--train_path", path, "--dev_path", path, "--columns", columns, "--checkpoint_dir", tmp_path / "checkpoint", *SMALL,
@@ -134,7 +134,9 @@ def test_same_tags_in_all_ways_of_whole_corpora(zygote, shared, tmp_path, corpus
     for name in ("trained", "random"):
         if name == "random":
             prefix = randomize(prefix, str(tmp_path / "weights" / "ner_model"), 3.0)
-        same_tags(Served(zygote, prefix, made(tmp_path / name)), data)
+        served = Served(zygote, prefix, made(tmp_path / name))
+        same_tags(served, data, batch_sizes=(32,))
+        same_tags(served, data, batch_sizes=(1,), ways=("restored", "C++ frozen", "C++ transformed, memory-mapped"))
 
 
 def test_many_tags_at_batch_size_1(zygote, tmp_path):
