@@ -24,13 +24,10 @@ ROWS = {
     "keep0.5": ("conll2003", "--epoch 12 --keep_prob 0.5"),
     "trained": ("conll2003", "--epoch 12 --train_wrd True"),
     "1layer": ("conll2003", "--epoch 12 --rnn_layers 1"),
-    "shape": ("conll2003", "--epoch 12 --use_shape True"),
     "sgd": ("conll2003", "--epoch 12 --optimizer sgd --learning_rate 0.015 --clip_norm 5"),
     "feature-drop": ("conll2003", "--epoch 12 --feature_drop 0.3"),
     # ... and together, to the end
     "glove-bilstm-crf": ("conll2003", "--config_path configs/glove-bilstm-crf.yaml"),
-    "glove-bilstm-crf-2": ("conll2003", "--config_path configs/glove-bilstm-crf.yaml --seed 2"),
-    "glove-bilstm-crf-3": ("conll2003", "--config_path configs/glove-bilstm-crf.yaml --seed 3"),
     # The other corpora, each with its ready-made config
     "wnut17": ("wnut17", "--config_path configs/wnut17.yaml"),
     "mit-movie": ("mit_movie_trivia", "--config_path configs/mit-movie.yaml"),
