@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -584,7 +585,7 @@ def test_sample_and_iris_are_the_same_in_cc(zygote, tmp_path):
 @pytest.mark.slow
 def test_sanitizers_find_nothing(served, tmp_path):
     """Everything of ours but the files that include TensorFlow, built with AddressSanitizer and UndefinedBehaviorSanitizer."""
-    cmake = next(path for path in ("/usr/bin/cmake", os.path.join(ROOT, ".venv", "bin", "cmake")) if os.path.exists(path))
+    cmake = shutil.which("cmake") or os.path.join(ROOT, ".venv", "bin", "cmake")
     build = str(tmp_path / "build")
     subprocess.run([cmake, "-S", os.path.join(INFERENCE, "cc"), "-B", build, "-DETAGGER_SANITIZE=address,undefined",
                     f"-DPython3_EXECUTABLE={sys.executable}"], check=True, capture_output=True)
