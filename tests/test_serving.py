@@ -22,6 +22,8 @@ from serving import (BUILD, INFERENCE, SAFE_TRANSFORMS, Served, binary, binary_m
 from test_inference import NASTY as ROWS
 
 NASTY = ROWS.replace(b"Last NNP", "ΟΔΥΣΣΕΥΣ NNP B-NP O\nİSTANBUL NNP B-NP O\nÉCOLE NN B-NP O\nΣ NN B-NP O\n".encode() * 2 + b"Last NNP")
+CORPORA = [("conll2003/dev.txt", "word pos chunk tag"), ("wnut17/dev.conll", "word tag"), ("resume_ner/dev.char.bmes", "word tag"),
+           ("mit_movie_trivia/dev.conll", "word tag")]
 LONGEST = b"".join(b"w%d NN B-NP O\n" % i for i in range(10_000)) + b"\n"
 
 
@@ -105,8 +107,7 @@ def test_same_tags_of_random_models(serve, tmp_path, flags):
         assert predicted == possible
 
 
-@pytest.mark.parametrize("corpus, columns", [("conll2003/dev.txt", "word pos chunk tag"), ("wnut17/dev.conll", "word tag"),
-                                             ("resume_ner/dev.char.bmes", "word tag"), ("mit_movie_trivia/dev.conll", "word tag")])
+@pytest.mark.parametrize("corpus, columns", CORPORA)
 def test_same_tags_of_whole_corpora(zygote, shared, tmp_path, corpus, columns):
     """Random weights, every tag of the corpus: from the checkpoint, and from C++."""
     binary("inference")
@@ -121,8 +122,7 @@ def test_same_tags_of_whole_corpora(zygote, shared, tmp_path, corpus, columns):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("corpus, columns", [("conll2003/dev.txt", "word pos chunk tag"), ("wnut17/dev.conll", "word tag"),
-                                             ("resume_ner/dev.char.bmes", "word tag"), ("mit_movie_trivia/dev.conll", "word tag")])
+@pytest.mark.parametrize("corpus, columns", CORPORA)
 def test_same_tags_in_all_ways_of_whole_corpora(zygote, shared, tmp_path, corpus, columns):
     """A trained model and random weights: seven ways in batches of 32, three of them sentence by sentence."""
     binary("inference")
@@ -324,6 +324,30 @@ def test_columns_are_understood_alike(served, zygote, data, flags):
 def test_a_mistake_is_one_line(served, args, what):
     names = {"FROZEN": served.frozen, "MAPPED": served.mapped, "GRAPH": served.graph, "VOCAB": served.vocab, "FOLDER": served.folder}
     assert what in binary_mistake("inference", *(names.get(arg, arg) for arg in args))
+
+
+@pytest.mark.parametrize("script, args, what", [
+    ("export.py", ("--restore", "nowhere"), "nowhere.index: no such file"), ("freeze.py", ("--model_dir", "nowhere"), "nowhere: no such folder"),
+    ("freeze.py", ("--model_dir", "EMPTY"), "no checkpoint with a graph in it"),
+    ("freeze.py", ("--model_dir", "FOLDER", "--output_node_names", "logit_indices"), "did you mean logits_indices?"),
+    ("python/inference.py", ("--frozen_path", "VOCAB", "--vocab_path", "VOCAB"), "not a graph, or truncated"),
+    ("python/inference.py", ("--frozen_path", "GRAPH", "--vocab_path", "VOCAB"), "not frozen, it has variables"),
+    ("python/inference.py", ("--restore", "nowhere", "--vocab_path", "VOCAB"), "nowhere.meta: no such file"),
+    ("python/inference.py", ("--frozen_path", "FROZEN"), "expected one of --emb_path and --vocab_path"),
+    ("python/inference.py", ("--vocab_path", "VOCAB"), "expected one of --frozen_path and --restore")], ids=str)
+def test_a_mistake_with_a_script_is_one_line(served, zygote, tmp_path, script, args, what):
+    names = {"FROZEN": served.frozen, "GRAPH": served.graph, "VOCAB": served.vocab, "FOLDER": served.folder, "EMPTY": tmp_path}
+    assert what in zygote.mistake(os.path.join(INFERENCE, script), *(names.get(arg, arg) for arg in args))
+
+
+@pytest.mark.parametrize("tool, args, what", [
+    ("transform_graph", ("--in_graph=FROZEN", "--transforms=nonsense"), "'nonsense' not recognized"),
+    ("convert_graphdef_memmapped_format", ("--in_graph=GRAPH",), "give --in_checkpoint"),
+    ("convert_graphdef_memmapped_format", ("--in_graph=GRAPH", "--in_checkpoint=nowhere"), "nowhere.index: no such file")], ids=str)
+def test_a_mistake_with_a_tool_leaves_no_file(served, tmp_path, tool, args, what):
+    args = [arg.replace("FROZEN", served.frozen).replace("GRAPH", served.graph) for arg in args]
+    assert what in binary_mistake(tool, *args, f"--out_graph={tmp_path / 'out'}")
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_truncated_graph_is_refused(served, tmp_path):

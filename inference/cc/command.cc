@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "backend.h"
 #include "cli.h"
@@ -18,7 +19,8 @@ namespace {
 constexpr size_t kReadSize = 1 << 16;      // bytes taken from the input at a time; what they complete is tagged together
 
 struct Options {
-  std::string graph, vocab, input, output, columns;
+  std::string graph, vocab, input, output;
+  std::vector<std::string> columns;      // none: by their number
   size_t batch_size = 64;
   int threads = 0;
   bool timing = false;
@@ -26,19 +28,21 @@ struct Options {
 
 Options parse_options(int argc, char** argv) {
   Options options;
+  std::string columns;
   int batch_size = 64;
   Cli cli(argc, argv, "GRAPH VOCAB", "Tags columns from standard input; each row comes out with the predicted tag behind it.");
   cli.positional(&options.graph, "GRAPH", "the graph's file");
   cli.positional(&options.vocab, "VOCAB", "vocab.txt, as embvec.py or export.py wrote it");
   cli.flag("--input", &options.input, "what to tag (default: standard input)");
   cli.flag("--output", &options.output, "where to write (default: standard output)");
-  cli.flag("--columns", &options.columns, "columns in order, such as 'word pos chunk tag', _ to ignore one");
+  cli.flag("--columns", &columns, "columns in order, such as 'word pos chunk tag', _ to ignore one");
   cli.flag("--batch_size", &batch_size, "sentences in a batch, at most (default 64)");
   cli.flag("--threads", &options.threads, "threads; 0: one for each core", "-j");
   cli.flag("--timing", &options.timing, "percentiles of the time, on standard error");
   cli.parse();
   if (batch_size < 1) throw Error("--batch_size " + std::to_string(batch_size) + ": expected at least 1");
   if (options.threads < 0) throw Error("--threads " + std::to_string(options.threads) + ": expected 0 or more");
+  if (!columns.empty()) options.columns = parse_columns(columns);
   options.batch_size = static_cast<size_t>(batch_size);
   return options;
 }
@@ -47,8 +51,7 @@ class Work {
  public:
   Work(const Tagger& tagger, const Options& options, Sink* out)
       : tagger_(tagger), options_(options), out_(out), started_(std::chrono::steady_clock::now()),
-        parser_(options.input.empty() ? "<stdin>" : options.input,
-                options.columns.empty() ? std::vector<std::string>() : parse_columns(options.columns), tagger.settings().columns) {}
+        parser_(options.input.empty() ? "<stdin>" : options.input, options.columns, tagger.settings().columns) {}
 
   // Tags and writes blocks. A bad row throws Error once the blocks before it are out.
   void process(const std::vector<Block>& blocks) {
@@ -147,7 +150,6 @@ class Work {
 };
 
 void run(const Options& options, GraphFile kind) {
-  if (!options.columns.empty()) parse_columns(options.columns);
   silence_tensorflow();
   Source input(options.input);
   Tagger tagger(options.graph, kind, options.vocab, options.threads);

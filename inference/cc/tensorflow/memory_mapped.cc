@@ -52,7 +52,8 @@ class Regions {
 };
 
 // Whether every reader of a tensor only reads it. Others may write their result over an input that nobody else holds, and what is
-// mapped must not be written: such weights stay in the graph. `nodes` are those of the graph or of one function.
+// mapped must not be written: such weights stay in the graph. It refers to the graph's nodes: those
+// that read something must stay as they are while it is asked.
 class Readers {
  public:
   explicit Readers(const tf::GraphDef& graph) {
@@ -107,8 +108,7 @@ void place(const tf::Tensor& tensor, bool only_read, int smallest, tf::NodeDef* 
 }
 
 void place_constants(tf::GraphDef* graph, int smallest, Regions* regions) {
-  tf::GraphDef before = *graph;
-  Readers readers(before);
+  Readers readers(*graph);
   for (tf::NodeDef& node : *graph->mutable_node()) {
     if (node.op() != "Const") continue;
     tf::Tensor tensor;
@@ -121,8 +121,7 @@ void place_constants(tf::GraphDef* graph, int smallest, Regions* regions) {
 std::unordered_map<std::string, tf::DataType> place_variables(tf::GraphDef* graph, const std::string& checkpoint, int smallest, Regions* regions) {
   tf::BundleReader reader(tf::Env::Default(), checkpoint);
   check(reader.status(), checkpoint);
-  tf::GraphDef before = *graph;
-  Readers readers(before);
+  Readers readers(*graph);
   std::unordered_map<std::string, tf::DataType> types;
   for (tf::NodeDef& node : *graph->mutable_node()) {
     if (node.op() != "VarHandleOp") continue;
