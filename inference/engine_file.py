@@ -58,14 +58,6 @@ def index(name, tokens):
             f"{name}.table": np.array(table, np.uint32)}
 
 
-def columns(matrix, width):
-    """A matrix (dim, width') padded with zeros to `width` columns and packed as the engine multiplies: (width / LANES, dim, LANES)."""
-    dim = matrix.shape[0]
-    full = np.zeros((dim, width), np.float32)
-    full[:, :matrix.shape[1]] = matrix
-    return full.reshape(dim, width // LANES, LANES).transpose(1, 0, 2)
-
-
 def gates(matrix, size):
     """An LSTM's matrix (dim, 4 * size), gates i, c, f, o -> (blocks, dim, 4, LANES), a block for LANES hidden units."""
     dim, blocks = matrix.shape[0], padded_size(size) // LANES
@@ -108,3 +100,106 @@ def write(path, header, sections):
 
 def _aligned(at):
     return -(-at // ALIGNMENT) * ALIGNMENT
+
+
+# ------------------------------------------------------------ a checkpoint's sections
+
+GROUP = 4 * LANES                # columns that a product computes at once
+
+
+def packed(matrix, width=0):
+    """A matrix (dim, n) -> (groups, dim, 4, LANES), columns padded with zeros to `width` or the next multiple of GROUP."""
+    dim, count = matrix.shape
+    groups = -(-max(width, count) // GROUP)
+    full = np.zeros((dim, groups * GROUP), np.float32)
+    full[:, :count] = matrix
+    return full.reshape(dim, groups, 4, LANES).transpose(1, 0, 2, 3)
+
+
+def packed_bias(bias):
+    return packed(bias[np.newaxis])[:, 0]
+
+
+def character_sections(config, weights):
+    """Each character's share in each tap of each filter: (characters, width, padded filters); and the biases."""
+    if not config.use_chr:
+        return {}
+    table = weights["embeddings/chr"].copy()
+    table[0] = 0.0                                       # padding counts as zeros
+    sections = {}
+    for i, width in enumerate(config.chr_filter_widths):
+        scope = "char_cnn/conv1d" if config.chr_conv_type == "conv1d" else f"char_cnn/conv2d_{width}"
+        kernel = weights[f"{scope}/kernel"].reshape(width, config.chr_dim, config.num_filters)
+        full = np.zeros((len(table), width, padded_size(config.num_filters)), np.float32)
+        full[:, :, :config.num_filters] = np.einsum("cd,wdf->cwf", table, kernel)
+        sections[f"chr.taps.{i}"] = full
+        sections[f"chr.bias.{i}"] = np.pad(weights[f"{scope}/bias"], (0, full.shape[2] - config.num_filters))
+    return sections
+
+
+def encoder_sections(config, weights):
+    """BiLSTM layers. A layer's output has its directions padded to whole blocks; the next layer's kernels have zeros there."""
+    size, wide, sections = config.rnn_size, padded_size(config.rnn_size), {}
+    places = np.concatenate([np.arange(size), wide + np.arange(size)])
+    for layer in range(config.rnn_layers):
+        for direction in ("forward", "backward"):
+            scope, name = f"encoder/bilstm_{layer}/{direction}", f"bilstm.{layer}.{direction}"
+            kernel, bias = weights[f"{scope}/kernel"], weights[f"{scope}/bias"].copy()
+            bias[2 * size:3 * size] += 1.0               # the forget gate's
+            inputs = kernel[:-size]
+            sections[f"{name}.input"] = gates(rows_at(inputs, places, 2 * wide) if layer else inputs, size)
+            sections[f"{name}.recurrent"] = gates(kernel[-size:], size)
+            sections[f"{name}.bias"] = gates(bias[np.newaxis], size)[:, 0]
+    sections["projection.kernel"] = packed(rows_at(weights["projection/kernel"], places, 2 * wide))
+    sections["projection.bias"] = packed_bias(weights["projection/bias"])
+    return sections
+
+
+def decoder_sections(config, weights, legal):
+    """Transitions (tags, padded tags), with -1e9 where a transition is not legal, and scores of the first and the last tag."""
+    if not config.use_crf and legal is None:
+        return {}
+    tags = len(weights["projection/bias"])
+    transitions = weights["crf/transitions"] if config.use_crf else np.zeros((tags, tags), np.float32)
+    begin, between, end = (np.where(each, 0.0, -1e9).astype(np.float32) for each in legal) if legal else (np.zeros(tags, np.float32), 0.0, np.zeros(tags, np.float32))
+    full = np.full((tags, padded_size(tags)), -1e30, np.float32)
+    full[:, :tags] = transitions + between
+    return {"crf.transitions": full, "crf.begin": begin, "crf.end": end}
+
+
+def gazetteer_sections(gazetteer):
+    """Names joined by spaces and the types of each as bits; and the length in words of the longest name by its first word."""
+    if not gazetteer:
+        return {}
+    if len(gazetteer["types"]) > 32:
+        raise UserError(f"--engine: a gazetteer of {len(gazetteer['types'])} types, at most 32 go; serve it with TensorFlow: freeze.py")
+    longest = {}
+    for words, _ in gazetteer["names"]:
+        longest[words[0]] = max(longest.get(words[0], 0), len(words))
+    kinds = [sum(1 << kind for kind in kinds) for _, kinds in gazetteer["names"]]
+    return {**index("gazetteer.names", [" ".join(words) for words, _ in gazetteer["names"]]), "gazetteer.kinds": np.array(kinds, np.uint32),
+            **index("gazetteer.starts", list(longest)), "gazetteer.longest": np.array(list(longest.values()), np.uint32)}
+
+
+def sections_of(config, weights, emb, legal, gazetteer):
+    """Everything but the header: {name: array}."""
+    sections = {}
+    for section, used in (("wrd", config.use_word), ("pos", config.use_pos), ("chk", config.use_chk)):
+        if used:
+            sections.update(index(section, emb.vocab[section]))
+            sections[f"{section}.vectors"] = weights["embeddings/" + {"wrd": "word"}.get(section, section)]
+    if config.use_shape:
+        sections["shape.vectors"] = weights["embeddings/shape"]
+    if config.use_chr:
+        sections.update(index("chr", emb.vocab["chr"]))
+    sections.update(character_sections(config, weights))
+    if config.use_highway:
+        for layer in range(config.highway_layers):
+            for part in ("transform", "gate"):
+                scope = f"highway/layer_{layer}/{part}"
+                sections[f"highway.{layer}.{part}"] = packed(weights[f"{scope}/kernel"])
+                sections[f"highway.{layer}.{part}.bias"] = packed_bias(weights[f"{scope}/bias"])
+    sections.update(encoder_sections(config, weights))
+    sections.update(decoder_sections(config, weights, legal))
+    sections.update(gazetteer_sections(gazetteer))
+    return sections
