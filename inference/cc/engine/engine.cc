@@ -13,6 +13,8 @@
 namespace etagger {
 namespace {
 
+constexpr size_t kMaxBatchTokens = 4000;      // tokens of a batch, a sentence's padding counted
+
 // Ids of an .etagger file.
 class FileIds : public Ids {
  public:
@@ -83,30 +85,44 @@ class Engine : public Tagger {
         network_(file_, settings_, need_kernels(instructions)),
         converter_(settings_.tags, settings_.tag_scheme, settings_.data_scheme) {}
 
-  std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count, size_t,
+  std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count, size_t batch_size,
                                                  std::vector<Timing>* timings) const override {
-    thread_local Scratch scratch;
-    thread_local std::vector<int32_t> ids;
     std::vector<std::vector<std::string_view>> tags(count);
+    std::vector<Example> examples;
+    std::vector<size_t> places;
+    examples.reserve(count);
     for (size_t i = 0; i < count; ++i) {
       if (sentences[i].is_docstart) {
         tags[i] = {"O"};
-        continue;
+      } else {
+        examples.push_back(feeder_.encode(sentences[i]));
+        places.push_back(i);
       }
-      Example example = feeder_.encode(sentences[i]);
-      ids.resize(example.length);
-      auto started = std::chrono::steady_clock::now();
-      network_.decode(network_.emissions(example, &scratch), example.length, &scratch, ids.data());
-      std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - started;
-      if (timings) timings->push_back({seconds.count(), 1});
-      tags[i] = converter_.convert(ids.data(), example.length);
     }
+    for (const Batch& batch : tagging_batches(examples, batch_size, kMaxBatchTokens)) tag_batch(examples, places, batch, timings, &tags);
     return tags;
   }
 
   const Settings& settings() const override { return settings_; }
 
  private:
+  void tag_batch(const std::vector<Example>& examples, const std::vector<size_t>& places, const Batch& batch, std::vector<Timing>* timings,
+                 std::vector<std::vector<std::string_view>>* tags) const {
+    thread_local Scratch scratch;
+    std::vector<const Example*> together;
+    for (size_t k : batch.indices) together.push_back(&examples[k]);
+    auto started = std::chrono::steady_clock::now();
+    const float* emissions = network_.emissions(together, &scratch);
+    std::vector<int32_t> ids;
+    for (size_t i = 0; i < together.size(); ++i) {
+      ids.resize(together[i]->length);
+      network_.decode(emissions + scratch.begins[i] * network_.stride(), ids.size(), &scratch, ids.data());
+      (*tags)[places[batch.indices[i]]] = converter_.convert(ids.data(), ids.size());
+    }
+    std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - started;
+    if (timings) timings->push_back({seconds.count(), together.size()});
+  }
+
   ModelFile file_;
   Settings settings_;
   FileIds ids_;

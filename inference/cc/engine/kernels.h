@@ -24,6 +24,11 @@ struct Kernels {
   // floats of scratch memory.
   void (*lstm)(const float* inputs, size_t steps, bool backward, size_t size, size_t blocks, const float* w, float* h, size_t h_stride, float* cell);
 
+  // The same over several sentences at once, so that w is read once for all: sentence i has lengths[i] rows from row begins[i] on, in inputs
+  // and in h; the longest first. cell: count * blocks * 16 floats.
+  void (*lstm_batch)(const float* inputs, const size_t* begins, const size_t* lengths, size_t count, bool backward, size_t size, size_t blocks,
+                     const float* w, float* h, size_t h_stride, float* cell);
+
   // x = g * relu(t) + (1 - g) * x with g = sigmoid(gate), over count floats, a multiple of 16.
   void (*highway)(const float* transform, const float* gate, float* x, size_t count);
 

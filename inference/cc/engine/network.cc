@@ -163,33 +163,49 @@ void Network::run(const Dense& layer, const float* x, size_t x_stride, size_t ro
   kernels_.dense(x, x_stride, rows, layer.dim, layer.kernel, layer.groups, layer.bias, y, layer.groups * kGroup);
 }
 
-const float* Network::emissions(const Example& example, Scratch* scratch) const {
-  const size_t length = example.length, wide = 2 * blocks_ * kLanes;
-  float* x = scratch->floats(0, length * wide_);
-  features(example, x);
-  float* transform = scratch->floats(1, length * wide_);
-  float* gate = scratch->floats(2, length * wide_);
-  for (size_t layer = 0; layer < highway_.size(); layer += 2) {
-    run(highway_[layer], x, wide_, length, transform);
-    run(highway_[layer + 1], x, wide_, length, gate);
-    kernels_.highway(transform, gate, x, length * wide_);
+// Both directions of layer `layer / 2`.
+void Network::encode(const std::vector<const Example*>& examples, const float* x, size_t x_stride, size_t rows, size_t layer, float* y, Scratch* scratch) const {
+  const size_t half = blocks_ * kLanes, count = examples.size();
+  float* gates = scratch->floats(3, rows * blocks_ * kGroup);
+  float* cell = scratch->floats(4, count * half);
+  for (size_t direction = 0; direction < 2; ++direction) {
+    const Direction& lstm = layers_[layer + direction];
+    run(lstm.input, x, x_stride, rows, gates);
+    float* h = y + direction * half;
+    if (count == 1) kernels_.lstm(gates, rows, direction == 1, size_, blocks_, lstm.recurrent, h, 2 * half, cell);
+    else kernels_.lstm_batch(gates, scratch->begins.data(), scratch->lengths.data(), count, direction == 1, size_, blocks_, lstm.recurrent, h, 2 * half, cell);
   }
-  float* gates = scratch->floats(3, length * blocks_ * kGroup);
-  float* cell = scratch->floats(4, blocks_ * kLanes);
+}
+
+const float* Network::emissions(const std::vector<const Example*>& examples, Scratch* scratch) const {
+  scratch->begins.clear();
+  scratch->lengths.clear();
+  size_t rows = 0;
+  for (const Example* example : examples) {
+    scratch->begins.push_back(rows);
+    scratch->lengths.push_back(example->length);
+    rows += example->length;
+  }
+  float* x = scratch->floats(0, rows * wide_);
+  for (size_t i = 0; i < examples.size(); ++i) features(*examples[i], x + scratch->begins[i] * wide_);
+  float* transform = scratch->floats(1, rows * wide_);
+  float* gate = scratch->floats(2, rows * wide_);
+  for (size_t layer = 0; layer < highway_.size(); layer += 2) {
+    run(highway_[layer], x, wide_, rows, transform);
+    run(highway_[layer + 1], x, wide_, rows, gate);
+    kernels_.highway(transform, gate, x, rows * wide_);
+  }
+  const size_t wide = 2 * blocks_ * kLanes;
   size_t stride = wide_;
   for (size_t layer = 0; layer < layers_.size(); layer += 2) {
-    float* y = scratch->floats(5 + layer / 2 % 2, length * wide);
-    for (size_t direction = 0; direction < 2; ++direction) {
-      const Direction& lstm = layers_[layer + direction];
-      run(lstm.input, x, stride, length, gates);
-      kernels_.lstm(gates, length, direction == 1, size_, blocks_, lstm.recurrent, y + direction * blocks_ * kLanes, wide, cell);
-    }
-    for (size_t i = 0; layer && i < length * wide; ++i) y[i] += x[i];
+    float* y = scratch->floats(5 + layer / 2 % 2, rows * wide);
+    encode(examples, x, stride, rows, layer, y, scratch);
+    for (size_t i = 0; layer && i < rows * wide; ++i) y[i] += x[i];
     x = y;
     stride = wide;
   }
-  float* logits = scratch->floats(7, length * this->stride());
-  run(projection_, x, stride, length, logits);
+  float* logits = scratch->floats(7, rows * this->stride());
+  run(projection_, x, stride, rows, logits);
   return logits;
 }
 

@@ -17,6 +17,8 @@ class Scratch {
   // `count` floats, aligned; those of an earlier sentence may still be in them.
   float* floats(size_t place, size_t count);
 
+  std::vector<size_t> begins, lengths;
+
  private:
   std::vector<std::vector<float>> parts_;
 };
@@ -26,8 +28,9 @@ class Network {
   // Checks that every section that the settings ask for is there and has the dimensions that it should. Throws Error.
   Network(const ModelFile& file, const Settings& settings, const Kernels& kernels);
 
-  // Emission scores, (sentence, stride()) floats of which the first tags() of a row count. They lie in the scratch memory.
-  const float* emissions(const Example& example, Scratch* scratch) const;
+  // Emission scores of some sentences, the longest first: (all their tokens, stride()) floats of which the first tags() of a row count.
+  // They lie in the scratch memory.
+  const float* emissions(const std::vector<const Example*>& examples, Scratch* scratch) const;
 
   // The best tag of each token, to ids (sentence,).
   void decode(const float* emissions, size_t length, Scratch* scratch, int32_t* ids) const;
@@ -60,6 +63,7 @@ class Network {
   void open_encoder(const ModelFile& file, const Settings& settings);
   void open_decoder(const ModelFile& file, const Settings& settings);
   void features(const Example& example, float* x) const;
+  void encode(const std::vector<const Example*>& examples, const float* x, size_t x_stride, size_t rows, size_t layer, float* y, Scratch* scratch) const;
   void characters(const int32_t* ids, float* to) const;
   void run(const Dense& layer, const float* x, size_t x_stride, size_t rows, float* y) const;
 
