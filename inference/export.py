@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import checkpoint  # noqa: E402
 import conll  # noqa: E402
-from cli import Parser, UserError, __version__, atomic_write, check_folder, parse_bool, run_command  # noqa: E402
+from cli import Parser, UserError, __version__, atomic_write, check_folder, check_writable, parse_bool, run_command  # noqa: E402
 from config import MODEL_FIELDS, Config  # noqa: E402
 from feed import Feeder  # noqa: E402
 from gazetteer import Gazetteer  # noqa: E402
@@ -91,11 +91,29 @@ def _describe(tensor):
     return f"{tensor.name}  {tensor.dtype.name}  {shape}"
 
 
+def write_engine_file(prefix, path, constrained):
+    """Writes a checkpoint as an .etagger file. Raises UserError."""
+    import engine_file
+    from tf1 import quiet, tf
+    meta = checkpoint.load_meta(prefix)
+    emb = checkpoint.load_emb(prefix, meta)
+    config = Config(**meta["config"])
+    config.constrained = constrained or config.constrained
+    legal = conll.legal_transitions(meta["tags"], meta["tag_scheme"]) if config.constrained else None
+    with quiet():
+        reader = tf.train.load_checkpoint(prefix)
+        weights = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    sections = engine_file.sections_of(config, weights, emb, legal, meta["gazetteer"])
+    engine_file.write(path, json.loads(model_config(config, meta, emb)), sections)
+    print(f"export.py: {path} is written, {os.path.getsize(path):,} bytes", file=sys.stderr)
+
+
 def parse_args():
     parser = Parser(description=__doc__)
     parser.add_argument("--restore", default="../checkpoint", help="the checkpoint, a folder or a prefix (default ../checkpoint)")
     parser.add_argument("--export", default="exported/ner_model", help="prefix of the exported checkpoint (default exported/ner_model)")
     parser.add_argument("--export-pb", default="exported", help="folder for the unfrozen graph and vocab.txt (default exported)")
+    parser.add_argument("--engine", default="", help="write one .etagger file for the C++ engine here, and nothing else")
     parser.add_argument("--constrained", type=parse_bool, nargs="?", const=True, default=False, metavar="TRUE|FALSE",
                         help="decode well-formed tag sequences only")
     return parser.parse_args()
@@ -103,6 +121,9 @@ def parse_args():
 
 def main():
     args = parse_args()
+    if args.engine:
+        check_writable(args.engine, "--engine")
+        return write_engine_file(checkpoint.resolve(args.restore), args.engine, args.constrained)
     check_folder(os.path.dirname(os.path.abspath(args.export)), "--export")
     check_folder(args.export_pb, "--export-pb")
     session, graph, emb = build(checkpoint.resolve(args.restore), args.constrained)

@@ -9,6 +9,7 @@
 #include "backend.h"
 #include "cli.h"
 #include "conll.h"
+#include "engine/engine.h"
 #include "error.h"
 #include "tagger.h"
 #include "text.h"
@@ -19,27 +20,24 @@ namespace {
 constexpr size_t kReadSize = 1 << 16;      // bytes taken from the input at a time; what they complete is tagged together
 
 struct Options {
-  std::string graph, vocab, input, output;
+  std::string input, output;
   std::vector<std::string> columns;      // none: by their number
   size_t batch_size = 64;
   int threads = 0;
   bool timing = false;
 };
 
-Options parse_options(int argc, char** argv) {
+Options parse_options(Cli* cli) {
   Options options;
   std::string columns;
   int batch_size = 64;
-  Cli cli(argc, argv, "GRAPH VOCAB", "Tags columns from standard input; each row comes out with the predicted tag behind it.");
-  cli.positional(&options.graph, "GRAPH", "the graph's file");
-  cli.positional(&options.vocab, "VOCAB", "vocab.txt, as embvec.py or export.py wrote it");
-  cli.flag("--input", &options.input, "what to tag (default: standard input)");
-  cli.flag("--output", &options.output, "where to write (default: standard output)");
-  cli.flag("--columns", &columns, "columns in order, such as 'word pos chunk tag', _ to ignore one");
-  cli.flag("--batch_size", &batch_size, "sentences in a batch, at most (default 64)");
-  cli.flag("--threads", &options.threads, "threads; 0: one for each core", "-j");
-  cli.flag("--timing", &options.timing, "percentiles of the time, on standard error");
-  cli.parse();
+  cli->flag("--input", &options.input, "what to tag (default: standard input)");
+  cli->flag("--output", &options.output, "where to write (default: standard output)");
+  cli->flag("--columns", &columns, "columns in order, such as 'word pos chunk tag', _ to ignore one");
+  cli->flag("--batch_size", &batch_size, "sentences in a batch, at most (default 64)");
+  cli->flag("--threads", &options.threads, "threads; 0: one for each core", "-j");
+  cli->flag("--timing", &options.timing, "percentiles of the time, on standard error");
+  cli->parse();
   if (batch_size < 1) throw Error("--batch_size " + std::to_string(batch_size) + ": expected at least 1");
   if (options.threads < 0) throw Error("--threads " + std::to_string(options.threads) + ": expected 0 or more");
   if (!columns.empty()) options.columns = parse_columns(columns);
@@ -149,10 +147,8 @@ class Work {
   bool warned_ = false;
 };
 
-void run(const Options& options, GraphFile kind) {
-  silence_tensorflow();
+void run(const Tagger& tagger, const Options& options) {
   Source input(options.input);
-  Tagger tagger(options.graph, kind, options.vocab, options.threads);
   Sink output(options.output);
   Work work(tagger, options, &output);
   BlockReader reader;
@@ -164,8 +160,27 @@ void run(const Options& options, GraphFile kind) {
 
 }  // namespace
 
-int tag_columns(int argc, char** argv, GraphFile kind) {
-  return run_command(argv[0], [&] { run(parse_options(argc, argv), kind); });
+int tag_with_graph(int argc, char** argv, GraphFile kind) {
+  return run_command(argv[0], [&] {
+    Cli cli(argc, argv, "GRAPH VOCAB", "Tags columns from standard input; each row comes out with the predicted tag behind it.");
+    std::string graph, vocab;
+    cli.positional(&graph, "GRAPH", "the graph's file");
+    cli.positional(&vocab, "VOCAB", "vocab.txt, as embvec.py or export.py wrote it");
+    Options options = parse_options(&cli);
+    Source input(options.input);        // told before TensorFlow is loaded
+    silence_tensorflow();
+    run(*open_graph_tagger(graph, kind, vocab, options.threads), options);
+  });
+}
+
+int tag_with_engine(int argc, char** argv) {
+  return run_command(argv[0], [&] {
+    Cli cli(argc, argv, "MODEL", "Tags columns from standard input; each row comes out with the predicted tag behind it.");
+    std::string model;
+    cli.positional(&model, "MODEL", "the .etagger file that export.py --engine wrote");
+    Options options = parse_options(&cli);
+    run(*open_engine(model), options);
+  });
 }
 
 }  // namespace etagger

@@ -5,7 +5,10 @@
 
 namespace etagger {
 
-// main() of a tagging command. Returns the exit code: 0, or 2 after one line on standard error, or 130 after Ctrl-C.
-int tag_columns(int argc, char** argv, GraphFile kind);
+// main() of a command that tags with a TensorFlow graph. Returns the exit code: 0, or 2 after one line on standard error.
+int tag_with_graph(int argc, char** argv, GraphFile kind);
+
+// main() of the command that tags with an .etagger file.
+int tag_with_engine(int argc, char** argv);
 
 }  // namespace etagger

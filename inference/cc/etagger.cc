@@ -12,7 +12,7 @@
 #include "version.h"
 
 struct etagger_model {
-  etagger::Tagger tagger;
+  std::unique_ptr<etagger::Tagger> tagger;
 };
 
 namespace {
@@ -54,7 +54,7 @@ etagger_model* etagger_open(const char* path) {
       throw etagger::Error(folder + ": neither ner_frozen.pb.memmapped nor ner_frozen.pb is in it; write them with inference/export.py and freeze.py");
     etagger::silence_tensorflow();
     auto kind = is_mapped ? etagger::GraphFile::kMemoryMapped : etagger::GraphFile::kFrozen;
-    return new etagger_model{etagger::Tagger(is_mapped ? mapped : frozen, kind, folder + "/vocab.txt", 0)};
+    return new etagger_model{etagger::open_graph_tagger(is_mapped ? mapped : frozen, kind, folder + "/vocab.txt", 0)};
   });
 }
 
@@ -63,7 +63,7 @@ int etagger_tag(const etagger_model* model, const char* const* words, const char
   return guarded(-1, [&] {
     if (count == 0) return 0;
     etagger::Sentence sentence = sentence_of(words, pos, chunks, count);
-    auto tagged = model->tagger.tag(&sentence, 1, 1);
+    auto tagged = model->tagger->tag(&sentence, 1, 1);
     for (size_t i = 0; i < count; ++i) tags[i] = tagged[0][i].data();      // whole strings of the model, which end in NUL
     return 0;
   });

@@ -47,38 +47,7 @@ int word_shape(std::string_view word) {
   return initial && upper == 1 ? kInitial : kMixed;
 }
 
-Gazetteer::Gazetteer(std::vector<std::string> types, const std::vector<std::pair<std::vector<std::string>, std::vector<int>>>& names)
-    : types_(std::move(types)) {
-  for (const auto& [words, kinds] : names) {
-    std::string joined;
-    for (const std::string& word : words) joined += (joined.empty() ? "" : " ") + word;
-    names_[joined] = kinds;
-    size_t& longest = longest_[words.front()];
-    longest = std::max(longest, words.size());
-  }
-}
-
-std::vector<int32_t> Gazetteer::marks(const std::vector<std::string_view>& words) const {
-  std::vector<int32_t> marks(words.size() * types(), 0);
-  for (size_t i = 0; i < words.size();) {
-    auto begins = longest_.find(std::string(words[i]));
-    size_t length = begins == longest_.end() ? 0 : std::min(begins->second, words.size() - i);
-    for (; length > 0; --length) {
-      std::string joined(words[i]);
-      for (size_t k = 1; k < length; ++k) joined.append(" ").append(words[i + k]);
-      auto found = names_.find(joined);
-      if (found == names_.end()) continue;
-      for (size_t k = 0; k < length; ++k)
-        for (int kind : found->second) marks[(i + k) * types() + static_cast<size_t>(kind)] = 1;
-      break;
-    }
-    i += std::max<size_t>(length, 1);
-  }
-  return marks;
-}
-
-Feeder::Feeder(const Settings& settings, const Vocabulary& vocab)
-    : settings_(settings), vocab_(vocab), gazetteer_(settings.gazetteer_types, settings.gazetteer_names) {}
+Feeder::Feeder(const Settings& settings, const Ids& ids) : settings_(settings), ids_(ids) {}
 
 Example Feeder::encode(const Sentence& sentence) const {
   Example example;
@@ -87,24 +56,24 @@ Example Feeder::encode(const Sentence& sentence) const {
   if (settings_.use_chr) example.characters.assign(example.length * width, 0);
   for (size_t i = 0; i < example.length; ++i) {
     std::string_view word = sentence.words[i];
-    if (settings_.use_word) example.words.push_back(vocab_.word_id(word, settings_.lowercase));
+    if (settings_.use_word) example.words.push_back(ids_.word_id(word, settings_.lowercase));
     if (settings_.use_shape) example.shapes.push_back(word_shape(word));
     if (!settings_.use_chr) continue;
     for (size_t at = 0, k = 0; at < word.size() && k < width; ++k) {
       Character character = character_at(word, at);
-      example.characters[i * width + k] = vocab_.character_id(character.code);
+      example.characters[i * width + k] = ids_.character_id(character.code);
       at += character.size;
     }
   }
   if (settings_.use_pos) {
     example.pos.assign(example.length, 1);
-    for (size_t i = 0; i < sentence.pos.size(); ++i) example.pos[i] = vocab_.pos_id(sentence.pos[i]);
+    for (size_t i = 0; i < sentence.pos.size(); ++i) example.pos[i] = ids_.pos_id(sentence.pos[i]);
   }
   if (settings_.use_chk) {
     example.chunks.assign(example.length, 1);
-    for (size_t i = 0; i < sentence.chunks.size(); ++i) example.chunks[i] = vocab_.chunk_id(sentence.chunks[i]);
+    for (size_t i = 0; i < sentence.chunks.size(); ++i) example.chunks[i] = ids_.chunk_id(sentence.chunks[i]);
   }
-  if (gazetteer_.types()) example.gazetteer = gazetteer_.marks(sentence.words);
+  if (!settings_.gazetteer_types.empty()) example.gazetteer = ids_.marks(sentence.words);
   return example;
 }
 
@@ -119,7 +88,7 @@ std::vector<Input> Feeder::inputs(const std::vector<Example>& examples, const Ba
   add(settings_.use_pos, "input_data_pos_ids", &Example::pos);
   add(settings_.use_chk, "input_data_chk_ids", &Example::chunks);
   add(settings_.use_shape, "input_data_shape_ids", &Example::shapes);
-  add(gazetteer_.types() > 0, "input_data_gazetteer", &Example::gazetteer, gazetteer_.types());
+  add(!settings_.gazetteer_types.empty(), "input_data_gazetteer", &Example::gazetteer, settings_.gazetteer_types.size());
   return inputs;
 }
 

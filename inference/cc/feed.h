@@ -2,15 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "conll.h"
+#include "ids.h"
 #include "settings.h"
-#include "vocab.h"
 
 namespace etagger {
 
@@ -33,23 +31,10 @@ struct Batch {
   size_t length = 0;                  // tokens to pad to
 };
 
-// Names -> a mark on each token for each type: the longest match from the left, as gazetteer.py finds them.
-class Gazetteer {
- public:
-  Gazetteer(std::vector<std::string> types, const std::vector<std::pair<std::vector<std::string>, std::vector<int>>>& names);
-  size_t types() const { return types_.size(); }
-  std::vector<int32_t> marks(const std::vector<std::string_view>& words) const;      // (sentence, types), 0 or 1
-
- private:
-  std::vector<std::string> types_;
-  std::unordered_map<std::string, std::vector<int>> names_;      // words joined by spaces -> indices of types
-  std::unordered_map<std::string, size_t> longest_;              // first word -> words in the longest name that it begins
-};
-
 class Feeder {
  public:
   // Both must outlive the feeder.
-  Feeder(const Settings& settings, const Vocabulary& vocab);
+  Feeder(const Settings& settings, const Ids& ids);
 
   Example encode(const Sentence& sentence) const;
   // Inputs of the graph for a batch of examples, sentence_length included.
@@ -60,8 +45,7 @@ class Feeder {
   Input padded(const std::string& name, Field field, size_t width, const std::vector<Example>& examples, const Batch& batch) const;
 
   const Settings& settings_;
-  const Vocabulary& vocab_;
-  Gazetteer gazetteer_;
+  const Ids& ids_;
 };
 
 // Id of a word's shape; the list is in feed.py.

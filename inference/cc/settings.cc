@@ -23,7 +23,20 @@ Settings Settings::parse(std::string_view text, const std::string& name) {
     settings.use_pos = config["use_pos"].boolean();
     settings.use_chk = config["use_chk"].boolean();
     settings.use_shape = config["use_shape"].boolean();
-    settings.word_length = static_cast<int>(config["word_length"].number());
+    auto positive = [&](const char* name) {
+      double number = config[name].number();
+      if (!(number >= 1 && number <= 1 << 20)) throw Error(std::string("its ") + name + " is out of range; export it again");
+      return static_cast<int>(number);
+    };
+    settings.word_length = positive("word_length");
+    settings.chr_conv_type = config["chr_conv_type"].string();
+    for (const Json& width : config["chr_filter_widths"].array()) settings.chr_filter_widths.push_back(static_cast<int>(width.number()));
+    settings.num_filters = positive("num_filters");
+    settings.use_highway = config["use_highway"].boolean();
+    settings.use_crf = config["use_crf"].boolean();
+    settings.highway_layers = positive("highway_layers");
+    settings.rnn_size = positive("rnn_size");
+    settings.rnn_layers = positive("rnn_layers");
     settings.lowercase = json["lowercase"].boolean();
     settings.tag_scheme = json["tag_scheme"].string();
     settings.data_scheme = json["data_scheme"].string();

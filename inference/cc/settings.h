@@ -12,6 +12,11 @@ struct Settings {
   bool use_word, use_chr, use_pos, use_chk, use_shape;
   bool lowercase;                                 // the word vectors' words are lowercased
   int word_length;                                // characters of a word that count
+  std::string chr_conv_type;                      // conv1d or conv2d
+  std::vector<int> chr_filter_widths;
+  int num_filters;                                // of each width
+  bool use_highway, use_crf;
+  int highway_layers, rnn_size, rnn_layers;
   std::string tag_scheme, data_scheme;            // in which the model has learned; of the training data
   std::vector<std::string> tags;                  // the model's tags; the index is the id
   std::vector<std::string> columns;               // of the training data

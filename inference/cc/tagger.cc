@@ -5,18 +5,34 @@
 
 #include "backend.h"
 #include "error.h"
+#include "feed.h"
+#include "scheme.h"
+#include "vocab.h"
 
 namespace etagger {
 namespace {
 
 constexpr size_t kMaxBatchTokens = 4000;      // padded tokens in a batch, as in inference.py
 
-}  // namespace
+class GraphTagger : public Tagger {
+ public:
+  GraphTagger(const std::string& graph_path, GraphFile kind, const std::string& vocab_path, int threads);
+  std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count, size_t batch_size,
+                                                 std::vector<Timing>* timings) const override;
+  const Settings& settings() const override { return settings_; }
 
-Tagger::Tagger(const std::string& graph_path, GraphFile kind, const std::string& vocab_path, int threads)
+ private:
+  std::unique_ptr<Graph> graph_;
+  Settings settings_;
+  Vocabulary vocab_;
+  Feeder feeder_;
+  TagConverter converter_;
+};
+
+GraphTagger::GraphTagger(const std::string& graph_path, GraphFile kind, const std::string& vocab_path, int threads)
     : graph_(open_graph(graph_path, kind, threads)),
       settings_(Settings::parse(graph_->model_config(), graph_path)),
-      vocab_(vocab_path),
+      vocab_(vocab_path, settings_.gazetteer_types.size(), settings_.gazetteer_names),
       feeder_(settings_, vocab_),
       converter_(settings_.tags, settings_.tag_scheme, settings_.data_scheme) {
   if (vocab_.hash() != settings_.vocab_hash)
@@ -24,7 +40,7 @@ Tagger::Tagger(const std::string& graph_path, GraphFile kind, const std::string&
                 " was trained with; give the vocab.txt that export.py wrote beside it");
 }
 
-std::vector<std::vector<std::string_view>> Tagger::tag(const Sentence* sentences, size_t count, size_t batch_size,
+std::vector<std::vector<std::string_view>> GraphTagger::tag(const Sentence* sentences, size_t count, size_t batch_size,
                                                        std::vector<Timing>* timings) const {
   std::vector<std::vector<std::string_view>> tags(count);
   std::vector<Example> examples;
@@ -51,6 +67,12 @@ std::vector<std::vector<std::string_view>> Tagger::tag(const Sentence* sentences
     }
   }
   return tags;
+}
+
+}  // namespace
+
+std::unique_ptr<Tagger> open_graph_tagger(const std::string& graph_path, GraphFile kind, const std::string& vocab_path, int threads) {
+  return std::make_unique<GraphTagger>(graph_path, kind, vocab_path, threads);
 }
 
 }  // namespace etagger

@@ -1,4 +1,4 @@
-// Tags sentences: a graph, its settings and its vocabulary put together.
+// Tags sentences: what the commands and the library use, whatever computes the tags.
 #pragma once
 
 #include <memory>
@@ -7,15 +7,12 @@
 #include <vector>
 
 #include "conll.h"
-#include "feed.h"
 #include "graph.h"
-#include "scheme.h"
 #include "settings.h"
-#include "vocab.h"
 
 namespace etagger {
 
-// How long the graph took for a batch, and for how many sentences.
+// How long the network took for a batch, and for how many sentences.
 struct Timing {
   double seconds;
   size_t sentences;
@@ -23,22 +20,17 @@ struct Timing {
 
 class Tagger {
  public:
-  // Throws Error, also where the vocabulary is not the one that the model was trained with.
-  Tagger(const std::string& graph_path, GraphFile kind, const std::string& vocab_path, int threads);
+  virtual ~Tagger() = default;
 
-  // Tags in the scheme of the training data; the views live as long as the tagger. A -DOCSTART- line alone is O.
-  // timings, if given, gets an entry for each batch. Threads may call it at the same time.
-  std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count, size_t batch_size,
-                                                 std::vector<Timing>* timings = nullptr) const;
+  // Tags in the scheme of the training data; the views live as long as the tagger, and each ends in NUL. A -DOCSTART- line alone is O.
+  // timings, if given, gets an entry for each batch. Threads may call it at the same time. Throws Error.
+  virtual std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count, size_t batch_size,
+                                                         std::vector<Timing>* timings = nullptr) const = 0;
 
-  const Settings& settings() const { return settings_; }
-
- private:
-  std::unique_ptr<Graph> graph_;
-  Settings settings_;
-  Vocabulary vocab_;
-  Feeder feeder_;
-  TagConverter converter_;
+  virtual const Settings& settings() const = 0;
 };
+
+// A TensorFlow graph and its vocab.txt. Throws Error, also where the vocabulary is not the one that the model was trained with.
+std::unique_ptr<Tagger> open_graph_tagger(const std::string& graph_path, GraphFile kind, const std::string& vocab_path, int threads);
 
 }  // namespace etagger

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "error.h"
+#include "hash.h"
 #include "sha256.h"
 #include "text.h"
 
@@ -18,13 +19,6 @@ namespace etagger {
 namespace {
 
 constexpr const char* kMend = "; make it again with embvec.py, or take the vocab.txt that export.py wrote";
-
-// FNV-1a, 64 bits.
-uint64_t hash_of(std::string_view token) {
-  uint64_t hash = 0xcbf29ce484222325;
-  for (unsigned char byte : token) hash = (hash ^ byte) * 0x100000001b3;
-  return hash ^ hash >> 32;
-}
 
 // The line at *at, without its newline; *at moves behind it.
 std::string_view next_line(std::string_view text, size_t* at) {
@@ -76,7 +70,7 @@ void Section::reserve(size_t tokens) {
 }
 
 size_t Section::place(std::string_view token) const {
-  size_t mask = table_.size() - 1, slot = hash_of(token) & mask;
+  size_t mask = table_.size() - 1, slot = token_hash(token) & mask;
   while (table_[slot] && tokens_[table_[slot] - 1] != token) slot = (slot + 1) & mask;
   return slot;
 }
@@ -89,7 +83,15 @@ void Section::add(std::string_view token) {
 
 int Section::find(std::string_view token) const { return static_cast<int>(table_[place(token)]) - 1; }
 
-Vocabulary::Vocabulary(const std::string& path) : file_(path), path_(path) {
+Vocabulary::Vocabulary(const std::string& path, size_t types, const std::vector<std::pair<std::vector<std::string>, std::vector<int>>>& names)
+    : file_(path), path_(path), types_(types) {
+  for (const auto& [words, kinds] : names) {
+    std::string joined;
+    for (const std::string& word : words) joined += (joined.empty() ? "" : " ") + word;
+    names_[joined] = kinds;
+    size_t& longest = longest_[words.front()];
+    longest = std::max(longest, words.size());
+  }
   size_t at = 0;
   int line = 0;
   read_section(&words_, "wrd", &at, &line);
@@ -131,23 +133,28 @@ void Vocabulary::read_section(Section* section, const char* name, size_t* at, in
 std::string Vocabulary::hash() const { return sha256(file_.text()); }
 
 int Vocabulary::word_id(std::string_view word, bool lowercase) const {
-  int found = words_.find(word);
-  if (found >= 0) return known(found);
-  std::string other(word);
-  if (lowercase) {
-    other = lower(word);
-    found = words_.find(other);
-    if (found >= 0) return known(found);
-  }
-  for (char& letter : other)
-    if (letter >= '1' && letter <= '9') letter = '0';
-  return known(words_.find(other));
+  return look_up_word(word, lowercase, [&](std::string_view each) { return words_.find(each); });
 }
 
 int Vocabulary::character_id(uint32_t code) const {
   if (code < 128) return ascii_ids_[code];
   auto found = character_ids_.find(code);
   return found == character_ids_.end() ? 1 : found->second;
+}
+
+std::vector<int32_t> Vocabulary::marks(const std::vector<std::string_view>& words) const {
+  auto longest = [&](std::string_view word) {
+    auto begins = longest_.find(std::string(word));
+    return begins == longest_.end() ? 0 : begins->second;
+  };
+  auto mark = [&](const std::string& name, int32_t* to, size_t length) {
+    auto found = names_.find(name);
+    if (found == names_.end()) return false;
+    for (size_t k = 0; k < length; ++k)
+      for (int kind : found->second) to[k * types_ + static_cast<size_t>(kind)] = 1;
+    return true;
+  };
+  return mark_names(words, types_, longest, mark);
 }
 
 }  // namespace etagger

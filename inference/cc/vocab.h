@@ -6,7 +6,10 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
+
+#include "ids.h"
 
 namespace etagger {
 
@@ -41,23 +44,21 @@ class Section {
   std::vector<uint32_t> table_;                        // id + 1; 0: a gap
 };
 
-class Vocabulary {
+class Vocabulary : public Ids {
  public:
-  // Reads what embvec.py prints. Throws Error with file and line.
-  explicit Vocabulary(const std::string& path);
+  // Reads what embvec.py prints. names: a gazetteer's, words and indices of `types` types. Throws Error with file and line.
+  Vocabulary(const std::string& path, size_t types, const std::vector<std::pair<std::vector<std::string>, std::vector<int>>>& names);
 
   // sha256 of the file, in hexadecimal.
   std::string hash() const;
 
-  // The word as it is; lowercased, where the vectors are; then with its ASCII digits as 0; else unknown (1).
-  int word_id(std::string_view word, bool lowercase) const;
-
-  int character_id(uint32_t code) const;               // unknown is 1, also for kBadByte
-  int pos_id(std::string_view pos) const { return known(pos_.find(pos)); }
-  int chunk_id(std::string_view chunk) const { return known(chunks_.find(chunk)); }
+  int word_id(std::string_view word, bool lowercase) const override;
+  int character_id(uint32_t code) const override;
+  int pos_id(std::string_view pos) const override { return known_or_1(pos_.find(pos)); }
+  int chunk_id(std::string_view chunk) const override { return known_or_1(chunks_.find(chunk)); }
+  std::vector<int32_t> marks(const std::vector<std::string_view>& words) const override;
 
  private:
-  static int known(int id) { return id > 0 ? id : 1; }
   void read_section(Section* section, const char* name, size_t* at, int* line);
 
   MappedFile file_;
@@ -65,6 +66,9 @@ class Vocabulary {
   Section words_, chars_, pos_, chunks_, tags_;
   std::array<int, 128> ascii_ids_;
   std::unordered_map<uint32_t, int> character_ids_;    // those beyond ASCII
+  size_t types_;                                       // of names
+  std::unordered_map<std::string, std::vector<int>> names_;      // words joined by spaces -> indices of types
+  std::unordered_map<std::string, size_t> longest_;    // first word -> words in the longest name that it begins
 };
 
 }  // namespace etagger

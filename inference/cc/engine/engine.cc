@@ -1,0 +1,142 @@
+#include "engine.h"
+
+#include <array>
+#include <chrono>
+
+#include "error.h"
+#include "feed.h"
+#include "kernels.h"
+#include "model_file.h"
+#include "network.h"
+#include "scheme.h"
+
+namespace etagger {
+namespace {
+
+constexpr size_t kMaxBatchTokens = 4000;      // tokens of a batch, a sentence's padding counted
+
+// Ids of an .etagger file.
+class FileIds : public Ids {
+ public:
+  FileIds(const ModelFile& file, const Settings& settings) : types_(settings.gazetteer_types.size()) {
+    if (settings.use_word) words_ = TokenIndex(file, "wrd");
+    if (settings.use_pos) pos_ = TokenIndex(file, "pos");
+    if (settings.use_chk) chunks_ = TokenIndex(file, "chk");
+    if (types_) {
+      names_ = TokenIndex(file, "gazetteer.names");
+      starts_ = TokenIndex(file, "gazetteer.starts");
+      kinds_ = file.words("gazetteer.kinds");
+      longest_ = file.words("gazetteer.longest");
+    }
+    if (!settings.use_chr) return;
+    chars_ = TokenIndex(file, "chr");
+    for (uint32_t code = 0; code < 128; ++code) ascii_ids_[code] = find_character(code);
+  }
+
+  int word_id(std::string_view word, bool lowercase) const override {
+    return look_up_word(word, lowercase, [&](std::string_view each) { return words_.find(each); });
+  }
+  int character_id(uint32_t code) const override { return code < 128 ? ascii_ids_[code] : code == kBadByte ? 1 : find_character(code); }
+  int pos_id(std::string_view pos) const override { return known_or_1(pos_.find(pos)); }
+  int chunk_id(std::string_view chunk) const override { return known_or_1(chunks_.find(chunk)); }
+
+  std::vector<int32_t> marks(const std::vector<std::string_view>& words) const override {
+    auto longest = [&](std::string_view word) {
+      int id = starts_.find(word);
+      return id >= 0 && static_cast<size_t>(id) < longest_.size ? size_t{longest_[static_cast<size_t>(id)]} : 0;
+    };
+    auto mark = [&](const std::string& name, int32_t* to, size_t length) {
+      int id = names_.find(name);
+      if (id < 0 || static_cast<size_t>(id) >= kinds_.size) return false;
+      for (size_t k = 0; k < length; ++k)
+        for (size_t kind = 0; kind < types_; ++kind)
+          if (kinds_[static_cast<size_t>(id)] >> kind & 1) to[k * types_ + kind] = 1;
+      return true;
+    };
+    return mark_names(words, types_, longest, mark);
+  }
+
+ private:
+  int find_character(uint32_t code) const {
+    std::string token;
+    append_utf8(code, &token);
+    return known_or_1(chars_.find(token));
+  }
+
+  size_t types_;
+  TokenIndex words_, chars_, pos_, chunks_, names_, starts_;
+  Span<uint32_t> kinds_, longest_;
+  std::array<int, 128> ascii_ids_{};
+};
+
+const Kernels& need_kernels(const std::string& instructions) {
+  const Kernels* kernels = kernels_for(instructions.c_str());
+  if (!kernels) throw Error("instructions " + instructions + ": this machine or this build has none of that name");
+  return *kernels;
+}
+
+class Engine : public Tagger {
+ public:
+  Engine(const std::string& path, const std::string& instructions)
+      : file_(path),
+        settings_(Settings::parse(file_.header(), path)),
+        ids_(file_, settings_),
+        feeder_(settings_, ids_),
+        network_(file_, settings_, need_kernels(instructions)),
+        converter_(settings_.tags, settings_.tag_scheme, settings_.data_scheme) {}
+
+  std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count, size_t batch_size,
+                                                 std::vector<Timing>* timings) const override {
+    std::vector<std::vector<std::string_view>> tags(count);
+    std::vector<Example> examples;
+    std::vector<size_t> places;
+    examples.reserve(count);
+    for (size_t i = 0; i < count; ++i) {
+      if (sentences[i].is_docstart) {
+        tags[i] = {"O"};
+      } else {
+        examples.push_back(feeder_.encode(sentences[i]));
+        places.push_back(i);
+      }
+    }
+    for (const Batch& batch : tagging_batches(examples, batch_size, kMaxBatchTokens)) tag_batch(examples, places, batch, timings, &tags);
+    return tags;
+  }
+
+  const Settings& settings() const override { return settings_; }
+
+ private:
+  void tag_batch(const std::vector<Example>& examples, const std::vector<size_t>& places, const Batch& batch, std::vector<Timing>* timings,
+                 std::vector<std::vector<std::string_view>>* tags) const {
+    thread_local Scratch scratch;
+    std::vector<const Example*> together;
+    for (size_t k : batch.indices) together.push_back(&examples[k]);
+    auto started = std::chrono::steady_clock::now();
+    const float* emissions = network_.emissions(together, &scratch);
+    std::vector<int32_t> ids;
+    for (size_t i = 0; i < together.size(); ++i) {
+      ids.resize(together[i]->length);
+      network_.decode(emissions + scratch.begins[i] * network_.stride(), ids.size(), &scratch, ids.data());
+      (*tags)[places[batch.indices[i]]] = converter_.convert(ids.data(), ids.size());
+    }
+    std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - started;
+    if (timings) timings->push_back({seconds.count(), together.size()});
+  }
+
+  ModelFile file_;
+  Settings settings_;
+  FileIds ids_;
+  Feeder feeder_;
+  Network network_;
+  TagConverter converter_;
+};
+
+}  // namespace
+
+std::unique_ptr<Tagger> open_engine(const std::string& path, const std::string& instructions) {
+  return std::make_unique<Engine>(path, instructions);
+}
+
+void verify_engine_file(const std::string& path) { ModelFile(path).verify(); }
+
+}  // namespace etagger

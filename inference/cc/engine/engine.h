@@ -1,0 +1,17 @@
+// The engine: tags with an .etagger file, without TensorFlow.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "tagger.h"
+
+namespace etagger {
+
+// Maps the file; nothing that grows with the vocabulary is read. instructions: see kernels_for(). Throws Error.
+std::unique_ptr<Tagger> open_engine(const std::string& path, const std::string& instructions = "");
+
+// Checks every byte of the file. Throws Error.
+void verify_engine_file(const std::string& path);
+
+}  // namespace etagger

@@ -1,0 +1,4 @@
+#define KERNELS kernels_avx512
+#define KERNELS_NAME "avx512"
+#define NATIVE 16
+#include "kernels.inc"

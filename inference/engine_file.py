@@ -1,0 +1,205 @@
+"""Writes a checkpoint as one `.etagger` file, which the C++ engine maps into memory: cc/engine/README.md has the format.
+
+Weights are laid out in the order in which the engine reads them, so that opening is mapping.
+"""
+import json
+import os
+import struct
+import sys
+import zlib
+
+import numpy as np
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from cli import UserError, atomic_write  # noqa: E402
+
+MAGIC, VERSION = b"etagger\0", 1
+LANES = 16                       # floats that the engine computes side by side
+ALIGNMENT = 64
+PRELUDE, ENTRY = 64, 128         # bytes
+TYPES = {"uint8": 0, "int32": 1, "uint32": 2, "uint64": 3, "float32": 4}
+FNV_BASIS, FNV_PRIME = 0xcbf29ce484222325, 0x100000001b3
+
+
+def padded_size(size):
+    """The next multiple of LANES."""
+    return -(-size // LANES) * LANES
+
+
+def hashes(tokens):
+    """FNV-1a of each token (bytes), its halves folded, uint32 (tokens,): computed for tokens of one length at a time."""
+    lengths = np.array([len(token) for token in tokens])
+    folded = np.zeros(len(tokens), np.uint32)
+    for length in np.unique(lengths):
+        places = np.flatnonzero(lengths == length)
+        text = np.frombuffer(b"".join(tokens[i] for i in places), np.uint8).reshape(len(places), length)
+        state = np.full(len(places), FNV_BASIS, np.uint64)
+        for column in range(length):
+            state = (state ^ text[:, column]) * np.uint64(FNV_PRIME)
+        folded[places] = (state ^ state >> np.uint64(32)).astype(np.uint32)
+    return folded
+
+
+def index(name, tokens):
+    """Sections of a vocabulary: its text, where each token begins in it, and a hash table of open addressing (id + 1; 0: a gap)."""
+    tokens = [token.encode() for token in tokens]
+    offsets = np.zeros(len(tokens) + 1, np.uint64)
+    np.cumsum([len(token) for token in tokens], out=offsets[1:])
+    slots = 16
+    while slots < 2 * len(tokens):
+        slots *= 2
+    table = [0] * slots
+    for number, at in enumerate((hashes(tokens) & np.uint32(slots - 1)).tolist()):
+        while table[at]:
+            at = at + 1 & slots - 1
+        table[at] = number + 1
+    return {f"{name}.text": np.frombuffer(b"".join(tokens), np.uint8), f"{name}.offsets": offsets,
+            f"{name}.table": np.array(table, np.uint32)}
+
+
+def gates(matrix, size):
+    """An LSTM's matrix (dim, 4 * size), gates i, c, f, o -> (blocks, dim, 4, LANES), a block for LANES hidden units."""
+    dim, blocks = matrix.shape[0], padded_size(size) // LANES
+    full = np.zeros((dim, 4, blocks * LANES), np.float32)
+    full[:, :, :size] = matrix.reshape(dim, 4, size)
+    return full.reshape(dim, 4, blocks, LANES).transpose(2, 0, 1, 3)
+
+
+def rows_at(matrix, places, count):
+    """A matrix whose row k stands at places[k] of `count` rows, zeros elsewhere."""
+    full = np.zeros((count, matrix.shape[1]), np.float32)
+    full[places] = matrix
+    return full
+
+
+def write(path, header, sections):
+    """Writes the file, whole or not at all. header: a dict. sections: {name: array}. Raises UserError."""
+    header = json.dumps(header, sort_keys=True).encode()
+    table_at = _aligned(PRELUDE + len(header))
+    at = _aligned(table_at + ENTRY * len(sections))
+    table, places = b"", []
+    for name, array in sections.items():
+        array = np.ascontiguousarray(array)
+        if array.ndim > 4 or len(name) > 47:
+            raise UserError(f"section {name}: more than 4 dimensions or a name of more than 47 bytes")
+        dims = list(array.shape) + [1] * (4 - array.ndim)
+        table += struct.pack("<48sII4QQQI20x", name.encode(), TYPES[array.dtype.name], array.ndim, *dims, at, array.nbytes, zlib.crc32(array))
+        places.append((at, array))
+        at = _aligned(at + array.nbytes)
+    prelude = struct.pack("<8sIIQQQQQ", MAGIC, VERSION, 0, at, PRELUDE, len(header), table_at, len(sections))
+    front = (prelude + b"\0" * 8 + header).ljust(table_at, b"\0") + table
+    check = zlib.crc32(front[PRELUDE:], zlib.crc32(prelude))
+    with atomic_write(path) as out:
+        out.write(prelude + struct.pack("<II", check, 0) + front[PRELUDE:])
+        for place, array in places:
+            out.write(b"\0" * (place - out.tell()))
+            out.write(array.reshape(-1).view(np.uint8))
+        out.write(b"\0" * (at - out.tell()))
+
+
+def _aligned(at):
+    return -(-at // ALIGNMENT) * ALIGNMENT
+
+
+# ------------------------------------------------------------ a checkpoint's sections
+
+GROUP = 4 * LANES                # columns that a product computes at once
+
+
+def packed(matrix, width=0):
+    """A matrix (dim, n) -> (groups, dim, 4, LANES), columns padded with zeros to `width` or the next multiple of GROUP."""
+    dim, count = matrix.shape
+    groups = -(-max(width, count) // GROUP)
+    full = np.zeros((dim, groups * GROUP), np.float32)
+    full[:, :count] = matrix
+    return full.reshape(dim, groups, 4, LANES).transpose(1, 0, 2, 3)
+
+
+def packed_bias(bias):
+    return packed(bias[np.newaxis])[:, 0]
+
+
+def character_sections(config, weights):
+    """Each character's share in each tap of each filter: (characters, width, padded filters); and the biases."""
+    if not config.use_chr:
+        return {}
+    table = weights["embeddings/chr"].copy()
+    table[0] = 0.0                                       # padding counts as zeros
+    sections = {}
+    for i, width in enumerate(config.chr_filter_widths):
+        scope = "char_cnn/conv1d" if config.chr_conv_type == "conv1d" else f"char_cnn/conv2d_{width}"
+        kernel = weights[f"{scope}/kernel"].reshape(width, config.chr_dim, config.num_filters)
+        full = np.zeros((len(table), width, padded_size(config.num_filters)), np.float32)
+        full[:, :, :config.num_filters] = np.einsum("cd,wdf->cwf", table, kernel)
+        sections[f"chr.taps.{i}"] = full
+        sections[f"chr.bias.{i}"] = np.pad(weights[f"{scope}/bias"], (0, full.shape[2] - config.num_filters))
+    return sections
+
+
+def encoder_sections(config, weights):
+    """BiLSTM layers. A layer's output has its directions padded to whole blocks; the next layer's kernels have zeros there."""
+    size, wide, sections = config.rnn_size, padded_size(config.rnn_size), {}
+    places = np.concatenate([np.arange(size), wide + np.arange(size)])
+    for layer in range(config.rnn_layers):
+        for direction in ("forward", "backward"):
+            scope, name = f"encoder/bilstm_{layer}/{direction}", f"bilstm.{layer}.{direction}"
+            kernel, bias = weights[f"{scope}/kernel"], weights[f"{scope}/bias"].copy()
+            bias[2 * size:3 * size] += 1.0               # the forget gate's
+            inputs = kernel[:-size]
+            sections[f"{name}.input"] = gates(rows_at(inputs, places, 2 * wide) if layer else inputs, size)
+            sections[f"{name}.recurrent"] = gates(kernel[-size:], size)
+            sections[f"{name}.bias"] = gates(bias[np.newaxis], size)[:, 0]
+    sections["projection.kernel"] = packed(rows_at(weights["projection/kernel"], places, 2 * wide))
+    sections["projection.bias"] = packed_bias(weights["projection/bias"])
+    return sections
+
+
+def decoder_sections(config, weights, legal):
+    """Transitions (tags, padded tags), with -1e9 where a transition is not legal, and scores of the first and the last tag."""
+    if not config.use_crf and legal is None:
+        return {}
+    tags = len(weights["projection/bias"])
+    transitions = weights["crf/transitions"] if config.use_crf else np.zeros((tags, tags), np.float32)
+    begin, between, end = (np.where(each, 0.0, -1e9).astype(np.float32) for each in legal) if legal else (np.zeros(tags, np.float32), 0.0, np.zeros(tags, np.float32))
+    full = np.full((tags, padded_size(tags)), -1e30, np.float32)
+    full[:, :tags] = transitions + between
+    return {"crf.transitions": full, "crf.begin": begin, "crf.end": end}
+
+
+def gazetteer_sections(gazetteer):
+    """Names joined by spaces and the types of each as bits; and the length in words of the longest name by its first word."""
+    if not gazetteer:
+        return {}
+    if len(gazetteer["types"]) > 32:
+        raise UserError(f"--engine: a gazetteer of {len(gazetteer['types'])} types, at most 32 go; serve it with TensorFlow: freeze.py")
+    longest = {}
+    for words, _ in gazetteer["names"]:
+        longest[words[0]] = max(longest.get(words[0], 0), len(words))
+    kinds = [sum(1 << kind for kind in kinds) for _, kinds in gazetteer["names"]]
+    return {**index("gazetteer.names", [" ".join(words) for words, _ in gazetteer["names"]]), "gazetteer.kinds": np.array(kinds, np.uint32),
+            **index("gazetteer.starts", list(longest)), "gazetteer.longest": np.array(list(longest.values()), np.uint32)}
+
+
+def sections_of(config, weights, emb, legal, gazetteer):
+    """Everything but the header: {name: array}."""
+    sections = {}
+    for section, used in (("wrd", config.use_word), ("pos", config.use_pos), ("chk", config.use_chk)):
+        if used:
+            sections.update(index(section, emb.vocab[section]))
+            sections[f"{section}.vectors"] = weights["embeddings/" + {"wrd": "word"}.get(section, section)]
+    if config.use_shape:
+        sections["shape.vectors"] = weights["embeddings/shape"]
+    if config.use_chr:
+        sections.update(index("chr", emb.vocab["chr"]))
+    sections.update(character_sections(config, weights))
+    if config.use_highway:
+        for layer in range(config.highway_layers):
+            for part in ("transform", "gate"):
+                scope = f"highway/layer_{layer}/{part}"
+                sections[f"highway.{layer}.{part}"] = packed(weights[f"{scope}/kernel"])
+                sections[f"highway.{layer}.{part}.bias"] = packed_bias(weights[f"{scope}/bias"])
+    sections.update(encoder_sections(config, weights))
+    sections.update(decoder_sections(config, weights, legal))
+    sections.update(gazetteer_sections(gazetteer))
+    return sections
