@@ -142,14 +142,14 @@ def encoder_sections(config, weights):
     size, wide, sections = config.rnn_size, padded_size(config.rnn_size), {}
     places = np.concatenate([np.arange(size), wide + np.arange(size)])
     for layer in range(config.rnn_layers):
+        inputs, biases = [], []
         for direction in ("forward", "backward"):
-            scope, name = f"encoder/bilstm_{layer}/{direction}", f"bilstm.{layer}.{direction}"
-            kernel, bias = weights[f"{scope}/kernel"], weights[f"{scope}/bias"].copy()
-            bias[2 * size:3 * size] += 1.0               # the forget gate's
-            inputs = kernel[:-size]
-            sections[f"{name}.input"] = gates(rows_at(inputs, places, 2 * wide) if layer else inputs, size)
-            sections[f"{name}.recurrent"] = gates(kernel[-size:], size)
-            sections[f"{name}.bias"] = gates(bias[np.newaxis], size)[:, 0]
+            kernel, bias = (weights[f"encoder/bilstm_{layer}/{direction}/{part}"] for part in ("kernel", "bias"))
+            bias = np.concatenate([bias[:2 * size], bias[2 * size:3 * size] + 1.0, bias[3 * size:]])      # the forget gate's
+            inputs.append(gates(rows_at(kernel[:-size], places, 2 * wide) if layer else kernel[:-size], size))
+            biases.append(gates(bias[np.newaxis], size)[:, 0])
+            sections[f"bilstm.{layer}.{direction}"] = gates(kernel[-size:], size)
+        sections[f"bilstm.{layer}.input"], sections[f"bilstm.{layer}.bias"] = np.concatenate(inputs), np.concatenate(biases)
     sections["projection.kernel"] = packed(rows_at(weights["projection/kernel"], places, 2 * wide))
     sections["projection.bias"] = packed_bias(weights["projection/bias"])
     return sections

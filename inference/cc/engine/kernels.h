@@ -12,25 +12,45 @@ namespace etagger {
 constexpr size_t kLanes = 16;
 constexpr size_t kGroup = 4 * kLanes;        // columns of a group
 
+// One filter width of a character CNN: what each character gives to each tap of each filter.
+struct CharacterFilter {
+  const float *taps, *bias;                  // (characters, width, padded), (padded,); padded: filters, up to a multiple of 16
+  size_t characters, width, padded;
+  bool same;                                 // conv1d: as many positions as characters, those of padding are no maximum; else conv2d
+};
+
+// One direction of an LSTM layer.
+struct Recurrence {
+  const float* w;                            // the recurrent kernel: (blocks, size, 4, 16)
+  size_t size, blocks;                       // hidden size; the same in blocks of 16
+  bool backward;                             // from the last step to the first
+};
+
+// A sentence of a batch: its first row, and its rows.
+struct Stretch {
+  size_t begin, length;
+};
+
 struct Kernels {
   const char* name;
 
-  // y = x w + bias. x: (rows, dim), a row each x_stride floats. w: (groups, dim, 4, 16). bias: (groups, 4, 16). y: (rows, groups * 64), a
-  // row each y_stride floats.
-  void (*dense)(const float* x, size_t x_stride, size_t rows, size_t dim, const float* w, size_t groups, const float* bias, float* y, size_t y_stride);
+  // y = x w + bias. x: (rows, dim), a row each x_stride floats. w: (groups, dim, 4, 16). bias: (groups, 4, 16). y: where each row goes,
+  // groups * 64 floats.
+  void (*dense)(const float* x, size_t x_stride, size_t rows, size_t dim, const float* w, size_t groups, const float* bias, float* const* y);
 
-  // One direction of an LSTM over a sentence. inputs: (steps, blocks, 4, 16), what x and the biases give each gate. w: (blocks, size, 4, 16),
-  // the recurrent kernel. h: row t at h + t * h_stride, blocks * 16 floats; backward: from the last step to the first. cell: blocks * 16
-  // floats of scratch memory.
-  void (*lstm)(const float* inputs, size_t steps, bool backward, size_t size, size_t blocks, const float* w, float* h, size_t h_stride, float* cell);
+  // An LSTM over one sentence. inputs: for each row where what x and the biases give to its gates lies, (blocks, 4, 16). h: row t at
+  // h + t * h_stride, blocks * 16 floats. cell: blocks * 16 floats of scratch memory.
+  void (*lstm)(const Recurrence& lstm, const float* const* inputs, size_t length, float* h, size_t h_stride, float* cell);
 
-  // The same over several sentences at once, so that w is read once for all: sentence i has lengths[i] rows from row begins[i] on, in inputs
-  // and in h; the longest first. cell: count * blocks * 16 floats.
-  void (*lstm_batch)(const float* inputs, const size_t* begins, const size_t* lengths, size_t count, bool backward, size_t size, size_t blocks,
-                     const float* w, float* h, size_t h_stride, float* cell);
+  // The same over several sentences at once, the longest first, so that w is read once for all. cell: count * blocks * 16 floats.
+  void (*lstm_batch)(const Recurrence& lstm, const float* const* inputs, const Stretch* sentences, size_t count, float* h, size_t h_stride, float* cell);
 
   // x = g * relu(t) + (1 - g) * x with g = sigmoid(gate), over count floats, a multiple of 16.
   void (*highway)(const float* transform, const float* gate, float* x, size_t count);
+
+  // The character CNN of one word of `length` ids, padding (id 0) included, `count` without: the maximum over its positions of each of
+  // `padded` filters.
+  void (*characters)(const CharacterFilter& filter, const int32_t* ids, size_t count, size_t length, float* to);
 
   // Viterbi's step: from scores (tags) to scores and pointers of the next token. transitions: (tags, width), rows `from`, padded to a multiple
   // of 16; emission: (width). Of equals the lowest `from` wins. next: (width). pointers: (width).

@@ -1,4 +1,5 @@
 #define KERNELS kernels_portable
 #define KERNELS_NAME "portable"
 #define NATIVE 4
+#define REGISTERS 16
 #include "kernels.inc"

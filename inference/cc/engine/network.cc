@@ -1,6 +1,7 @@
 #include "network.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "error.h"
@@ -11,24 +12,24 @@ namespace {
 size_t padded_to(size_t size, size_t unit) { return (size + unit - 1) / unit * unit; }
 
 // Whether the decoder may run over the model's own limits: what a hostile header could ask for.
-constexpr size_t kMostUnits = 1 << 16;
+constexpr size_t kMostUnits = 1 << 16, kMostFilters = 1 << 12;
+
+std::atomic<uint64_t> models_opened{0};
 
 }  // namespace
 
-float* Scratch::floats(size_t place, size_t count) {
-  if (parts_.size() <= place) parts_.resize(place + 1);
-  std::vector<float>& part = parts_[place];
-  if (part.size() < count) part.resize(count + count / 4);
-  return part.data();
+void Scratch::release() {
+  for (Floats* each : {&x, &transform, &gate, &gates, &cell, &outputs[0], &outputs[1], &logits, &score, &next, &pointers}) each->release();
 }
 
 // ------------------------------------------------------------ opening
 
-Network::Network(const ModelFile& file, const Settings& settings, const Kernels& kernels) : kernels_(kernels), tags_(settings.tags.size()) {
+Network::Network(const ModelFile& file, const Settings& settings, const Kernels& kernels) : kernels_(kernels), number_(++models_opened), tags_(settings.tags.size()) {
   auto add = [&](bool used, Table* table, const char* name, size_t least) {
     if (!used) return;
     *table = this->table(file, name, least);
     features_ += table->dim;
+    ++key_size_;
   };
   add(settings.use_word, &words_, "wrd.vectors", 2);
   if (settings.use_chr) open_characters(file, settings);
@@ -37,6 +38,7 @@ Network::Network(const ModelFile& file, const Settings& settings, const Kernels&
   add(settings.use_shape, &shapes_, "shape.vectors", 2);
   gazetteer_types_ = settings.gazetteer_types.size();
   features_ += gazetteer_types_;
+  key_size_ += gazetteer_types_;
   if (features_ == 0 || features_ > kMostUnits || tags_ == 0) throw Error(file.path() + ": a model without features or tags; export it again");
   wide_ = padded_to(features_, kGroup);
   for (size_t layer = 0; settings.use_highway && layer < static_cast<size_t>(settings.highway_layers); ++layer)
@@ -64,13 +66,15 @@ Network::Dense Network::dense(const ModelFile& file, const std::string& kernel, 
 void Network::open_characters(const ModelFile& file, const Settings& settings) {
   word_length_ = static_cast<size_t>(settings.word_length);
   num_filters_ = static_cast<size_t>(settings.num_filters);
-  masked_ = settings.chr_conv_type == "conv1d";
+  if (num_filters_ > kMostFilters) throw Error(file.path() + ": more than " + std::to_string(kMostFilters) + " filters; export it again");
+  const bool same = settings.chr_conv_type == "conv1d";
+  key_size_ += word_length_;
   for (size_t i = 0; i < settings.chr_filter_widths.size(); ++i) {
     std::string number = std::to_string(i);
     int64_t padded = static_cast<int64_t>(padded_to(num_filters_, kLanes));
     std::vector<int64_t> dims = {-1, settings.chr_filter_widths[i], padded}, bias_dims = {padded};
-    Filter filter{file.floats("chr.taps." + number, &dims).data, file.floats("chr.bias." + number, &bias_dims).data,
-                  static_cast<size_t>(dims[0]), static_cast<size_t>(dims[1]), static_cast<size_t>(padded)};
+    CharacterFilter filter{file.floats("chr.taps." + number, &dims).data, file.floats("chr.bias." + number, &bias_dims).data,
+                           static_cast<size_t>(dims[0]), static_cast<size_t>(dims[1]), static_cast<size_t>(padded), same};
     if (filter.characters < 2 || filter.width == 0 || filter.width > word_length_) throw Error(file.path() + ": a filter of no use; export it again");
     filters_.push_back(filter);
     features_ += num_filters_;
@@ -81,12 +85,13 @@ void Network::open_encoder(const ModelFile& file, const Settings& settings) {
   size_ = static_cast<size_t>(settings.rnn_size);
   blocks_ = padded_to(size_, kLanes) / kLanes;
   size_t dim = features_;
-  for (int layer = 0; layer < settings.rnn_layers; ++layer) {
-    for (const char* name : {"forward", "backward"}) {
-      std::string scope = "bilstm." + std::to_string(layer) + "." + name;
-      std::vector<int64_t> dims = {static_cast<int64_t>(blocks_), static_cast<int64_t>(size_), 4, kLanes};
-      layers_.push_back({dense(file, scope + ".input", scope + ".bias", dim, blocks_ * kGroup), file.floats(scope + ".recurrent", &dims).data});
-    }
+  for (int number = 0; number < settings.rnn_layers; ++number) {
+    std::string scope = "bilstm." + std::to_string(number);
+    std::vector<int64_t> dims = {static_cast<int64_t>(blocks_), static_cast<int64_t>(size_), 4, kLanes};
+    Layer layer{dense(file, scope + ".input", scope + ".bias", dim, 2 * blocks_ * kGroup)};
+    layer.forward = file.floats(scope + ".forward", &dims).data;
+    layer.backward = file.floats(scope + ".backward", &dims).data;
+    layers_.push_back(layer);
     dim = 2 * blocks_ * kLanes;
   }
   projection_ = dense(file, "projection.kernel", "projection.bias", dim, padded_to(tags_, kGroup));
@@ -103,109 +108,124 @@ void Network::open_decoder(const ModelFile& file, const Settings& settings) {
 
 // ------------------------------------------------------------ features
 
-// The character CNN of one word: for each position the taps of the characters around it are summed, then the maximum over the word.
-void Network::characters(const int32_t* ids, float* to) const {
-  const size_t length = word_length_;
-  size_t count = length;
-  while (count > 0 && ids[count - 1] == 0) --count;
-  for (const Filter& filter : filters_) {
-    const size_t before = masked_ ? (filter.width - 1) / 2 : 0;                 // taps left of the middle; conv2d starts at the position
-    const size_t positions = masked_ ? count : length - filter.width + 1;
-    const size_t busy = masked_ ? count : std::min(positions, count);           // behind those lies padding alone
-    for (size_t lane = 0; lane < num_filters_; lane += kLanes) {
-      float best[kLanes];
-      std::fill(best, best + kLanes, busy < positions ? 0.0f : -3.4e38f);       // padding alone sums to 0
-      for (size_t t = 0; t < busy; ++t) {
-        float sum[kLanes] = {};
-        for (size_t tap = 0; tap < filter.width; ++tap) {
-          size_t place = t + tap - before;                                      // wraps around below 0
-          if (place >= count) continue;
-          size_t id = static_cast<size_t>(ids[place]);
-          const float* share = filter.taps + ((id < filter.characters ? id : 1) * filter.width + tap) * filter.padded + lane;
-          for (size_t i = 0; i < kLanes; ++i) sum[i] += share[i];
-        }
-        for (size_t i = 0; i < kLanes; ++i) best[i] = std::max(best[i], sum[i]);
-      }
-      for (size_t i = 0; i < std::min(kLanes, num_filters_ - lane); ++i) {
-        float value = best[i] + filter.bias[lane + i];
-        to[lane + i] = masked_ ? value : std::max(value, 0.0f);
-      }
-    }
-    to += num_filters_;
-  }
+// All ids of a token, int32 (key_size_,), in the order of the features.
+void Network::key(const Example& example, size_t token, int32_t* to) const {
+  auto add = [&](bool used, const std::vector<int32_t>& ids, size_t width) {
+    if (used) to = std::copy_n(ids.data() + token * width, width, to);
+  };
+  add(words_.dim, example.words, 1);
+  add(!filters_.empty(), example.characters, word_length_);
+  add(pos_.dim, example.pos, 1);
+  add(chunks_.dim, example.chunks, 1);
+  add(shapes_.dim, example.shapes, 1);
+  add(gazetteer_types_, example.gazetteer, gazetteer_types_);
 }
 
-// Rows of wide_ floats, zeros behind the features.
-void Network::features(const Example& example, float* x) const {
-  std::fill(x, x + example.length * wide_, 0.0f);
-  for (size_t i = 0; i < example.length; ++i) {
-    float* to = x + i * wide_;
-    auto add = [&](const Table& table, const std::vector<int32_t>& ids) {
-      if (!table.dim) return;
-      std::memcpy(to, table.row(ids[i]), table.dim * sizeof(float));
-      to += table.dim;
-    };
-    add(words_, example.words);
-    if (!filters_.empty()) {
-      characters(&example.characters[i * word_length_], to);
-      to += filters_.size() * num_filters_;
+// float32 (wide_,), zeros behind the features. The character CNN writes whole vectors: what comes behind it is written later.
+void Network::features(const int32_t* key, float* x) const {
+  float* const end = x + wide_;
+  auto add = [&](const Table& table) {
+    if (table.dim) x = std::copy_n(table.row(*key++), table.dim, x);
+  };
+  add(words_);
+  if (!filters_.empty()) {
+    size_t count = word_length_;
+    while (count > 0 && key[count - 1] == 0) --count;
+    float vector[kMostFilters];
+    for (const CharacterFilter& filter : filters_) {
+      kernels_.characters(filter, key, count, word_length_, vector);
+      x = std::copy_n(vector, num_filters_, x);
     }
-    add(pos_, example.pos);
-    add(chunks_, example.chunks);
-    add(shapes_, example.shapes);
-    for (size_t k = 0; k < gazetteer_types_; ++k) to[k] = static_cast<float>(example.gazetteer[i * gazetteer_types_ + k]);
+    key += word_length_;
   }
+  add(pos_);
+  add(chunks_);
+  add(shapes_);
+  for (size_t k = 0; k < gazetteer_types_; ++k) *x++ = static_cast<float>(*key++);
+  std::fill(x, end, 0.0f);
 }
 
 // ------------------------------------------------------------ the network
 
-void Network::run(const Dense& layer, const float* x, size_t x_stride, size_t rows, float* y) const {
-  kernels_.dense(x, x_stride, rows, layer.dim, layer.kernel, layer.groups, layer.bias, y, layer.groups * kGroup);
+void Network::run(const Dense& layer, const float* x, size_t x_stride, size_t rows, float* const* y) const {
+  kernels_.dense(x, x_stride, rows, layer.dim, layer.kernel, layer.groups, layer.bias, y);
 }
 
-// Both directions of layer `layer / 2`.
-void Network::encode(const std::vector<const Example*>& examples, const float* x, size_t x_stride, size_t rows, size_t layer, float* y, Scratch* scratch) const {
-  const size_t half = blocks_ * kLanes, count = examples.size();
-  float* gates = scratch->floats(3, rows * blocks_ * kGroup);
-  float* cell = scratch->floats(4, count * half);
-  for (size_t direction = 0; direction < 2; ++direction) {
-    const Direction& lstm = layers_[layer + direction];
-    run(lstm.input, x, x_stride, rows, gates);
-    float* h = y + direction * half;
-    if (count == 1) kernels_.lstm(gates, rows, direction == 1, size_, blocks_, lstm.recurrent, h, 2 * half, cell);
-    else kernels_.lstm_batch(gates, scratch->begins.data(), scratch->lengths.data(), count, direction == 1, size_, blocks_, lstm.recurrent, h, 2 * half, cell);
+// The same with rows of y one after another; `to` gets their places.
+void Network::run(const Dense& layer, const float* x, size_t x_stride, size_t rows, float* y, std::vector<float*>* to) const {
+  to->resize(rows);
+  for (size_t i = 0; i < rows; ++i) (*to)[i] = y + i * layer.groups * kGroup;
+  run(layer, x, x_stride, rows, to->data());
+}
+
+// Features, highway network and the first layer's products of all tokens: scratch->rows gets where those of each lie. Tokens that the cache
+// has, from this batch or an earlier one, are not computed again.
+void Network::project_tokens(const std::vector<const Example*>& examples, size_t rows, Scratch* scratch) const {
+  const Dense& first = layers_[0].input;
+  const size_t row_size = first.groups * kGroup;
+  scratch->cache.open(number_, key_size_, row_size);
+  float* x = scratch->x.room(rows * wide_);
+  float* transform = scratch->transform.room(rows * wide_);
+  float* gate = scratch->gate.room(rows * wide_);
+  float* beside = scratch->gates.room(rows * row_size);
+  scratch->keys.resize(key_size_);
+  scratch->rows.clear();
+  scratch->rows.reserve(rows);
+  scratch->to.reserve(rows);
+  std::vector<float*> missing;
+  missing.reserve(rows);
+  scratch->cache.begin_batch();
+  for (const Example* example : examples)
+    for (size_t t = 0; t < example->length; ++t) {
+      key(*example, t, scratch->keys.data());
+      auto [row, known] = scratch->cache.find(scratch->keys.data());
+      if (!row) row = beside, beside += row_size;
+      if (!known) {
+        features(scratch->keys.data(), x + missing.size() * wide_);
+        missing.push_back(row);
+      }
+      scratch->rows.push_back(row);
+    }
+  for (size_t layer = 0; layer < highway_.size(); layer += 2) {
+    run(highway_[layer], x, wide_, missing.size(), transform, &scratch->to);
+    run(highway_[layer + 1], x, wide_, missing.size(), gate, &scratch->to);
+    kernels_.highway(transform, gate, x, missing.size() * wide_);
+  }
+  run(first, x, wide_, missing.size(), missing.data());
+}
+
+// Both directions of a layer, whose gates' inputs lie at scratch->rows. y: (rows, 2 * blocks_ * 16).
+void Network::encode(const Layer& layer, size_t rows, float* y, Scratch* scratch) const {
+  const size_t half = blocks_ * kLanes, count = scratch->sentences.size();
+  float* cell = scratch->cell.room(count * half);
+  for (bool backward : {false, true}) {
+    Recurrence lstm{backward ? layer.backward : layer.forward, size_, blocks_, backward};
+    float* h = y + backward * half;
+    if (count == 1) kernels_.lstm(lstm, scratch->rows.data(), rows, h, 2 * half, cell);
+    else kernels_.lstm_batch(lstm, scratch->rows.data(), scratch->sentences.data(), count, h, 2 * half, cell);
+    for (float*& row : scratch->rows) row += blocks_ * kGroup;
   }
 }
 
 const float* Network::emissions(const std::vector<const Example*>& examples, Scratch* scratch) const {
-  scratch->begins.clear();
-  scratch->lengths.clear();
+  scratch->sentences.clear();
   size_t rows = 0;
   for (const Example* example : examples) {
-    scratch->begins.push_back(rows);
-    scratch->lengths.push_back(example->length);
+    scratch->sentences.push_back({rows, example->length});
     rows += example->length;
   }
-  float* x = scratch->floats(0, rows * wide_);
-  for (size_t i = 0; i < examples.size(); ++i) features(*examples[i], x + scratch->begins[i] * wide_);
-  float* transform = scratch->floats(1, rows * wide_);
-  float* gate = scratch->floats(2, rows * wide_);
-  for (size_t layer = 0; layer < highway_.size(); layer += 2) {
-    run(highway_[layer], x, wide_, rows, transform);
-    run(highway_[layer + 1], x, wide_, rows, gate);
-    kernels_.highway(transform, gate, x, rows * wide_);
-  }
+  project_tokens(examples, rows, scratch);
   const size_t wide = 2 * blocks_ * kLanes;
-  size_t stride = wide_;
-  for (size_t layer = 0; layer < layers_.size(); layer += 2) {
-    float* y = scratch->floats(5 + layer / 2 % 2, rows * wide);
-    encode(examples, x, stride, rows, layer, y, scratch);
+  const float* x = nullptr;
+  for (size_t layer = 0; layer < layers_.size(); ++layer) {
+    float* y = scratch->outputs[layer % 2].room(rows * wide);
+    if (layer) run(layers_[layer].input, x, wide, rows, scratch->gates.room(rows * 2 * blocks_ * kGroup), &scratch->rows);
+    encode(layers_[layer], rows, y, scratch);
     for (size_t i = 0; layer && i < rows * wide; ++i) y[i] += x[i];
     x = y;
-    stride = wide;
   }
-  float* logits = scratch->floats(7, rows * this->stride());
-  run(projection_, x, stride, rows, logits);
+  float* logits = scratch->logits.room(rows * stride());
+  run(projection_, x, wide, rows, logits, &scratch->to);
   return logits;
 }
 
@@ -215,9 +235,9 @@ void Network::decode(const float* emissions, size_t length, Scratch* scratch, in
     for (size_t t = 0; t < length; ++t) ids[t] = static_cast<int32_t>(std::max_element(emissions + t * row, emissions + t * row + tags_) - (emissions + t * row));
     return;
   }
-  float* score = scratch->floats(8, width_);
-  float* next = scratch->floats(9, width_);
-  auto* pointers = reinterpret_cast<int32_t*>(scratch->floats(10, length * width_));
+  float* score = scratch->score.room(width_);
+  float* next = scratch->next.room(width_);
+  auto* pointers = reinterpret_cast<int32_t*>(scratch->pointers.room(length * width_));
   for (size_t tag = 0; tag < tags_; ++tag) score[tag] = emissions[tag] + begin_[tag];
   for (size_t t = 1; t < length; ++t) {
     kernels_.viterbi(score, tags_, transitions_, width_, emissions + t * row, next, pointers + t * width_);

@@ -7,20 +7,22 @@
 #include "feed.h"
 #include "kernels.h"
 #include "model_file.h"
+#include "scratch.h"
 #include "settings.h"
+#include "token_cache.h"
 
 namespace etagger {
 
-// Memory of one thread; it grows to what the longest sentence needs and is used again.
-class Scratch {
- public:
-  // `count` floats, aligned; those of an earlier sentence may still be in them.
-  float* floats(size_t place, size_t count);
+// Memory of one thread; it grows to what the longest batch needs and is used again, by any model.
+struct Scratch {
+  Floats x, transform, gate, gates, cell, outputs[2], logits, score, next, pointers;
+  std::vector<Stretch> sentences;          // of the batch: their rows
+  std::vector<float*> rows, to;            // where the gates of each row lie; where a product's rows go
+  std::vector<int32_t> keys;
+  std::vector<size_t> unknown;             // rows of x that the cache does not have
+  TokenCache cache;
 
-  std::vector<size_t> begins, lengths;
-
- private:
-  std::vector<std::vector<float>> parts_;
+  void release();                          // gives back what a long sentence took
 };
 
 class Network {
@@ -48,13 +50,9 @@ class Network {
     const float *kernel = nullptr, *bias = nullptr;
     size_t dim = 0, groups = 0;
   };
-  struct Filter {                       // of one width: what each character gives to each tap
-    const float *taps = nullptr, *bias = nullptr;
-    size_t characters = 0, width = 0, padded = 0;
-  };
-  struct Direction {
-    Dense input;
-    const float* recurrent = nullptr;
+  struct Layer {
+    Dense input;                        // of both directions: forward, backward
+    const float *forward = nullptr, *backward = nullptr;      // recurrent kernels
   };
 
   Table table(const ModelFile& file, const char* name, size_t least) const;
@@ -62,20 +60,23 @@ class Network {
   void open_characters(const ModelFile& file, const Settings& settings);
   void open_encoder(const ModelFile& file, const Settings& settings);
   void open_decoder(const ModelFile& file, const Settings& settings);
-  void features(const Example& example, float* x) const;
-  void encode(const std::vector<const Example*>& examples, const float* x, size_t x_stride, size_t rows, size_t layer, float* y, Scratch* scratch) const;
-  void characters(const int32_t* ids, float* to) const;
-  void run(const Dense& layer, const float* x, size_t x_stride, size_t rows, float* y) const;
+  void key(const Example& example, size_t token, int32_t* to) const;
+  void features(const int32_t* key, float* x) const;
+  void project_tokens(const std::vector<const Example*>& examples, size_t rows, Scratch* scratch) const;
+  void run(const Dense& layer, const float* x, size_t x_stride, size_t rows, float* const* y) const;
+  void run(const Dense& layer, const float* x, size_t x_stride, size_t rows, float* y, std::vector<float*>* to) const;
+  void encode(const Layer& layer, size_t rows, float* y, Scratch* scratch) const;
 
   const Kernels& kernels_;
+  const uint64_t number_;                                    // of this model in the process
   size_t tags_, features_ = 0, wide_ = 0;                    // features of a token; the same padded to groups
+  size_t key_size_ = 0;                                      // ids of a token: all that its features depend on
   size_t word_length_ = 0, num_filters_ = 0, gazetteer_types_ = 0;
-  bool masked_ = true;                                       // conv1d: padding is no maximum; conv2d: it is
   Table words_, pos_, chunks_, shapes_;
-  std::vector<Filter> filters_;
+  std::vector<CharacterFilter> filters_;
   std::vector<Dense> highway_;                               // transform, gate, transform, gate, ...
   size_t size_ = 0, blocks_ = 0;                             // hidden size, in blocks of 16
-  std::vector<Direction> layers_;                            // forward, backward, forward, ...
+  std::vector<Layer> layers_;
   Dense projection_;
   const float *transitions_ = nullptr, *begin_ = nullptr, *end_ = nullptr;
   size_t width_ = 0;                                         // of a row of transitions_
