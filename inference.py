@@ -140,7 +140,7 @@ class ColumnTagger:
 def _per_sentence(seconds, counts):
     if not counts:
         return ""
-    return f", {1000 * sum(seconds) / sum(counts):.3f} ms a sentence in the graph (without the first and -DOCSTART-)"
+    return f", {1000 * sum(seconds) / sum(counts):.3f} ms a sentence in the network (without the first and -DOCSTART-)"
 
 
 def _percentiles(seconds, counts):

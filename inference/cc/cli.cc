@@ -1,6 +1,7 @@
 #include "cli.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,8 +19,9 @@ namespace {
 
 std::string program_name = "etagger";
 
-// A file under its temporary name, which Ctrl-C removes.
+// A file under its temporary name, which Ctrl-C removes: in a command, which has one at most.
 char unfinished[4096] = "";
+bool is_command = false;
 
 void on_interrupt(int) {
   if (unfinished[0]) unlink(unfinished);
@@ -122,6 +124,12 @@ size_t Source::read(char* to, size_t size) {
   return static_cast<size_t>(got);
 }
 
+bool Source::wait(int wake) const {
+  pollfd files[] = {{file_, POLLIN, 0}, {wake, POLLIN, 0}};
+  while (poll(files, 2, -1) < 0 && errno == EINTR) continue;
+  return !files[1].revents;
+}
+
 TemporaryFile::TemporaryFile(const std::string& path) : path_(path) {
   if (char* real = realpath(path.c_str(), nullptr)) {     // a link stays one
     path_ = real;
@@ -131,12 +139,12 @@ TemporaryFile::TemporaryFile(const std::string& path) : path_(path) {
   int file = mkstemp(beside_.data());
   if (file < 0) throw Error(path + ": cannot be written (" + std::strerror(errno) + "); check the path");
   close(file);
-  if (beside_.size() < sizeof unfinished) std::strcpy(unfinished, beside_.c_str());
+  if (is_command && beside_.size() < sizeof unfinished) std::strcpy(unfinished, beside_.c_str());
 }
 
 TemporaryFile::~TemporaryFile() {
   if (!beside_.empty()) unlink(beside_.c_str());
-  unfinished[0] = 0;
+  if (is_command) unfinished[0] = 0;
 }
 
 void TemporaryFile::rename() {
@@ -186,6 +194,7 @@ void note(const std::string& text) { std::fprintf(stderr, "%s: %s\n", program_na
 int run_command(const char* program, const std::function<void()>& main) {
   std::string_view path = program;
   program_name = path.substr(path.rfind('/') + 1);
+  is_command = true;
   signal(SIGPIPE, SIG_IGN);
   signal(SIGINT, on_interrupt);
   try {

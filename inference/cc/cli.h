@@ -51,6 +51,9 @@ class Source {
 
   // Waits for some bytes and returns with those that are there: a slow pipe is answered at once. 0 at the end.
   size_t read(char* to, size_t size);
+  // Waits until there is something to read; false where `wake`, another file, has something first.
+  bool wait(int wake) const;
+  const std::string& name() const { return name_; }    // in messages
 
  private:
   std::string name_;

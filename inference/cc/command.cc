@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "backend.h"
@@ -11,13 +12,12 @@
 #include "conll.h"
 #include "engine/engine.h"
 #include "error.h"
+#include "stream.h"
 #include "tagger.h"
 #include "text.h"
 
 namespace etagger {
 namespace {
-
-constexpr size_t kReadSize = 1 << 16;      // bytes taken from the input at a time; what they complete is tagged together
 
 struct Options {
   std::string input, output;
@@ -45,117 +45,39 @@ Options parse_options(Cli* cli) {
   return options;
 }
 
-class Work {
- public:
-  Work(const Tagger& tagger, const Options& options, Sink* out)
-      : tagger_(tagger), options_(options), out_(out), started_(std::chrono::steady_clock::now()),
-        parser_(options.input.empty() ? "<stdin>" : options.input, options.columns, tagger.settings().columns) {}
-
-  // Tags and writes blocks. A bad row throws Error once the blocks before it are out.
-  void process(const std::vector<Block>& blocks) {
-    std::vector<Sentence> sentences;
-    size_t good = 0;
-    try {
-      for (; good < blocks.size(); ++good)
-        if (!blocks[good].rows.empty()) sentences.push_back(parser_.parse(blocks[good]));
-    } catch (const Error&) {
-      write(blocks, good, sentences);
-      throw;
-    }
-    write(blocks, good, sentences);
+std::string percentiles(const Durations& waits) {
+  if (!waits.count()) return "no sentence but the first: no percentiles";
+  std::string text = "milliseconds of a sentence's batch: ";
+  for (size_t p : {50, 90, 99}) {
+    char pick[40];
+    std::snprintf(pick, sizeof pick, "%sp%zu %.3f", p == 50 ? "" : "  ", p, 1000 * waits.percentile(p));
+    text += pick;
   }
+  return text;
+}
 
-  void report() const {
-    std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - started_;
-    char line[200];
-    std::snprintf(line, sizeof line, "%s sentences, %s tokens, %.2f s", with_commas(sentences_).c_str(), with_commas(tokens_).c_str(),
-                  seconds.count());
-    double total = 0;
-    size_t count = 0;
-    for (size_t i = 1; i < timings_.size(); ++i) total += timings_[i].seconds, count += timings_[i].sentences;
-    std::string text = line;
-    if (count) {
-      std::snprintf(line, sizeof line, ", %.3f ms a sentence in the graph (without the first and -DOCSTART-)", 1000 * total / static_cast<double>(count));
-      text += line;
-    }
-    note(text);
-    if (parser_.bad_bytes()) note(with_commas(parser_.bad_bytes()) + " bytes are not UTF-8: read as unknown characters, passed through unchanged");
-    if (options_.timing) note(percentiles());
+void tell(const StreamReport& report, double seconds, bool timing) {
+  char figure[120];
+  std::snprintf(figure, sizeof figure, " tokens, %.2f s", seconds);
+  std::string text = with_commas(report.sentences) + " sentences, " + with_commas(report.tokens) + figure;
+  if (report.waits.count()) {
+    std::snprintf(figure, sizeof figure, ", %.3f ms a sentence in the network (without the first and -DOCSTART-)",
+                  1000 * report.seconds / static_cast<double>(report.waits.count()));
+    text += figure;
   }
+  note(text);
+  if (report.bad_bytes) note(with_commas(report.bad_bytes) + " bytes are not UTF-8: read as unknown characters, passed through unchanged");
+  if (timing) note(percentiles(report.waits));
+}
 
- private:
-  void write(const std::vector<Block>& blocks, size_t good, const std::vector<Sentence>& sentences) {
-    warn_of_missing(sentences);
-    auto tags = tag(sentences);
-    std::string text;
-    size_t next = 0;
-    for (size_t i = 0; i < good; ++i) {
-      static const std::vector<std::string_view> none;
-      blocks[i].write(blocks[i].rows.empty() ? none : tags[next++], &text);
-    }
-    out_->write(text);
-    sentences_ += sentences.size();
-    for (const Sentence& sentence : sentences) tokens_ += sentence.words.size();
-  }
-
-  // The first sentence goes alone: it is left out of the figures, for it pays for the start.
-  std::vector<std::vector<std::string_view>> tag(const std::vector<Sentence>& sentences) {
-    size_t alone = 0;
-    if (timings_.empty()) {
-      auto real = std::find_if(sentences.begin(), sentences.end(), [](const Sentence& each) { return !each.is_docstart; });
-      if (real != sentences.end()) alone = static_cast<size_t>(real - sentences.begin()) + 1;
-    }
-    auto tags = tagger_.tag(sentences.data(), alone, options_.batch_size, &timings_);
-    auto rest = tagger_.tag(sentences.data() + alone, sentences.size() - alone, options_.batch_size, &timings_);
-    tags.insert(tags.end(), rest.begin(), rest.end());
-    return tags;
-  }
-
-  void warn_of_missing(const std::vector<Sentence>& sentences) {
-    auto real = std::find_if(sentences.begin(), sentences.end(), [](const Sentence& each) { return !each.is_docstart; });
-    if (warned_ || real == sentences.end()) return;
-    warned_ = true;
-    bool no_pos = tagger_.settings().use_pos && !real->has_pos, no_chunks = tagger_.settings().use_chk && !real->has_chunks;
-    if (!no_pos && !no_chunks) return;
-    note(std::string("the model was trained with the ") + (no_pos ? "pos" : "") + (no_pos && no_chunks ? " and " : "") +
-         (no_chunks ? "chunk" : "") + " column, which " + parser_.name() +
-         " lacks: tags will be worse, unless it was trained with feature_drop");
-  }
-
-  // How long a sentence waited for the batch that it was tagged in.
-  std::string percentiles() const {
-    std::vector<double> waits;
-    for (size_t i = 1; i < timings_.size(); ++i) waits.insert(waits.end(), timings_[i].sentences, 1000 * timings_[i].seconds);
-    if (waits.empty()) return "no sentence but the first: no percentiles";
-    std::sort(waits.begin(), waits.end());
-    std::string text = "milliseconds of a sentence's batch: ";
-    for (size_t p : {50, 90, 99}) {
-      char pick[40];
-      std::snprintf(pick, sizeof pick, "%sp%zu %.3f", p == 50 ? "" : "  ", p, waits[std::min(waits.size() - 1, waits.size() * p / 100)]);
-      text += pick;
-    }
-    return text;
-  }
-
-  const Tagger& tagger_;
-  const Options& options_;
-  Sink* out_;
-  std::chrono::steady_clock::time_point started_;
-  SentenceParser parser_;
-  std::vector<Timing> timings_;
-  size_t sentences_ = 0, tokens_ = 0;
-  bool warned_ = false;
-};
-
-void run(const Tagger& tagger, const Options& options) {
+// threads: that tag.
+void run(const Tagger& tagger, const Options& options, int threads) {
+  auto started = std::chrono::steady_clock::now();
   Source input(options.input);
   Sink output(options.output);
-  Work work(tagger, options, &output);
-  BlockReader reader;
-  while (size_t size = input.read(reader.room(kReadSize), kReadSize)) work.process(reader.feed(size));
-  work.process(reader.close());
+  StreamReport report = tag_stream(tagger, {options.columns, options.batch_size, threads}, &input, &output);
   output.finish();
-  work.report();
+  tell(report, std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count(), options.timing);
 }
 
 }  // namespace
@@ -169,7 +91,7 @@ int tag_with_graph(int argc, char** argv, GraphFile kind) {
     Options options = parse_options(&cli);
     Source input(options.input);        // told before TensorFlow is loaded
     silence_tensorflow();
-    run(*open_graph_tagger(graph, kind, vocab, options.threads), options);
+    run(*open_graph_tagger(graph, kind, vocab, options.threads), options, 1);
   });
 }
 
@@ -179,7 +101,8 @@ int tag_with_engine(int argc, char** argv) {
     std::string model;
     cli.positional(&model, "MODEL", "the .etagger file that export.py --engine wrote");
     Options options = parse_options(&cli);
-    run(*open_engine(model), options);
+    int threads = options.threads ? options.threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    run(*open_engine(model), options, threads);
   });
 }
 

@@ -66,65 +66,68 @@ void Block::write(const std::vector<std::string_view>& tags, std::string* out) c
   }
 }
 
-char* BlockReader::room(size_t size) {
-  if (done_) {
-    buffer_.erase(0, done_);
-    used_ -= done_;
-    scanned_ -= done_;
-    for (auto& [begin, end] : lines_) begin -= done_, end -= done_;
-    done_ = 0;
+std::vector<Block> blocks_of(const Run& run) {
+  std::vector<Block> blocks;
+  std::string_view text = run.text;
+  Block block;
+  size_t line = block.first_line = run.first_line;
+  for (size_t at = 0; at < text.size(); ++line) {
+    size_t end = text.find('\n', at);
+    block.newline = end != std::string_view::npos;
+    if (!block.newline) end = text.size();
+    std::string_view row = text.substr(at, end - at);
+    at = end + 1;
+    if (is_blank(row)) {
+      block.end = row;
+      block.has_end = true;
+      blocks.push_back(std::move(block));
+      block = Block();
+      block.first_line = line + 1;
+    } else {
+      block.rows.push_back(row);
+    }
   }
+  if (!block.rows.empty()) blocks.push_back(std::move(block));
+  return blocks;
+}
+
+char* RunReader::room(size_t size) {
   if (buffer_.size() < used_ + size) buffer_.resize(used_ + size);
   return &buffer_[used_];
 }
 
-std::string_view BlockReader::line_at(size_t index) const {
-  return std::string_view(buffer_).substr(lines_[index].first, lines_[index].second - lines_[index].first);
-}
-
-// The block of the lines before lines_[end_line], which is its blank line if it has one; those lines are let go.
-Block BlockReader::cut(size_t end_line, bool has_end, bool newline) {
-  Block block;
-  block.first_line = line_ + 1;
-  for (size_t i = 0; i < end_line; ++i) block.rows.push_back(line_at(i));
-  if (has_end) block.end = line_at(end_line);
-  block.has_end = has_end;
-  block.newline = newline;
-  size_t taken = end_line + has_end;
-  line_ += taken;
-  lines_.erase(lines_.begin(), lines_.begin() + static_cast<std::ptrdiff_t>(taken));
-  return block;
-}
-
-std::vector<Block> BlockReader::feed(size_t size) {
-  std::vector<Block> blocks;
-  size_t begin = lines_.empty() ? done_ : lines_.back().second + 1;
+bool RunReader::feed(size_t size, Run* run) {
   used_ += size;
   std::string_view known = std::string_view(buffer_).substr(0, used_);
-  for (size_t end; (end = known.find('\n', scanned_)) != std::string_view::npos; begin = scanned_) {
-    scanned_ = end + 1;
-    lines_.emplace_back(begin, end);
-    if (is_blank(line_at(lines_.size() - 1))) {
-      blocks.push_back(cut(lines_.size() - 1, true, true));
-      done_ = scanned_;
+  const size_t open = open_, last = known.rfind('\n');
+  if (last == std::string_view::npos || last < open) return false;
+  open_ = last + 1;
+  for (size_t end = last; ; --end) {                                           // from the last whole line back to the first new one
+    size_t before = end ? known.rfind('\n', end - 1) : std::string_view::npos;
+    size_t begin = before == std::string_view::npos ? 0 : before + 1;
+    if (lines_ || is_blank(known.substr(begin, end - begin))) {
+      *run = cut(end + 1);
+      return true;
     }
+    if (begin <= open) return false;
+    end = begin;
   }
-  scanned_ = used_;
-  return blocks;
 }
 
-std::vector<Block> BlockReader::close() {
-  size_t begin = lines_.empty() ? done_ : lines_.back().second + 1;
-  bool newline = begin >= used_;
-  bool has_end = false;
-  if (!newline) {
-    lines_.emplace_back(begin, used_);
-    has_end = is_blank(line_at(lines_.size() - 1));
-  }
-  std::vector<Block> blocks;
-  if (!lines_.empty()) blocks.push_back(cut(lines_.size() - has_end, has_end, newline));
-  done_ = used_;
-  return blocks;
+// The first `end` bytes of the buffer; what is behind them stays.
+Run RunReader::cut(size_t end) {
+  Run run{std::move(buffer_), line_};
+  buffer_.assign(run.text, end, used_ - end);
+  run.text.resize(end);
+  used_ -= end;
+  open_ -= end;
+  line_ += static_cast<size_t>(std::count(run.text.begin(), run.text.end(), '\n'));
+  return run;
+}
+
+Run RunReader::close() {
+  open_ = used_;
+  return cut(used_);
 }
 
 std::vector<std::string> parse_columns(std::string_view text) {

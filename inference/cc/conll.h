@@ -9,7 +9,7 @@
 
 namespace etagger {
 
-// One sentence as it stands in the stream, and the blank line that ended it. The views hold until the reader's next read.
+// One sentence as it stands in the stream, and the blank line that ended it. The views are of its Run.
 struct Block {
   size_t first_line = 0;                  // number of its first line, from 1
   std::vector<std::string_view> rows;     // without the `\n`; none for a further blank line
@@ -21,24 +21,36 @@ struct Block {
   void write(const std::vector<std::string_view>& tags, std::string* out) const;
 };
 
-// Cuts a stream of bytes into Blocks; a block is out as soon as its blank line is in.
-class BlockReader {
+// Whole sentences of a stream, with the blank lines behind them.
+struct Run {
+  std::string text;
+  size_t first_line = 1;                  // number of its first line, from 1
+};
+
+// The sentences of a run. A line that has only spaces, tabs or `\r` is blank.
+std::vector<Block> blocks_of(const Run& run);
+
+// Cuts a stream of bytes into Runs: a sentence is out as soon as its blank line is in.
+class RunReader {
  public:
-  // Makes room for `size` bytes of the stream; what is written there is taken by feed(). Earlier Blocks end here.
+  // lines: every line is a sentence.
+  explicit RunReader(bool lines = false) : lines_(lines) {}
+
+  // Makes room for `size` bytes of the stream; what is written there is taken by feed().
   char* room(size_t size);
-  std::vector<Block> feed(size_t size);   // blocks that the next `size` bytes complete
-  std::vector<Block> close();             // the last ones, at the end of the stream
+  // The sentences that the next `size` bytes complete; false: none.
+  bool feed(size_t size, Run* run);
+  // The last ones, at the end of the stream.
+  Run close();
 
  private:
-  std::string_view line_at(size_t index) const;
-  Block cut(size_t end_line, bool has_end, bool newline);
+  Run cut(size_t end);
 
+  bool lines_;
   std::string buffer_;
   size_t used_ = 0;                       // bytes of the stream in buffer_
-  size_t done_ = 0;                       // of them, those of blocks that are out
-  size_t scanned_ = 0;                    // of them, those whose lines are known
-  std::vector<std::pair<size_t, size_t>> lines_;      // begin and end of the lines behind done_
-  size_t line_ = 0;                       // lines before those
+  size_t open_ = 0;                       // of them, those before the last line that is not yet whole
+  size_t line_ = 1;                       // number of the first line in buffer_
 };
 
 // Columns of one sentence.
@@ -59,7 +71,7 @@ class SentenceParser {
 
   Sentence parse(const Block& block);     // throws Error naming file and line
   const std::string& name() const { return name_; }
-  size_t bad_bytes() const { return bad_bytes_; }
+  size_t take_bad_bytes() { return std::exchange(bad_bytes_, 0); }      // those since the last call
 
  private:
   void choose_columns(size_t count, size_t line);

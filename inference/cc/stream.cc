@@ -1,0 +1,278 @@
+#include "stream.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "conll.h"
+#include "error.h"
+
+namespace etagger {
+namespace {
+
+constexpr size_t kReadSize = 1 << 17;      // bytes taken from the input at a time; the sentences that they complete are tagged together
+constexpr size_t kSmall = 1 << 12;         // bytes that are not worth another thread
+
+// Some sentences on their way.
+struct Job {
+  Run run;
+  std::string out;
+  size_t sentences = 0, tokens = 0, bad_bytes = 0;
+  std::vector<Timing> timings;
+  std::exception_ptr error;                // behind `out`
+  bool is_done = false;
+};
+
+bool is_real(const Sentence& sentence) { return !sentence.is_docstart; }
+
+// What is done with a run. Once the first one is done, threads may share it.
+class Work {
+ public:
+  Work(const Tagger& tagger, const StreamOptions& options, const std::string& name)
+      : tagger_(tagger), batch_size_(options.batch_size), parser_(name, options.columns, tagger.settings().columns) {}
+
+  // The first sentence, which pays for the start, is tagged alone: it is left out of the figures.
+  void first(Job* job) {
+    process(job, &parser_, true);
+    is_first_ = job->sentences == 0;
+  }
+
+  void next(Job* job) const {
+    SentenceParser parser = parser_;
+    process(job, &parser, false);
+  }
+
+  bool is_first() const { return is_first_; }
+
+ private:
+  void process(Job* job, SentenceParser* parser, bool is_first) const {
+    std::vector<Block> blocks = blocks_of(job->run);
+    std::vector<Sentence> sentences;
+    size_t good = 0;
+    try {
+      for (; good < blocks.size(); ++good)
+        if (!blocks[good].rows.empty()) sentences.push_back(parser->parse(blocks[good]));
+    } catch (const Error&) {
+      job->error = std::current_exception();
+    }
+    auto real = std::find_if(sentences.begin(), sentences.end(), is_real);
+    size_t alone = 0;
+    if (is_first && real != sentences.end()) {
+      warn_of_missing(*real, parser->name());
+      alone = static_cast<size_t>(real - sentences.begin()) + 1;
+    }
+    auto tags = tagger_.tag(sentences.data(), alone, batch_size_);
+    auto rest = tagger_.tag(sentences.data() + alone, sentences.size() - alone, batch_size_, &job->timings);
+    tags.insert(tags.end(), std::make_move_iterator(rest.begin()), std::make_move_iterator(rest.end()));
+    static const std::vector<std::string_view> none;
+    size_t next = 0;
+    for (size_t i = 0; i < good; ++i) blocks[i].write(blocks[i].rows.empty() ? none : tags[next++], &job->out);
+    job->sentences = sentences.size();
+    for (const Sentence& sentence : sentences) job->tokens += sentence.words.size();
+    job->bad_bytes = parser->take_bad_bytes();
+  }
+
+  void warn_of_missing(const Sentence& sentence, const std::string& name) const {
+    bool no_pos = tagger_.settings().use_pos && !sentence.has_pos, no_chunks = tagger_.settings().use_chk && !sentence.has_chunks;
+    if (!no_pos && !no_chunks) return;
+    note(std::string("the model was trained with the ") + (no_pos ? "pos" : "") + (no_pos && no_chunks ? " and " : "") +
+         (no_chunks ? "chunk" : "") + " column, which " + name + " lacks: tags will be worse, unless it was trained with feature_drop");
+  }
+
+  const Tagger& tagger_;
+  size_t batch_size_;
+  SentenceParser parser_;
+  bool is_first_ = true;
+};
+
+// Threads that work on jobs; what is done is written in order, by whichever thread finishes the next one.
+class Pool {
+ public:
+  Pool(int threads, std::function<void(Job*)> process, std::function<void(Job*)> write)
+      : process_(std::move(process)), write_(std::move(write)), most_(2 * static_cast<size_t>(threads)), wake_(eventfd(0, EFD_CLOEXEC)) {
+    if (wake_ < 0) throw Error("no file descriptor is left");
+    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+  }
+
+  ~Pool() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      is_closed_ = true;
+      waiting_.clear();
+    }
+    changed_.notify_all();
+    for (std::thread& each : threads_) each.join();
+    close(wake_);
+  }
+
+  // Waits while too many are on their way. Throws what a job or the writing threw.
+  void submit(std::unique_ptr<Job> job) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [this] { return error_ || order_.size() < most_; });
+    rethrow();
+    waiting_.push_back(job.get());
+    order_.push_back(std::move(job));
+    changed_.notify_all();
+  }
+
+  // Waits until everything is written. Throws what a job or the writing threw.
+  void finish() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [this] { return error_ || (order_.empty() && !is_writing_); });
+    rethrow();
+  }
+
+  int wake() const { return wake_; }      // a file that can be read once something was thrown
+
+ private:
+  void rethrow() {
+    if (error_) std::rethrow_exception(error_);
+  }
+
+  void work() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (true) {
+      changed_.wait(lock, [this] { return is_closed_ || !waiting_.empty(); });
+      if (waiting_.empty()) return;
+      Job* job = waiting_.front();
+      waiting_.pop_front();
+      lock.unlock();
+      try {
+        process_(job);
+      } catch (...) {
+        job->error = std::current_exception();
+      }
+      lock.lock();
+      job->is_done = true;
+      write_what_is_done(&lock);
+    }
+  }
+
+  void write_what_is_done(std::unique_lock<std::mutex>* lock) {
+    if (is_writing_) return;
+    is_writing_ = true;
+    while (!error_ && !order_.empty() && order_.front()->is_done) {
+      std::unique_ptr<Job> job = std::move(order_.front());
+      order_.pop_front();
+      lock->unlock();
+      std::exception_ptr error;
+      try {
+        write_(job.get());
+      } catch (...) {
+        error = std::current_exception();
+      }
+      lock->lock();
+      if (error) fail(error);
+      changed_.notify_all();
+    }
+    is_writing_ = false;
+    changed_.notify_all();
+  }
+
+  void fail(std::exception_ptr error) {
+    error_ = error;
+    waiting_.clear();
+    uint64_t one = 1;
+    [[maybe_unused]] ssize_t written = ::write(wake_, &one, sizeof one);
+  }
+
+  std::function<void(Job*)> process_, write_;
+  size_t most_;
+  int wake_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Job*> waiting_;                       // for a thread
+  std::deque<std::unique_ptr<Job>> order_;         // not yet written
+  std::exception_ptr error_;
+  bool is_closed_ = false, is_writing_ = false;
+  std::vector<std::thread> threads_;
+};
+
+// Reads, and gives each run to the pool, or does it at once where that is as good.
+class Stream {
+ public:
+  Stream(const Tagger& tagger, const StreamOptions& options, Source* input, Sink* output)
+      : options_(options), input_(input), output_(output), work_(tagger, options, input->name()) {}
+
+  StreamReport tag() {
+    RunReader reader;
+    Run run;
+    while (size_t size = read(reader.room(kReadSize)))
+      if (reader.feed(size, &run)) take(std::move(run));
+    take(reader.close());
+    if (pool_) pool_->finish();
+    return report_;
+  }
+
+ private:
+  size_t read(char* to) {
+    if (pool_ && !input_->wait(pool_->wake())) pool_->finish();          // throws
+    return input_->read(to, kReadSize);
+  }
+
+  void take(Run run) {
+    auto job = std::make_unique<Job>();
+    job->run = std::move(run);
+    if (work_.is_first()) {
+      work_.first(job.get());
+      return write(job.get());
+    }
+    bool is_small = job->run.text.size() < kSmall;
+    if (pool_ && is_small) pool_->finish();
+    if (is_small || options_.threads <= 1) {
+      work_.next(job.get());
+      return write(job.get());
+    }
+    if (!pool_)
+      pool_ = std::make_unique<Pool>(options_.threads, [this](Job* each) { work_.next(each); }, [this](Job* each) { write(each); });
+    pool_->submit(std::move(job));
+  }
+
+  void write(Job* job) {
+    output_->write(job->out);
+    report_.sentences += job->sentences;
+    report_.tokens += job->tokens;
+    report_.bad_bytes += job->bad_bytes;
+    for (const Timing& each : job->timings) {
+      report_.seconds += each.seconds;
+      report_.waits.add(each.seconds, each.sentences);
+    }
+    if (job->error) std::rethrow_exception(job->error);
+  }
+
+  const StreamOptions& options_;
+  Source* input_;
+  Sink* output_;
+  Work work_;
+  StreamReport report_;
+  std::unique_ptr<Pool> pool_;
+};
+
+}  // namespace
+
+void Durations::add(double seconds, size_t count) {
+  double bucket = seconds > kLeast ? std::log(seconds / kLeast) / std::log(kStep) : 0;
+  buckets_[std::min(static_cast<size_t>(bucket), buckets_.size() - 1)] += count;
+  count_ += count;
+}
+
+double Durations::percentile(size_t percent) const {
+  size_t rank = std::min(count_ - 1, count_ / 100 * percent + count_ % 100 * percent / 100), bucket = 0;
+  for (size_t before = buckets_[0]; before <= rank; before += buckets_[bucket]) ++bucket;
+  return kLeast * std::pow(kStep, static_cast<double>(bucket) + 0.5);
+}
+
+StreamReport tag_stream(const Tagger& tagger, const StreamOptions& options, Source* input, Sink* output) {
+  return Stream(tagger, options, input, output).tag();
+}
+
+}  // namespace etagger
