@@ -81,6 +81,12 @@ void Cli::parse() {
       *positionals_[place++].value = arg;
       continue;
     }
+    if (arg.size() > 2 && arg[1] != '-') {                     // -j2
+      const Flag* flag = find(std::string_view(arg).substr(0, 2));
+      if (!flag || !flag->takes_value) throw Error("unknown argument " + arg + "; see --help");
+      flag->set(arg.substr(2));
+      continue;
+    }
     size_t equals = arg.find('=');
     const Flag* flag = find(std::string_view(arg).substr(0, equals));
     if (!flag || (!flag->takes_value && equals != std::string::npos)) throw Error("unknown argument " + arg + "; see --help");

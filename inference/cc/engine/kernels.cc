@@ -7,6 +7,8 @@ namespace etagger {
 extern const Kernels kernels_portable;
 #if defined(__x86_64__)
 extern const Kernels kernels_avx2, kernels_avx512;
+#elif defined(__aarch64__)
+extern const Kernels kernels_neon;
 #endif
 
 const Kernels* kernels_for(const char* name) {
@@ -18,6 +20,8 @@ const Kernels* kernels_for(const char* name) {
                     __builtin_cpu_supports("avx512bw");
   if (fits("avx512") && has_avx512) return &kernels_avx512;
   if (fits("avx2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &kernels_avx2;
+#elif defined(__aarch64__)
+  if (fits("neon")) return &kernels_neon;                 // every such processor has it
 #endif
   return fits("portable") ? &kernels_portable : nullptr;
 }

@@ -1,0 +1,5 @@
+#define KERNELS kernels_neon
+#define KERNELS_NAME "neon"
+#define NATIVE 4
+#define REGISTERS 32
+#include "kernels.inc"
