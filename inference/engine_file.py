@@ -19,6 +19,10 @@ LANES = 16                       # floats that the engine computes side by side
 ALIGNMENT = 64
 PRELUDE, ENTRY = 64, 128         # bytes
 TYPES = {"uint8": 0, "int32": 1, "uint32": 2, "uint64": 3, "float32": 4}
+# What the engine takes, so that no file can make it search or allocate without end.
+MOST_PROBES = 256                # slots of a hash table that a look-up visits
+MOST_HEADER, MOST_SECTIONS = 1 << 20, 4096
+MOST_CHARACTERS, MOST_NAME_WORDS = 1024, 64
 FNV_BASIS, FNV_PRIME = 0xcbf29ce484222325, 0x100000001b3
 
 
@@ -46,16 +50,28 @@ def index(name, tokens):
     tokens = [token.encode() for token in tokens]
     offsets = np.zeros(len(tokens) + 1, np.uint64)
     np.cumsum([len(token) for token in tokens], out=offsets[1:])
-    slots = 16
+    folded, slots, table = hashes(tokens), 16, None
     while slots < 2 * len(tokens):
         slots *= 2
-    table = [0] * slots
-    for number, at in enumerate((hashes(tokens) & np.uint32(slots - 1)).tolist()):
-        while table[at]:
-            at = at + 1 & slots - 1
-        table[at] = number + 1
+    while (table := _table(folded, slots)) is None:
+        slots *= 2
+        if slots > 64 * len(tokens):
+            raise UserError(f"{name}: {MOST_PROBES} of its tokens have one hash; serve the model with TensorFlow: freeze.py")
     return {f"{name}.text": np.frombuffer(b"".join(tokens), np.uint8), f"{name}.offsets": offsets,
             f"{name}.table": np.array(table, np.uint32)}
+
+
+def _table(folded, slots):
+    """Ids + 1, each within MOST_PROBES slots of where its hash points; None where that can not be."""
+    table = [0] * slots
+    for number, at in enumerate((folded & np.uint32(slots - 1)).tolist(), 1):
+        last = at + MOST_PROBES
+        while table[at & slots - 1]:
+            at += 1
+        if at >= last:
+            return None
+        table[at & slots - 1] = number
+    return table
 
 
 def gates(matrix, size):
@@ -76,13 +92,15 @@ def rows_at(matrix, places, count):
 def write(path, header, sections):
     """Writes the file, whole or not at all. header: a dict. sections: {name: array}. Raises UserError."""
     header = json.dumps(header, sort_keys=True).encode()
+    if len(header) > MOST_HEADER or len(sections) > MOST_SECTIONS:
+        raise UserError(f"{path}: a header of {len(header):,} bytes and {len(sections):,} sections, at most {MOST_HEADER:,} and {MOST_SECTIONS:,} go; "
+                        "serve the model with TensorFlow: freeze.py")
     table_at = _aligned(PRELUDE + len(header))
     at = _aligned(table_at + ENTRY * len(sections))
     table, places = b"", []
     for name, array in sections.items():
         array = np.ascontiguousarray(array)
-        if array.ndim > 4 or len(name) > 47:
-            raise UserError(f"section {name}: more than 4 dimensions or a name of more than 47 bytes")
+        assert 1 <= array.ndim <= 4 and array.size and len(name) <= 47, name
         dims = list(array.shape) + [1] * (4 - array.ndim)
         table += struct.pack("<48sII4QQQI20x", name.encode(), TYPES[array.dtype.name], array.ndim, *dims, at, array.nbytes, zlib.crc32(array))
         places.append((at, array))
@@ -124,6 +142,8 @@ def character_sections(config, weights):
     """Each character's share in each tap of each filter: (characters, width, padded filters); and the biases."""
     if not config.use_chr:
         return {}
+    if config.word_length > MOST_CHARACTERS:
+        raise UserError(f"--engine: word_length {config.word_length}, at most {MOST_CHARACTERS} goes; serve the model with TensorFlow: freeze.py")
     table = weights["embeddings/chr"].copy()
     table[0] = 0.0                                       # padding counts as zeros
     sections = {}
@@ -174,6 +194,9 @@ def gazetteer_sections(gazetteer):
     if len(gazetteer["types"]) > 32:
         raise UserError(f"--engine: a gazetteer of {len(gazetteer['types'])} types, at most 32 go; serve it with TensorFlow: freeze.py")
     longest = {}
+    if too_long := [words for words, _ in gazetteer["names"] if len(words) > MOST_NAME_WORDS]:
+        raise UserError(f"--engine: a gazetteer's name of {len(too_long[0])} words ({' '.join(too_long[0][:5])} ...), at most {MOST_NAME_WORDS} go; "
+                        "leave it out, or serve the model with TensorFlow: freeze.py")
     for words, _ in gazetteer["names"]:
         longest[words[0]] = max(longest.get(words[0], 0), len(words))
     kinds = [sum(1 << kind for kind in kinds) for _, kinds in gazetteer["names"]]

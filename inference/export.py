@@ -104,7 +104,10 @@ def write_engine_file(prefix, path, constrained):
         reader = tf.train.load_checkpoint(prefix)
         weights = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
     sections = engine_file.sections_of(config, weights, emb, legal, meta["gazetteer"])
-    engine_file.write(path, json.loads(model_config(config, meta, emb)), sections)
+    header = json.loads(model_config(config, meta, emb))
+    if header["gazetteer"]:
+        header["gazetteer"]["names"] = []       # they are sections of their own
+    engine_file.write(path, header, sections)
     print(f"export.py: {path} is written, {os.path.getsize(path):,} bytes", file=sys.stderr)
 
 

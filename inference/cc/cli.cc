@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -195,7 +196,12 @@ void Sink::finish() {
 
 // ------------------------------------------------------------ the frame of a command
 
-void note(const std::string& text) { std::fprintf(stderr, "%s: %s\n", program_name.c_str(), text.c_str()); }
+// Control characters, which a file may bring into a message, are shown as `?`: it stays one line.
+void note(const std::string& text) {
+  std::string line = program_name + ": " + text;
+  std::replace_if(line.begin(), line.end(), [](unsigned char letter) { return letter < ' ' || letter == 127; }, '?');
+  std::fprintf(stderr, "%s\n", line.c_str());
+}
 
 int run_command(const char* program, const std::function<void()>& main) {
   std::string_view path = program;

@@ -131,20 +131,24 @@ Run RunReader::close() {
 }
 
 std::vector<std::string> parse_columns(std::string_view text) {
-  static const std::vector<std::string> known = {"word", "pos", "chunk", "tag", "_"};
   std::string spaced(text);
   std::replace(spaced.begin(), spaced.end(), ',', ' ');
   std::vector<std::string_view> cells;
   split(spaced, &cells);
   std::vector<std::string> names(cells.begin(), cells.end());
+  check_columns(names, "--columns");
+  return names;
+}
+
+void check_columns(const std::vector<std::string>& names, const std::string& whose) {
+  static const std::vector<std::string> known = {"word", "pos", "chunk", "tag", "_"};
   for (const std::string& name : names) {
     if (std::find(known.begin(), known.end(), name) == known.end())
-      throw Error("--columns: unknown column '" + name + "'; known are word pos chunk tag and _ to ignore one");
-    if (name != "_" && std::count(names.begin(), names.end(), name) > 1) throw Error("--columns: '" + name + "' is named twice");
+      throw Error(whose + ": unknown column '" + name + "'; known are word pos chunk tag and _ to ignore one");
+    if (name != "_" && std::count(names.begin(), names.end(), name) > 1) throw Error(whose + ": '" + name + "' is named twice");
   }
   if (std::find(names.begin(), names.end(), "word") == names.end())
-    throw Error("--columns: no word column in '" + std::string(text) + "'; name one of the columns `word`");
-  return names;
+    throw Error(whose + ": no word column in '" + join(names) + "'; name one of the columns `word`");
 }
 
 SentenceParser::SentenceParser(std::string name, std::vector<std::string> columns, std::vector<std::string> own)

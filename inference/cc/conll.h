@@ -63,6 +63,9 @@ struct Sentence {
 // `word pos chunk tag`, or with commas; `_` ignores a column. Throws Error.
 std::vector<std::string> parse_columns(std::string_view text);
 
+// Whether each name is one that parse_columns knows, stands once (but `_`), and `word` is among them. Throws Error that begins with `whose`.
+void check_columns(const std::vector<std::string>& names, const std::string& whose);
+
 // Blocks -> Sentences, checking that every row has the columns that the first row has.
 class SentenceParser {
  public:

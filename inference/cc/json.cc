@@ -1,5 +1,6 @@
 #include "json.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 
@@ -83,6 +84,9 @@ class JsonParser {
       value->items_.push_back(parse_value(depth + 1));
     } while (take(','));
     need('}');
+    std::vector<std::string_view> keys(value->keys_.begin(), value->keys_.end());
+    std::sort(keys.begin(), keys.end());
+    if (std::adjacent_find(keys.begin(), keys.end()) != keys.end()) fail("a key stands twice");
   }
 
   void parse_array(Json* value, int depth) {
@@ -132,7 +136,9 @@ class JsonParser {
     uint32_t code = parse_hex();
     if (code >= 0xD800 && code < 0xDC00 && text_.substr(at_ + 1, 2) == "\\u") {
       at_ += 2;
-      code = 0x10000 + ((code - 0xD800) << 10) + (parse_hex() - 0xDC00);
+      uint32_t low = parse_hex();
+      if (low < 0xDC00 || low > 0xDFFF) fail("half of a surrogate pair");
+      code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
     }
     append_utf8(code, out);
   }

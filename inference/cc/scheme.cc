@@ -1,7 +1,5 @@
 #include "scheme.h"
 
-#include <algorithm>
-
 #include "error.h"
 
 namespace etagger {
@@ -25,13 +23,12 @@ TagConverter::TagConverter(const std::vector<std::string>& tags, const std::stri
     : tags_(tags), source_(source), target_(target) {
   if (source == target) return;
   prefixes_ = prefixes_of(target);
-  std::vector<std::string> kinds;
+  std::unordered_map<std::string, int> kinds;
   for (const std::string& tag : tags_) {
     std::string kind = tag.size() > 1 ? tag.substr(2) : "";
-    auto place = std::find(kinds.begin(), kinds.end(), kind);
-    split_.push_back({tag.empty() ? 'O' : tag[0], static_cast<int>(place - kinds.begin())});
-    if (place != kinds.end()) continue;
-    kinds.push_back(kind);
+    auto [place, is_new] = kinds.emplace(kind, static_cast<int>(kinds.size()));
+    split_.push_back({tag.empty() ? 'O' : tag[0], place->second});
+    if (!is_new) continue;
     names_.emplace_back();
     for (char prefix : prefixes_ + "BE") names_.back()[prefix] = kind.empty() ? std::string(1, prefix) : std::string(1, prefix) + "-" + kind;
   }

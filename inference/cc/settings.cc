@@ -1,5 +1,6 @@
 #include "settings.h"
 
+#include "conll.h"
 #include "error.h"
 #include "json.h"
 
@@ -7,6 +8,52 @@ namespace etagger {
 namespace {
 
 constexpr int kFormat = 1;
+constexpr int kLargest = 1 << 20;      // of all numbers in the settings
+
+// A whole number; what: its name. Throws Error.
+int whole(const Json& json, const std::string& what, int least, int most = kLargest) {
+  double number = json.number();
+  if (!(number >= least && number <= most) || number != static_cast<int>(number))
+    throw Error(what + " is no whole number from " + std::to_string(least) + " to " + std::to_string(most) + "; export it again");
+  return static_cast<int>(number);
+}
+
+void read_config(const Json& config, Settings* settings) {
+  settings->use_word = config["use_word"].boolean();
+  settings->use_chr = config["use_chr"].boolean();
+  settings->use_pos = config["use_pos"].boolean();
+  settings->use_chk = config["use_chk"].boolean();
+  settings->use_shape = config["use_shape"].boolean();
+  settings->use_highway = config["use_highway"].boolean();
+  settings->use_crf = config["use_crf"].boolean();
+  settings->word_length = whole(config["word_length"], "word_length", 1);
+  settings->num_filters = whole(config["num_filters"], "num_filters", 1);
+  settings->highway_layers = whole(config["highway_layers"], "highway_layers", 1);
+  settings->rnn_size = whole(config["rnn_size"], "rnn_size", 1);
+  settings->rnn_layers = whole(config["rnn_layers"], "rnn_layers", 1);
+  for (const Json& width : config["chr_filter_widths"].array()) settings->chr_filter_widths.push_back(whole(width, "a filter's width", 1));
+  settings->chr_conv_type = config["chr_conv_type"].string();
+  if (settings->chr_conv_type != "conv1d" && settings->chr_conv_type != "conv2d") throw Error("unknown chr_conv_type; export it again");
+}
+
+// Tags go into columns and C strings.
+void check_tags(const std::vector<std::string>& tags) {
+  using namespace std::string_view_literals;
+  for (const std::string& tag : tags)
+    if (tag.empty() || tag.find_first_of(" \t\r\n\0"sv) != std::string::npos) throw Error("a tag is empty, or has a blank in it; export it again");
+}
+
+void read_gazetteer(const Json& gazetteer, Settings* settings) {
+  if (gazetteer.is_null()) return;
+  settings->gazetteer_types = gazetteer["types"].strings();
+  const int types = static_cast<int>(settings->gazetteer_types.size());
+  for (const Json& entry : gazetteer["names"].array()) {
+    if (entry.array().size() != 2 || entry.array()[0].array().empty()) throw Error("a gazetteer's name is not [words, types]; export it again");
+    std::vector<int> kinds;
+    for (const Json& kind : entry.array()[1].array()) kinds.push_back(whole(kind, "a gazetteer's type", 0, types - 1));
+    settings->gazetteer_names.emplace_back(entry.array()[0].strings(), std::move(kinds));
+  }
+}
 
 }  // namespace
 
@@ -14,46 +61,20 @@ Settings Settings::parse(std::string_view text, const std::string& name) {
   Json json = Json::parse(text, name);
   try {
     if (json["format"].number() != kFormat)
-      throw Error("its model_config has format " + std::to_string(static_cast<int>(json["format"].number())) + ", expected " +
-                  std::to_string(kFormat) + "; export it again with this version");
+      throw Error("its model_config has another format, expected " + std::to_string(kFormat) + "; export it again with this version");
     Settings settings;
-    const Json& config = json["config"];
-    settings.use_word = config["use_word"].boolean();
-    settings.use_chr = config["use_chr"].boolean();
-    settings.use_pos = config["use_pos"].boolean();
-    settings.use_chk = config["use_chk"].boolean();
-    settings.use_shape = config["use_shape"].boolean();
-    auto positive = [&](const char* name) {
-      double number = config[name].number();
-      if (!(number >= 1 && number <= 1 << 20)) throw Error(std::string("its ") + name + " is out of range; export it again");
-      return static_cast<int>(number);
-    };
-    settings.word_length = positive("word_length");
-    settings.chr_conv_type = config["chr_conv_type"].string();
-    for (const Json& width : config["chr_filter_widths"].array()) settings.chr_filter_widths.push_back(static_cast<int>(width.number()));
-    settings.num_filters = positive("num_filters");
-    settings.use_highway = config["use_highway"].boolean();
-    settings.use_crf = config["use_crf"].boolean();
-    settings.highway_layers = positive("highway_layers");
-    settings.rnn_size = positive("rnn_size");
-    settings.rnn_layers = positive("rnn_layers");
+    read_config(json["config"], &settings);
     settings.lowercase = json["lowercase"].boolean();
     settings.tag_scheme = json["tag_scheme"].string();
     settings.data_scheme = json["data_scheme"].string();
     settings.tags = json["tags"].strings();
+    check_tags(settings.tags);
     settings.columns = json["columns"].strings();
+    check_columns(settings.columns, "its columns");
     settings.vocab_hash = json["vocab_hash"].string();
-    const Json& gazetteer = json["gazetteer"];
-    if (!gazetteer.is_null()) {
-      settings.gazetteer_types = gazetteer["types"].strings();
-      for (const Json& entry : gazetteer["names"].array()) {
-        std::vector<int> kinds;
-        for (const Json& kind : entry.array().at(1).array()) kinds.push_back(static_cast<int>(kind.number()));
-        settings.gazetteer_names.emplace_back(entry.array().at(0).strings(), std::move(kinds));
-      }
-    }
+    read_gazetteer(json["gazetteer"], &settings);
     return settings;
-  } catch (const std::exception& error) {
+  } catch (const Error& error) {
     throw Error(name + ": " + error.what());
   }
 }

@@ -48,7 +48,7 @@ std::vector<std::vector<std::string_view>> GraphTagger::tag(const Sentence* sent
   for (size_t i = 0; i < count; ++i) {
     if (sentences[i].is_docstart) {
       tags[i] = {"O"};
-    } else {
+    } else if (!sentences[i].words.empty()) {
       examples.push_back(feeder_.encode(sentences[i]));
       places.push_back(i);
     }
@@ -59,7 +59,8 @@ std::vector<std::vector<std::string_view>> GraphTagger::tag(const Sentence* sent
     std::vector<int32_t> ids = graph_->run(inputs);
     std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - started;
     if (timings) timings->push_back({seconds.count(), batch.indices.size()});
-    if (ids.size() != batch.rows * batch.length || *std::max_element(ids.begin(), ids.end()) >= static_cast<int>(settings_.tags.size()))
+    auto unknown = [&](int32_t id) { return id < 0 || id >= static_cast<int>(settings_.tags.size()); };
+    if (ids.size() != batch.rows * batch.length || std::any_of(ids.begin(), ids.end(), unknown))
       throw Error("the graph gives tags that its model_config does not know; export the model again");
     for (size_t row = 0; row < batch.indices.size(); ++row) {
       size_t k = batch.indices[row];

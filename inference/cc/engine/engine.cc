@@ -1,5 +1,6 @@
 #include "engine.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 
@@ -14,6 +15,7 @@ namespace etagger {
 namespace {
 
 constexpr size_t kMaxBatchTokens = 640;       // tokens of a batch: what they need stays in the L2 and L3 caches
+constexpr size_t kMostNameWords = 64;         // of a name in a gazetteer; export.py refuses more
 
 // Ids of an .etagger file.
 class FileIds : public Ids {
@@ -22,6 +24,7 @@ class FileIds : public Ids {
     if (settings.use_word) words_ = TokenIndex(file, "wrd");
     if (settings.use_pos) pos_ = TokenIndex(file, "pos");
     if (settings.use_chk) chunks_ = TokenIndex(file, "chk");
+    if (types_ > 32) throw Error(file.path() + ": a gazetteer of more than 32 types; export it again");
     if (types_) {
       names_ = TokenIndex(file, "gazetteer.names");
       starts_ = TokenIndex(file, "gazetteer.starts");
@@ -43,7 +46,7 @@ class FileIds : public Ids {
   std::vector<int32_t> marks(const std::vector<std::string_view>& words) const override {
     auto longest = [&](std::string_view word) {
       int id = starts_.find(word);
-      return id >= 0 && static_cast<size_t>(id) < longest_.size ? size_t{longest_[static_cast<size_t>(id)]} : 0;
+      return id >= 0 && static_cast<size_t>(id) < longest_.size ? std::min<size_t>(longest_[static_cast<size_t>(id)], kMostNameWords) : 0;
     };
     auto mark = [&](const std::string& name, int32_t* to, size_t length) {
       int id = names_.find(name);
@@ -77,9 +80,9 @@ const Kernels& need_kernels(const std::string& instructions) {
 
 class Engine : public Tagger {
  public:
-  Engine(const std::string& path, const std::string& instructions)
-      : file_(path),
-        settings_(Settings::parse(file_.header(), path)),
+  Engine(ModelFile file, const std::string& instructions)
+      : file_(std::move(file)),
+        settings_(Settings::parse(file_.header(), file_.path())),
         ids_(file_, settings_),
         feeder_(settings_, ids_),
         network_(file_, settings_, need_kernels(instructions)),
@@ -94,7 +97,7 @@ class Engine : public Tagger {
     for (size_t i = 0; i < count; ++i) {
       if (sentences[i].is_docstart) {
         tags[i] = {"O"};
-      } else {
+      } else if (!sentences[i].words.empty()) {
         examples.push_back(feeder_.encode(sentences[i]));
         places.push_back(i);
       }
@@ -133,10 +136,20 @@ class Engine : public Tagger {
 
 }  // namespace
 
-std::unique_ptr<Tagger> open_engine(const std::string& path, const std::string& instructions) {
-  return std::make_unique<Engine>(path, instructions);
+std::unique_ptr<Tagger> open_engine(ModelFile file, const std::string& instructions) {
+  return std::make_unique<Engine>(std::move(file), instructions);
 }
 
-void verify_engine_file(const std::string& path) { ModelFile(path).verify(); }
+std::unique_ptr<Tagger> open_engine(const std::string& path, const std::string& instructions) {
+  return open_engine(ModelFile(path), instructions);
+}
+
+size_t verify_engine_file(const std::string& path) {
+  ModelFile file(path);
+  file.verify();
+  size_t size = file.size();
+  open_engine(std::move(file));
+  return size;
+}
 
 }  // namespace etagger

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "model_file.h"
 #include "tagger.h"
 
 namespace etagger {
@@ -11,7 +12,10 @@ namespace etagger {
 // Maps the file; nothing that grows with the vocabulary is read. instructions: see kernels_for(). Throws Error.
 std::unique_ptr<Tagger> open_engine(const std::string& path, const std::string& instructions = "");
 
-// Checks every byte of the file. Throws Error.
-void verify_engine_file(const std::string& path);
+// The same of a file that is open already.
+std::unique_ptr<Tagger> open_engine(ModelFile file, const std::string& instructions = "");
+
+// Checks every byte of the file, and that it opens. Returns its size. Throws Error.
+size_t verify_engine_file(const std::string& path);
 
 }  // namespace etagger

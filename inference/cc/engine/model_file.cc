@@ -1,5 +1,6 @@
 #include "model_file.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -38,6 +39,12 @@ constexpr auto kCrc = [] {
 
 constexpr size_t kTypeSize[] = {1, 4, 4, 8, 4};
 
+// What a hostile file may ask for, far above what export.py writes: the header is read as a whole, the table searched from the front.
+constexpr size_t kMostHeader = 1 << 20, kMostSections = 4096;
+constexpr size_t kMostProbes = 256;  // slots that a look-up visits; export.py leaves no token farther from its place
+
+size_t aligned(size_t at) { return (at + kAlignment - 1) / kAlignment * kAlignment; }
+
 }  // namespace
 
 uint32_t crc32(std::string_view data, uint32_t before) {
@@ -55,51 +62,59 @@ uint32_t crc32(std::string_view data, uint32_t before) {
   return ~crc;
 }
 
-ModelFile::ModelFile(const std::string& path) : path_(path), file_(path) {
-  std::string_view all = file_.text();
+ModelFile::ModelFile(const std::string& path) : path_(path), mapped_(std::make_unique<MappedFile>(path)), all_(mapped_->text()) { open(); }
+
+ModelFile::ModelFile(const std::string& name, std::string_view bytes) : path_(name), all_(bytes) { open(); }
+
+void ModelFile::open() {
   Prelude prelude;
-  if (all.size() < sizeof prelude) fail("truncated");
-  std::memcpy(&prelude, all.data(), sizeof prelude);
+  if (all_.size() < sizeof prelude) fail("truncated");
+  std::memcpy(&prelude, all_.data(), sizeof prelude);
   if (std::memcmp(prelude.magic, kMagic, sizeof kMagic)) fail("not an .etagger file");
-  if (prelude.version != kVersion)
-    fail("format version " + std::to_string(prelude.version) + ", this engine reads " + std::to_string(kVersion));
-  if (prelude.size != all.size()) fail(std::to_string(all.size()) + " bytes, expected " + std::to_string(prelude.size) + ": truncated, or added to");
-  bool inside = prelude.header == sizeof prelude && prelude.header_bytes <= all.size() && prelude.table % kAlignment == 0 &&
-                prelude.table >= prelude.header + prelude.header_bytes && prelude.table <= all.size() &&
-                prelude.sections <= (all.size() - prelude.table) / sizeof(Entry);
-  if (!inside) fail("its header lies outside of it");
+  if (prelude.version != kVersion || prelude.flags)
+    fail("format version " + std::to_string(prelude.version) + "." + std::to_string(prelude.flags) + ", this engine reads " + std::to_string(kVersion) + ".0");
+  if (prelude.size != all_.size()) fail(std::to_string(all_.size()) + " bytes, expected " + std::to_string(prelude.size) + ": truncated, or added to");
+  bool inside = prelude.header == sizeof prelude && prelude.header_bytes <= std::min(all_.size(), kMostHeader) &&
+                prelude.table == aligned(prelude.header + prelude.header_bytes) && prelude.table <= all_.size() &&
+                prelude.sections <= std::min((all_.size() - prelude.table) / sizeof(Entry), kMostSections);
+  if (!inside) fail("its header lies outside of it, or is too large");
   front_ = prelude.table + prelude.sections * sizeof(Entry);
-  if (crc32(all.substr(sizeof prelude, front_ - sizeof prelude), crc32(all.substr(0, kChecked))) != prelude.crc) fail("its header is damaged");
-  header_ = all.substr(prelude.header, prelude.header_bytes);
-  table_ = {reinterpret_cast<const Entry*>(all.data() + prelude.table), prelude.sections};
-  for (size_t i = 0; i < table_.size; ++i) check_entry(table_[i]);
+  if (prelude.unused || crc32(all_.substr(sizeof prelude, front_ - sizeof prelude), crc32(all_.substr(0, kChecked))) != prelude.crc)
+    fail("its header is damaged");
+  header_ = all_.substr(prelude.header, prelude.header_bytes);
+  table_ = {reinterpret_cast<const Entry*>(all_.data() + prelude.table), prelude.sections};
+  uint64_t end = front_;
+  for (size_t i = 0; i < table_.size; ++i) {
+    check_entry(table_[i]);
+    if (table_[i].offset < end || find(table_[i].name) != &table_[i]) fail("two of its sections overlap, or have one name");
+    end = table_[i].offset + table_[i].bytes;
+  }
 }
 
 void ModelFile::check_entry(const Entry& entry) const {
-  uint64_t size = file_.text().size();
+  uint64_t size = all_.size();
   bool sound = entry.name[sizeof entry.name - 1] == '\0' && entry.type < kTypes && entry.rank >= 1 && entry.rank <= 4 &&
-               entry.offset % kAlignment == 0 && entry.offset >= front_ && entry.offset <= size && entry.bytes <= size - entry.offset;
+               entry.offset % kAlignment == 0 && entry.offset <= size && entry.bytes <= size - entry.offset;
   uint64_t count = 1;
   for (size_t i = 0; sound && i < 4; ++i) {
-    sound = (i < entry.rank || entry.dims[i] == 1) && (entry.dims[i] == 0 || count <= size / entry.dims[i]);
+    sound = i < entry.rank ? entry.dims[i] >= 1 && entry.dims[i] <= size / count : entry.dims[i] == 1;
     count *= entry.dims[i];
   }
   if (!sound || count * kTypeSize[entry.type] != entry.bytes) fail("a section lies outside of it, or has another size than it says");
 }
 
 void ModelFile::verify() const {
-  std::string_view all = file_.text();
-  std::vector<std::pair<uint64_t, uint64_t>> taken = {{0, front_}};
+  uint64_t end = front_;
+  auto check_gap = [&](uint64_t next) {
+    if (all_.substr(end, next - end).find_first_not_of('\0') != std::string_view::npos) fail("a byte between its sections is damaged");
+  };
   for (size_t i = 0; i < table_.size; ++i) {
     const Entry& entry = table_[i];
-    if (crc32(all.substr(entry.offset, entry.bytes)) != entry.crc) fail(std::string("section ") + entry.name + " is damaged");
-    if (entry.offset < taken.back().second) fail("its sections are not in order");
-    taken.emplace_back(entry.offset, entry.offset + entry.bytes);
+    check_gap(entry.offset);
+    if (crc32(all_.substr(entry.offset, entry.bytes)) != entry.crc) fail(std::string("section ") + entry.name + " is damaged");
+    end = entry.offset + entry.bytes;
   }
-  taken.emplace_back(all.size(), all.size());
-  for (size_t i = 1; i < taken.size(); ++i)
-    for (uint64_t at = taken[i - 1].second; at < taken[i].first; ++at)
-      if (all[at]) fail("a byte between its sections is damaged");
+  check_gap(all_.size());
 }
 
 const ModelFile::Entry* ModelFile::find(std::string_view name) const {
@@ -121,22 +136,22 @@ Span<float> ModelFile::floats(std::string_view name, std::vector<int64_t>* dims)
     if ((*dims)[i] >= 0 && static_cast<uint64_t>((*dims)[i]) != entry.dims[i]) fail("section " + std::string(name) + " has other dimensions than the model");
     (*dims)[i] = static_cast<int64_t>(entry.dims[i]);
   }
-  return {reinterpret_cast<const float*>(file_.text().data() + entry.offset), entry.bytes / 4};
+  return {reinterpret_cast<const float*>(all_.data() + entry.offset), entry.bytes / 4};
 }
 
 Span<uint32_t> ModelFile::words(std::string_view name) const {
   const Entry& entry = need(name, kUint32, 1);
-  return {reinterpret_cast<const uint32_t*>(file_.text().data() + entry.offset), entry.bytes / 4};
+  return {reinterpret_cast<const uint32_t*>(all_.data() + entry.offset), entry.bytes / 4};
 }
 
 Span<uint64_t> ModelFile::longs(std::string_view name) const {
   const Entry& entry = need(name, kUint64, 1);
-  return {reinterpret_cast<const uint64_t*>(file_.text().data() + entry.offset), entry.bytes / 8};
+  return {reinterpret_cast<const uint64_t*>(all_.data() + entry.offset), entry.bytes / 8};
 }
 
 std::string_view ModelFile::bytes(std::string_view name) const {
   const Entry& entry = need(name, kUint8, 1);
-  return file_.text().substr(entry.offset, entry.bytes);
+  return all_.substr(entry.offset, entry.bytes);
 }
 
 void ModelFile::fail(const std::string& what) const {
@@ -158,7 +173,7 @@ std::string_view TokenIndex::token(size_t id) const {
 int TokenIndex::find(std::string_view token) const {
   const uint32_t mask = static_cast<uint32_t>(table_.size - 1);
   uint32_t slot = token_hash(token) & mask;
-  for (size_t probes = 0; probes < table_.size; ++probes, slot = (slot + 1) & mask) {
+  for (size_t probes = 0; probes < std::min(table_.size, kMostProbes); ++probes, slot = (slot + 1) & mask) {
     uint32_t id = table_[slot];
     if (id == 0) return -1;
     if (id <= size() && this->token(id - 1) == token) return static_cast<int>(id - 1);

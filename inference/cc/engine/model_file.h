@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,10 +27,14 @@ class ModelFile {
   // Maps the file; checks header, table and the place of each section against their checksum and the file's size. Throws Error.
   explicit ModelFile(const std::string& path);
 
+  // The same of a file that is in memory already, at a multiple of 64 bytes; the bytes must outlive it. name: of the file, in messages.
+  ModelFile(const std::string& name, std::string_view bytes);
+
   // Checks every byte of every section against its checksum, and that what lies between them is 0. Throws Error.
   void verify() const;
 
   const std::string& path() const { return path_; }
+  size_t size() const { return all_.size(); }
   std::string_view header() const { return header_; }                       // JSON
 
   bool has(std::string_view name) const { return find(name) != nullptr; }
@@ -48,14 +53,15 @@ class ModelFile {
     uint64_t dims[4], offset, bytes;
     uint32_t crc, unused[5];
   };
+  void open();
   const Entry* find(std::string_view name) const;
   const Entry& need(std::string_view name, Type type, size_t rank) const;
   void check_entry(const Entry& entry) const;
   [[noreturn]] void fail(const std::string& what) const;
 
   std::string path_;
-  MappedFile file_;
-  std::string_view header_;
+  std::unique_ptr<MappedFile> mapped_;                                      // none: the bytes are somebody else's
+  std::string_view all_, header_;
   Span<Entry> table_;
   size_t front_ = 0;                                                        // bytes before the first section
 };

@@ -11,8 +11,10 @@ namespace {
 
 size_t padded_to(size_t size, size_t unit) { return (size + unit - 1) / unit * unit; }
 
-// Whether the decoder may run over the model's own limits: what a hostile header could ask for.
-constexpr size_t kMostUnits = 1 << 16, kMostFilters = 1 << 12;
+// What a hostile header may ask for, far above what a model needs.
+constexpr size_t kMostFloats = 1 << 15;      // of scratch memory for a token
+constexpr size_t kMostCharacters = 1024;     // of a word; export.py refuses more
+constexpr size_t kMostFilters = 1 << 12;
 
 std::atomic<uint64_t> models_opened{0};
 
@@ -39,7 +41,7 @@ Network::Network(const ModelFile& file, const Settings& settings, const Kernels&
   gazetteer_types_ = settings.gazetteer_types.size();
   features_ += gazetteer_types_;
   key_size_ += gazetteer_types_;
-  if (features_ == 0 || features_ > kMostUnits || tags_ == 0) throw Error(file.path() + ": a model without features or tags; export it again");
+  if (features_ == 0 || tags_ == 0) throw Error(file.path() + ": a model without features or tags; export it again");
   wide_ = padded_to(features_, kGroup);
   for (size_t layer = 0; settings.use_highway && layer < static_cast<size_t>(settings.highway_layers); ++layer)
     for (const char* part : {"transform", "gate"}) {
@@ -48,12 +50,16 @@ Network::Network(const ModelFile& file, const Settings& settings, const Kernels&
     }
   open_encoder(file, settings);
   open_decoder(file, settings);
+  size_t floats = 3 * wide_ + blocks_ * (2 * kGroup + 4 * kLanes) + stride() + width_;
+  if (floats > kMostFloats)
+    throw Error(file.path() + ": " + std::to_string(floats) + " numbers of memory for a token, at most " + std::to_string(kMostFloats) +
+                " go; serve the model with TensorFlow: freeze.py");
 }
 
 Network::Table Network::table(const ModelFile& file, const char* name, size_t least) const {
   std::vector<int64_t> dims = {-1, -1};
   Table table{file.floats(name, &dims), static_cast<size_t>(dims[0]), static_cast<size_t>(dims[1])};
-  if (table.rows < least || table.dim > kMostUnits) throw Error(file.path() + ": section " + name + " has other dimensions than the model; export it again");
+  if (table.rows < least) throw Error(file.path() + ": section " + name + " has other dimensions than the model; export it again");
   return table;
 }
 
@@ -65,6 +71,8 @@ Network::Dense Network::dense(const ModelFile& file, const std::string& kernel, 
 
 void Network::open_characters(const ModelFile& file, const Settings& settings) {
   word_length_ = static_cast<size_t>(settings.word_length);
+  if (word_length_ > kMostCharacters)
+    throw Error(file.path() + ": word_length " + std::to_string(word_length_) + ", at most " + std::to_string(kMostCharacters) + " goes; export it again");
   num_filters_ = static_cast<size_t>(settings.num_filters);
   if (num_filters_ > kMostFilters) throw Error(file.path() + ": more than " + std::to_string(kMostFilters) + " filters; export it again");
   const bool same = settings.chr_conv_type == "conv1d";
@@ -75,7 +83,7 @@ void Network::open_characters(const ModelFile& file, const Settings& settings) {
     std::vector<int64_t> dims = {-1, settings.chr_filter_widths[i], padded}, bias_dims = {padded};
     CharacterFilter filter{file.floats("chr.taps." + number, &dims).data, file.floats("chr.bias." + number, &bias_dims).data,
                            static_cast<size_t>(dims[0]), static_cast<size_t>(dims[1]), static_cast<size_t>(padded), same};
-    if (filter.characters < 2 || filter.width == 0 || filter.width > word_length_) throw Error(file.path() + ": a filter of no use; export it again");
+    if (filter.characters < 2 || (!same && filter.width > word_length_)) throw Error(file.path() + ": a filter of no use; export it again");
     filters_.push_back(filter);
     features_ += num_filters_;
   }
