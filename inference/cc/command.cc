@@ -176,10 +176,11 @@ int tag_with_graph(int argc, char** argv, GraphFile kind) {
 int tag_with_engine(int argc, char** argv) {
   return run_command(argv[0], [&] {
     Cli cli(argc, argv, "MODEL", "Tags columns from standard input; each row comes out with the predicted tag behind it.");
-    std::string model;
+    std::string model, instructions;
     cli.positional(&model, "MODEL", "the .etagger file that export.py --engine wrote");
+    cli.flag("--instructions", &instructions, "avx512, avx2, neon or portable (default: the best that this machine has)");
     Options options = parse_options(&cli);
-    run(*open_engine(model), options);
+    run(*open_engine(model, instructions), options);
   });
 }
 
