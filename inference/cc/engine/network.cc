@@ -71,7 +71,7 @@ void Network::open_characters(const ModelFile& file, const Settings& settings) {
     std::vector<int64_t> dims = {-1, settings.chr_filter_widths[i], padded}, bias_dims = {padded};
     Filter filter{file.floats("chr.taps." + number, &dims).data, file.floats("chr.bias." + number, &bias_dims).data,
                   static_cast<size_t>(dims[0]), static_cast<size_t>(dims[1]), static_cast<size_t>(padded)};
-    if (filter.characters < 2 || filter.width == 0 || filter.width > word_length_) throw Error(file.path() + ": a filter of no use; export it again");
+    if (filter.characters < 2 || filter.width == 0 || (!masked_ && filter.width > word_length_)) throw Error(file.path() + ": a filter of no use; export it again");
     filters_.push_back(filter);
     features_ += num_filters_;
   }
