@@ -120,6 +120,50 @@ def _aligned(at):
     return -(-at // ALIGNMENT) * ALIGNMENT
 
 
+# ------------------------------------------------------------ what the engine covers
+
+# The hyper-parameters that make a model which the engine computes: the values that it knows, or ANY. Any other one must be off.
+ANY = None
+COVERED = {"chr_conv_type": ("conv1d", "conv2d"), "rnn_type": ("fused", "normal"),          # both kinds of LSTM compute the same
+           **dict.fromkeys(("tag_scheme", "use_word", "wrd_dim", "train_wrd", "lowercase", "use_chr", "chr_dim", "chr_filter_widths", "num_filters",
+                            "word_length", "use_pos", "pos_dim", "use_chk", "chk_dim", "use_shape", "shape_dim", "gazetteer", "use_highway",
+                            "highway_layers", "rnn_size", "rnn_layers", "use_crf", "constrained"), ANY)}
+MOST_GAZETTEER_TYPES = 32        # a bit for each
+
+
+def refuse(what):
+    """Raises UserError for a model that the engine does not compute."""
+    raise UserError(f"--engine: {what}: the C++ engine does not cover it; serve this model with TensorFlow: export.py without --engine, then freeze.py")
+
+
+def check_covered(settings):
+    """Raises UserError where a model has what the engine does not compute. settings: its config and gazetteer, as in the header."""
+    for name, value in settings["config"].items():
+        known = COVERED.get(name, ())
+        if known is not ANY and value not in known and (known or value):
+            refuse(f"{name} {value}")
+    types = settings["gazetteer"]["types"] if settings["gazetteer"] else []
+    if len(types) > MOST_GAZETTEER_TYPES:
+        refuse(f"a gazetteer of {len(types)} types, more than {MOST_GAZETTEER_TYPES}")
+
+
+class Weights(dict):
+    """{variable name: array}; remembers which of them were read."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.read = set()
+
+    def __getitem__(self, name):
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def check_all_read(self):
+        """Raises UserError where a variable went into no section."""
+        for name in sorted(self.keys() - self.read):
+            refuse(f"variable {name}")
+
+
 # ------------------------------------------------------------ a checkpoint's sections
 
 GROUP = 4 * LANES                # columns that a product computes at once
@@ -191,8 +235,6 @@ def gazetteer_sections(gazetteer):
     """Names joined by spaces and the types of each as bits; and the length in words of the longest name by its first word."""
     if not gazetteer:
         return {}
-    if len(gazetteer["types"]) > 32:
-        raise UserError(f"--engine: a gazetteer of {len(gazetteer['types'])} types, at most 32 go; serve it with TensorFlow: freeze.py")
     longest = {}
     if too_long := [words for words, _ in gazetteer["names"] if len(words) > MOST_NAME_WORDS]:
         raise UserError(f"--engine: a gazetteer's name of {len(too_long[0])} words ({' '.join(too_long[0][:5])} ...), at most {MOST_NAME_WORDS} go; "
@@ -205,7 +247,7 @@ def gazetteer_sections(gazetteer):
 
 
 def sections_of(config, weights, emb, legal, gazetteer):
-    """Everything but the header: {name: array}."""
+    """Everything but the header: {name: array}. weights: {variable name: array}. legal: as Model takes it. gazetteer: Gazetteer.to_dict() or None."""
     sections = {}
     for section, used in (("wrd", config.use_word), ("pos", config.use_pos), ("chk", config.use_chk)):
         if used:

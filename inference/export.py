@@ -92,22 +92,22 @@ def _describe(tensor):
 
 
 def write_engine_file(prefix, path, constrained):
-    """Writes a checkpoint as an .etagger file. Raises UserError."""
+    """Writes a checkpoint as an .etagger file. Raises UserError, also where the engine does not compute the model."""
     import engine_file
-    from tf1 import quiet, tf
-    meta = checkpoint.load_meta(prefix)
-    emb = checkpoint.load_emb(prefix, meta)
-    config = Config(**meta["config"])
-    config.constrained = constrained or config.constrained
-    legal = conll.legal_transitions(meta["tags"], meta["tag_scheme"]) if config.constrained else None
-    with quiet():
-        reader = tf.train.load_checkpoint(prefix)
-        weights = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-    sections = engine_file.sections_of(config, weights, emb, legal, meta["gazetteer"])
-    header = json.loads(model_config(config, meta, emb))
-    if header["gazetteer"]:
-        header["gazetteer"]["names"] = []       # they are sections of their own
-    engine_file.write(path, header, sections)
+    from tf1 import tf
+    session, graph, emb = build(prefix, constrained)
+    with session:
+        settings = json.loads(session.run(f"{CONFIG}:0"))
+        engine_file.check_covered(settings)
+        variables = graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES)
+        weights = engine_file.Weights(session.run({variable.op.name: variable for variable in variables}))
+    config = Config(**settings["config"])
+    legal = conll.legal_transitions(settings["tags"], settings["tag_scheme"]) if config.constrained else None
+    sections = engine_file.sections_of(config, weights, emb, legal, settings["gazetteer"])
+    weights.check_all_read()
+    if settings["gazetteer"]:
+        settings["gazetteer"]["names"] = []       # they are sections of their own
+    engine_file.write(path, settings, sections)
     print(f"export.py: {path} is written, {os.path.getsize(path):,} bytes", file=sys.stderr)
 
 

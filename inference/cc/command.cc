@@ -98,14 +98,15 @@ int tag_with_graph(int argc, char** argv, GraphFile kind) {
 int tag_with_engine(int argc, char** argv) {
   return run_command(argv[0], [&] {
     Cli cli(argc, argv, "MODEL", "Tags columns from standard input; each row comes out with the predicted tag behind it.");
-    std::string model;
+    std::string model, instructions;
     bool verify = false;
     cli.positional(&model, "MODEL", "the .etagger file that export.py --engine wrote");
+    cli.flag("--instructions", &instructions, "avx512, avx2, neon or portable (default: the best that this machine has)");
     cli.flag("--verify", &verify, "check every byte of the model, and tag nothing");
     Options options = parse_options(&cli);
     if (verify) return note(model + ": verified, " + with_commas(verify_engine_file(model)) + " bytes");
     int threads = options.threads ? options.threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    run(*open_engine(model), options, threads);
+    run(*open_engine(model, instructions), options, threads);
   });
 }
 

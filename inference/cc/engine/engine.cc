@@ -74,13 +74,16 @@ class FileIds : public Ids {
 
 const Kernels& need_kernels(const std::string& instructions) {
   const Kernels* kernels = kernels_for(instructions.c_str());
-  if (!kernels) throw Error("instructions " + instructions + ": this machine or this build has none of that name");
-  return *kernels;
+  if (kernels) return *kernels;
+  std::string known;
+  for (const char* each : {"avx512", "avx2", "neon", "portable"})
+    if (kernels_for(each)) known.append(known.empty() ? "" : ", ").append(each);
+  throw Error("--instructions " + instructions + ": unknown, or not on this machine, which has " + known);
 }
 
-class Engine : public Tagger {
+class FileEngine : public Engine {
  public:
-  Engine(ModelFile file, const std::string& instructions)
+  FileEngine(ModelFile file, const std::string& instructions)
       : file_(std::move(file)),
         settings_(Settings::parse(file_.header(), file_.path())),
         ids_(file_, settings_),
@@ -106,14 +109,42 @@ class Engine : public Tagger {
     return tags;
   }
 
+  std::vector<std::vector<float>> emissions(const Sentence* sentences, size_t count, size_t batch_size) const override {
+    std::vector<std::vector<float>> scores(count);
+    std::vector<Example> examples;
+    for (size_t i = 0; i < count; ++i) examples.push_back(feeder_.encode(sentences[i]));
+    Scratch scratch;
+    for (const Batch& batch : tagging_batches(examples, batch_size, kMaxBatchTokens)) {
+      const float* row = network_.emissions(picked(examples, batch), &scratch);
+      for (size_t k : batch.indices)
+        for (size_t t = 0; t < examples[k].length; ++t, row += network_.stride()) scores[k].insert(scores[k].end(), row, row + network_.tags());
+    }
+    return scores;
+  }
+
+  std::vector<int32_t> decode(const std::vector<float>& emissions) const override {
+    Scratch scratch;
+    const size_t tags = network_.tags(), length = emissions.size() / tags;
+    std::vector<float> rows(length * network_.stride());
+    for (size_t t = 0; t < length; ++t) std::copy_n(&emissions[t * tags], tags, &rows[t * network_.stride()]);
+    std::vector<int32_t> ids(length);
+    if (length) network_.decode(rows.data(), length, &scratch, ids.data());
+    return ids;
+  }
+
   const Settings& settings() const override { return settings_; }
 
  private:
+  static std::vector<const Example*> picked(const std::vector<Example>& examples, const Batch& batch) {
+    std::vector<const Example*> together;
+    for (size_t k : batch.indices) together.push_back(&examples[k]);
+    return together;
+  }
+
   void tag_batch(const std::vector<Example>& examples, const std::vector<size_t>& places, const Batch& batch, std::vector<Timing>* timings,
                  std::vector<std::vector<std::string_view>>* tags) const {
     thread_local Scratch scratch;
-    std::vector<const Example*> together;
-    for (size_t k : batch.indices) together.push_back(&examples[k]);
+    std::vector<const Example*> together = picked(examples, batch);
     auto started = std::chrono::steady_clock::now();
     const float* emissions = network_.emissions(together, &scratch);
     std::vector<int32_t> ids;
@@ -124,6 +155,7 @@ class Engine : public Tagger {
     }
     std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - started;
     if (timings) timings->push_back({seconds.count(), together.size()});
+    if (batch.length > kMaxBatchTokens) scratch.release();
   }
 
   ModelFile file_;
@@ -136,11 +168,11 @@ class Engine : public Tagger {
 
 }  // namespace
 
-std::unique_ptr<Tagger> open_engine(ModelFile file, const std::string& instructions) {
-  return std::make_unique<Engine>(std::move(file), instructions);
+std::unique_ptr<Engine> open_engine(ModelFile file, const std::string& instructions) {
+  return std::make_unique<FileEngine>(std::move(file), instructions);
 }
 
-std::unique_ptr<Tagger> open_engine(const std::string& path, const std::string& instructions) {
+std::unique_ptr<Engine> open_engine(const std::string& path, const std::string& instructions) {
   return open_engine(ModelFile(path), instructions);
 }
 
