@@ -23,6 +23,7 @@ TYPES = {"uint8": 0, "int32": 1, "uint32": 2, "uint64": 3, "float32": 4}
 MOST_PROBES = 256                # slots of a hash table that a look-up visits
 MOST_HEADER, MOST_SECTIONS = 1 << 20, 4096
 MOST_CHARACTERS, MOST_NAME_WORDS = 1024, 64
+ID_BITS = 24                     # of an entry of a hash table; above them stand the hash's own highest bits
 FNV_BASIS, FNV_PRIME = 0xcbf29ce484222325, 0x100000001b3
 
 
@@ -46,7 +47,12 @@ def hashes(tokens):
 
 
 def index(name, tokens):
-    """Sections of a vocabulary: its text, where each token begins in it, and a hash table of open addressing (id + 1; 0: a gap)."""
+    """Sections of a vocabulary: its text, where each token begins in it, and a hash table of open addressing.
+
+    An entry is 0, a gap, or id + 1 in its lower ID_BITS and the token's hash in those above.
+    """
+    if len(tokens) >= (1 << ID_BITS) - 1:
+        raise UserError(f"{name}: {len(tokens):,} tokens, at most {(1 << ID_BITS) - 2:,} go; serve the model with TensorFlow: freeze.py")
     tokens = [token.encode() for token in tokens]
     offsets = np.zeros(len(tokens) + 1, np.uint64)
     np.cumsum([len(token) for token in tokens], out=offsets[1:])
@@ -57,12 +63,11 @@ def index(name, tokens):
         slots *= 2
         if slots > 64 * len(tokens):
             raise UserError(f"{name}: {MOST_PROBES} of its tokens have one hash; serve the model with TensorFlow: freeze.py")
-    return {f"{name}.text": np.frombuffer(b"".join(tokens), np.uint8), f"{name}.offsets": offsets,
-            f"{name}.table": np.array(table, np.uint32)}
+    return {f"{name}.text": np.frombuffer(b"".join(tokens), np.uint8), f"{name}.offsets": offsets, f"{name}.table": table}
 
 
 def _table(folded, slots):
-    """Ids + 1, each within MOST_PROBES slots of where its hash points; None where that can not be."""
+    """uint32 (slots,), each entry within MOST_PROBES slots of where its hash points; None where that can not be."""
     table = [0] * slots
     for number, at in enumerate((folded & np.uint32(slots - 1)).tolist(), 1):
         last = at + MOST_PROBES
@@ -71,6 +76,9 @@ def _table(folded, slots):
         if at >= last:
             return None
         table[at & slots - 1] = number
+    table = np.array(table, np.uint32)
+    taken = np.flatnonzero(table)
+    table[taken] |= folded[table[taken] - 1] >> np.uint32(ID_BITS) << np.uint32(ID_BITS)
     return table
 
 

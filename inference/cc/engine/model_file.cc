@@ -41,6 +41,7 @@ constexpr size_t kTypeSize[] = {1, 4, 4, 8, 4};
 
 // What a hostile file may ask for, far above what export.py writes: the header is read as a whole, the table searched from the front.
 constexpr size_t kMostHeader = 1 << 20, kMostSections = 4096;
+constexpr uint32_t kIdMask = (1 << 24) - 1;  // of an entry of a hash table: id + 1, 0 a gap; above it stand the hash's own bits
 constexpr size_t kMostProbes = 256;  // slots that a look-up visits; export.py leaves no token farther from its place
 
 size_t aligned(size_t at) { return (at + kAlignment - 1) / kAlignment * kAlignment; }
@@ -171,12 +172,12 @@ std::string_view TokenIndex::token(size_t id) const {
 }
 
 int TokenIndex::find(std::string_view token) const {
-  const uint32_t mask = static_cast<uint32_t>(table_.size - 1);
-  uint32_t slot = token_hash(token) & mask;
+  const uint32_t mask = static_cast<uint32_t>(table_.size - 1), hash = token_hash(token);
+  uint32_t slot = hash & mask;
   for (size_t probes = 0; probes < std::min(table_.size, kMostProbes); ++probes, slot = (slot + 1) & mask) {
-    uint32_t id = table_[slot];
+    uint32_t entry = table_[slot], id = entry & kIdMask;
     if (id == 0) return -1;
-    if (id <= size() && this->token(id - 1) == token) return static_cast<int>(id - 1);
+    if (((entry ^ hash) & ~kIdMask) == 0 && id <= size() && this->token(id - 1) == token) return static_cast<int>(id - 1);
   }
   return -1;
 }
