@@ -114,13 +114,18 @@ def write_sample(folder, train=60, dev=30):
             "--checkpoint_dir", str(folder / "checkpoint"), "--summary_dir", str(folder / "summaries")]
 
 
-def fit(*flags):
-    """Trains in this process, as train.py does with these flags. Returns the Trainer."""
+def train_args(*flags):
+    """What train.py's parser makes of these flags."""
     before, sys.argv = sys.argv, ["train.py", *map(str, flags)]
     try:
-        args = train.parse_args()
+        return train.parse_args()
     finally:
         sys.argv = before
+
+
+def fit(*flags):
+    """Trains in this process, as train.py does with these flags. Returns the Trainer."""
+    args = train_args(*flags)
     trainer, interrupted = train.fit(train.config_of(args), args.restore, args.resume)
     assert not interrupted
     trainer.session.close()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import conll
-from commands import ROOT, one_line
+from commands import ROOT, one_line, train_args
 
 INFERENCE = os.path.join(ROOT, "inference")
 BUILD = os.path.join(INFERENCE, "cc", "build")
@@ -44,6 +44,35 @@ def succeed(done):
     return done
 
 
+def ties(prefix, one, other):
+    """The words of the sentences that differ between two files tagged with a checkpoint, once it is sure that each is a tie."""
+    blocks = [[block.rows for block in conll.read_blocks(io.BytesIO(data)) if block.rows] for data in (one, other)]
+    assert len(blocks[0]) == len(blocks[1]) > 0
+    differ = [(rows, others) for rows, others in zip(*blocks) if rows != others]
+    assert differ, "the files differ, but not in their rows"
+    return [_tie(prefix, *([row.split() for row in rows] for rows in pair)) for pair in differ]
+
+
+def _tie(prefix, rows, others):
+    """Checks that both tag sequences of a sentence score the same, within 1e-4. Returns its words."""
+    sys.path.insert(0, INFERENCE)
+    import export
+    import inference
+    words = [row[0].decode(errors="surrogateescape") for row in rows]
+    tagger = inference.Tagger.load(prefix)
+    meta = tagger.meta
+    sequences = [conll.convert([row[-1].decode() for row in each], meta["data_scheme"], meta["tag_scheme"]) for each in (rows, others)]
+    columns = {name: [row[i].decode(errors="surrogateescape") for row in rows] for i, name in enumerate(meta["columns"][:len(rows[0]) - 1])}
+    example = tagger.feeder.encode(conll.Sentence(1, words, columns.get("pos"), columns.get("chunk"), None))
+    session, graph, _ = export.build(prefix)
+    feeds = {f"{name}:0": value for name, value in tagger.feeder.batch([example]).items()}
+    emissions, transitions = (each.astype(float) for each in session.run(["logits:0", "crf_transitions:0"], feeds))
+    ids = [[meta["tags"].index(tag) for tag in tags] for tags in sequences]
+    scores = [sum(emissions[0, t, tag] for t, tag in enumerate(each)) + sum(transitions[a, b] for a, b in zip(each, each[1:])) for each in ids]
+    assert abs(scores[0] - scores[1]) < 1e-4, (words, sequences, scores)
+    return words
+
+
 class Served:
     """A checkpoint and all that can be made of it, in one folder."""
 
@@ -54,6 +83,8 @@ class Served:
         flags = ["--constrained"] if constrained else []
         self.listing = succeed(self.script("export.py", "--restore", prefix, "--export", self.exported, "--export-pb", folder,
                                            *flags)).out.decode()
+        self.engine = str(folder / "ner.etagger")
+        succeed(self.script("export.py", "--restore", prefix, "--engine", self.engine, *flags))
         succeed(self.script("freeze.py", "--model_dir", folder))
         self.transformed, self.mapped, self.transformed_mapped = (
             self.frozen + ending for ending in (".transformed", ".memmapped", ".transformed.memmapped"))
@@ -66,80 +97,82 @@ class Served:
         """Runs a script of inference/."""
         return self.zygote.run(os.path.join(INFERENCE, name), *args, **rest)
 
-    def ties(self, one, other):
-        """The words of the sentences that differ between two tagged files, once it is sure that each is a tie."""
-        blocks = [[block.rows for block in conll.read_blocks(io.BytesIO(data)) if block.rows] for data in (one, other)]
-        assert len(blocks[0]) == len(blocks[1]) > 0
-        differ = [(rows, others) for rows, others in zip(*blocks) if rows != others]
-        assert differ, "the files differ, but not in their rows"
-        return [self._tie(*([row.split() for row in rows] for rows in pair)) for pair in differ]
-
-    def _tie(self, rows, others):
-        """Checks that both tag sequences of a sentence score the same, within 1e-4. Returns its words."""
-        sys.path.insert(0, INFERENCE)
-        import export
-        import inference
-        words = [row[0].decode(errors="surrogateescape") for row in rows]
-        tagger = inference.Tagger.load(self.prefix)
-        meta = tagger.meta
-        sequences = [conll.convert([row[-1].decode() for row in each], meta["data_scheme"], meta["tag_scheme"]) for each in (rows, others)]
-        columns = {name: [row[i].decode(errors="surrogateescape") for row in rows] for i, name in enumerate(meta["columns"][:len(rows[0]) - 1])}
-        example = tagger.feeder.encode(conll.Sentence(1, words, columns.get("pos"), columns.get("chunk"), None))
-        session, graph, _ = export.build(self.prefix)
-        feeds = {f"{name}:0": value for name, value in tagger.feeder.batch([example]).items()}
-        emissions, transitions = session.run(["logits:0", "crf_transitions:0"], feeds)
-        ids = [[meta["tags"].index(tag) for tag in tags] for tags in sequences]
-        scores = [sum(emissions[0, t, tag] for t, tag in enumerate(each)) + sum(transitions[a, b] for a, b in zip(each, each[1:])) for each in ids]
-        assert abs(scores[0] - scores[1]) < 1e-4, (words, sequences, scores)
-        return words
+    def command(self, name):
+        """A C++ command that tags, and what it tags with."""
+        return {"inference": ("inference", self.frozen, self.vocab), "inference_mm": ("inference_mm", self.mapped, self.vocab),
+                "etagger": ("etagger", self.engine)}[name]
 
     def ways(self):
         """{name: function (bytes, batch size) -> what that way of tagging gives}."""
         def python(script, *flags):
             return lambda data, batch_size: self.zygote.run(script, *flags, "--mode", "bucket", "--batch_size", batch_size, stdin=data)
 
-        def cc(command, graph):
-            return lambda data, batch_size: run_binary(command, graph, self.vocab, "--batch_size", batch_size, stdin=data)
+        def cc(*command):
+            return lambda data, batch_size: run_binary(*command, "--batch_size", batch_size, stdin=data)
 
         on_graph = os.path.join(INFERENCE, "python", "inference.py")
         return {"restored": python("inference.py", "--restore", self.prefix),
                 "exported": python(on_graph, "--vocab_path", self.vocab, "--restore", self.exported),
                 "frozen": python(on_graph, "--vocab_path", self.vocab, "--frozen_path", self.frozen),
-                "C++ frozen": cc("inference", self.frozen),
-                "C++ transformed": cc("inference", self.transformed),
-                "C++ memory-mapped": cc("inference_mm", self.mapped),
-                "C++ transformed, memory-mapped": cc("inference_mm", self.transformed_mapped)}
+                "C++ frozen": cc("inference", self.frozen, self.vocab),
+                "C++ transformed": cc("inference", self.transformed, self.vocab),
+                "C++ memory-mapped": cc("inference_mm", self.mapped, self.vocab),
+                "C++ transformed, memory-mapped": cc("inference_mm", self.transformed_mapped, self.vocab),
+                "engine": cc("etagger", self.engine)}
 
 
 def randomize(prefix, to, scale, seed=0):
-    """Writes a checkpoint like `prefix` whose weights are random: kernels and embeddings `scale` times as large as at the start
-    of a training, biases and transitions small, so that every tag occurs.
-    """
+    """Writes a checkpoint like `prefix` whose weights are random, see random_weights. Returns `to`."""
     import checkpoint
     from config import Config
     from feed import Feeder
     from gazetteer import Gazetteer
-    from model import Model
-    from tf1 import new_session, quiet, tf
     meta = checkpoint.load_meta(prefix)
     emb = checkpoint.load_emb(prefix, meta)
     config = Config(**meta["config"])
     gazetteer = Gazetteer.from_dict(meta["gazetteer"]) if meta["gazetteer"] else None
-    sizes = Feeder(emb, config, dict.fromkeys(meta["tags"]), gazetteer).sizes()
-    rng = np.random.default_rng(seed)
+    rest = {name: meta[name] for name in META}
+    return _save_random(to, config, Feeder(emb, config, dict.fromkeys(meta["tags"]), gazetteer).sizes(), rest, emb, scale, seed)
+
+
+def untrained(prefix, *flags, scale=3.0, seed=0):
+    """Writes the checkpoint of a model that train.py would train with these flags, with random weights. Returns `prefix`."""
+    from corpus import load_data
+    import train
+    config, data = load_data(train.config_of(train_args(*flags)))
+    gazetteer = data.feeder.gazetteer.to_dict() if data.feeder.gazetteer else None
+    meta = dict(zip(META, (config.to_dict(), data.tags, data.tag_scheme, data.data_scheme, list(data.columns), gazetteer, {}, {}), strict=True))
+    return _save_random(str(prefix), config, data.feeder.sizes(), meta, data.emb, scale, seed)
+
+
+META = ("config", "tags", "tag_scheme", "data_scheme", "columns", "gazetteer", "state", "made_from")
+
+
+def _save_random(prefix, config, sizes, meta, emb, scale, seed):
+    import checkpoint
+    from model import Model
+    from numeric import put
+    from tf1 import new_session, quiet, tf
+    emb.vectors = None                # they are among the weights
     with tf.Graph().as_default(), quiet():
         model = Model(config, sizes)
         session = new_session()
-        for variable in model.variables:
-            shape = variable.shape.as_list()
-            large = len(shape) > 1 and not variable.op.name.startswith("crf/")
-            deviation = scale / np.sqrt(np.prod(shape[:-1])) if large else 0.1
-            if variable.op.name.startswith("embeddings/"):
-                deviation = 1.0
-            variable.load(rng.normal(0, deviation, shape).astype(np.float32), session)
-        rest = {name: meta[name] for name in ("config", "tags", "tag_scheme", "data_scheme", "columns", "gazetteer", "state", "made_from")}
-        checkpoint.save(to, session, tf.train.Saver(model.variables), rest, emb)
-    return to
+        shapes = {variable.op.name: variable.shape.as_list() for variable in model.variables}
+        put(session, model.variables, random_weights(shapes, scale, seed).values())
+        checkpoint.save(prefix, session, tf.train.Saver(model.variables), meta, emb)
+    return prefix
+
+
+def random_weights(shapes, scale, seed=0):
+    """{variable name: float32 array} for {variable name: shape}: kernels `scale` times as large as at the start of a training,
+    embeddings of variance 1, biases and transitions small, so that every tag occurs.
+    """
+    rng, weights = np.random.default_rng(seed), {}
+    for name, shape in shapes.items():
+        large = len(shape) > 1 and not name.startswith("crf/")
+        deviation = scale / np.sqrt(np.prod(shape[:-1])) if large else 0.1
+        weights[name] = rng.normal(0, 1.0 if name.startswith("embeddings/") else deviation, shape).astype(np.float32)
+    return weights
 
 
 def python_package():

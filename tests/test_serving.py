@@ -18,7 +18,7 @@ import conll
 import feed
 from commands import ROOT, SMALL, fit, one_line, sample, write_sample
 from serving import (BUILD, INFERENCE, SAFE_TRANSFORMS, Served, binary, binary_mistake, python_package, randomize, run_binary,
-                     succeed)
+                     succeed, ties)
 from test_inference import NASTY as ROWS
 
 NASTY = ROWS.replace(b"Last NNP", "ΟΔΥΣΣΕΥΣ NNP B-NP O\nİSTANBUL NNP B-NP O\nÉCOLE NN B-NP O\nΣ NN B-NP O\n".encode() * 2 + b"Last NNP")
@@ -64,8 +64,8 @@ def same_tags(served, data, batch_sizes=(1, 32), ways=None):
     first = next(iter(outcomes.values()))
     for key, out in outcomes.items():
         if out != first:
-            ties = served.ties(first, out)
-            print(f"{key}: {len(ties)} sentences differ, each a tie: {ties}")
+            tied = ties(served.prefix, first, out)
+            print(f"{key}: {len(tied)} sentences differ, each a tie: {tied}")
     return {line.split()[-1].decode() for line in first.split(b"\n") if line.strip()}
 
 
@@ -81,7 +81,7 @@ def test_a_wrong_tag_is_no_tie(served):
     rows = tagged.split(b"\n")
     place = next(i for i, row in enumerate(rows) if row.endswith(b" B-PER") or row.endswith(b" B-LOC"))
     with pytest.raises(AssertionError):
-        served.ties(tagged, b"\n".join([*rows[:place], rows[place].rpartition(b" ")[0] + b" O", *rows[place + 1:]]))
+        ties(served.prefix, tagged, b"\n".join([*rows[:place], rows[place].rpartition(b" ")[0] + b" O", *rows[place + 1:]]))
 
 
 def test_same_tags_in_a_sentence_of_10000_tokens(served):
