@@ -35,20 +35,23 @@ cc: .venv/installed-dev
 
 demo-cc: cc
 	@test -f $(DEMO)/checkpoint/ner_model.json || $(MAKE) --no-print-directory demo
-	@echo "--- 1 of 5: the graph that tags, with its weights beside it"
+	@echo "--- 1 of 6: the graph that tags, with its weights beside it"
 	@mkdir -p inference/exported
 	cd inference && ../$(PY) export.py --restore ../$(DEMO)/checkpoint/ner_model --export exported/ner_model --export-pb exported > exported/operations.txt
-	@echo "--- 2 of 5: one file, the weights in it"
+	@echo "--- 2 of 6: one file, the weights in it"
 	cd inference && ../$(PY) freeze.py --model_dir exported --output_node_names logits_indices,sentence_lengths \
 		--frozen_model_name ner_frozen.pb
-	@echo "--- 3 of 5: one file whose weights are mapped into memory"
+	@echo "--- 3 of 6: one file whose weights are mapped into memory"
 	cd inference && cc/build/convert_graphdef_memmapped_format --in_graph=exported/ner_frozen.pb --out_graph=exported/ner_frozen.pb.memmapped
-	@echo "--- 4 of 5: tagging the test file in C++"
+	@echo "--- 4 of 6: one file for the engine, which needs no TensorFlow"
+	cd inference && ../$(PY) export.py --restore ../$(DEMO)/checkpoint/ner_model --engine exported/ner_model.etagger
+	@echo "--- 5 of 6: tagging the test file in C++"
 	inference/cc/build/inference inference/exported/ner_frozen.pb inference/exported/vocab.txt < data/sample/test.txt > $(DEMO)/pred.cc.txt
 	inference/cc/build/inference_mm inference/exported/ner_frozen.pb.memmapped inference/exported/vocab.txt < data/sample/test.txt > $(DEMO)/pred.mm.txt
-	@echo "--- 5 of 5: the same tags as in Python?"
+	inference/cc/build/etagger inference/exported/ner_model.etagger < data/sample/test.txt > $(DEMO)/pred.engine.txt
+	@echo "--- 6 of 6: the same tags as in Python?"
 	$(PY) inference.py --mode bucket --restore $(DEMO)/checkpoint/ner_model < data/sample/test.txt > $(DEMO)/pred.txt
-	cmp $(DEMO)/pred.cc.txt $(DEMO)/pred.txt && cmp $(DEMO)/pred.mm.txt $(DEMO)/pred.txt && echo "the same, byte for byte"
+	cmp $(DEMO)/pred.cc.txt $(DEMO)/pred.txt && cmp $(DEMO)/pred.mm.txt $(DEMO)/pred.txt && cmp $(DEMO)/pred.engine.txt $(DEMO)/pred.txt && echo "the same, byte for byte"
 
 test: .venv/installed-dev cc
 	$(PY) -m pytest
