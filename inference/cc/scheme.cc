@@ -37,6 +37,20 @@ TagConverter::TagConverter(const std::vector<std::string>& tags, const std::stri
   }
 }
 
+std::vector<std::string_view> TagConverter::tags() const {
+  if (source_ == target_) return {tags_.begin(), tags_.end()};
+  std::vector<std::string_view> out = {kOutside};
+  std::string order = prefixes_.substr(1) + prefixes_[0] + (target_ == "iob1" ? "B" : target_ == "ioe1" ? "E" : "");
+  for (size_t id = 0; id < tags_.size(); ++id) {
+    if (split_[id].prefix == 'O') continue;
+    for (char prefix : order) {
+      std::string_view tag = name(prefix, split_[id].kind);
+      if (std::find(out.begin(), out.end(), tag) == out.end()) out.push_back(tag);
+    }
+  }
+  return out;
+}
+
 std::vector<std::string_view> TagConverter::convert(const int* ids, size_t count) const {
   std::vector<std::string_view> out(count, kOutside);
   if (source_ == target_) {
