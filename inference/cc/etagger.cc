@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstring>
 #include <exception>
 #include <memory>
 #include <new>
@@ -154,6 +155,10 @@ int etagger_tag_sentences(const etagger_model* model, const char* const* words, 
     etagger::run_parts(parts.size(), most, [&](size_t i) { tag_part(request, parts[i]); });
     return 0;
   });
+}
+
+void etagger_split(const char* joined, size_t count, const char** texts) {
+  for (size_t i = 0; i < count; joined += std::strlen(joined) + 1) texts[i++] = joined;
 }
 
 size_t etagger_tag_count(const etagger_model* model) { return model ? model->tags.size() : 0; }

@@ -52,6 +52,10 @@ ETAGGER_API int etagger_tag(const etagger_model *model, const char *const *words
 ETAGGER_API int etagger_tag_sentences(const etagger_model *model, const char *const *words, const char *const *pos,
                                       const char *const *chunks, const size_t *lengths, size_t sentences, int threads, const char **tags);
 
+/* For languages that have no char *[]: `joined` holds `count` texts one behind the other, each with its NUL; fills texts[0 .. count-1] with
+ * where each begins in it. */
+ETAGGER_API void etagger_split(const char *joined, size_t count, const char **texts);
+
 /* The tags that the model may give: how many, and the name of one, index < count, or else NULL. */
 ETAGGER_API size_t etagger_tag_count(const etagger_model *model);
 ETAGGER_API const char *etagger_tag_name(const etagger_model *model, size_t index);
