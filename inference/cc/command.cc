@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstdio>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "backend.h"
@@ -12,6 +11,7 @@
 #include "conll.h"
 #include "engine/engine.h"
 #include "error.h"
+#include "parallel.h"
 #include "stream.h"
 #include "tagger.h"
 #include "text.h"
@@ -71,11 +71,11 @@ void tell(const StreamReport& report, double seconds, bool timing) {
 }
 
 // threads: that tag.
-void run(const Tagger& tagger, const Options& options, int threads) {
+void run(const Tagger& tagger, const Options& options, size_t threads) {
   auto started = std::chrono::steady_clock::now();
   Source input(options.input);
   Sink output(options.output);
-  StreamReport report = tag_stream(tagger, {options.columns, options.batch_size, threads}, &input, &output);
+  StreamReport report = tag_stream(tagger, {options.columns, options.batch_size, threads, note}, &input, &output);
   output.finish();
   tell(report, std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count(), options.timing);
 }
@@ -105,8 +105,7 @@ int tag_with_engine(int argc, char** argv) {
     cli.flag("--verify", &verify, "check every byte of the model, and tag nothing");
     Options options = parse_options(&cli);
     if (verify) return note(model + ": verified, " + with_commas(verify_engine_file(model)) + " bytes");
-    int threads = options.threads ? options.threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    run(*open_engine(model, instructions), options, threads);
+    run(*open_engine(model, instructions), options, thread_count(options.threads));
   });
 }
 

@@ -1,5 +1,7 @@
 #include "scheme.h"
 
+#include <algorithm>
+
 #include "error.h"
 
 namespace etagger {
@@ -32,6 +34,20 @@ TagConverter::TagConverter(const std::vector<std::string>& tags, const std::stri
     names_.emplace_back();
     for (char prefix : prefixes_ + "BE") names_.back()[prefix] = kind.empty() ? std::string(1, prefix) : std::string(1, prefix) + "-" + kind;
   }
+}
+
+std::vector<std::string_view> TagConverter::tags() const {
+  if (source_ == target_) return {tags_.begin(), tags_.end()};
+  std::vector<std::string_view> out = {kOutside};
+  std::string order = prefixes_.substr(1) + prefixes_[0] + (target_ == "iob1" ? "B" : target_ == "ioe1" ? "E" : "");
+  for (size_t id = 0; id < tags_.size(); ++id) {
+    if (split_[id].prefix == 'O') continue;
+    for (char prefix : order) {
+      std::string_view tag = name(prefix, split_[id].kind);
+      if (std::find(out.begin(), out.end(), tag) == out.end()) out.push_back(tag);
+    }
+  }
+  return out;
 }
 
 std::vector<std::string_view> TagConverter::convert(const int* ids, size_t count) const {

@@ -14,6 +14,9 @@ class TagConverter {
   // Throws Error for an unknown scheme.
   TagConverter(const std::vector<std::string>& tags, const std::string& source, const std::string& target);
 
+  // Every tag that convert() may give, as conll.scheme_tags orders them; the views end in NUL and live as long as the converter.
+  std::vector<std::string_view> tags() const;
+
   // ids: those of one sentence, each below tags.size().
   std::vector<std::string_view> convert(const int* ids, size_t count) const;
 

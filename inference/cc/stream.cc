@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "conll.h"
@@ -38,7 +39,7 @@ bool is_real(const Sentence& sentence) { return !sentence.is_docstart; }
 class Work {
  public:
   Work(const Tagger& tagger, const StreamOptions& options, const std::string& name)
-      : tagger_(tagger), batch_size_(options.batch_size), parser_(name, options.columns, tagger.settings().columns) {}
+      : tagger_(tagger), batch_size_(options.batch_size), warn_(options.warn), parser_(name, options.columns, tagger.settings().columns) {}
 
   // The first sentence, which pays for the start, is tagged alone: it is left out of the figures.
   void first(Job* job) {
@@ -83,13 +84,14 @@ class Work {
 
   void warn_of_missing(const Sentence& sentence, const std::string& name) const {
     bool no_pos = tagger_.settings().use_pos && !sentence.has_pos, no_chunks = tagger_.settings().use_chk && !sentence.has_chunks;
-    if (!no_pos && !no_chunks) return;
-    note(std::string("the model was trained with the ") + (no_pos ? "pos" : "") + (no_pos && no_chunks ? " and " : "") +
+    if (!warn_ || (!no_pos && !no_chunks)) return;
+    warn_(std::string("the model was trained with the ") + (no_pos ? "pos" : "") + (no_pos && no_chunks ? " and " : "") +
          (no_chunks ? "chunk" : "") + " column, which " + name + " lacks: tags will be worse, unless it was trained with feature_drop");
   }
 
   const Tagger& tagger_;
   size_t batch_size_;
+  void (*warn_)(const std::string&);
   SentenceParser parser_;
   bool is_first_ = true;
 };
@@ -97,10 +99,14 @@ class Work {
 // Threads that work on jobs; what is done is written in order, by whichever thread finishes the next one.
 class Pool {
  public:
-  Pool(int threads, std::function<void(Job*)> process, std::function<void(Job*)> write)
-      : process_(std::move(process)), write_(std::move(write)), most_(2 * static_cast<size_t>(threads)), wake_(eventfd(0, EFD_CLOEXEC)) {
+  Pool(size_t threads, std::function<void(Job*)> process, std::function<void(Job*)> write)
+      : process_(std::move(process)), write_(std::move(write)), most_(2 * threads), wake_(eventfd(0, EFD_CLOEXEC)) {
     if (wake_ < 0) throw Error("no file descriptor is left");
-    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+    try {
+      while (threads_.size() < threads) threads_.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {
+      if (threads_.empty()) throw Error("no thread can be started; try -j 1");      // those that there are do it
+    }
   }
 
   ~Pool() {

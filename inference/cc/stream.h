@@ -26,7 +26,8 @@ class Durations {
 struct StreamOptions {
   std::vector<std::string> columns;                   // none: by their number
   size_t batch_size = 64;                             // sentences, at most
-  int threads = 1;                                    // that tag
+  size_t threads = 1;                                 // that tag
+  void (*warn)(const std::string& text) = nullptr;    // told of columns that the model wants and the input lacks
 };
 
 struct StreamReport {

@@ -1,5 +1,7 @@
 #include "tagger.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 
@@ -74,6 +76,15 @@ std::vector<std::vector<std::string_view>> GraphTagger::tag(const Sentence* sent
 
 std::unique_ptr<Tagger> open_graph_tagger(const std::string& graph_path, GraphFile kind, const std::string& vocab_path, int threads) {
   return std::make_unique<GraphTagger>(graph_path, kind, vocab_path, threads);
+}
+
+std::unique_ptr<Tagger> open_folder_tagger(const std::string& folder) {
+  std::string mapped = folder + "/ner_frozen.pb.memmapped", frozen = folder + "/ner_frozen.pb";
+  bool is_mapped = access(mapped.c_str(), F_OK) == 0;
+  if (!is_mapped && access(frozen.c_str(), F_OK) != 0)
+    throw Error(folder + ": neither ner_frozen.pb.memmapped nor ner_frozen.pb is in it; write them with inference/export.py and freeze.py");
+  silence_tensorflow();
+  return open_graph_tagger(is_mapped ? mapped : frozen, is_mapped ? GraphFile::kMemoryMapped : GraphFile::kFrozen, folder + "/vocab.txt", 0);
 }
 
 }  // namespace etagger

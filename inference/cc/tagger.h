@@ -33,4 +33,8 @@ class Tagger {
 // A TensorFlow graph and its vocab.txt. Throws Error, also where the vocabulary is not the one that the model was trained with.
 std::unique_ptr<Tagger> open_graph_tagger(const std::string& graph_path, GraphFile kind, const std::string& vocab_path, int threads);
 
+// The graph in a folder that freeze.py or convert_graphdef_memmapped_format wrote it to: ner_frozen.pb.memmapped, or without that
+// one ner_frozen.pb, and vocab.txt. Keeps TensorFlow's log off standard error. Throws Error.
+std::unique_ptr<Tagger> open_folder_tagger(const std::string& folder);
+
 }  // namespace etagger

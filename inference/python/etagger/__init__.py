@@ -1,86 +1,286 @@
-"""Tags sentences through the C library.
+"""Tags the words of sentences with a trained model: named entities, and what else it has learned.
 
     import etagger
-    model = etagger.load("exported")
-    model.tag(["Obama", "left", "Berlin"])          # ['B-PER', 'O', 'B-LOC']
+    model = etagger.load("model.etagger")
+    model.tag(["Obama", "left", "Berlin"])               # ['B-PER', 'O', 'B-LOC']
+    model.entities(["Obama", "left", "Berlin"])          # [Entity(type='PER', start=0, end=1, text='Obama'), ...]
+    model.tag_sentences([["Obama", "left"], ["Berlin"]])     # [['B-PER', 'O'], ['B-LOC']], on all cores
+    model.tag_file("test.txt", "pred.txt")               # columns, and the tag behind them
 
-Many threads may use one model: the library runs without Python's lock.
+Any number of threads may use one model: the library tags without Python's lock, and they do not wait for each other.
 """
+from __future__ import annotations
+
+import bisect
 import ctypes
+import itertools
 import os
+import re
+from array import array
+from typing import Any, Callable, Iterable, Iterator, NamedTuple, Sequence
 
-_LIBRARY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "cc", "build", "libetagger.so")
+__all__ = ["Entity", "Error", "Model", "entities", "load"]
 
 
-class Error(Exception):
-    """What the library could not do, one line."""
+class Error(ValueError):
+    """What was wrong with a model or with what it was given, one line."""
 
 
-def _load_library():
-    path = os.environ.get("ETAGGER_LIBRARY", _LIBRARY)
+def _library_path() -> str:
+    """$ETAGGER_LIBRARY; or the library that was installed with this package; or the one that make cc builds."""
+    built = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "cc", "build")
+    places = [os.path.join(folder, "libetagger.so") for folder in (*__path__, built)]
+    return os.environ.get("ETAGGER_LIBRARY") or next(filter(os.path.exists, places), places[-1])
+
+
+class _Handle(ctypes.c_void_p):
+    """An etagger_model. It is closed once nobody refers to it, so not before the last call that uses it is back."""
+
+    def __del__(self) -> None:
+        if self:
+            self._close(self)
+
+
+def _load_library() -> ctypes.CDLL:
+    path = _library_path()
     try:
         library = ctypes.CDLL(path)
     except OSError as error:
         raise ImportError(f"{error}; build it with make cc, or say in ETAGGER_LIBRARY where libetagger.so is") from None
-    strings = ctypes.POINTER(ctypes.c_char_p)
-    library.etagger_open.argtypes, library.etagger_open.restype = [ctypes.c_char_p], ctypes.c_void_p
-    library.etagger_tag.argtypes = [ctypes.c_void_p, strings, strings, strings, ctypes.c_size_t, strings]
-    library.etagger_close.argtypes, library.etagger_close.restype = [ctypes.c_void_p], None
-    for name in ("etagger_error", "etagger_version"):
-        getattr(library, name).argtypes, getattr(library, name).restype = [], ctypes.c_char_p
+    pointer, text, size = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t
+    for name, result, *arguments in (
+            ("open", _Handle, text), ("close", None, _Handle), ("error", text), ("version", text),
+            ("tag_sentences", ctypes.c_int, _Handle, *[pointer] * 4, size, ctypes.c_int, pointer),
+            ("tag_file", ctypes.c_int, _Handle, text, text, text, ctypes.c_int),
+            ("split", None, text, size, pointer), ("tag_count", size, _Handle), ("tag_name", text, _Handle, size), ("uses", ctypes.c_int, _Handle, text)):
+        function = getattr(library, f"etagger_{name}")
+        function.restype, function.argtypes = result, arguments
+    _Handle._close = library.etagger_close
     return library
 
 
 _library = _load_library()
-__version__ = _library.etagger_version().decode()
+__version__: str = _library.etagger_version().decode()
 
 
-def _error():
-    return Error(_library.etagger_error().decode(errors="replace"))
-
-
-def _array(words, count):
-    """Strings -> char *[count], or NULL for None. Lone surrogates become the bytes that they stand for (PEP 383)."""
-    if words is None:
-        return None
-    if len(words) != count:
-        raise ValueError(f"{len(words)} column values for {count} words")
-    return (ctypes.c_char_p * count)(*(word.encode(errors="surrogateescape") for word in words))
+class Entity(NamedTuple):
+    """Words start to end - 1 of a sentence. text: those words, joined by spaces."""
+    type: str
+    start: int
+    end: int
+    text: str
 
 
 class Model:
-    """A model in memory; load() opens one."""
+    """A model; load() opens one."""
 
-    def __init__(self, handle):
-        self._handle = handle
+    def __init__(self, handle: _Handle) -> None:
+        self._handle: _Handle | None = handle
+        self._names = _Names()
 
-    def tag(self, words, pos=None, chunks=None):
-        """Tags of a sentence, a list of words; pos and chunks are its columns, where there are any. Raises Error."""
-        tags = (ctypes.c_char_p * len(words))()
-        arrays = (_array(column, len(words)) for column in (words, pos, chunks))
-        if _library.etagger_tag(self._handle, *arrays, len(words), tags):
+    def tag(self, words: Sequence[str], pos: Sequence[str] | None = None, chunks: Sequence[str] | None = None) -> list[str]:
+        """Tags of one sentence, one for each word, in the scheme of the training data.
+
+        pos, chunks: its part-of-speech and chunk columns, as many as words, where there are any. Raises Error.
+        """
+        return self._tag({name: [_column(name, column)] for name, column in _given(words, pos, chunks)}, threads=1)
+
+    def tag_sentences(self, sentences: Iterable[Sequence[str]], pos: Iterable[Sequence[str]] | None = None,
+                      chunks: Iterable[Sequence[str]] | None = None, threads: int = 0) -> list[list[str]]:
+        """Tags of many sentences, in batches: the same as tag() of each, and quicker.
+
+        sentences: lists of words. pos, chunks: a list for each sentence, where there are any. threads: 0 is one for each core. Raises Error.
+        """
+        _checked_threads(threads)
+        columns = {name: _table(name, column) for name, column in _given(sentences, pos, chunks)}
+        tags = iter(self._tag(columns, threads))
+        return [list(itertools.islice(tags, len(words))) for words in columns["words"]]
+
+    def entities(self, words: Sequence[str], pos: Sequence[str] | None = None, chunks: Sequence[str] | None = None) -> list[Entity]:
+        """The entities of a sentence, from left to right. Raises Error, also where the model's tags are none of entities."""
+        words = _column("words", words)
+        return entities(words, self.tag(words, pos, chunks))
+
+    def tag_file(self, input: str | os.PathLike, output: str | os.PathLike, columns: str | None = None, threads: int = 0) -> None:
+        """Tags a file of columns: each row comes out with its tag behind it. The output is whole or not there.
+
+        columns: such as "word pos chunk tag", _ to ignore one; default: by their number. threads: 0 is one for each core. Raises Error, which
+        names the line of a bad row.
+        """
+        paths = [_path(each, what) for each, what in ((input, "an input file"), (output, "an output file"))]
+        if _library.etagger_tag_file(self._open_handle(), *paths, None if columns is None else _encode(columns), _checked_threads(threads)):
             raise _error()
-        return [tag.decode() for tag in tags]
 
-    def close(self):
-        """Frees the model; no thread may be using it."""
-        handle, self._handle = self._handle, None
-        _library.etagger_close(handle)
+    @property
+    def tags(self) -> list[str]:
+        """Every tag that the model may give."""
+        handle = self._open_handle()
+        return [_library.etagger_tag_name(handle, i).decode() for i in range(_library.etagger_tag_count(handle))]
 
-    def __enter__(self):
+    @property
+    def columns(self) -> list[str]:
+        """Of word, pos and chunk those that the model looks at; without one of them its tags are worse."""
+        return [name for name in ("word", "pos", "chunk") if _library.etagger_uses(self._open_handle(), name.encode())]
+
+    def close(self) -> None:
+        """Frees the model, once the calls of other threads that use it are back."""
+        self._handle = None
+
+    def __enter__(self) -> Model:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> None:
         self.close()
 
-    def __del__(self):
-        if getattr(self, "_handle", None):
-            self.close()
+    def _open_handle(self) -> _Handle:
+        handle = self._handle
+        if handle is None:
+            raise Error("the model is closed")
+        return handle
+
+    def _tag(self, columns: dict[str, list], threads: int) -> list[str]:
+        """Tags of all words, a flat list. columns: words, and pos and chunks where they are given, as lists of sentences."""
+        handle = self._open_handle()
+        lengths = array("L", map(len, columns["words"]))
+        text, pointers = _pointers(columns, lengths)           # text: what the pointers point into
+        tags = array("L", bytes(_SIZE * sum(lengths)))
+        place = dict(zip(columns, itertools.count(_address(pointers), _SIZE * len(tags))))
+        if _library.etagger_tag_sentences(handle, place["words"], place.get("pos"), place.get("chunks"), _address(lengths), len(lengths),
+                                          threads, _address(tags)):
+            raise _error()
+        return list(map(self._names.__getitem__, tags))
 
 
-def load(path):
-    """Opens a model, see etagger_open in etagger.h. Raises Error."""
-    handle = _library.etagger_open(os.fsencode(path))
+def load(path: str | os.PathLike) -> Model:
+    """Opens a model: an .etagger file, or a folder that TensorFlow serves; see etagger_open in etagger.h. Raises Error."""
+    handle = _library.etagger_open(_path(path, "an .etagger file"))
     if not handle:
         raise _error()
     return Model(handle)
+
+
+def entities(words: Sequence[str], tags: Sequence[str]) -> list[Entity]:
+    """The entities that tags of any scheme (BIO, IOB1, IOE1, IOE2, IOBES, BMES, BILOU) mark in a sentence. Raises Error.
+
+    B, S and U begin an entity, E, S, L and U end it; besides, it begins where the tag before is O or of another type.
+    """
+    if len(words) != len(tags):
+        raise Error(f"{len(tags)} tags for {len(words)} words")
+    found, start, open_type = [], -1, None
+    for i, tag in enumerate([*tags, "O"]):
+        prefix, _, this = tag.partition("-")
+        if prefix not in _PREFIXES or (prefix == "O" and this):
+            raise Error(f"tag {tag!r} is neither O nor PREFIX-TYPE: no entities")
+        if open_type is not None and (prefix in "OBSU" or this != open_type):
+            found.append(Entity(open_type, start, i, " ".join(words[start:i])))
+            open_type = None
+        if prefix != "O" and open_type is None:
+            start, open_type = i, this
+        if prefix in "ESLU":
+            found.append(Entity(open_type, start, i + 1, " ".join(words[start:i + 1])))
+            open_type = None
+    return found
+
+
+_PREFIXES = frozenset("OBIESMLU")
+
+
+# ---------------------------------------------------------------- lists of str to char *[]
+
+_SIZE = array("L").itemsize                # of a pointer and of a size_t on Linux
+_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+
+
+class _Names(dict):
+    """{address of a tag's text: the tag}; the text belongs to the model and stays where it is."""
+
+    def __missing__(self, address: int) -> str:
+        self[address] = ctypes.string_at(address).decode()
+        return self[address]
+
+
+def _pointers(columns: dict[str, list], lengths: array) -> tuple[bytes, array]:
+    """Where the text of each word begins, one column behind the other: the texts, joined, and their addresses. Raises Error."""
+    for name, sentences in columns.items():
+        if array("L", map(len, sentences)) != lengths:
+            raise _lengths_differ(name, sentences, lengths)
+    words = list(itertools.chain.from_iterable(itertools.chain.from_iterable(columns.values())))
+    if len(words) != sum(lengths) * len(columns):
+        raise Error("a list was changed while it was read, or is not as long as it says")
+    try:
+        text = _encode("\0".join(words))
+    except TypeError:
+        raise _bad_word(columns, lengths, words, lambda word: not isinstance(word, str), "expected a str") from None
+    if words and text.count(b"\0") != len(words) - 1:
+        raise _bad_word(columns, lengths, words, lambda word: "\0" in word, "a NUL is no part of a text")
+    pointers = array("L", bytes(_SIZE * len(words)))
+    _library.etagger_split(text, len(words), _address(pointers))
+    return text, pointers
+
+
+def _encode(text: str) -> bytes:
+    """UTF-8. A lone surrogate becomes the byte that it stands for (PEP 383), or another one that is not UTF-8."""
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return _NO_BYTE.sub("\udcff", text).encode(errors="surrogateescape")
+
+
+def _address(values: array) -> int:
+    return values.buffer_info()[0]
+
+
+# ---------------------------------------------------------------- what is given
+
+def _path(path: Any, what: str) -> bytes:
+    try:
+        name = os.fsencode(path)
+    except TypeError:
+        raise Error(f"expected the path of {what}, not {path!r}") from None
+    if b"\0" in name:
+        raise Error(f"{path!r}: a NUL is no part of a path")
+    return name
+
+
+def _checked_threads(threads: Any) -> int:
+    if not isinstance(threads, int) or not 0 <= threads < 1 << 31:
+        raise Error(f"threads {threads!r}: expected 0 or more")
+    return threads
+
+
+def _given(words: Any, pos: Any, chunks: Any) -> Iterator[tuple[str, Any]]:
+    return ((name, column) for name, column in (("words", words), ("pos", pos), ("chunks", chunks)) if name == "words" or column is not None)
+
+
+def _column(name: str, values: Any) -> Sequence:
+    """A column of one sentence, as something with a length. Raises Error."""
+    if isinstance(values, (str, bytes)):
+        raise Error(f"{name}: expected a list of str, not one {type(values).__name__}; split it first")
+    try:
+        return values if hasattr(values, "__len__") else list(values)
+    except TypeError:
+        raise Error(f"{name}: expected a list of str, not {values!r}") from None
+
+
+def _table(name: str, sentences: Any) -> list:
+    """A column of many sentences. Raises Error."""
+    return [_column(name, sentence) for sentence in _column(name, sentences)]
+
+
+def _lengths_differ(name: str, sentences: list, lengths: array) -> Error:
+    if len(sentences) != len(lengths):
+        return Error(f"{name}: {len(sentences)} sentences, expected {len(lengths)}")
+    i, count = next((i, len(each)) for i, each in enumerate(sentences) if len(each) != lengths[i])
+    return Error(f"{name}: {count} column values for {lengths[i]} words in sentence {i + 1}")
+
+
+def _bad_word(columns: dict[str, list], lengths: array, words: list, is_bad: Callable[[Any], bool], expected: str) -> Error:
+    """Names the first bad one of words, those of all columns."""
+    place = next(i for i, word in enumerate(words) if is_bad(word))
+    column, at = divmod(place, sum(lengths))
+    sentence = bisect.bisect_right(list(itertools.accumulate(lengths)), at)
+    return Error(f"{list(columns)[column]}: {words[place]!r} (word {at - sum(lengths[:sentence]) + 1} of sentence {sentence + 1}): {expected}")
+
+
+def _error() -> Error:
+    return Error(_library.etagger_error().decode(errors="replace"))
