@@ -38,14 +38,16 @@ TagConverter::TagConverter(const std::vector<std::string>& tags, const std::stri
 
 std::vector<std::string_view> TagConverter::tags() const {
   if (source_ == target_) return {tags_.begin(), tags_.end()};
+  std::string order;
+  for (char prefix : prefixes_.substr(1) + prefixes_[0] + (target_ == "iob1" ? "B" : target_ == "ioe1" ? "E" : ""))
+    if (order.find(prefix) == std::string::npos) order.push_back(prefix);
   std::vector<std::string_view> out = {kOutside};
-  std::string order = prefixes_.substr(1) + prefixes_[0] + (target_ == "iob1" ? "B" : target_ == "ioe1" ? "E" : "");
-  for (size_t id = 0; id < tags_.size(); ++id) {
-    if (split_[id].prefix == 'O') continue;
-    for (char prefix : order) {
-      std::string_view tag = name(prefix, split_[id].kind);
-      if (std::find(out.begin(), out.end(), tag) == out.end()) out.push_back(tag);
-    }
+  std::vector<bool> seen(names_.size());
+  for (const Tag& tag : split_) {
+    size_t kind = static_cast<size_t>(tag.kind);
+    if (tag.prefix == 'O' || seen[kind]) continue;
+    seen[kind] = true;
+    for (char prefix : order) out.push_back(name(prefix, tag.kind));
   }
   return out;
 }

@@ -1,0 +1,539 @@
+"""The C library and the Python package over it, with .etagger files: etagger.h, inference/python."""
+import importlib.util
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import types
+
+import pytest
+
+import conll
+from cli import __version__
+from commands import ROOT, SMALL, fit, sample, write_sample
+from serving import BUILD, INFERENCE, binary, python_package, randomize, run_binary, succeed
+from test_inference import NASTY
+
+PYTHON = os.path.join(INFERENCE, "python")
+CORPUS = b"".join(sample("test")) + NASTY.replace(b"\0", b"\1")       # a C string holds no NUL
+COLUMNS = {"words": ("words",), "words and pos": ("words", "pos"), "all": ("words", "pos", "chunks")}
+
+
+def engine_file(folder, *flags):
+    """Writes a model of random weights, scaled so that every tag occurs, as folder/model.etagger. Returns its path and settings."""
+    sys.path.insert(0, INFERENCE)
+    import checkpoint
+    import export
+    folder.mkdir(exist_ok=True)
+    fit(*write_sample(folder), *SMALL, "--summary_dir", "", "--epoch", 1, "--max_train_steps_per_epoch", 1, *flags)
+    prefix = randomize(str(folder / "checkpoint" / "ner_model"), str(folder / "random" / "ner_model"), 3.0)
+    path = str(folder / "model.etagger")
+    export.write_engine_file(prefix, path, False)
+    return types.SimpleNamespace(path=path, meta=checkpoint.load_meta(prefix))
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    """A model that has learned in IOBES from data in BIO."""
+    binary("etagger")
+    return engine_file(tmp_path_factory.mktemp("engine"), "--tag_scheme", "iobes", "--use_shape", "True")
+
+
+@pytest.fixture(scope="module")
+def etagger():
+    return python_package()
+
+
+@pytest.fixture
+def model(engine, etagger):
+    with etagger.load(engine.path) as model:
+        yield model
+
+
+def columns_of(data):
+    """Columns of CoNLL bytes, {name: list of sentences} of lists of str."""
+    parser = conll.SentenceParser("test", own=("word", "pos", "chunk", "tag"))
+    sentences = []
+    reader = conll.BlockReader()
+    for block in [*reader.feed(data), *reader.close()]:
+        if block.rows:
+            sentences.append(parser.parse(block))
+    def of(column, sentence):
+        return column or ["-X-"] * len(sentence.words)
+    return {"words": [each.words for each in sentences], "pos": [of(each.pos, each) for each in sentences],
+            "chunks": [of(each.chunks, each) for each in sentences]}
+
+
+def command_tags(path, columns, build=BUILD):
+    """What the command etagger makes of {name: sentences}: a list of tags for each."""
+    rows = ["\n".join(map(" ".join, zip(*sentence))) + "\n\n" for sentence in zip(*columns.values())]
+    names = [{"words": "word", "chunks": "chunk"}.get(name, name) for name in columns]
+    out = succeed(run_binary("etagger", path, "--columns", " ".join(names), stdin="".join(rows).encode(errors="surrogateescape"), build=build)).out
+    return [[row.split()[-1].decode() for row in block.split(b"\n")] for block in out.strip(b"\n").split(b"\n\n")]
+
+
+# ---------------------------------------------------------------- the same tags, however they are asked for
+
+@pytest.mark.parametrize("given", COLUMNS)
+def test_many_sentences_are_tagged_as_one_by_one_and_by_the_command(engine, model, given):
+    columns = {name: values for name, values in columns_of(CORPUS).items() if name in COLUMNS[given]}
+    expected = command_tags(engine.path, columns)
+    occur = {tag for tags in expected for tag in tags}
+    assert occur == set(model.tags) if given == "all" else occur <= set(model.tags)
+    assert [model.tag(*sentence) for sentence in zip(*columns.values())] == expected
+    for threads in (0, 1, 2, 7):
+        assert model.tag_sentences(*columns.values(), threads=threads) == expected
+
+
+def test_sentences_of_every_length_keep_their_places(model):
+    rng = random.Random(4)
+    words = [word for sentence in columns_of(CORPUS)["words"] for word in sentence]
+    sentences = [rng.choices(words, k=rng.choice((0, 0, 1, 2, 3, 9, 40, 700))) for _ in range(120)] + [["-DOCSTART-"], [], ["-DOCSTART-", "x"]]
+    expected = [model.tag(sentence) for sentence in sentences]
+    assert model.tag_sentences(sentences) == model.tag_sentences(sentences, threads=3) == expected
+    assert expected[-3:-1] == [["O"], []]
+    assert model.tag_sentences([]) == [] and model.tag_sentences([[], []]) == [[], []] and model.tag([]) == []
+
+
+def test_eight_threads_on_one_model_give_the_tags_of_one(model):
+    columns = columns_of(CORPUS)
+    expected = model.tag_sentences(*columns.values(), threads=1)
+    outcomes = [None] * 8
+
+    def work(i):
+        one_by_one = [model.tag(*sentence) for sentence in zip(*columns.values())]
+        outcomes[i] = one_by_one == expected and model.tag_sentences(*columns.values(), threads=i % 3) == expected
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes == [True] * 8
+
+
+def test_all_kinds_of_sequences_are_taken(model):
+    words = columns_of(CORPUS)["words"][0]
+    expected = model.tag(words)
+    assert model.tag(tuple(words)) == model.tag(iter(words)) == model.tag(dict.fromkeys(words).keys() if len(set(words)) == len(words) else words) == expected
+    assert model.tag_sentences(iter([tuple(words), iter(words)])) == [expected, expected]
+
+
+def test_a_lone_surrogate_is_an_unknown_character(model):
+    contexts = columns_of(CORPUS)["words"][:100]
+    ways = {last: model.tag_sentences([["caf" + last, last + "x", *words] for words in contexts]) for last in ("\udce9", "\ud83d", "\udfff", "e")}
+    assert ways["\udce9"] == ways["\ud83d"] == ways["\udfff"] != ways["e"]
+    assert len(model.tag(["\ud800\udce9", "\udfff", "a b\tc\nd"])) == 3
+
+
+def test_tags_and_columns_of_a_model(engine, model, etagger, tmp_path):
+    meta = engine.meta
+    assert meta["tag_scheme"] == "iobes" and meta["data_scheme"] == "bio"
+    assert model.tags == conll.scheme_tags(meta["tags"], "iobes", "bio")
+    assert model.columns == ["word", "pos", "chunk"]
+    other = engine_file(tmp_path, "--columns", "word pos _ tag", "--use_chk", "False")
+    with etagger.load(other.path) as model:
+        assert model.tags == other.meta["tags"]
+        assert model.columns == ["word", "pos"]
+
+
+# ---------------------------------------------------------------- entities
+
+@pytest.mark.parametrize("scheme", conll.SCHEMES)
+def test_entities_are_the_chunks_of_any_tags(etagger, scheme):
+    """Well-formed or not, as conll.chunks reads them."""
+    tags = conll.scheme_tags(["O", "B-X", "I-X", "B-Y-Z", "I-Y-Z"], "bio", scheme)
+    rng = random.Random(6)
+    for _ in range(1000):
+        sequence = rng.choices(tags, k=rng.randint(0, 8))
+        words = [f"w{i}" for i in range(len(sequence))]
+        expected = [(kind, start, end, " ".join(words[start:end])) for start, end, kind in conll.chunks(sequence)]
+        assert etagger.entities(words, sequence) == expected
+
+
+def test_entities_of_a_sentence(model, etagger):
+    sentences = list(zip(*columns_of(CORPUS).values()))
+    assert any(model.entities(*sentence) for sentence in sentences)
+    for sentence in sentences[:20]:
+        assert model.entities(*sentence) == etagger.entities(sentence[0], model.tag(*sentence))
+    for tags in (["NN"], ["O-X"], [""], ["X-PER"]):
+        with pytest.raises(etagger.Error, match="neither O nor PREFIX-TYPE"):
+            etagger.entities(["word"], tags)
+    with pytest.raises(etagger.Error, match="1 tags for 2 words"):
+        etagger.entities(["a", "b"], ["O"])
+
+
+# ---------------------------------------------------------------- mistakes
+
+class Liar(list):
+    """A list that is shorter than it says."""
+    def __len__(self):
+        return super().__len__() + 1
+
+
+@pytest.mark.parametrize("ask, what", [
+    (lambda model: model.tag("Obama left"), "words: expected a list of str, not one str; split it first"),
+    (lambda model: model.tag(None), "words: expected a list of str, not None"),
+    (lambda model: model.tag(["a", 3]), r"words: 3 \(word 2 of sentence 1\): expected a str"),
+    (lambda model: model.tag([b"a"]), r"words: b'a' \(word 1 of sentence 1\): expected a str"),
+    (lambda model: model.tag(["a", "b"], [None, "NN"]), r"pos: None \(word 1 of sentence 1\): expected a str"),
+    (lambda model: model.tag(["a"], chunks="B"), "chunks: expected a list of str, not one str"),
+    (lambda model: model.tag(["a", "b\0c"]), r"words: 'b\\x00c' \(word 2 of sentence 1\): a NUL is no part of a text"),
+    (lambda model: model.tag(["a", ""]), "word 2 of sentence 1 is empty, expected text; leave it out"),
+    (lambda model: model.tag(["a", "b"], ["NN"]), "pos: 1 column values for 2 words in sentence 1"),
+    (lambda model: model.tag(Liar(["a"])), "a list was changed while it was read, or is not as long as it says"),
+    (lambda model: model.tag_sentences("ab"), "words: expected a list of str, not one str"),
+    (lambda model: model.tag_sentences(["ab"]), "words: expected a list of str, not one str"),
+    (lambda model: model.tag_sentences([["a"], None]), "words: expected a list of str, not None"),
+    (lambda model: model.tag_sentences([["a"], [], ["b", "c", 4.5]]), r"words: 4.5 \(word 3 of sentence 3\): expected a str"),
+    (lambda model: model.tag_sentences([["a"], ["b", "c"]], [["x"], ["y", "\0"]]), r"pos: '\\x00' \(word 2 of sentence 2\)"),
+    (lambda model: model.tag_sentences([["a"], [], ["b", ""]]), "word 2 of sentence 3 is empty"),
+    (lambda model: model.tag_sentences([["a"], ["b"]], [["x"]]), "pos: 1 sentences, expected 2"),
+    (lambda model: model.tag_sentences([["a"], ["b"]], None, [["x"], ["y", "z"]]), "chunks: 2 column values for 1 words in sentence 2"),
+    (lambda model: model.tag_sentences([["a"]], threads=-1), "threads -1: expected 0 or more"),
+    (lambda model: model.tag_sentences([["a"]], threads="two"), "threads 'two': expected 0 or more"),
+    (lambda model: model.tag_sentences([["a"]], threads=1 << 40), "threads 1099511627776: expected 0 or more")])
+def test_a_mistake_is_an_error_of_one_line(model, etagger, ask, what):
+    with pytest.raises(etagger.Error, match=what) as caught:
+        ask(model)
+    assert "\n" not in str(caught.value)
+    assert model.tag(["Peter"])[0] in model.tags          # the model goes on
+
+
+@pytest.mark.parametrize("path, what", [("nowhere.etagger", "nowhere.etagger: no such file"), ("a\0b", "a NUL is no part of a path"), (None, "expected the path of an .etagger file"),
+                                        (os.path.join(ROOT, "README.md"), "README.md: not an .etagger file"), ("/dev/null", "not a plain file"),
+                                        (ROOT, "neither ner_frozen.pb.memmapped nor ner_frozen.pb is in it")])
+def test_what_is_no_model_is_an_error_of_one_line(etagger, path, what):
+    with pytest.raises(etagger.Error, match=what) as caught:
+        etagger.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_closed_model_says_so(engine, etagger):
+    with etagger.load(engine.path) as model:
+        assert model.tag(["-DOCSTART-"]) == ["O"]
+    model.close()
+    for ask in (lambda: model.tag(["a"]), lambda: model.tag_sentences([["a"]]), lambda: model.entities(["a"]), lambda: model.tags, lambda: model.columns):
+        with pytest.raises(etagger.Error, match="the model is closed"):
+            ask()
+
+
+# ---------------------------------------------------------------- Python's lock, and the end of a model
+
+class Watched:
+    """The library of the package, but its long call notes when it begins and ends."""
+
+    def __init__(self, library):
+        self.library, self.begun, self.times = library, threading.Event(), []
+
+    def __getattr__(self, name):
+        return getattr(self.library, name)
+
+    def etagger_tag_sentences(self, *args):
+        self.times.append(time.perf_counter())
+        self.begun.set()
+        code = self.library.etagger_tag_sentences(*args)
+        self.times.append(time.perf_counter())
+        return code
+
+
+@pytest.fixture
+def long_call(model, etagger, monkeypatch):
+    """A thread that tags for a while on one thread, the library that it calls, watched, and the list that its tags go to."""
+    sentences = columns_of(CORPUS)["words"]
+    seconds = min(_seconds(lambda: model.tag_sentences(sentences, threads=1)) for _ in range(3))
+    sentences = sentences * max(1, round(0.7 / seconds))
+    watched, tags = Watched(etagger._library), []
+    monkeypatch.setattr(etagger, "_library", watched)
+    thread = threading.Thread(target=lambda: tags.extend(model.tag_sentences(sentences, threads=1)))
+    return types.SimpleNamespace(thread=thread, watched=watched, tags=tags, expected=len(sentences))
+
+
+def _seconds(action):
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def test_other_threads_of_python_go_on_while_the_library_tags(long_call):
+    ticks = []
+    long_call.thread.start()
+    while long_call.thread.is_alive():
+        ticks.append(time.perf_counter())
+        time.sleep(0.002)
+    begin, end = long_call.watched.times
+    assert end - begin > 0.2
+    assert sum(begin < tick < end for tick in ticks) > 20       # none, if the call held the lock
+
+
+def test_a_model_that_is_closed_in_the_middle_of_a_call_lives_to_its_end(long_call, model, etagger, monkeypatch):
+    closed = []
+    close = etagger._Handle._close
+    monkeypatch.setattr(etagger._Handle, "_close", staticmethod(lambda handle: (closed.append(time.perf_counter()), close(handle))))
+    long_call.thread.start()
+    assert long_call.watched.begun.wait(30)
+    model.close()
+    with pytest.raises(etagger.Error, match="the model is closed"):
+        model.tag(["a"])
+    long_call.thread.join()
+    assert len(long_call.tags) == long_call.expected
+    assert len(closed) == 1 and closed[0] > long_call.watched.times[1]
+
+
+# ---------------------------------------------------------------- C
+
+MAIN = r"""
+#include <stdio.h>
+#include <string.h>
+
+#include "etagger.h"
+
+static int row(const char *const *tags, size_t from, size_t to) {
+  while (from < to) printf("%s ", tags[from++]);
+  return puts("");
+}
+
+static void failed(int code) { printf("%d %s\n", code, etagger_error()); }
+
+int main(int argc, char **argv) {
+  etagger_model *model = argc == 2 ? etagger_open(argv[1]) : NULL;
+  const char *words[] = {"Peter", "sleeps", "-DOCSTART-", "Berlin"}, *pos[] = {"NNP", "VBZ", "-X-", "NNP"}, *tags[4], *texts[3];
+  size_t lengths[] = {2, 0, 1, 1}, i;
+  if (!model) return puts(etagger_error()), 1;
+  if (etagger_tag(model, words, pos, NULL, 2, tags)) return 2;
+  row(tags, 0, 2);
+  if (etagger_tag_sentences(model, words, NULL, NULL, lengths, 4, 0, tags)) return 3;
+  row(tags, 0, 4);
+  for (i = 0; i < etagger_tag_count(model); ++i) printf("%s ", etagger_tag_name(model, i));
+  printf("%d\n", etagger_tag_name(model, i) == NULL);
+  printf("%d %d %d\n", etagger_uses(model, "pos"), etagger_uses(model, "chunk"), etagger_uses(model, "tag"));
+  etagger_split("a\0\0bc", 3, texts);
+  printf("%s,%s,%s\n", texts[0], texts[1], texts[2]);
+  printf("%d %d\n", etagger_tag(model, NULL, NULL, NULL, 0, NULL), etagger_tag_sentences(model, NULL, NULL, NULL, NULL, 0, 0, NULL));
+
+  failed(etagger_tag(NULL, words, NULL, NULL, 2, tags));
+  failed(etagger_tag(model, NULL, NULL, NULL, 2, tags));
+  failed(etagger_tag(model, words, NULL, NULL, 2, NULL));
+  failed(etagger_tag_sentences(model, words, NULL, NULL, NULL, 2, 0, tags));
+  failed(etagger_tag_sentences(model, words, NULL, NULL, lengths, 4, -1, tags));
+  pos[3] = NULL;
+  failed(etagger_tag_sentences(model, words, pos, NULL, lengths, 4, 0, tags));
+  failed(etagger_tag_sentences(model, words, NULL, pos, lengths, 4, 0, tags));
+  words[1] = "";
+  failed(etagger_tag(model, words, NULL, NULL, 2, tags));
+  words[1] = NULL;
+  failed(etagger_tag(model, words, NULL, NULL, 2, tags));
+  etagger_close(model);
+  etagger_close(NULL);
+  if (etagger_open(NULL)) return 4;
+  failed(etagger_tag_count(NULL) || etagger_tag_name(NULL, 0) || etagger_uses(NULL, "pos") || etagger_uses(model = NULL, NULL));
+  return strcmp(etagger_version(), VERSION);
+}
+"""
+MISTAKES = """\
+-1 the model is NULL; etagger_open could not open it, or it was not asked to
+-1 words is NULL, expected an array
+-1 tags is NULL, expected an array
+-1 lengths is NULL, expected the number of words of each sentence
+-1 threads -1: expected 0 or more
+-1 word 1 of sentence 4 has NULL as pos, expected text
+-1 word 1 of sentence 4 has NULL as chunk, expected text
+-1 word 2 of sentence 1 is empty, expected text; leave it out
+-1 word 2 of sentence 1 is NULL, expected text
+0 the path is NULL, expected that of an .etagger file
+"""
+
+
+def run_c(folder, source, *args, include=os.path.join(INFERENCE, "cc"), library=BUILD, flags=()):
+    """Compiles a C program as C11 against the library and runs it to its end."""
+    (folder / "main.c").write_text(source)
+    subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", f'-DVERSION="{__version__}"', *flags, str(folder / "main.c"), "-o",
+                    str(folder / "main"), "-I" + str(include), "-L" + str(library), "-letagger", "-Wl,-rpath," + str(library)], check=True)
+    return subprocess.run([folder / "main", *args], capture_output=True, text=True, timeout=120)
+
+
+def check_main(done, engine):
+    """Checks the output of MAIN, against the command."""
+    assert (done.returncode, done.stderr) == (0, "")
+    one = command_tags(engine.path, {"words": [["Peter", "sleeps"]], "pos": [["NNP", "VBZ"]]})
+    many = command_tags(engine.path, {"words": [["Peter", "sleeps"], ["-DOCSTART-"], ["Berlin"]]})
+    names = conll.scheme_tags(engine.meta["tags"], "iobes", "bio")
+    rows = [" ".join(tags) for tags in (one[0], sum(many, []), names)]
+    assert done.stdout == f"{rows[0]} \n{rows[1]} \n{rows[2]} 1\n1 1 0\na,,bc\n0 0\n{MISTAKES}"
+
+
+def test_a_c_program(engine, tmp_path):
+    check_main(run_c(tmp_path, MAIN, engine.path), engine)
+    done = run_c(tmp_path, MAIN, "nowhere.etagger")
+    assert (done.returncode, done.stdout) == (1, "nowhere.etagger: no such file; check the path\n")
+
+
+def test_the_header_is_cpp_too(tmp_path):
+    (tmp_path / "main.cc").write_text('#include "etagger.h"\nint main() { return etagger_error()[0]; }\n')
+    subprocess.run(["c++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only", "-I" + os.path.join(INFERENCE, "cc"),
+                    str(tmp_path / "main.cc")], check=True)
+
+
+def exported_names(library):
+    listing = subprocess.run(["nm", "-D", "--defined-only", library], capture_output=True, text=True, check=True).stdout
+    return {line.split()[-1] for line in listing.splitlines()}
+
+
+def test_the_library_shows_its_header_and_nothing_else():
+    with open(os.path.join(INFERENCE, "cc", "etagger.h"), encoding="utf-8") as stream:
+        declared = set(re.findall(r"^ETAGGER_API [^(]*?(etagger_\w+)\(", stream.read(), re.MULTILINE))
+    assert len(declared) >= 10
+    assert exported_names(binary("libetagger.so")) == declared
+
+
+# ---------------------------------------------------------------- installed, and built without TensorFlow
+
+TAG = """
+import importlib.util, json, sys
+import etagger
+model = etagger.load(sys.argv[1])
+sentences = json.load(sys.stdin)
+try:
+    etagger.load(sys.argv[2])
+    said = ""
+except etagger.Error as error:
+    said = str(error)
+print(json.dumps({"tags": model.tag_sentences(sentences), "said": said, "version": etagger.__version__, "file": etagger.__file__,
+                  "tensorflow": importlib.util.find_spec("tensorflow") is not None or "tensorflow" in sys.modules}))
+"""
+
+
+def run_python(python, model, folder, sentences, environment=None):
+    """Tags in a process of its own, where nothing but `python` tells where packages are."""
+    done = subprocess.run([python, "-c", TAG, model, str(folder)], input=json.dumps(sentences), capture_output=True, text=True, cwd=folder, timeout=60,
+                          env={name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "ETAGGER"))} | (environment or {}))
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    return types.SimpleNamespace(**json.loads(done.stdout))
+
+
+def test_the_package_works_from_the_source_tree(engine, model, tmp_path):
+    sentences = columns_of(CORPUS)["words"][:40]
+    done = run_python(sys.executable, engine.path, tmp_path, sentences, {"PYTHONPATH": PYTHON})
+    assert done.tags == model.tag_sentences(sentences)
+    assert done.file == os.path.join(PYTHON, "etagger", "__init__.py") and done.version == __version__
+    missing = subprocess.run([sys.executable, "-c", "import etagger"], capture_output=True, text=True,
+                             env={**os.environ, "PYTHONPATH": PYTHON, "ETAGGER_LIBRARY": str(tmp_path / "libetagger.so")})
+    assert re.search(r"^ImportError: .*build it with make cc, or say in ETAGGER_LIBRARY where libetagger.so is$", missing.stderr, re.MULTILINE)
+
+
+def test_a_wheel_without_tensorflow(engine, model, tmp_path):
+    """Built without network, installed into a fresh environment: the same tags, and folders are refused in one line."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    subprocess.run([*pip, "wheel", "-q", "--no-build-isolation", "--no-deps", "--no-index", "-w", str(tmp_path), PYTHON], check=True)
+    wheel, = tmp_path.glob("*.whl")
+    assert wheel.name.startswith(f"etagger-{__version__}-py3-none-")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    subprocess.run([*pip, "--python", python, "install", "-q", "--no-deps", "--no-index", str(wheel)], check=True)
+    sentences = columns_of(CORPUS)["words"][:40]
+    done = run_python(python, engine.path, tmp_path, sentences)
+    assert done.tags == model.tag_sentences(sentences)
+    assert not done.tensorflow and done.version == __version__ and done.file.startswith(str(tmp_path / "venv"))
+    assert done.said == f"{tmp_path}: this build of etagger has no TensorFlow route; give an .etagger file, which export.py --engine writes"
+    check_small(os.path.join(os.path.dirname(done.file), "libetagger.so"))
+
+
+def check_small(library):
+    """A stripped library without TensorFlow: small, needs the C library and its parts alone, knows no library to load."""
+    assert os.path.getsize(library) < 1_000_000
+    needed = re.findall(r"\(NEEDED\).*\[(.*)\]", subprocess.run(["readelf", "-d", library], capture_output=True, text=True, check=True).stdout)
+    assert needed and all(re.match(r"(libc|libm|libpthread|libdl|ld-linux.*)\.so", name) for name in needed), needed
+    with open(library, "rb") as stream:
+        assert b"libetagger_tf" not in stream.read()
+    assert exported_names(library) == exported_names(binary("libetagger.so"))
+
+
+def build_without_tensorflow(folder, *flags, compiler="c++"):
+    cmake = shutil.which("cmake") or os.path.join(ROOT, ".venv", "bin", "cmake")
+    subprocess.run([cmake, "-S", os.path.join(INFERENCE, "cc"), "-B", str(folder), "-DETAGGER_TENSORFLOW=OFF", f"-DCMAKE_CXX_COMPILER={compiler}", *flags],
+                   check=True, capture_output=True)
+    done = subprocess.run([cmake, "--build", str(folder), "-j2"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return cmake
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compiler", ["g++", "clang++-14"])
+def test_a_compiler_alone_builds_it_without_a_warning(engine, model, tmp_path, compiler):
+    if not shutil.which(compiler):
+        pytest.skip(f"no {compiler} on this machine")
+    cmake = build_without_tensorflow(tmp_path / "build", "-DCMAKE_CXX_FLAGS=-Werror", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", compiler=compiler)
+    with open(tmp_path / "build" / "compile_commands.json", encoding="utf-8") as stream:
+        commands = [each["command"] for each in json.load(stream)]
+    assert len(commands) > 10 and all(" -O3 " in command and "-Wextra" in command for command in commands)
+    assert not re.search("^(Python|TensorFlow)", (tmp_path / "build" / "CMakeCache.txt").read_text(), re.MULTILINE)      # nobody looked for them
+    prefix = tmp_path / "prefix"
+    subprocess.run([cmake, "--install", str(tmp_path / "build"), "--prefix", str(prefix), "--strip"], check=True, capture_output=True)
+    library, = prefix.glob("lib*/libetagger.so")
+    assert sorted(str(path.relative_to(prefix)) for path in prefix.rglob("*") if path.is_file()) == ["bin/etagger", "include/etagger.h", str(library.relative_to(prefix))]
+    check_small(library)
+    check_main(run_c(tmp_path, MAIN, engine.path, include=prefix / "include", library=library.parent), engine)
+    columns = columns_of(CORPUS)
+    assert command_tags(engine.path, columns, build=str(prefix / "bin")) == model.tag_sentences(*columns.values())
+
+
+THREADS = r"""
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "etagger.h"
+
+enum { kWords = 4000, kSentences = 400, kThreads = 8 };
+static etagger_model *model;
+static const char *words[kWords], *expected[kWords];
+static size_t lengths[kSentences];
+
+static void *work(void *place) {
+  static const char *tags[kThreads][kWords];
+  size_t me = (size_t)place, i;
+  const char *none = NULL;
+  if (etagger_tag(model, &none, NULL, NULL, 1, tags[me]) == 0 || !strstr(etagger_error(), "NULL")) return "no error";
+  if (etagger_tag_sentences(model, words, NULL, NULL, lengths, kSentences, (int)me % 3, tags[me])) return (void *)etagger_error();
+  for (i = 0; i < kWords; i += 10)
+    if (etagger_tag(model, words + i, NULL, NULL, 10, tags[me] + i)) return (void *)etagger_error();
+  for (i = 0; i < kWords; ++i)
+    if (strcmp(tags[me][i], expected[i])) return "another tag";
+  return NULL;
+}
+
+int main(int argc, char **argv) {
+  static const char *const some[] = {"Peter", "New", "York", "1999", "\xc3\x89" "cole", "\xff", "x", "a b"};
+  pthread_t threads[kThreads];
+  size_t i;
+  if (argc != 2 || !(model = etagger_open(argv[1]))) return puts(etagger_error()), 1;
+  for (i = 0; i < kWords; ++i) words[i] = some[i * i % 8];
+  for (i = 0; i < kSentences; ++i) lengths[i] = 10;
+  if (etagger_tag_sentences(model, words, NULL, NULL, lengths, kSentences, 1, expected)) return puts(etagger_error()), 2;
+  for (i = 0; i < kThreads; ++i) pthread_create(&threads[i], NULL, work, (void *)i);
+  for (i = 0; i < kThreads; ++i) {
+    void *wrong;
+    pthread_join(threads[i], &wrong);
+    puts(wrong ? (char *)wrong : "right");
+  }
+  etagger_close(model);
+  return 0;
+}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sanitizer", ["address,undefined", "thread"])
+def test_sanitizers_find_nothing_in_the_library(engine, tmp_path, sanitizer):
+    """Eight threads of a C program on one model; and every mistake of MAIN."""
+    build_without_tensorflow(tmp_path / "build", f"-DETAGGER_SANITIZE={sanitizer}")
+    for source in (MAIN, THREADS):
+        done = run_c(tmp_path, source, engine.path, library=tmp_path / "build", flags=["-pthread", f"-fsanitize={sanitizer}"])
+        if source == MAIN:
+            check_main(done, engine)
+        else:
+            assert (done.returncode, done.stdout, done.stderr) == (0, "right\n" * 8, "")
