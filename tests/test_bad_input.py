@@ -167,7 +167,8 @@ def test_files_without_permission(bare_zygote):
                 ("train.py", "--train_path train.txt --dev_path dev.txt --checkpoint_dir closed/deep/c",
                  "closed/deep/c: permission denied; check --checkpoint_dir"),
                 ("inference.py", "--input secret.txt", "secret.txt: permission denied; check --input"),
-                ("inference.py", "--input dev.txt --output closed/out.txt", "closed/out.txt: permission denied; check --output")):
+                ("inference.py", "--input dev.txt --output closed/out.txt", "closed/out.txt: permission denied; check --output"),
+                ("inference/export.py", "--engine closed/out.etagger", "closed/out.etagger: permission denied; check --engine")):
             assert message in bare_zygote.mistake(script, *flags.split(), folder=folder, nobody=root)
         assert os.listdir(folder / "closed") == []
 
