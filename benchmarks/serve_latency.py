@@ -25,7 +25,7 @@ def measure(system, model, threads, onednn, sentences):
     first, _ = talk.tag(sentences[0])
     start = talk.age()
     answers = [talk.tag(sentence) for sentence in sentences[1:]]
-    anonymous, resident = talk.memory()
+    anonymous, resident = talk.memory("Anonymous", "Rss")
     session = re.search(r"p50 ([\d.]+)  p90 [\d.]+  p99 ([\d.]+)", talk.close())
     p50, p99 = milliseconds([seconds for _, seconds in answers])
     row = {"system": system, "model": model, "threads": threads, "onednn": onednn, "start": start, "p50": p50, "p99": p99,

@@ -45,7 +45,7 @@ def measure(system, ending, data, gold, empty):
     talk = Conversation(command, 1)
     for sentence in dev_sentences()[:200]:
         talk.tag(sentence)
-    anonymous = talk.memory()[0]
+    anonymous, = talk.memory("Anonymous")
     talk.close()
     started = time.perf_counter()
     tagged = subprocess.run(command, input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout

@@ -1,4 +1,5 @@
 """What the benchmarks of inference/ share: models through every step, and processes that tag sentence by sentence."""
+import functools
 import os
 import statistics
 import subprocess
@@ -64,6 +65,7 @@ def command_of(system, row, graph=""):
 SYSTEMS = ("Python restored", "Python frozen", "C++ frozen", "C++ memory-mapped")
 
 
+@functools.cache
 def dev_sentences():
     """Sentences of CoNLL-2003's dev file as bytes, each with its blank line; no -DOCSTART-."""
     with open(os.path.join(ROOT, find("data", CORPORA["conll2003"][1])), "rb") as stream:
@@ -96,11 +98,11 @@ class Conversation:
         """Seconds since the process began."""
         return time.perf_counter() - self.started
 
-    def memory(self):
-        """(anonymous memory, all of it) in MB."""
+    def memory(self, *kinds):
+        """MB of each kind of memory, such as Anonymous or Rss: names of /proc/PID/smaps_rollup."""
         with open(f"/proc/{self.process.pid}/smaps_rollup", encoding="utf-8") as stream:
             kilobytes = {line.split()[0][:-1]: int(line.split()[1]) for line in stream if line.endswith(" kB\n")}
-        return kilobytes["Anonymous"] / 1024, kilobytes["Rss"] / 1024
+        return [kilobytes[kind] / 1024 for kind in kinds]
 
     def close(self):
         """Ends the process. Returns what it said on standard error."""

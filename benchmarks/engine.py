@@ -1,0 +1,387 @@
+"""The C++ engine beside TensorFlow's C++ API, ONNX Runtime, inference.py, python-crfsuite and spaCy: the headline table.
+
+    python benchmarks/engine.py                   # all sections, some ten minutes once the peers are trained
+    python benchmarks/engine.py start memory      # some; finished ones are kept
+    python benchmarks/engine.py --huge            # a model of 2.2 million words of 300 dimensions as well: 2.7 GB of disk meanwhile
+
+The models are the rows `default` (2 BiLSTM layers) and `1layer` of benchmarks/f1.py, the text CoNLL-2003's dev file without -DOCSTART-
+lines: each sentence once in a fresh process, from a file of columns to a file of columns. One method for all: the wall time of a
+command on the file, less that of the same command on the file's first sentence alone, so that no start-up counts; milliseconds a
+sentence and tokens a second are of the sentences behind the first. Systems that are compared take turns, a round each; figures are
+medians of the rounds, ratios those of the medians. Whatever runs our models must give the same tags, byte for byte, in every round.
+It is an error where a row does not reach what it must.
+
+    tensorflow  a sentence at a time: `inference` on the frozen graph and on the one with constants folded, oneDNN on and off; the
+                quickest of the four counts. Through an open pipe: from a sentence's first byte in to its last byte out
+    onnx        a sentence at a time: the engine's whole way from line to tag against ONNX Runtime's session alone (onnx_tagger.py: the
+                network without CRF, ids made before). Its emission scores must be TensorFlow's to within 1e-4, and the tags that numpy
+                decodes from them, outside of the time, the engine's
+    bulk        a long file, dev ten times over, beside `inference.py --mode bulk`; batches as each command makes them by default
+    crfsuite    dev; this and spacy have models of their own, trained on the same data (peers.py)
+    threads     the long file, -j 2 beside -j 1
+    start       from the process's start to the tags of a first sentence, the pipe kept open; `true` from start to end
+    memory      after dev, a sentence at a time, the pipe still open. Most of the pages are both anonymous and private dirty, so that
+                the sum is more than there are
+    size        libetagger.so, stripped
+    opening     a process that opens the model and finds no input, less `etagger --version`
+
+Everything but `threads` has 1 thread.
+"""
+import datetime
+import importlib.metadata
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+from common import Rows, Worker
+from corpora import BENCH, ROOT
+from f1 import folder_of
+from missing_columns import tag_column
+from peers import is_trained
+from serving import INFERENCE, Conversation, binary, command_of, dev_sentences, milliseconds, script, served
+
+import chunk_eval  # noqa: E402
+from cli import Parser, UserError, run_command, suggest  # noqa: E402
+from embvec import file_hash  # noqa: E402
+
+MODELS = {"1layer": "1 layer", "default": "2 layers"}
+FOLDER = os.path.join(BENCH, "engine")
+FIRST, DEV, LONG = (os.path.join(FOLDER, f"{name}.txt") for name in ("first", "dev", "long"))
+COPIES = 10                        # of dev in LONG
+RUNS = 50                          # of what takes milliseconds
+TOLERANCE = 1e-4                   # of an emission score
+PACKAGES = {"onnx": ("onnx", "onnxruntime"), "crfsuite": ("python-crfsuite",), "spacy": ("spacy",)}     # that a section needs
+
+
+# ---------------------------------------------------------------- models, and commands that tag
+
+def model_file(model):
+    return os.path.join(FOLDER, f"{model}.etagger")
+
+
+def engine(model):
+    return [binary("etagger"), model_file(model)]
+
+
+def our_script(name, *flags):
+    return [sys.executable, os.path.join(ROOT, "benchmarks", name), *flags]
+
+
+def prepare():
+    """Writes texts and engine files. Returns {model: the engine's output for DEV}."""
+    os.makedirs(FOLDER, exist_ok=True)
+    sentences = dev_sentences()
+    for path, text in ((FIRST, sentences[:1]), (DEV, sentences), (LONG, sentences * COPIES)):
+        with open(path, "wb") as out:
+            out.write(b"".join(text))
+    for model in MODELS:
+        served(model)
+        script("export.py", "--restore", os.path.join(folder_of(model), "ner_model"), "--engine", model_file(model))
+    return {model: tag([*engine(model), "-j", "1"], DEV, {})[1] for model in MODELS}
+
+
+def tag(command, path, environment):
+    """Seconds of a command from its start to its end, and what it wrote."""
+    with open(os.path.join(FOLDER, "pred.txt"), "w+b") as out:
+        started = time.perf_counter()
+        done = subprocess.run([*command, "--input", path], stdout=out, stderr=subprocess.PIPE, cwd=ROOT, env={**os.environ, **environment})
+        seconds = time.perf_counter() - started
+        out.seek(0)
+        tagged = out.read()
+    if done.returncode:
+        raise UserError(f"{' '.join(command)}: {done.stderr.decode(errors='replace').strip()}")
+    return seconds, tagged
+
+
+class System:
+    """A command that tags the file `path`. expected: what it must write, None: anything. environment: variables to set."""
+
+    def __init__(self, command, path, expected, **environment):
+        self.command, self.path, self.expected, self.environment = command, path, expected, environment
+        self.tagged = b""
+
+    def round(self):
+        """Seconds for the file without its first sentence."""
+        first, _ = tag(self.command, FIRST, self.environment)
+        whole, self.tagged = tag(self.command, self.path, self.environment)
+        if self.expected is not None and self.tagged != self.expected:
+            raise UserError(f"{' '.join(self.command)}: other tags than the engine's; the tests of inference/ say where")
+        return whole - first
+
+
+class OnnxSession:
+    """ONNX Runtime on a model's network, in a fresh process each round."""
+
+    def __init__(self, model, expected):
+        folder = os.path.join(FOLDER, f"onnx-{model}")
+        self.model, self.expected = model, tag_column(expected)
+        self.command = our_script("onnx_tagger.py", "--restore", os.path.join(folder_of(model), "ner_model"), "--out", folder)
+        os.makedirs(folder, exist_ok=True)
+        subprocess.run(self.command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def round(self):
+        """Seconds in the session, without the first sentence's."""
+        worker = Worker([*self.command, "--run"])
+        answer = worker.ask()
+        worker.close()
+        if answer["difference"] > TOLERANCE:
+            raise UserError(f"ONNX Runtime, {self.model}: an emission score is {answer['difference']:.1e} from TensorFlow's, expected {TOLERANCE:.0e} at most")
+        if answer["tags"] != self.expected:
+            raise UserError(f"ONNX Runtime, {self.model}: other tags than the engine's")
+        return answer["seconds"]
+
+
+def take_turns(systems, rounds):
+    """{name: a System} -> {name: the median of its rounds' seconds}. Each round begins with another."""
+    names, seconds = list(systems), {name: [] for name in systems}
+    for number in range(rounds):
+        for name in names[number % len(names):] + names[:number % len(names)]:
+            seconds[name].append(systems[name].round())
+        print(f"round {number + 1} of {rounds}: " + ", ".join(f"{name} {each[-1]:.2f} s" for name, each in seconds.items()), file=sys.stderr)
+    return {name: statistics.median(each) for name, each in seconds.items()}
+
+
+# ---------------------------------------------------------------- rows of the table
+
+def a_sentence(seconds):
+    """Seconds of dev -> milliseconds a sentence."""
+    return 1000 * seconds / (len(dev_sentences()) - 1)
+
+
+def a_second(seconds, copies=1):
+    """Seconds of dev, `copies` times over -> tokens a second."""
+    tokens = [text.count(b"\n") - 1 for text in dev_sentences()]
+    return (copies * sum(tokens) - tokens[0]) / seconds
+
+
+def beside(what, unit, ours, theirs, note, factor=None):
+    """A row: ours must be `factor` times as good as theirs; 1: better; None: nothing is claimed."""
+    ratio = ours / theirs if unit == "tokens/s" else theirs / ours
+    must = {None: "", 1: "faster"}.get(factor, f"{factor}x")
+    return {"what": what, "must": must, "ours": _figure(ours, unit), "theirs": f"{_figure(theirs, unit)}, {note}", "ratio": f"{ratio:.2f}",
+            "reached": None if factor is None else ratio > 1 if factor == 1 else ratio >= factor}
+
+
+def below(what, unit, ours, limit, note=""):
+    """A row: ours must be below a limit."""
+    return {"what": what, "must": f"< {limit} {unit}", "ours": _figure(ours, unit), "theirs": note, "ratio": "", "reached": ours < limit}
+
+
+def _figure(value, unit):
+    return f"{value:,.0f} {unit}" if unit == "tokens/s" else f"{value:.2f} {unit}"
+
+
+# ---------------------------------------------------------------- sections: (rounds, {model: the engine's output for DEV}) -> rows
+
+def tensorflow(rounds, tagged):
+    rows = []
+    for model, title in MODELS.items():
+        systems = {"engine": System(one_by_one(engine(model)), DEV, tagged[model])}
+        for graph, name in (("", "frozen"), (".folded", "folded")):
+            for onednn, state in (("1", "on"), ("0", "off")):
+                command = one_by_one(command_of("C++ frozen", model, graph))
+                systems[f"{name} graph, oneDNN {state}"] = System(command, DEV, tagged[model], TF_ENABLE_ONEDNN_OPTS=onednn)
+        times = {name: a_sentence(seconds) for name, seconds in take_turns(systems, rounds).items()}
+        ours = times.pop("engine")
+        best = min(times, key=times.get)
+        note = f"TensorFlow C++, {best} (the slowest of 4 settings: {max(times.values()):.2f})"
+        rows.append(beside(f"{title}, a sentence at a time", "ms", ours, times[best], note, factor=5))
+        rows += through_pipes(title, systems["engine"], systems[best])
+    return rows
+
+
+def one_by_one(command):
+    return [*command, "-j", "1", "--batch_size", "1"]
+
+
+def through_pipes(title, ours, theirs):
+    """Rows of latency; the two take turns of 250 sentences."""
+    talks = [Conversation(system.command[:-4], 1, system.environment.get("TF_ENABLE_ONEDNN_OPTS") != "0") for system in (ours, theirs)]
+    seconds, sentences = ([], []), dev_sentences()
+    for first in range(0, len(sentences), 250):
+        for talk, each in zip(talks, seconds):
+            each += [talk.tag(sentence)[1] for sentence in sentences[first:first + 250]]
+    for talk in talks:
+        talk.close()
+    return [beside(f"{title}, through an open pipe, {name}", "ms", *figures, "TensorFlow C++")
+            for name, *figures in zip(("p50", "p99"), *(milliseconds(each[1:]) for each in seconds))]
+
+
+def onnx(rounds, tagged):
+    rows = []
+    for model, title in MODELS.items():
+        times = take_turns({"engine": System(one_by_one(engine(model)), DEV, tagged[model]), "ONNX Runtime": OnnxSession(model, tagged[model])}, rounds)
+        rows.append(beside(f"{title}, a sentence at a time", "ms", *map(a_sentence, times.values()), "ONNX Runtime, the session alone", factor=1))
+    return rows
+
+
+def bulk(rounds, tagged):
+    rows = []
+    for model, title in MODELS.items():
+        python = [sys.executable, "inference.py", "--mode", "bulk", "--restore", folder_of(model), "-j", "1"]
+        times = take_turns({"engine": System([*engine(model), "-j", "1"], LONG, tagged[model] * COPIES),
+                            "inference.py": System(python, LONG, tagged[model] * COPIES, OMP_NUM_THREADS="1")}, rounds)
+        rows.append(beside(f"{title}, a long file", "tokens/s", *(a_second(each, COPIES) for each in times.values()), "inference.py --mode bulk", factor=5))
+    return rows
+
+
+def peer(name, factors, rounds, tagged):
+    """python-crfsuite or spaCy. factors: of each model."""
+    command = our_script("peers.py", name)
+    if not is_trained(name):
+        print(f"{name} is trained first, minutes", file=sys.stderr)
+        subprocess.run(["nice", *command, "--train"], check=True)
+    systems = {model: System([*engine(model), "-j", "1"], DEV, tagged[model]) for model in MODELS}
+    systems[name] = System(command, DEV, None, OMP_NUM_THREADS="1")
+    speeds = {each: a_second(seconds) for each, seconds in take_turns(systems, rounds).items()}
+    gold = tag_column(b"".join(dev_sentences()))
+    scores = {each: chunk_eval.score(gold, tag_column(system.tagged)).f1 for each, system in systems.items()}
+    return [beside(f"{title}, dev (chunk F1 {scores[model]:.2f})", "tokens/s", speeds[model], speeds[name], f"{name} (F1 {scores[name]:.2f})", factor)
+            for (model, title), factor in zip(MODELS.items(), factors)]
+
+
+def crfsuite(rounds, tagged):
+    return peer("crfsuite", (1, None), rounds, tagged)
+
+
+def spacy(rounds, tagged):
+    return peer("spacy", (1, 1), rounds, tagged)
+
+
+def threads(rounds, tagged):
+    rows = []
+    for model, title in MODELS.items():
+        times = take_turns({f"-j {count}": System([*engine(model), "-j", str(count)], LONG, tagged[model] * COPIES) for count in (2, 1)}, rounds)
+        rows.append(beside(f"{title}, a long file, 2 threads", "tokens/s", *(a_second(each, COPIES) for each in times.values()), "1 thread", factor=1.8))
+    return rows
+
+
+def start(_rounds, _tagged):
+    pairs = [(first_tag(engine("default")), lifetime(["true"])) for _ in range(RUNS)]
+    ours, bare = map(statistics.median, zip(*pairs))
+    return [below("start to first tag, 400,000 words", "ms", ours, 15, f"{_figure(bare, 'ms')}, `true`")]
+
+
+def first_tag(command):
+    """Milliseconds from a process's start to the tags of a first sentence."""
+    talk = Conversation(command, 1)
+    talk.tag(dev_sentences()[0])
+    seconds = talk.age()
+    talk.close()
+    return 1000 * seconds
+
+
+def lifetime(command):
+    """Milliseconds from a process's start to its end; it gets no input."""
+    started = time.perf_counter()
+    subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True)
+    return 1000 * (time.perf_counter() - started)
+
+
+def memory(_rounds, _tagged):
+    rows = []
+    for model, title in MODELS.items():
+        talk = Conversation(engine(model), 1)
+        for sentence in dev_sentences():
+            talk.tag(sentence)
+        anonymous, dirty = talk.memory("Anonymous", "Private_Dirty")
+        talk.close()
+        rows.append(below(f"{title}, anonymous + private dirty memory", "MB", anonymous + dirty, 20, f"{anonymous:.2f} + {dirty:.2f}"))
+    return rows
+
+
+def size(_rounds, _tagged):
+    path = os.path.join(FOLDER, "libetagger.so")
+    subprocess.run(["strip", "-o", path, binary("libetagger.so")], check=True)
+    return [below("libetagger.so, stripped", "MB", os.path.getsize(path) / 1e6, 1)]
+
+
+def opening(_rounds, _tagged):
+    return [below("opening 400,000 words of 50 dimensions", "ms", time_to_open(engine("default")), 5)]
+
+
+def time_to_open(command):
+    """Milliseconds: the median of RUNS processes."""
+    pairs = [(lifetime(command), lifetime([binary("etagger"), "--version"])) for _ in range(RUNS)]
+    whole, bare = map(statistics.median, zip(*pairs))
+    return whole - bare
+
+
+def huge(_rounds, _tagged):
+    path = model_file("huge")
+    try:
+        subprocess.run(our_script("huge_model.py", path), check=True, stderr=subprocess.DEVNULL)
+        command = [binary("etagger"), path]
+        return [below("opening 2.2 million words of 300 dimensions", "ms", time_to_open(command), 5),
+                below("start to first tag, 2.2 million words", "ms", statistics.median(first_tag(command) for _ in range(RUNS)), 15)]
+    finally:
+        if os.path.exists(path):
+            os.unlink(path)
+
+
+SECTIONS = {each.__name__: each for each in (tensorflow, onnx, bulk, crfsuite, spacy, threads, start, memory, size, opening, huge)}
+
+
+# ---------------------------------------------------------------- the command
+
+def version(package):
+    """Of an installed package, or ''."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def report(rows):
+    with open("/proc/cpuinfo", encoding="utf-8") as stream:
+        processor = next((line.partition(":")[2].strip() for line in stream if line.startswith("model name")), "unknown")
+    versions = [f"{package} {version(package)}" for package in ("tensorflow", *sum(PACKAGES.values(), ())) if version(package)]
+    print(f"{' and '.join(sorted({row['date'] for row in rows}))}, {len(os.sched_getaffinity(0))} cores of {processor}; {', '.join(versions)}\n")
+    print("| 1 thread where nothing else is said | must be | the engine | beside it | ratio | |")
+    print("|---|---|---|---|---|---|")
+    for row in sorted(rows, key=lambda row: list(SECTIONS).index(row["section"])):
+        for line in row["lines"]:
+            print("| {what} | {must} | {ours} | {theirs} | {ratio} | {} |".format({True: "reached", False: "**not reached**", None: ""}[line["reached"]], **line))
+
+
+def parse_args():
+    parser = Parser(description=__doc__)
+    parser.add_argument("sections", nargs="*", help=f"of {', '.join(SECTIONS)} (default: all but huge)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds (default 3)")
+    parser.add_argument("--huge", action="store_true", help="the section huge as well")
+    parser.add_argument("--afresh", action="store_true", help="measure again what was stored")
+    args = parser.parse_args()
+    if args.rounds < 1:
+        raise UserError("--rounds: expected at least 1")
+    for name in args.sections:
+        if name not in SECTIONS:
+            raise UserError(f"no section {name!r}{suggest(name, SECTIONS)}; known are {', '.join(SECTIONS)}")
+    args.sections = args.sections or [name for name in SECTIONS if name != "huge"]
+    if args.huge and "huge" not in args.sections:
+        args.sections.append("huge")
+    return args
+
+
+def main():
+    args = parse_args()
+    tagged = prepare()
+    identity = [file_hash(path) for path in (*map(binary, ("etagger", "inference", "libetagger.so", "libetagger_tf.so")), *map(model_file, MODELS))]
+    rows = Rows("engine", [args.rounds, identity, *map(version, ("tensorflow", *sum(PACKAGES.values(), ())))], args.afresh, folders=(INFERENCE,))
+    done = {row["section"] for row in rows.rows}
+    for name in args.sections:
+        missing = [package for package in PACKAGES.get(name, ()) if not version(package)]
+        if missing:
+            print(f"{name}: left out, {' and '.join(missing)} is not installed; make bench-deps", file=sys.stderr)
+        elif name not in done:
+            rows.add({"section": name, "date": datetime.date.today().isoformat(), "lines": SECTIONS[name](args.rounds, tagged)})
+    wanted = [row for row in rows.rows if row["section"] in args.sections]
+    report(wanted)
+    behind = sum(line["reached"] is False for row in wanted for line in row["lines"])
+    if behind:
+        raise UserError(f"{behind} rows do not reach what they must, see above")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,206 @@
+"""python-crfsuite and spaCy on CoNLL-2003, peers of engine.py: commands that train a model, and tag with it from file to file.
+
+    python benchmarks/peers.py crfsuite --train           # runs/bench/engine/crfsuite, minutes; spacy likewise
+    python benchmarks/peers.py crfsuite --input FILE > pred.txt
+
+Both read and write the columns in the quickest way that serves them: each row comes out with the predicted tag behind it. What takes
+a library long to make for a word is made once. crfsuite: a linear-chain CRF over the usual features of words and POS. spaCy: the `ner`
+component of a blank English pipeline over its small CNN, with GloVe vectors; it sees words alone, and its tokens are ours.
+"""
+import functools
+import json
+import os
+import random
+import sys
+import time
+
+from corpora import BENCH, CORPORA, ROOT, emb_path, find
+
+import chunk_eval  # noqa: E402
+import conll  # noqa: E402
+from cli import Parser, UserError, check_readable, run_command  # noqa: E402
+
+AT_ONCE = 256         # sentences that spaCy gets together
+
+
+def training_sentences():
+    path = os.path.join(ROOT, find("data", CORPORA["conll2003"][0]))
+    return conll.read_sentences(path, CORPORA["conll2003"][2].split())[0]
+
+
+def dev_sentences():
+    path = os.path.join(ROOT, find("data", CORPORA["conll2003"][1]))
+    return conll.read_sentences(path, CORPORA["conll2003"][2].split())[0]
+
+
+# ---------------------------------------------------------------- python-crfsuite
+
+class CrfSuite:
+    """Features of words and POS two tokens to either side, trained by L-BFGS with L1 and L2 regularization."""
+
+    SETTINGS = {"c1": 0.1, "c2": 0.1, "max_iterations": 100, "feature.possible_transitions": True}
+    WHAT = "words, POS, affixes and shapes of 5 tokens, L-BFGS with c1 0.1 and c2 0.1, 100 iterations"
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "model.crfsuite")
+
+    def train(self):
+        import pycrfsuite
+        trainer = pycrfsuite.Trainer(verbose=False)
+        for sentence in training_sentences():
+            trainer.append(features(sentence.words, sentence.pos), sentence.tags)
+        trainer.set_params(self.SETTINGS)
+        trainer.train(self.path)
+
+    def load(self):
+        import pycrfsuite
+        self.tagger = pycrfsuite.Tagger()
+        self.tagger.open(self.path)
+
+    def tag(self, sentences):
+        """Lists of (word, POS) -> a list of tags for each."""
+        return [self.tagger.tag(features(*zip(*sentence))) for sentence in sentences]
+
+
+@functools.lru_cache(maxsize=1 << 17)
+def word_features(word, pos, place):
+    """Of one token, as one `place` tokens away sees them."""
+    lower = word.lower()
+    parts = [f"word={word}", f"lower={lower}", f"pos={pos}", f"pos2={pos[:2]}", f"shape={shape(word)}"]
+    if abs(place) < 2:
+        parts += [f"suffix3={lower[-3:]}", f"suffix2={lower[-2:]}", f"prefix3={lower[:3]}", f"title={word.istitle()}",
+                  f"upper={word.isupper()}", f"digits={word.isdigit()}"]
+    return [f"{place}:{part}" for part in parts]
+
+
+def shape(word):
+    """'McDonald-2' -> 'XxXx-d': kinds of characters, runs as one."""
+    kinds = ["X" if character.isupper() else "x" if character.islower() else "d" if character.isdigit() else character for character in word]
+    return "".join(kind for i, kind in enumerate(kinds) if not i or kinds[i - 1] != kind)
+
+
+def features(words, pos):
+    """Of each token of a sentence: a list of lists of str."""
+    count, found = len(words), []
+    for i in range(count):
+        mine = ["bias", *word_features(words[i], pos[i], 0)]
+        for place in (-2, -1, 1, 2):
+            if 0 <= i + place < count:
+                mine += word_features(words[i + place], pos[i + place], place)
+            else:
+                mine.append(f"{place}:none")
+        found.append(mine)
+    return found
+
+
+# ---------------------------------------------------------------- spaCy
+
+class SpaCy:
+    """The `ner` component over its default CNN, with the GloVe vectors of our models as static vectors."""
+
+    SETTINGS = {"epochs": 10, "drop": 0.1, "seed": 1}
+    WHAT = "blank English, ner over HashEmbedCNN (width 96, depth 4) with GloVe 6B 50d, the best of 10 epochs on dev"
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "model")
+
+    def train(self):
+        import spacy
+        from spacy.training import Example
+        from spacy.training.batchers import minibatch_by_words
+        spacy.util.fix_random_seed(self.SETTINGS["seed"])
+        self.nlp = nlp = spacy.blank("en")
+        nlp.vocab.vectors = glove(nlp.vocab)
+        nlp.add_pipe("ner", config={"model": {"tok2vec": {"pretrained_vectors": True}}})
+        examples = [Example(self.doc(sentence.words), self.doc(sentence.words, sentence.tags)) for sentence in training_sentences()]
+        optimizer, best = nlp.initialize(lambda: examples), -1.0
+        for epoch in range(self.SETTINGS["epochs"]):
+            random.Random(epoch).shuffle(examples)
+            for batch in minibatch_by_words(examples, size=1000):
+                nlp.update(batch, sgd=optimizer, drop=self.SETTINGS["drop"])
+            score = self.dev_f1()
+            print(f"spacy: epoch {epoch + 1}, dev chunk F1 {score:.2f}", file=sys.stderr)
+            if score > best:
+                best = score
+                nlp.to_disk(self.path)
+
+    def dev_f1(self):
+        sentences = dev_sentences()
+        return chunk_eval.score([each.tags for each in sentences], self.tag([[(word, "") for word in each.words] for each in sentences])).f1
+
+    def doc(self, words, tags=None):
+        from spacy.tokens import Doc
+        return Doc(self.nlp.vocab, words=words, ents=tags)
+
+    def load(self):
+        import spacy
+        self.nlp = spacy.load(self.path)
+
+    def tag(self, sentences):
+        """As CrfSuite's."""
+        docs = self.nlp.pipe((self.doc([word for word, _ in sentence]) for sentence in sentences), batch_size=AT_ONCE)
+        return [[f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else "O" for token in doc] for doc in docs]
+
+
+def glove(vocab):
+    """The word vectors that our models were trained with, found by a token's lower case."""
+    from embvec import EmbVec
+    from spacy.vectors import Vectors
+    emb = EmbVec.load(os.path.join(ROOT, emb_path("conll2003")))
+    return Vectors(strings=vocab.strings, data=emb.vectors, keys=emb.vocab["wrd"], name="glove", attr="LOWER")
+
+
+# ---------------------------------------------------------------- the command
+
+PEERS = {"crfsuite": CrfSuite, "spacy": SpaCy}
+
+
+def tag_file(peer, path, out):
+    """Tags a file of columns; a sentence's rows end with a blank line."""
+    with open(path, encoding="utf-8") as stream:
+        blocks = [block.split("\n") for block in stream.read().strip("\n").split("\n\n")]
+    sentences = [[tuple(row.split()[:2]) for row in rows] for rows in blocks]
+    for rows, tags in zip(blocks, peer.tag(sentences)):
+        out.write("\n".join(f"{row} {tag}" for row, tag in zip(rows, tags)) + "\n\n")
+
+
+def folder_of(name):
+    return os.path.join(BENCH, "engine", name)
+
+
+def is_trained(name):
+    """Whether there is a model of the present settings."""
+    try:
+        with open(os.path.join(folder_of(name), "trained.json"), encoding="utf-8") as stream:
+            return json.load(stream)["what"] == PEERS[name].WHAT
+    except FileNotFoundError:
+        return False
+
+
+def train(name):
+    """Trains a model and notes how long it took: trained.json is written last."""
+    os.makedirs(folder_of(name), exist_ok=True)
+    started = time.process_time()
+    PEERS[name](folder_of(name)).train()
+    with open(os.path.join(folder_of(name), "trained.json"), "w", encoding="utf-8") as out:
+        json.dump({"what": PEERS[name].WHAT, "cpu_seconds": time.process_time() - started}, out)
+
+
+def main():
+    parser = Parser(description=__doc__)
+    parser.add_argument("peer", choices=PEERS)
+    parser.add_argument("--train", action="store_true", help="train its model")
+    parser.add_argument("--input", default="", help="the file to tag")
+    args = parser.parse_args()
+    if args.train:
+        return train(args.peer)
+    check_readable(args.input, "--input")
+    if not is_trained(args.peer):
+        raise UserError(f"{args.peer}: there is no model yet; train one with --train")
+    peer = PEERS[args.peer](folder_of(args.peer))
+    peer.load()
+    tag_file(peer, args.input, sys.stdout)
+
+
+if __name__ == "__main__":
+    run_command(main)
