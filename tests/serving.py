@@ -44,6 +44,12 @@ def succeed(done):
     return done
 
 
+def probe(what, lines, *args):
+    """What the C++ makes of lines (bytes)."""
+    done = succeed(run_binary("probe", what, *args, stdin=b"".join(line + b"\n" for line in lines)))
+    return done.out.split(b"\n")[:-1]
+
+
 class Served:
     """A checkpoint and all that can be made of it, in one folder."""
 
