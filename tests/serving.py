@@ -73,6 +73,12 @@ def _tie(prefix, rows, others):
     return words
 
 
+def probe(what, lines, *args):
+    """What the C++ makes of lines (bytes)."""
+    done = succeed(run_binary("probe", what, *args, stdin=b"".join(line + b"\n" for line in lines)))
+    return done.out.split(b"\n")[:-1]
+
+
 class Served:
     """A checkpoint and all that can be made of it, in one folder."""
 

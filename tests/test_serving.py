@@ -17,9 +17,10 @@ import pytest
 import conll
 import feed
 from commands import ROOT, SMALL, fit, one_line, sample, write_sample
-from serving import (BUILD, INFERENCE, SAFE_TRANSFORMS, Served, binary, binary_mistake, python_package, randomize, run_binary,
-                     succeed, ties)
+from serving import (BUILD, INFERENCE, SAFE_TRANSFORMS, Served, binary, binary_mistake, probe, python_package, randomize,
+                     run_binary, succeed, ties)
 from test_inference import NASTY as ROWS
+from tokenizer import tokenize
 
 NASTY = ROWS.replace(b"Last NNP", "ΟΔΥΣΣΕΥΣ NNP B-NP O\nİSTANBUL NNP B-NP O\nÉCOLE NN B-NP O\nΣ NN B-NP O\n".encode() * 2 + b"Last NNP")
 CORPORA = [("conll2003/dev.txt", "word pos chunk tag"), ("wnut17/dev.conll", "word tag"), ("resume_ner/dev.char.bmes", "word tag"),
@@ -152,12 +153,6 @@ def test_many_tags_at_batch_size_1(zygote, tmp_path):
 
 
 # ---------------------------------------------------------------- text
-
-def probe(what, lines, *args):
-    """What the C++ makes of lines (bytes)."""
-    done = succeed(run_binary("probe", what, *args, stdin=b"".join(line + b"\n" for line in lines)))
-    return done.out.split(b"\n")[:-1]
-
 
 def assigned():
     """All code points of this Python's Unicode but surrogates and the newline."""
@@ -626,5 +621,9 @@ def test_sanitizers_find_nothing(served, tmp_path):
         done = run_binary("inference", served.frozen, served.vocab, "--columns", "word", stdin=junk, build=build, environment=quiet)
         assert done.code in (0, 2) and "Sanitizer" not in done.err and "runtime error" not in done.err
     words = [bytes(rng.choices(range(256), k=5)).replace(b"\n", b"") for _ in range(2000)]
-    for what in ("lower", "shape"):
+    for what in ("lower", "shape", "tokenize"):
         succeed(run_binary("probe", what, stdin=b"\n".join(words), build=build, environment=quiet))
+    words = [word for word in words if len(tokenize(word.decode(errors="surrogateescape"))) == 1]
+    tagged = b"".join(word + b"\n" + rng.choice((b"S-X", b"I-\xff", b"O", b"x")) + b"\n" for word in words)
+    for kind in ("line", "columns"):
+        succeed(run_binary("probe", "entities", kind, "bio", stdin=tagged, build=build, environment=quiet))

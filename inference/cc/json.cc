@@ -197,4 +197,41 @@ const Json& Json::operator[](std::string_view key) const {
   throw Error("the settings lack " + std::string(key));
 }
 
+namespace {
+
+bool is_plain(unsigned char byte) { return byte >= ' ' && byte < 0x80 && byte != '"' && byte != '\\'; }
+
+// A character that is not plain; bytes: as it stands in the text.
+void append_character(uint32_t code, std::string_view bytes, std::string* out) {
+  static constexpr std::string_view characters = "\"\\\b\f\n\r\t", letters = "\"\\bfnrt";
+  static constexpr char digits[] = "0123456789abcdef";
+  size_t which = code < 0x80 ? characters.find(static_cast<char>(code)) : std::string_view::npos;
+  if (which != std::string_view::npos) {
+    out->append({'\\', letters[which]});
+  } else if (code == kBadByte) {
+    append_utf8(0xFFFD, out);
+  } else if (code < ' ' || code == 0x85 || code == 0x2028 || code == 0x2029) {
+    out->append("\\u");
+    for (int shift = 12; shift >= 0; shift -= 4) out->push_back(digits[code >> shift & 15]);
+  } else {
+    out->append(bytes);
+  }
+}
+
+}  // namespace
+
+void append_json_string(std::string_view text, std::string* out) {
+  out->push_back('"');
+  for (size_t at = 0; at < text.size();) {
+    size_t end = at;
+    while (end < text.size() && is_plain(static_cast<unsigned char>(text[end]))) ++end;
+    out->append(text.substr(at, end - at));
+    if (end == text.size()) break;
+    Character character = character_at(text, end);
+    append_character(character.code, text.substr(end, character.size), out);
+    at = end + character.size;
+  }
+  out->push_back('"');
+}
+
 }  // namespace etagger

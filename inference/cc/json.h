@@ -1,4 +1,4 @@
-// JSON (RFC 8259), as much as a model's settings need: read only.
+// JSON (RFC 8259): read, as much as a model's settings need; of what we write, the strings.
 #pragma once
 
 #include <string>
@@ -33,5 +33,9 @@ class Json {
   std::vector<Json> items_;                                  // of an array or an object
   std::vector<std::string> keys_;                            // of an object
 };
+
+// Appends `text` as a JSON string, in its quotes, in UTF-8. Each byte that is not UTF-8 becomes U+FFFD. Escaped are, besides what must be,
+// the line ends that JSON allows in a string (U+0085, U+2028, U+2029): an object is one line also to Python's splitlines().
+void append_json_string(std::string_view text, std::string* out);
 
 }  // namespace etagger

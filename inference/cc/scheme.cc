@@ -1,6 +1,7 @@
 #include "scheme.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "error.h"
 
@@ -9,6 +10,7 @@ namespace {
 
 constexpr std::string_view kOutside = "O";
 
+// For a chunk of one token; for the first, inner and last token of a longer one.
 std::string prefixes_of(const std::string& scheme) {
   static const std::unordered_map<std::string, std::string> known = {
       {"bio", "BBII"}, {"iob1", "IIII"}, {"ioe2", "EIIE"}, {"ioe1", "IIII"}, {"iobes", "SBIE"}, {"bmes", "SBME"}, {"bilou", "UBIL"}};
@@ -17,37 +19,39 @@ std::string prefixes_of(const std::string& scheme) {
   return found->second;
 }
 
-bool is_one_of(char letter, const char* letters) { return std::string_view(letters).find(letter) != std::string_view::npos; }
-
 }  // namespace
+
+Tag split_tag(std::string_view tag) {
+  return {tag.empty() ? 'O' : tag[0], tag.size() > 2 ? tag.substr(2) : std::string_view()};
+}
 
 TagConverter::TagConverter(const std::vector<std::string>& tags, const std::string& source, const std::string& target)
     : tags_(tags), source_(source), target_(target) {
   if (source == target) return;
-  prefixes_ = prefixes_of(target);
-  std::unordered_map<std::string, int> kinds;
+  std::string prefixes = prefixes_of(target);
+  std::unordered_map<std::string_view, size_t> types;
   for (const std::string& tag : tags_) {
-    std::string kind = tag.size() > 1 ? tag.substr(2) : "";
-    auto [place, is_new] = kinds.emplace(kind, static_cast<int>(kinds.size()));
-    split_.push_back({tag.empty() ? 'O' : tag[0], place->second});
+    auto [prefix, type] = split_tag(tag);
+    auto [place, is_new] = types.emplace(type, types.size());
+    split_.push_back({prefix, place->second});
     if (!is_new) continue;
-    names_.emplace_back();
-    for (char prefix : prefixes_ + "BE") names_.back()[prefix] = kind.empty() ? std::string(1, prefix) : std::string(1, prefix) + "-" + kind;
+    std::string ending = type.empty() ? "" : "-" + std::string(type);
+    char touching = target == "iob1" ? 'B' : target == "ioe1" ? 'E' : prefixes[1];
+    names_.push_back({prefixes[0] + ending, prefixes[1] + ending, prefixes[2] + ending, prefixes[3] + ending, touching + ending});
   }
 }
 
 std::vector<std::string_view> TagConverter::tags() const {
   if (source_ == target_) return {tags_.begin(), tags_.end()};
-  std::string order;
-  for (char prefix : prefixes_.substr(1) + prefixes_[0] + (target_ == "iob1" ? "B" : target_ == "ioe1" ? "E" : ""))
-    if (order.find(prefix) == std::string::npos) order.push_back(prefix);
   std::vector<std::string_view> out = {kOutside};
   std::vector<bool> seen(names_.size());
-  for (const Tag& tag : split_) {
-    size_t kind = static_cast<size_t>(tag.kind);
-    if (tag.prefix == 'O' || seen[kind]) continue;
-    seen[kind] = true;
-    for (char prefix : order) out.push_back(name(prefix, tag.kind));
+  for (const ModelTag& tag : split_) {
+    if (tag.prefix == 'O' || seen[tag.type]) continue;
+    seen[tag.type] = true;
+    const Names& names = names_[tag.type];
+    const size_t first = out.size();
+    for (const std::string* name : {&names.first, &names.inner, &names.last, &names.single, &names.touching})
+      if (std::find(out.begin() + static_cast<std::ptrdiff_t>(first), out.end(), *name) == out.end()) out.push_back(*name);
   }
   return out;
 }
@@ -58,48 +62,24 @@ std::vector<std::string_view> TagConverter::convert(const int* ids, size_t count
     for (size_t i = 0; i < count; ++i) out[i] = tags_[static_cast<size_t>(ids[i])];
     return out;
   }
-  std::vector<Chunk> spans = chunks(ids, count);
-  for (size_t k = 0; k < spans.size(); ++k) {
-    auto [start, end, kind] = spans[k];
-    for (size_t i = start; i < end; ++i) out[i] = name(prefixes_[2], kind);
-    out[start] = name(prefixes_[1], kind);
-    out[end - 1] = name(prefixes_[3], kind);
-    if (end - start == 1) out[start] = name(prefixes_[0], kind);
-    bool touches_left = k > 0 && spans[k - 1].end == start && spans[k - 1].kind == kind;
-    bool touches_right = k + 1 < spans.size() && spans[k + 1].start == end && spans[k + 1].kind == kind;
-    if (target_ == "iob1" && touches_left) out[start] = name('B', kind);
-    if (target_ == "ioe1" && touches_right) out[end - 1] = name('E', kind);
-  }
+  std::vector<Chunk> chunks;
+  for_each_chunk(count, [&](size_t i) { return split_[static_cast<size_t>(ids[i])]; },
+                 [&](size_t start, size_t end, size_t type) { chunks.push_back({start, end, type}); });
+  for (size_t k = 0; k < chunks.size(); ++k)
+    name(k > 0 ? &chunks[k - 1] : nullptr, chunks[k], k + 1 < chunks.size() ? &chunks[k + 1] : nullptr, out.data());
   return out;
 }
 
-// As conll.chunks reads them: B, S and U begin a chunk, E, S, L and U end it; it begins too where the type changes.
-std::vector<TagConverter::Chunk> TagConverter::chunks(const int* ids, size_t count) const {
-  std::vector<Chunk> found;
-  bool open = false;
-  Chunk current{};
-  for (size_t i = 0; i < count; ++i) {
-    Tag tag = split_[static_cast<size_t>(ids[i])];
-    if (open && (is_one_of(tag.prefix, "OBSU") || tag.kind != current.kind)) {
-      current.end = i;
-      found.push_back(current);
-      open = false;
-    }
-    if (tag.prefix != 'O' && !open) {
-      current = {i, 0, tag.kind};
-      open = true;
-    }
-    if (is_one_of(tag.prefix, "ESLU")) {
-      current.end = i + 1;
-      found.push_back(current);
-      open = false;
-    }
-  }
-  if (open) {
-    current.end = count;
-    found.push_back(current);
-  }
-  return found;
+// Names the tags of a chunk between its neighbours.
+void TagConverter::name(const Chunk* before, const Chunk& chunk, const Chunk* after, std::string_view* tags) const {
+  auto [start, end, type] = chunk;
+  const Names& names = names_[type];
+  std::fill(tags + start, tags + end, names.inner);
+  tags[start] = names.first;
+  tags[end - 1] = names.last;
+  if (end - start == 1) tags[start] = names.single;
+  if (target_ == "iob1" && before && before->end == start && before->type == type) tags[start] = names.touching;
+  if (target_ == "ioe1" && after && after->start == end && after->type == type) tags[end - 1] = names.touching;
 }
 
 }  // namespace etagger

@@ -36,18 +36,11 @@ uint32_t simple_lower(uint32_t code) {
   return range && (code - range->first) % range->step == 0 ? code + range->delta : code;
 }
 
-// Where the character before text[at] begins; at > 0.
-size_t before(std::string_view text, size_t at) {
-  for (size_t size = std::min<size_t>(4, at); size > 1; --size)
-    if (character_at(text, at - size).size == size) return at - size;
-  return at - 1;
-}
-
 // Unicode's Final_Sigma as Python tells it: behind a cased character and not before one, case-ignorable ones left out.
 bool is_final_sigma(std::string_view text, size_t at, size_t next) {
   bool follows = false;
   while (at > 0 && !follows) {
-    at = before(text, at);
+    at = character_before(text, at);
     uint32_t code = character_at(text, at).code;
     if (find_range(kCaseIgnorable, code)) continue;
     if (!find_range(kCased, code)) return false;
@@ -78,6 +71,18 @@ Character character_at(std::string_view text, size_t at) {
   bool surrogate = code >= 0xD800 && code <= 0xDFFF;
   if (overlong || surrogate || code > 0x10FFFF) return {kBadByte, 1};
   return {code, size};
+}
+
+size_t character_before(std::string_view text, size_t at) {
+  for (size_t size = std::min<size_t>(4, at); size > 1; --size)
+    if (character_at(text, at - size).size == size) return at - size;
+  return at - 1;
+}
+
+size_t count_characters(std::string_view text) {
+  size_t count = 0;
+  for (size_t at = 0; at < text.size(); ++count) at += character_at(text, at).size;
+  return count;
 }
 
 void append_utf8(uint32_t code, std::string* out) {

@@ -19,6 +19,12 @@ struct Character {
 // The character that begins at text[at], at < text.size().
 Character character_at(std::string_view text, size_t at);
 
+// Where the character before text[at] begins, 0 < at <= text.size().
+size_t character_before(std::string_view text, size_t at);
+
+// How many characters there are, each byte that is not UTF-8 one of them: Python's len().
+size_t count_characters(std::string_view text);
+
 // Appends the code point as UTF-8.
 void append_utf8(uint32_t code, std::string* out);
 
