@@ -12,7 +12,9 @@ constexpr std::string_view kDocstart = "-DOCSTART-";
 
 bool is_separator(char c) { return c == ' ' || c == '\t'; }
 
-bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r") == std::string_view::npos; }
+bool is_blank(std::string_view line) {
+  return std::all_of(line.begin(), line.end(), [](char c) { return is_separator(c) || c == '\r'; });
+}
 
 std::string_view without_return(std::string_view row) {
   if (!row.empty() && row.back() == '\r') row.remove_suffix(1);
@@ -21,15 +23,13 @@ std::string_view without_return(std::string_view row) {
 
 void split(std::string_view row, std::vector<std::string_view>* cells) {
   cells->clear();
-  for (size_t at = 0; at < row.size();) {
-    if (is_separator(row[at])) {
-      ++at;
-      continue;
-    }
-    size_t end = at;
-    while (end < row.size() && !is_separator(row[end])) ++end;
-    cells->push_back(row.substr(at, end - at));
-    at = end;
+  const char *at = row.data(), *end = at + row.size();
+  for (;;) {
+    while (at < end && is_separator(*at)) ++at;
+    if (at == end) return;
+    const char* begin = at;
+    while (at < end && !is_separator(*at)) ++at;
+    cells->emplace_back(begin, static_cast<size_t>(at - begin));
   }
 }
 
@@ -45,12 +45,11 @@ std::string columns_in_words(size_t count) { return count == 1 ? "1 column" : st
 void append_tagged(std::string_view row, std::string_view tag, std::string* out) {
   std::string_view body = without_return(row);
   out->append(body);
-  if (!is_separator(body.back())) {
-    size_t last = body.find_last_of(" \t");
-    out->push_back(last == std::string_view::npos ? ' ' : body[last]);
-  }
+  size_t column = body.size();                // where its last column begins, or its end behind a separator
+  while (column > 0 && !is_separator(body[column - 1])) --column;
+  if (column < body.size()) out->push_back(column > 0 ? body[column - 1] : ' ');
   out->append(tag);
-  out->append(row.substr(body.size()));
+  if (body.size() < row.size()) out->push_back('\r');
 }
 
 }  // namespace
@@ -152,7 +151,19 @@ void check_columns(const std::vector<std::string>& names, const std::string& who
 }
 
 SentenceParser::SentenceParser(std::string name, std::vector<std::string> columns, std::vector<std::string> own)
-    : name_(std::move(name)), columns_(std::move(columns)), own_(std::move(own)) {}
+    : name_(std::move(name)), own_(std::move(own)) {
+  set_columns(std::move(columns));
+}
+
+void SentenceParser::set_columns(std::vector<std::string> columns) {
+  columns_ = std::move(columns);
+  for (const std::string& column : columns_) {
+    fields_.push_back({nullptr, column != "_"});
+    if (column == "word") fields_.back().to = &Sentence::words;
+    if (column == "pos") fields_.back().to = &Sentence::pos;
+    if (column == "chunk") fields_.back().to = &Sentence::chunks;
+  }
+}
 
 Sentence SentenceParser::parse(const Block& block) {
   Sentence sentence;
@@ -163,22 +174,27 @@ Sentence SentenceParser::parse(const Block& block) {
     return sentence;
   }
   if (columns_.empty()) choose_columns(cells_.size(), block.first_line);
+  for (const Field& field : fields_)
+    if (field.to) (sentence.*field.to).reserve(block.rows.size());
   for (size_t i = 0; i < block.rows.size(); ++i) {
-    split(without_return(block.rows[i]), &cells_);
+    if (i > 0) split(without_return(block.rows[i]), &cells_);
     if (cells_.size() != columns_.size())
       fail(block.first_line + i, columns_in_words(cells_.size()) + ", expected " + std::to_string(columns_.size()) + " (" +
                                      join(columns_) + "); mend the row, or name the columns with --columns");
-    for (size_t k = 0; k < columns_.size(); ++k) {
-      const std::string& column = columns_[k];
-      if (column == "word") sentence.words.push_back(cells_[k]);
-      else if (column == "pos") sentence.pos.push_back(cells_[k]);
-      else if (column == "chunk") sentence.chunks.push_back(cells_[k]);
-      if (column != "_") bad_bytes_ += etagger::bad_bytes(cells_[k]);
-    }
+    add_row(block.rows[i], &sentence);
   }
   sentence.has_pos = !sentence.pos.empty();
   sentence.has_chunks = !sentence.chunks.empty();
   return sentence;
+}
+
+// Adds cells_, those of `row`.
+void SentenceParser::add_row(std::string_view row, Sentence* sentence) {
+  for (size_t k = 0; k < fields_.size(); ++k)
+    if (fields_[k].to) (sentence->*fields_[k].to).push_back(cells_[k]);
+  if (is_ascii(row)) return;
+  for (size_t k = 0; k < fields_.size(); ++k)
+    if (fields_[k].is_read) bad_bytes_ += etagger::bad_bytes(cells_[k]);
 }
 
 // The columns of a file whose rows have `count`, when --columns does not say: the model's own, with or without the tag, first.
@@ -186,9 +202,9 @@ void SentenceParser::choose_columns(size_t count, size_t line) {
   std::vector<std::string> without_tag = own_;
   without_tag.erase(std::remove(without_tag.begin(), without_tag.end(), "tag"), without_tag.end());
   static const std::vector<std::string> defaults[] = {{}, {"word"}, {"word", "tag"}, {"word", "pos", "chunk"}, {"word", "pos", "chunk", "tag"}};
-  if (count == own_.size()) columns_ = own_;
-  else if (count == without_tag.size()) columns_ = without_tag;
-  else if (count <= 4) columns_ = defaults[count];
+  if (count == own_.size()) set_columns(own_);
+  else if (count == without_tag.size()) set_columns(without_tag);
+  else if (count <= 4) set_columns(defaults[count]);
   else
     fail(line, std::to_string(count) + " columns, expected 1 to 4 (word pos chunk tag); name the columns with --columns, "
                "with _ for each to ignore");

@@ -77,13 +77,20 @@ class SentenceParser {
   size_t take_bad_bytes() { return std::exchange(bad_bytes_, 0); }      // those since the last call
 
  private:
+  struct Field {                          // of a column
+    std::vector<std::string_view> Sentence::*to;      // nullptr: nowhere
+    bool is_read;                         // its bytes are checked
+  };
+  void set_columns(std::vector<std::string> columns);
   void choose_columns(size_t count, size_t line);
+  void add_row(std::string_view row, Sentence* sentence);
   [[noreturn]] void fail(size_t line, const std::string& message) const;
 
   std::string name_;
   std::vector<std::string> columns_, own_;
+  std::vector<Field> fields_;             // of columns_
   size_t bad_bytes_ = 0;
-  std::vector<std::string_view> cells_;
+  std::vector<std::string_view> cells_;   // of a row
 };
 
 }  // namespace etagger

@@ -52,29 +52,34 @@ Feeder::Feeder(const Settings& settings, const Ids& ids) : settings_(settings), 
 Example Feeder::encode(const Sentence& sentence) const {
   Example example;
   example.length = sentence.words.size();
-  size_t width = static_cast<size_t>(settings_.word_length);
-  if (settings_.use_chr) example.characters.assign(example.length * width, 0);
-  for (size_t i = 0; i < example.length; ++i) {
-    std::string_view word = sentence.words[i];
-    if (settings_.use_word) example.words.push_back(ids_.word_id(word, settings_.lowercase));
-    if (settings_.use_shape) example.shapes.push_back(word_shape(word));
-    if (!settings_.use_chr) continue;
-    for (size_t at = 0, k = 0; at < word.size() && k < width; ++k) {
-      Character character = character_at(word, at);
-      example.characters[i * width + k] = ids_.character_id(character.code);
-      at += character.size;
-    }
-  }
-  if (settings_.use_pos) {
-    example.pos.assign(example.length, 1);
-    for (size_t i = 0; i < sentence.pos.size(); ++i) example.pos[i] = ids_.pos_id(sentence.pos[i]);
-  }
-  if (settings_.use_chk) {
-    example.chunks.assign(example.length, 1);
-    for (size_t i = 0; i < sentence.chunks.size(); ++i) example.chunks[i] = ids_.chunk_id(sentence.chunks[i]);
-  }
+  auto add = [&](bool used, const std::vector<std::string_view>& column, Field field, auto id_of) {
+    if (!used) return;
+    (example.*field).assign(example.length, 1);       // unknown, where the column is not there
+    for (size_t i = 0; i < column.size(); ++i) (example.*field)[i] = id_of(column[i]);
+  };
+  add(settings_.use_word, sentence.words, &Example::words, [&](std::string_view word) { return ids_.word_id(word, settings_.lowercase); });
+  add(settings_.use_shape, sentence.words, &Example::shapes, word_shape);
+  add(settings_.use_pos, sentence.pos, &Example::pos, [&](std::string_view pos) { return ids_.pos_id(pos); });
+  add(settings_.use_chk, sentence.chunks, &Example::chunks, [&](std::string_view chunk) { return ids_.chunk_id(chunk); });
+  if (settings_.use_chr) example.characters = characters(sentence.words);
   if (!settings_.gazetteer_types.empty()) example.gazetteer = ids_.marks(sentence.words);
   return example;
+}
+
+// int32 (words, word_length), 0 behind the end of a word.
+std::vector<int32_t> Feeder::characters(const std::vector<std::string_view>& words) const {
+  const size_t width = static_cast<size_t>(settings_.word_length);
+  std::vector<int32_t> ids(words.size() * width);
+  int32_t* row = ids.data();
+  for (std::string_view word : words) {
+    for (size_t at = 0, k = 0; at < word.size() && k < width; ++k) {
+      Character character = character_at(word, at);
+      row[k] = ids_.character_id(character.code);
+      at += character.size;
+    }
+    row += width;
+  }
+  return ids;
 }
 
 std::vector<Input> Feeder::inputs(const std::vector<Example>& examples, const Batch& batch) const {

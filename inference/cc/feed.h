@@ -42,6 +42,7 @@ class Feeder {
 
  private:
   using Field = std::vector<int32_t> Example::*;
+  std::vector<int32_t> characters(const std::vector<std::string_view>& words) const;
   Input padded(const std::string& name, Field field, size_t width, const std::vector<Example>& examples, const Batch& batch) const;
 
   const Settings& settings_;

@@ -31,15 +31,18 @@ template <class Find>
 int look_up_word(std::string_view word, bool lowercase, Find find) {
   int found = find(word);
   if (found >= 0) return known_or_1(found);
-  std::string other(word);
-  if (lowercase) {
-    other = lower(word);
+  std::string other = lowercase ? lower(word) : std::string(word);
+  if (other != word) {
     found = find(other);
     if (found >= 0) return known_or_1(found);
   }
-  for (char& letter : other)
-    if (letter >= '1' && letter <= '9') letter = '0';
-  return known_or_1(find(other));
+  bool has_digits = false;
+  for (char& letter : other) {
+    if (letter < '1' || letter > '9') continue;
+    letter = '0';
+    has_digits = true;
+  }
+  return has_digits ? known_or_1(find(other)) : 1;
 }
 
 // Marks the longest names from the left; names do not overlap. longest(word): words in the longest name that it begins, or 0.

@@ -1,6 +1,7 @@
 #include "text.h"
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 
 namespace etagger {
@@ -56,10 +57,9 @@ bool is_final_sigma(std::string_view text, size_t at, size_t next) {
 
 }  // namespace
 
-Character character_at(std::string_view text, size_t at) {
+Character wide_character_at(std::string_view text, size_t at) {
   auto byte = [&](size_t i) { return static_cast<unsigned char>(text[at + i]); };
   unsigned first = byte(0);
-  if (first < 0x80) return {first, 1};
   uint32_t size = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
   if (first < 0xC2 || first > 0xF4 || at + size > text.size()) return {kBadByte, 1};
   uint32_t code = first & (0xFF >> (size + 1));
@@ -95,7 +95,19 @@ void append_utf8(uint32_t code, std::string* out) {
   for (int i = count - 2; i >= 0; --i) out->push_back(static_cast<char>(0x80 | (code >> (6 * i) & 0x3F)));
 }
 
+bool is_ascii(std::string_view text) {
+  uint64_t bits = 0, word;
+  size_t at = 0;
+  for (; at + sizeof word <= text.size(); at += sizeof word) {
+    std::memcpy(&word, text.data() + at, sizeof word);
+    bits |= word;
+  }
+  for (; at < text.size(); ++at) bits |= static_cast<unsigned char>(text[at]);
+  return (bits & 0x8080808080808080) == 0;
+}
+
 size_t bad_bytes(std::string_view text) {
+  if (is_ascii(text)) return 0;
   size_t count = 0;
   for (size_t at = 0; at < text.size();) {
     Character character = character_at(text, at);
@@ -107,6 +119,11 @@ size_t bad_bytes(std::string_view text) {
 
 std::string lower(std::string_view text) {
   std::string out;
+  if (is_ascii(text)) {
+    out.resize(text.size());
+    std::transform(text.begin(), text.end(), out.begin(), [](char c) { return static_cast<char>(simple_lower(static_cast<uint32_t>(c))); });
+    return out;
+  }
   out.reserve(text.size() + 2);
   for (size_t at = 0; at < text.size();) {
     Character character = character_at(text, at);

@@ -16,8 +16,14 @@ struct Character {
   uint32_t size;      // bytes that it takes, 1 to 4
 };
 
+// The character that begins at text[at], at < text.size(), with a byte beyond ASCII.
+Character wide_character_at(std::string_view text, size_t at);
+
 // The character that begins at text[at], at < text.size().
-Character character_at(std::string_view text, size_t at);
+inline Character character_at(std::string_view text, size_t at) {
+  unsigned char first = static_cast<unsigned char>(text[at]);
+  return first < 0x80 ? Character{first, 1} : wide_character_at(text, at);
+}
 
 // Where the character before text[at] begins, 0 < at <= text.size().
 size_t character_before(std::string_view text, size_t at);
@@ -27,6 +33,9 @@ size_t count_characters(std::string_view text);
 
 // Appends the code point as UTF-8.
 void append_utf8(uint32_t code, std::string* out);
+
+// Whether all of it is ASCII.
+bool is_ascii(std::string_view text);
 
 // How many bytes are not UTF-8.
 size_t bad_bytes(std::string_view text);
