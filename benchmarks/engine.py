@@ -7,8 +7,8 @@
 The models are the rows `default` (2 BiLSTM layers) and `1layer` of benchmarks/f1.py, the text CoNLL-2003's dev file without -DOCSTART-
 lines: each sentence once in a fresh process, from a file of columns to a file of columns. One method for all: the wall time of a
 command on the file, less that of the same command on the file's first sentence alone, so that no start-up counts; milliseconds a
-sentence and tokens a second are of the sentences behind the first. Systems that are compared take turns, a round each; figures are
-medians of the rounds, ratios those of the medians. Whatever runs our models must give the same tags, byte for byte, in every round.
+sentence and tokens a second are of the sentences behind the first. Systems that are compared take turns, a round each; what is
+subtracted and divided are medians of the rounds. Whatever runs our models must give the same tags, byte for byte, in every round.
 It is an error where a row does not reach what it must.
 
     tensorflow  a sentence at a time: `inference` on the frozen graph and on the one with constants folded, oneDNN on and off; the
@@ -35,11 +35,11 @@ import subprocess
 import sys
 import time
 
+import peers
 from common import Rows, Worker
 from corpora import BENCH, ROOT
 from f1 import folder_of
 from missing_columns import tag_column
-from peers import is_trained
 from serving import INFERENCE, Conversation, binary, command_of, dev_sentences, milliseconds, script, served
 
 import chunk_eval  # noqa: E402
@@ -103,12 +103,12 @@ class System:
         self.tagged = b""
 
     def round(self):
-        """Seconds for the file without its first sentence."""
+        """Seconds on the first sentence alone, and on the file."""
         first, _ = tag(self.command, FIRST, self.environment)
         whole, self.tagged = tag(self.command, self.path, self.environment)
         if self.expected is not None and self.tagged != self.expected:
             raise UserError(f"{' '.join(self.command)}: other tags than the engine's; the tests of inference/ say where")
-        return whole - first
+        return first, whole
 
 
 class OnnxSession:
@@ -122,25 +122,28 @@ class OnnxSession:
         subprocess.run(self.command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def round(self):
-        """Seconds in the session, without the first sentence's."""
+        """0, and the seconds in the session without those of the first sentence."""
         worker = Worker([*self.command, "--run"])
         answer = worker.ask()
         worker.close()
         if answer["difference"] > TOLERANCE:
-            raise UserError(f"ONNX Runtime, {self.model}: an emission score is {answer['difference']:.1e} from TensorFlow's, expected {TOLERANCE:.0e} at most")
+            raise UserError(f"ONNX Runtime, {self.model}: an emission score is {answer['difference']:.1e} from TensorFlow's, "
+                            f"expected {TOLERANCE:.0e} at most")
         if answer["tags"] != self.expected:
             raise UserError(f"ONNX Runtime, {self.model}: other tags than the engine's")
-        return answer["seconds"]
+        return 0.0, answer["seconds"]
 
 
 def take_turns(systems, rounds):
-    """{name: a System} -> {name: the median of its rounds' seconds}. Each round begins with another."""
+    """{name: a System} -> {name: seconds for the file without its first sentence}. Each round begins with another."""
     names, seconds = list(systems), {name: [] for name in systems}
     for number in range(rounds):
         for name in names[number % len(names):] + names[:number % len(names)]:
             seconds[name].append(systems[name].round())
-        print(f"round {number + 1} of {rounds}: " + ", ".join(f"{name} {each[-1]:.2f} s" for name, each in seconds.items()), file=sys.stderr)
-    return {name: statistics.median(each) for name, each in seconds.items()}
+        print(f"round {number + 1} of {rounds}, first and whole: " + ", ".join(
+            "{} {:.2f} {:.2f} s".format(name, *each[-1]) for name, each in seconds.items()), file=sys.stderr)
+    medians = {name: [statistics.median(each) for each in zip(*pairs)] for name, pairs in seconds.items()}
+    return {name: whole - first for name, (first, whole) in medians.items()}
 
 
 # ---------------------------------------------------------------- rows of the table
@@ -178,17 +181,18 @@ def _figure(value, unit):
 def tensorflow(rounds, tagged):
     rows = []
     for model, title in MODELS.items():
+        settings = {f"{name} graph, oneDNN {'on' if onednn else 'off'}": (command_of("C++ frozen", model, ending), onednn)
+                    for ending, name in (("", "frozen"), (".folded", "folded")) for onednn in (True, False)}
         systems = {"engine": System(one_by_one(engine(model)), DEV, tagged[model])}
-        for graph, name in (("", "frozen"), (".folded", "folded")):
-            for onednn, state in (("1", "on"), ("0", "off")):
-                command = one_by_one(command_of("C++ frozen", model, graph))
-                systems[f"{name} graph, oneDNN {state}"] = System(command, DEV, tagged[model], TF_ENABLE_ONEDNN_OPTS=onednn)
+        for name, (command, onednn) in settings.items():
+            systems[name] = System(one_by_one(command), DEV, tagged[model], TF_ENABLE_ONEDNN_OPTS=str(int(onednn)))
         times = {name: a_sentence(seconds) for name, seconds in take_turns(systems, rounds).items()}
         ours = times.pop("engine")
         best = min(times, key=times.get)
         note = f"TensorFlow C++, {best} (the slowest of 4 settings: {max(times.values()):.2f})"
         rows.append(beside(f"{title}, a sentence at a time", "ms", ours, times[best], note, factor=5))
-        rows += through_pipes(title, systems["engine"], systems[best])
+        command, onednn = settings[best]
+        rows += through_pipes(title, tagged[model], Conversation(engine(model), 1), Conversation(command, 1, onednn))
     return rows
 
 
@@ -196,23 +200,25 @@ def one_by_one(command):
     return [*command, "-j", "1", "--batch_size", "1"]
 
 
-def through_pipes(title, ours, theirs):
-    """Rows of latency; the two take turns of 250 sentences."""
-    talks = [Conversation(system.command[:-4], 1, system.environment.get("TF_ENABLE_ONEDNN_OPTS") != "0") for system in (ours, theirs)]
-    seconds, sentences = ([], []), dev_sentences()
+def through_pipes(title, expected, *talks):
+    """Rows of latency; the engine and TensorFlow take turns of 250 sentences."""
+    answers, sentences = [[] for _ in talks], dev_sentences()
     for first in range(0, len(sentences), 250):
-        for talk, each in zip(talks, seconds):
-            each += [talk.tag(sentence)[1] for sentence in sentences[first:first + 250]]
-    for talk in talks:
+        for talk, each in zip(talks, answers):
+            each += [talk.tag(sentence) for sentence in sentences[first:first + 250]]
+    for talk, each in zip(talks, answers):
         talk.close()
-    return [beside(f"{title}, through an open pipe, {name}", "ms", *figures, "TensorFlow C++")
-            for name, *figures in zip(("p50", "p99"), *(milliseconds(each[1:]) for each in seconds))]
+        if b"".join(text for text, _ in each) != expected:
+            raise UserError(f"{title}: other tags through a pipe than from the file")
+    latencies = [milliseconds([seconds for _, seconds in each[1:]]) for each in answers]
+    return [beside(f"{title}, through an open pipe, {name}", "ms", *figures, "TensorFlow C++") for name, *figures in zip(("p50", "p99"), *latencies)]
 
 
 def onnx(rounds, tagged):
     rows = []
     for model, title in MODELS.items():
-        times = take_turns({"engine": System(one_by_one(engine(model)), DEV, tagged[model]), "ONNX Runtime": OnnxSession(model, tagged[model])}, rounds)
+        systems = {"engine": System(one_by_one(engine(model)), DEV, tagged[model]), "ONNX Runtime": OnnxSession(model, tagged[model])}
+        times = take_turns(systems, rounds)
         rows.append(beside(f"{title}, a sentence at a time", "ms", *map(a_sentence, times.values()), "ONNX Runtime, the session alone", factor=1))
     return rows
 
@@ -223,14 +229,15 @@ def bulk(rounds, tagged):
         python = [sys.executable, "inference.py", "--mode", "bulk", "--restore", folder_of(model), "-j", "1"]
         times = take_turns({"engine": System([*engine(model), "-j", "1"], LONG, tagged[model] * COPIES),
                             "inference.py": System(python, LONG, tagged[model] * COPIES, OMP_NUM_THREADS="1")}, rounds)
-        rows.append(beside(f"{title}, a long file", "tokens/s", *(a_second(each, COPIES) for each in times.values()), "inference.py --mode bulk", factor=5))
+        speeds = [a_second(each, COPIES) for each in times.values()]
+        rows.append(beside(f"{title}, a long file", "tokens/s", *speeds, "inference.py --mode bulk", factor=5))
     return rows
 
 
 def peer(name, factors, rounds, tagged):
     """python-crfsuite or spaCy. factors: of each model."""
     command = our_script("peers.py", name)
-    if not is_trained(name):
+    if not peers.note(name):
         print(f"{name} is trained first, minutes", file=sys.stderr)
         subprocess.run(["nice", *command, "--train"], check=True)
     systems = {model: System([*engine(model), "-j", "1"], DEV, tagged[model]) for model in MODELS}
@@ -254,7 +261,8 @@ def threads(rounds, tagged):
     rows = []
     for model, title in MODELS.items():
         times = take_turns({f"-j {count}": System([*engine(model), "-j", str(count)], LONG, tagged[model] * COPIES) for count in (2, 1)}, rounds)
-        rows.append(beside(f"{title}, a long file, 2 threads", "tokens/s", *(a_second(each, COPIES) for each in times.values()), "1 thread", factor=1.8))
+        speeds = [a_second(each, COPIES) for each in times.values()]
+        rows.append(beside(f"{title}, a long file, 2 threads", "tokens/s", *speeds, "1 thread", factor=1.8))
     return rows
 
 
@@ -343,7 +351,11 @@ def report(rows):
     print("|---|---|---|---|---|---|")
     for row in sorted(rows, key=lambda row: list(SECTIONS).index(row["section"])):
         for line in row["lines"]:
-            print("| {what} | {must} | {ours} | {theirs} | {ratio} | {} |".format({True: "reached", False: "**not reached**", None: ""}[line["reached"]], **line))
+            reached = {True: "reached", False: "**not reached**", None: ""}[line["reached"]]
+            print("| {what} | {must} | {ours} | {theirs} | {ratio} | {} |".format(reached, **line))
+    for name in peers.PEERS:
+        if any(row["section"] == name for row in rows):
+            print(f"\n{peers.note(name)}")
 
 
 def parse_args():

@@ -143,7 +143,8 @@ def prepare(prefix, folder):
             parts[name].append(inputs[f"input_data_{name}_ids"][0])
         parts["emissions"].append(emissions)
         parts["lengths"].append([len(emissions)])
-    np.savez(os.path.join(folder, "dev.npz"), transitions=session.run("crf_transitions:0"), **{name: np.concatenate(part) for name, part in parts.items()})
+    arrays = {name: np.concatenate(part) for name, part in parts.items()}
+    np.savez(os.path.join(folder, "dev.npz"), transitions=session.run("crf_transitions:0"), **arrays)
 
 
 # ---------------------------------------------------------------- the worker's side

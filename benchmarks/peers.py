@@ -3,9 +3,9 @@
     python benchmarks/peers.py crfsuite --train           # runs/bench/engine/crfsuite, minutes; spacy likewise
     python benchmarks/peers.py crfsuite --input FILE > pred.txt
 
-Both read and write the columns in the quickest way that serves them: each row comes out with the predicted tag behind it. What takes
-a library long to make for a word is made once. crfsuite: a linear-chain CRF over the usual features of words and POS. spaCy: the `ner`
-component of a blank English pipeline over its small CNN, with GloVe vectors; it sees words alone, and its tokens are ours.
+Each row comes out with the predicted tag behind it; reading and writing are plain, so that little is spent outside of the libraries.
+python-crfsuite is a linear-chain CRF over the usual features of words and POS; those of a word are made once. spaCy is the `ner`
+component over its small CNN; it sees the words alone, as tokens that are there already.
 """
 import functools
 import json
@@ -19,27 +19,23 @@ from corpora import BENCH, CORPORA, ROOT, emb_path, find
 import chunk_eval  # noqa: E402
 import conll  # noqa: E402
 from cli import Parser, UserError, check_readable, run_command  # noqa: E402
+from embvec import EmbVec  # noqa: E402
 
 AT_ONCE = 256         # sentences that spaCy gets together
 
 
-def training_sentences():
-    path = os.path.join(ROOT, find("data", CORPORA["conll2003"][0]))
-    return conll.read_sentences(path, CORPORA["conll2003"][2].split())[0]
+def corpus():
+    """CoNLL-2003's training and dev sentences."""
+    train, dev, columns, _ = CORPORA["conll2003"]
+    return [conll.read_sentences(os.path.join(ROOT, find("data", path)), columns.split())[0] for path in (train, dev)]
 
 
-def dev_sentences():
-    path = os.path.join(ROOT, find("data", CORPORA["conll2003"][1]))
-    return conll.read_sentences(path, CORPORA["conll2003"][2].split())[0]
-
-
-# ---------------------------------------------------------------- python-crfsuite
+# ---------------------------------------------------------------- python-crfsuite; WHAT names all settings: other ones are trained anew
 
 class CrfSuite:
     """Features of words and POS two tokens to either side, trained by L-BFGS with L1 and L2 regularization."""
 
-    SETTINGS = {"c1": 0.1, "c2": 0.1, "max_iterations": 100, "feature.possible_transitions": True}
-    WHAT = "words, POS, affixes and shapes of 5 tokens, L-BFGS with c1 0.1 and c2 0.1, 100 iterations"
+    WHAT = "words, POS and shapes of 5 tokens, affixes of 3, L-BFGS with c1 0.1 and c2 0.1, 100 iterations"
 
     def __init__(self, folder):
         self.path = os.path.join(folder, "model.crfsuite")
@@ -47,9 +43,9 @@ class CrfSuite:
     def train(self):
         import pycrfsuite
         trainer = pycrfsuite.Trainer(verbose=False)
-        for sentence in training_sentences():
+        for sentence in corpus()[0]:
             trainer.append(features(sentence.words, sentence.pos), sentence.tags)
-        trainer.set_params(self.SETTINGS)
+        trainer.set_params({"c1": 0.1, "c2": 0.1, "max_iterations": 100, "feature.possible_transitions": True})
         trainer.train(self.path)
 
     def load(self):
@@ -98,7 +94,6 @@ def features(words, pos):
 class SpaCy:
     """The `ner` component over its default CNN, with the GloVe vectors of our models as static vectors."""
 
-    SETTINGS = {"epochs": 10, "drop": 0.1, "seed": 1}
     WHAT = "blank English, ner over HashEmbedCNN (width 96, depth 4) with GloVe 6B 50d, the best of 10 epochs on dev"
 
     def __init__(self, folder):
@@ -108,25 +103,23 @@ class SpaCy:
         import spacy
         from spacy.training import Example
         from spacy.training.batchers import minibatch_by_words
-        spacy.util.fix_random_seed(self.SETTINGS["seed"])
+        spacy.util.fix_random_seed(1)
         self.nlp = nlp = spacy.blank("en")
-        nlp.vocab.vectors = glove(nlp.vocab)
+        emb = EmbVec.load(os.path.join(ROOT, emb_path("conll2003")))
+        nlp.vocab.vectors = by_lower_case(nlp.vocab, emb.vectors, emb.vocab["wrd"])
         nlp.add_pipe("ner", config={"model": {"tok2vec": {"pretrained_vectors": True}}})
-        examples = [Example(self.doc(sentence.words), self.doc(sentence.words, sentence.tags)) for sentence in training_sentences()]
+        train, dev = corpus()
+        examples = [Example(self.doc(sentence.words), self.doc(sentence.words, sentence.tags)) for sentence in train]
         optimizer, best = nlp.initialize(lambda: examples), -1.0
-        for epoch in range(self.SETTINGS["epochs"]):
+        for epoch in range(10):
             random.Random(epoch).shuffle(examples)
             for batch in minibatch_by_words(examples, size=1000):
-                nlp.update(batch, sgd=optimizer, drop=self.SETTINGS["drop"])
-            score = self.dev_f1()
+                nlp.update(batch, sgd=optimizer, drop=0.1)
+            score = chunk_eval.score([each.tags for each in dev], self.tag([[(word, "") for word in each.words] for each in dev])).f1
             print(f"spacy: epoch {epoch + 1}, dev chunk F1 {score:.2f}", file=sys.stderr)
             if score > best:
                 best = score
                 nlp.to_disk(self.path)
-
-    def dev_f1(self):
-        sentences = dev_sentences()
-        return chunk_eval.score([each.tags for each in sentences], self.tag([[(word, "") for word in each.words] for each in sentences])).f1
 
     def doc(self, words, tags=None):
         from spacy.tokens import Doc
@@ -135,6 +128,8 @@ class SpaCy:
     def load(self):
         import spacy
         self.nlp = spacy.load(self.path)
+        stored = self.nlp.vocab.vectors
+        self.nlp.vocab.vectors = by_lower_case(self.nlp.vocab, stored.data, sorted(stored.key2row, key=stored.key2row.get))
 
     def tag(self, sentences):
         """As CrfSuite's."""
@@ -142,12 +137,10 @@ class SpaCy:
         return [[f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else "O" for token in doc] for doc in docs]
 
 
-def glove(vocab):
-    """The word vectors that our models were trained with, found by a token's lower case."""
-    from embvec import EmbVec
+def by_lower_case(vocab, data, keys):
+    """Word vectors that are found by a token's lower case; spaCy's files do not say so, and would look for the token itself."""
     from spacy.vectors import Vectors
-    emb = EmbVec.load(os.path.join(ROOT, emb_path("conll2003")))
-    return Vectors(strings=vocab.strings, data=emb.vectors, keys=emb.vocab["wrd"], name="glove", attr="LOWER")
+    return Vectors(strings=vocab.strings, data=data, keys=keys, name="glove", attr="LOWER")
 
 
 # ---------------------------------------------------------------- the command
@@ -168,17 +161,18 @@ def folder_of(name):
     return os.path.join(BENCH, "engine", name)
 
 
-def is_trained(name):
-    """Whether there is a model of the present settings."""
+def note(name):
+    """What a model is and the seconds of processor time that its training took, or None where it is not trained as WHAT says."""
     try:
         with open(os.path.join(folder_of(name), "trained.json"), encoding="utf-8") as stream:
-            return json.load(stream)["what"] == PEERS[name].WHAT
+            done = json.load(stream)
     except FileNotFoundError:
-        return False
+        return None
+    return f"{name}: {done['what']}; {done['cpu_seconds']:.0f} s of training" if done["what"] == PEERS[name].WHAT else None
 
 
 def train(name):
-    """Trains a model and notes how long it took: trained.json is written last."""
+    """Trains a model; trained.json is written last."""
     os.makedirs(folder_of(name), exist_ok=True)
     started = time.process_time()
     PEERS[name](folder_of(name)).train()
@@ -195,7 +189,7 @@ def main():
     if args.train:
         return train(args.peer)
     check_readable(args.input, "--input")
-    if not is_trained(args.peer):
+    if not note(args.peer):
         raise UserError(f"{args.peer}: there is no model yet; train one with --train")
     peer = PEERS[args.peer](folder_of(args.peer))
     peer.load()
