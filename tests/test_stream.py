@@ -1,4 +1,5 @@
 """The engine's command on streams: by one thread or many it gives the same bytes, in order, at once, and stops where it should."""
+import json
 import os
 import random
 import signal
@@ -9,8 +10,9 @@ import time
 
 import pytest
 
+import conll
 from commands import SMALL, one_line, sample, write_sample
-from serving import INFERENCE, binary, run_binary, succeed, untrained
+from serving import INFERENCE, binary, binary_mistake, run_binary, succeed, untrained
 
 sys.path.insert(0, INFERENCE)
 import export  # noqa: E402
@@ -20,12 +22,18 @@ ROW = b"Berlin NNP B-NP O\n"
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """An .etagger file of random weights."""
-    binary("etagger")
+def prefix(tmp_path_factory):
+    """A checkpoint of random weights."""
     folder = tmp_path_factory.mktemp("model")
-    path = str(folder / "model.etagger")
-    export.write_engine_file(untrained(folder / "ner_model", *write_sample(folder), *SMALL), path, False)
+    return untrained(folder / "ner_model", *write_sample(folder), *SMALL)
+
+
+@pytest.fixture(scope="module")
+def model(prefix, tmp_path_factory):
+    """The .etagger file of `prefix`."""
+    binary("etagger")
+    path = str(tmp_path_factory.mktemp("engine") / "model.etagger")
+    export.write_engine_file(prefix, path, False)
     return path
 
 
@@ -169,6 +177,86 @@ def test_threads_attached_to_their_flag(model):
     data = ROW + b"\n"
     assert run_binary("etagger", model, "-j2", stdin=data).out == run_binary("etagger", model, "--threads=2", stdin=data).out != b""
     assert "-x2" in one_line(run_binary("etagger", model, "-x2").err)
+
+
+# ---------------------------------------------------------------- raw text in, JSON out
+
+TEXT = "Obama's wife left Berlin (Ms. O'Neil didn't).\r\n\n  \n-DOCSTART-\nÉCOLE 😀 漢字 \"U.S.\"\\\x01\n".encode() + b"\xff\xfe left\nno end"
+
+
+@pytest.fixture(scope="module")
+def text(long):
+    """Lines of raw text: those of TEXT, and the words of `long`."""
+    blocks = long[:500_000].split(b"\n\n")
+    return b"".join(b" ".join(row.split()[0] for row in block.split(b"\n") if row) + b"\n" for block in blocks) + TEXT
+
+
+def test_lines_are_tagged_as_in_python(zygote, prefix, model, tmp_path):
+    (tmp_path / "spacy.py").write_text("raise ImportError")
+    expected = zygote.run("inference.py", "--mode", "line", "--restore", prefix, stdin=TEXT, path=[tmp_path])
+    assert succeed(run_binary("etagger", model, "--line", stdin=TEXT)).out == expected.out
+    assert expected.out.count(b"\n\n") >= 4
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_lines_in_are_lines_of_json_out(model, text, threads):
+    done = succeed(run_binary("etagger", model, "--line", "--json", "-j", threads, stdin=text))
+    lines = text.split(b"\n")
+    records = [json.loads(line) for line in done.out.split(b"\n")[:-1]]
+    tagged = succeed(run_binary("etagger", model, "--line", "--batch_size", 1, stdin=text)).out
+    assert len(records) == len(lines) == len(list(blocks_of(tagged)))
+    for line, record, rows in zip(lines, records, blocks_of(tagged)):
+        check_entities(record, rows)
+        assert len(record["text"]) == len(line.removesuffix(b"\r").decode(errors="surrogateescape"))
+    assert sum(len(record["entities"]) for record in records) > 100
+    assert "2 bytes are not UTF-8: read as unknown characters, written as U+FFFD" in done.err
+
+
+def test_columns_as_json(model, long, expected):
+    """A line each sentence, -DOCSTART- included; blank lines alone have none."""
+    out = succeed(run_binary("etagger", model, "--json", stdin=long)).out
+    sentences = [rows for rows in blocks_of(expected) if rows]
+    records = [json.loads(line) for line in out.split(b"\n")[:-1]]
+    assert len(records) == len(sentences)
+    for record, rows in zip(records, sentences):
+        assert record["text"] == " ".join(row[0] for row in rows)
+        check_entities(record, rows)
+
+
+def blocks_of(data):
+    """Columns (bytes) -> the rows of each block, as lists of cells; [] is a blank line alone."""
+    rows = []
+    for line in data.split(b"\n")[:-1]:
+        if line:
+            rows.append(line.decode(errors="replace").split(" "))
+            continue
+        yield rows
+        rows = []
+    if rows:
+        yield rows
+
+
+def check_entities(record, rows):
+    """The entities are the chunks of the rows' tags, and stand where they say."""
+    assert [entity["type"] for entity in record["entities"]] == [kind for _, _, kind in conll.chunks([row[-1] for row in rows])]
+    last = 0
+    for entity, (start, end, _) in zip(record["entities"], conll.chunks([row[-1] for row in rows])):
+        assert record["text"][entity["start"]:entity["end"]] == entity["text"] and entity["start"] >= last
+        assert "".join(entity["text"].split()) == "".join(row[0] for row in rows[start:end])
+        last = entity["end"]
+
+
+def test_lines_have_no_columns(model):
+    assert "--line and --columns" in binary_mistake("etagger", model, "--line", "--columns", "word")
+
+
+def test_an_open_pipe_of_lines_is_answered_at_once(model):
+    stream = Open(model, "--line", "--json")
+    for number in range(1, 4):
+        stream.write(b"Obama left Berlin .\n")
+        assert stream.wait_for(number) < 2 if number == 1 else stream.wait_for(number) < 0.2
+    stream.process.stdin.close()
+    assert stream.end()[0] == 0
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -24,10 +25,11 @@ struct Options {
   std::vector<std::string> columns;      // none: by their number
   size_t batch_size = 64;
   int threads = 0;
-  bool timing = false;
+  bool timing = false, lines = false, json = false;
 };
 
-Options parse_options(Cli* cli) {
+// The flags that all commands have, and behind them a command's own.
+Options parse_options(Cli* cli, const std::function<void(Options*)>& own = [](Options*) {}) {
   Options options;
   std::string columns;
   int batch_size = 64;
@@ -37,6 +39,7 @@ Options parse_options(Cli* cli) {
   cli->flag("--batch_size", &batch_size, "sentences in a batch, at most (default 64)");
   cli->flag("--threads", &options.threads, "threads; 0: one for each core", "-j");
   cli->flag("--timing", &options.timing, "percentiles of the time, on standard error");
+  own(&options);
   cli->parse();
   if (batch_size < 1) throw Error("--batch_size " + std::to_string(batch_size) + ": expected at least 1");
   if (options.threads < 0) throw Error("--threads " + std::to_string(options.threads) + ": expected 0 or more");
@@ -56,7 +59,7 @@ std::string percentiles(const Durations& waits) {
   return text;
 }
 
-void tell(const StreamReport& report, double seconds, bool timing) {
+void tell(const StreamReport& report, double seconds, const Options& options) {
   char figure[120];
   std::snprintf(figure, sizeof figure, " tokens, %.2f s", seconds);
   std::string text = with_commas(report.sentences) + " sentences, " + with_commas(report.tokens) + figure;
@@ -66,8 +69,9 @@ void tell(const StreamReport& report, double seconds, bool timing) {
     text += figure;
   }
   note(text);
-  if (report.bad_bytes) note(with_commas(report.bad_bytes) + " bytes are not UTF-8: read as unknown characters, passed through unchanged");
-  if (timing) note(percentiles(report.waits));
+  const char* written = options.json ? "written as U+FFFD" : "passed through unchanged";
+  if (report.bad_bytes) note(with_commas(report.bad_bytes) + " bytes are not UTF-8: read as unknown characters, " + written);
+  if (options.timing) note(percentiles(report.waits));
 }
 
 // threads: that tag.
@@ -75,9 +79,9 @@ void run(const Tagger& tagger, const Options& options, size_t threads) {
   auto started = std::chrono::steady_clock::now();
   Source input(options.input);
   Sink output(options.output);
-  StreamReport report = tag_stream(tagger, {options.columns, options.batch_size, threads, note}, &input, &output);
+  StreamReport report = tag_stream(tagger, {options.columns, options.batch_size, threads, options.lines, options.json, note}, &input, &output);
   output.finish();
-  tell(report, std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count(), options.timing);
+  tell(report, std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count(), options);
 }
 
 }  // namespace
@@ -97,13 +101,17 @@ int tag_with_graph(int argc, char** argv, GraphFile kind) {
 
 int tag_with_engine(int argc, char** argv) {
   return run_command(argv[0], [&] {
-    Cli cli(argc, argv, "MODEL", "Tags columns from standard input; each row comes out with the predicted tag behind it.");
+    Cli cli(argc, argv, "MODEL", "Tags columns, or lines of text, from standard input; each row comes out with the predicted tag behind it.");
     std::string model, instructions;
     bool verify = false;
     cli.positional(&model, "MODEL", "the .etagger file that export.py --engine wrote");
-    cli.flag("--instructions", &instructions, "avx512, avx2, neon or portable (default: the best that this machine has)");
-    cli.flag("--verify", &verify, "check every byte of the model, and tag nothing");
-    Options options = parse_options(&cli);
+    Options options = parse_options(&cli, [&](Options* flags) {
+      cli.flag("--line", &flags->lines, "raw text, a sentence a line, instead of columns; out come word O O O tag");
+      cli.flag("--json", &flags->json, "write a line of JSON each sentence: its text, and its entities with places in characters");
+      cli.flag("--instructions", &instructions, "avx512, avx2, neon or portable (default: the best that this machine has)");
+      cli.flag("--verify", &verify, "check every byte of the model, and tag nothing");
+    });
+    if (options.lines && !options.columns.empty()) throw Error("--line and --columns: raw text has no columns; leave one of them out");
     if (verify) return note(model + ": verified, " + with_commas(verify_engine_file(model)) + " bytes");
     run(*open_engine(model, instructions), options, thread_count(options.threads));
   });

@@ -8,8 +8,6 @@
 namespace etagger {
 namespace {
 
-constexpr std::string_view kDocstart = "-DOCSTART-";
-
 bool is_separator(char c) { return c == ' ' || c == '\t'; }
 
 bool is_blank(std::string_view line) {

@@ -53,6 +53,8 @@ class RunReader {
   size_t line_ = 1;                       // number of the first line in buffer_
 };
 
+constexpr std::string_view kDocstart = "-DOCSTART-";
+
 // Columns of one sentence.
 struct Sentence {
   std::vector<std::string_view> words, pos, chunks;

@@ -15,7 +15,10 @@
 #include <thread>
 
 #include "conll.h"
+#include "entities.h"
 #include "error.h"
+#include "text.h"
+#include "tokenizer.h"
 
 namespace etagger {
 namespace {
@@ -33,13 +36,69 @@ struct Job {
   bool is_done = false;
 };
 
-bool is_real(const Sentence& sentence) { return !sentence.is_docstart; }
+using Tags = std::vector<std::vector<std::string_view>>;
+
+// What a run holds.
+struct Text {
+  std::vector<Block> blocks;                   // columns: a block each sentence, and those that are a blank line alone
+  std::vector<std::string_view> lines;         // or text: a line each sentence
+  std::vector<Sentence> sentences;
+};
+
+// A bad row throws Error; the sentences before it are in `text`.
+void read_columns(const Run& run, SentenceParser* parser, Text* text) {
+  for (Block& block : blocks_of(run)) {
+    if (!block.rows.empty()) text->sentences.push_back(parser->parse(block));
+    text->blocks.push_back(std::move(block));
+  }
+}
+
+void read_lines(const Run& run, Text* text, size_t* bad) {
+  std::string_view all = run.text;
+  for (size_t at = 0; at < all.size();) {
+    size_t end = std::min(all.find('\n', at), all.size());
+    std::string_view line = all.substr(at, end - at);
+    at = end + 1;
+    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    Sentence sentence;
+    sentence.words = tokenize(line);
+    sentence.is_docstart = sentence.words.size() == 1 && sentence.words[0] == kDocstart;
+    text->sentences.push_back(std::move(sentence));
+    text->lines.push_back(line);
+    *bad += bad_bytes(line);
+  }
+}
+
+void write_columns(const Text& text, const Tags& tags, std::string* out) {
+  static const std::vector<std::string_view> none;
+  size_t next = 0;
+  for (const Block& block : text.blocks) block.write(block.rows.empty() ? none : tags[next++], out);
+}
+
+// As line mode of inference.py writes them: word, POS, chunk and tag column, which are unknown, and the predicted tag.
+void write_lines(const Text& text, const Tags& tags, std::string* out) {
+  for (size_t i = 0; i < tags.size(); ++i) {
+    for (size_t k = 0; k < tags[i].size(); ++k) out->append(text.sentences[i].words[k]).append(" O O O ").append(tags[i][k]).append("\n");
+    out->append("\n");
+  }
+}
+
+void write_json(const Text& text, const Tags& tags, const std::string& scheme, std::string* out) {
+  for (size_t i = 0; i < tags.size(); ++i) {
+    const std::vector<std::string_view>& words = text.sentences[i].words;
+    std::vector<Entity> found = entities(tags[i], scheme);
+    if (text.lines.empty()) append_json(words, found, out);
+    else append_json(text.lines[i], words, found, out);
+  }
+}
+
+bool is_real(const Sentence& sentence) { return !sentence.is_docstart && !sentence.words.empty(); }
 
 // What is done with a run. Once the first one is done, threads may share it.
 class Work {
  public:
   Work(const Tagger& tagger, const StreamOptions& options, const std::string& name)
-      : tagger_(tagger), batch_size_(options.batch_size), warn_(options.warn), parser_(name, options.columns, tagger.settings().columns) {}
+      : tagger_(tagger), options_(options), parser_(name, options.columns, tagger.settings().columns) {}
 
   // The first sentence, which pays for the start, is tagged alone: it is left out of the figures.
   void first(Job* job) {
@@ -56,42 +115,42 @@ class Work {
 
  private:
   void process(Job* job, SentenceParser* parser, bool is_first) const {
-    std::vector<Block> blocks = blocks_of(job->run);
-    std::vector<Sentence> sentences;
-    size_t good = 0;
+    Text text;
     try {
-      for (; good < blocks.size(); ++good)
-        if (!blocks[good].rows.empty()) sentences.push_back(parser->parse(blocks[good]));
+      if (options_.lines) read_lines(job->run, &text, &job->bad_bytes);
+      else read_columns(job->run, parser, &text);
     } catch (const Error&) {
       job->error = std::current_exception();
     }
+    const std::vector<Sentence>& sentences = text.sentences;
     auto real = std::find_if(sentences.begin(), sentences.end(), is_real);
     size_t alone = 0;
     if (is_first && real != sentences.end()) {
       warn_of_missing(*real, parser->name());
       alone = static_cast<size_t>(real - sentences.begin()) + 1;
     }
-    auto tags = tagger_.tag(sentences.data(), alone, batch_size_);
-    auto rest = tagger_.tag(sentences.data() + alone, sentences.size() - alone, batch_size_, &job->timings);
+    Tags tags = tagger_.tag(sentences.data(), alone, options_.batch_size);
+    Tags rest = tagger_.tag(sentences.data() + alone, sentences.size() - alone, options_.batch_size, &job->timings);
     tags.insert(tags.end(), std::make_move_iterator(rest.begin()), std::make_move_iterator(rest.end()));
-    static const std::vector<std::string_view> none;
-    size_t next = 0;
-    for (size_t i = 0; i < good; ++i) blocks[i].write(blocks[i].rows.empty() ? none : tags[next++], &job->out);
-    job->sentences = sentences.size();
-    for (const Sentence& sentence : sentences) job->tokens += sentence.words.size();
-    job->bad_bytes = parser->take_bad_bytes();
+    if (options_.json) write_json(text, tags, tagger_.settings().data_scheme, &job->out);
+    else if (options_.lines) write_lines(text, tags, &job->out);
+    else write_columns(text, tags, &job->out);
+    for (const Sentence& sentence : sentences) {
+      job->sentences += !sentence.words.empty();
+      job->tokens += sentence.words.size();
+    }
+    job->bad_bytes += parser->take_bad_bytes();
   }
 
   void warn_of_missing(const Sentence& sentence, const std::string& name) const {
     bool no_pos = tagger_.settings().use_pos && !sentence.has_pos, no_chunks = tagger_.settings().use_chk && !sentence.has_chunks;
-    if (!warn_ || (!no_pos && !no_chunks)) return;
-    warn_(std::string("the model was trained with the ") + (no_pos ? "pos" : "") + (no_pos && no_chunks ? " and " : "") +
+    if (!options_.warn || (!no_pos && !no_chunks)) return;
+    options_.warn(std::string("the model was trained with the ") + (no_pos ? "pos" : "") + (no_pos && no_chunks ? " and " : "") +
          (no_chunks ? "chunk" : "") + " column, which " + name + " lacks: tags will be worse, unless it was trained with feature_drop");
   }
 
   const Tagger& tagger_;
-  size_t batch_size_;
-  void (*warn_)(const std::string&);
+  const StreamOptions& options_;
   SentenceParser parser_;
   bool is_first_ = true;
 };
@@ -210,7 +269,7 @@ class Stream {
       : options_(options), input_(input), output_(output), work_(tagger, options, input->name()) {}
 
   StreamReport tag() {
-    RunReader reader;
+    RunReader reader(options_.lines);
     Run run;
     while (size_t size = read(reader.room(kReadSize)))
       if (reader.feed(size, &run)) take(std::move(run));
