@@ -17,7 +17,7 @@ import itertools
 import os
 import re
 from array import array
-from typing import Any, Callable, Iterable, Iterator, NamedTuple, Sequence
+from typing import Any, Callable, Dict, Iterable, Iterator, NamedTuple, Sequence
 
 __all__ = ["Entity", "Error", "Model", "entities", "load"]
 
@@ -35,6 +35,7 @@ def _library_path() -> str:
 
 class _Handle(ctypes.c_void_p):
     """An etagger_model. It is closed once nobody refers to it, so not before the last call that uses it is back."""
+    _close: Callable[[Any], None]            # etagger_close
 
     def __del__(self) -> None:
         if self:
@@ -138,7 +139,7 @@ class Model:
             raise Error("the model is closed")
         return handle
 
-    def _tag(self, columns: dict[str, list], threads: int) -> list[str]:
+    def _tag(self, columns: dict[str, list[Any]], threads: int) -> list[str]:
         """Tags of all words, a flat list. columns: words, and pos and chunks where they are given, as lists of sentences."""
         handle = self._open_handle()
         lengths = array("L", map(len, columns["words"]))
@@ -151,7 +152,7 @@ class Model:
         return list(map(self._names.__getitem__, tags))
 
 
-def load(path: str | os.PathLike) -> Model:
+def load(path: str | os.PathLike[str]) -> Model:
     """Opens a model: an .etagger file, or a folder that TensorFlow serves; see etagger_open in etagger.h. Raises Error."""
     handle = _library.etagger_open(_path(path, "an .etagger file"))
     if not handle:
@@ -166,7 +167,8 @@ def entities(words: Sequence[str], tags: Sequence[str]) -> list[Entity]:
     """
     if len(words) != len(tags):
         raise Error(f"{len(tags)} tags for {len(words)} words")
-    found, start, open_type = [], -1, None
+    found: list[Entity] = []
+    start, open_type = -1, None
     for i, tag in enumerate([*tags, "O"]):
         prefix, _, this = tag.partition("-")
         if prefix not in _PREFIXES or (prefix == "O" and this):
@@ -177,7 +179,7 @@ def entities(words: Sequence[str], tags: Sequence[str]) -> list[Entity]:
         if prefix != "O" and open_type is None:
             start, open_type = i, this
         if prefix in "ESLU":
-            found.append(Entity(open_type, start, i + 1, " ".join(words[start:i + 1])))
+            found.append(Entity(this, start, i + 1, " ".join(words[start:i + 1])))
             open_type = None
     return found
 
@@ -191,15 +193,15 @@ _SIZE = array("L").itemsize                # of a pointer and of a size_t on Lin
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
-class _Names(dict):
+class _Names(Dict[int, str]):
     """{address of a tag's text: the tag}; the text belongs to the model and stays where it is."""
 
     def __missing__(self, address: int) -> str:
-        self[address] = ctypes.string_at(address).decode()
-        return self[address]
+        tag = self[address] = ctypes.string_at(address).decode()
+        return tag
 
 
-def _pointers(columns: dict[str, list], lengths: array) -> tuple[bytes, array]:
+def _pointers(columns: dict[str, list[Any]], lengths: array[int]) -> tuple[bytes, array[int]]:
     """Where the text of each word begins, one column behind the other: the texts, joined, and their addresses. Raises Error."""
     for name, sentences in columns.items():
         if array("L", map(len, sentences)) != lengths:
@@ -226,7 +228,7 @@ def _encode(text: str) -> bytes:
         return _NO_BYTE.sub("\udcff", text).encode(errors="surrogateescape")
 
 
-def _address(values: array) -> int:
+def _address(values: array[int]) -> int:
     return values.buffer_info()[0]
 
 
@@ -252,7 +254,7 @@ def _given(words: Any, pos: Any, chunks: Any) -> Iterator[tuple[str, Any]]:
     return ((name, column) for name, column in (("words", words), ("pos", pos), ("chunks", chunks)) if name == "words" or column is not None)
 
 
-def _column(name: str, values: Any) -> Sequence:
+def _column(name: str, values: Any) -> Sequence[Any]:
     """A column of one sentence, as something with a length. Raises Error."""
     if isinstance(values, (str, bytes)):
         raise Error(f"{name}: expected a list of str, not one {type(values).__name__}; split it first")
@@ -262,19 +264,19 @@ def _column(name: str, values: Any) -> Sequence:
         raise Error(f"{name}: expected a list of str, not {values!r}") from None
 
 
-def _table(name: str, sentences: Any) -> list:
+def _table(name: str, sentences: Any) -> list[Any]:
     """A column of many sentences. Raises Error."""
     return [_column(name, sentence) for sentence in _column(name, sentences)]
 
 
-def _lengths_differ(name: str, sentences: list, lengths: array) -> Error:
+def _lengths_differ(name: str, sentences: list[Any], lengths: array[int]) -> Error:
     if len(sentences) != len(lengths):
         return Error(f"{name}: {len(sentences)} sentences, expected {len(lengths)}")
     i, count = next((i, len(each)) for i, each in enumerate(sentences) if len(each) != lengths[i])
     return Error(f"{name}: {count} column values for {lengths[i]} words in sentence {i + 1}")
 
 
-def _bad_word(columns: dict[str, list], lengths: array, words: list, is_bad: Callable[[Any], bool], expected: str) -> Error:
+def _bad_word(columns: dict[str, list[Any]], lengths: array[int], words: list[Any], is_bad: Callable[[Any], bool], expected: str) -> Error:
     """Names the first bad one of words, those of all columns."""
     place = next(i for i, word in enumerate(words) if is_bad(word))
     column, at = divmod(place, sum(lengths))
