@@ -143,7 +143,7 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-bool is_upper(uint32_t code) {
+bool is_wide_upper(uint32_t code) {
   return code == kCapitalIWithDot || (code != kBadByte && simple_lower(code) != code);
 }
 
