@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 PY := .venv/bin/python
 DEMO := runs/demo
 
-.PHONY: demo demo-cc cc test test-all bench-deps clean
+.PHONY: demo demo-cc cc test test-all fuzz bench-deps clean
 
 demo: .venv/installed
 	@mkdir -p $(DEMO)
@@ -58,6 +58,12 @@ test: .venv/installed-dev cc
 
 test-all: .venv/installed-dev cc
 	$(PY) -m pytest -m "slow or not slow"
+
+# make fuzz SECONDS=600: each fuzz target for so long.
+SECONDS = 600
+
+fuzz: .venv/installed-dev
+	$(PY) inference/cc/fuzz/run.py --seconds $(SECONDS)
 
 bench-deps: .venv/installed-dev
 	$(PY) -m pip install -r requirements-bench.txt

@@ -1,0 +1,82 @@
+"""Builds the fuzz targets and runs each for some time:  python run.py --seconds 600
+
+Needs clang with libFuzzer (Debian: clang and libclang-rt-dev) and cmake. What is worth keeping is kept in --build: inputs in
+corpus/TARGET, from which the next run goes on, and inputs that failed in failures/, each of which `fuzz_TARGET FILE` shows again.
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
+sys.path.insert(0, ROOT)
+
+from cli import Parser, UserError, run_command  # noqa: E402
+
+# Bytes of an input at most. A model's header may ask for no more memory than MEMORY, no input for more time than TIMEOUT.
+TARGETS = {"model": 80_000, "columns": 2_000, "json": 60_000}
+MEMORY, TIMEOUT = 16, 10            # MB at once, seconds
+
+
+def find_clang():
+    """clang++ that links with libFuzzer, or None."""
+    for name in ["clang++", *(f"clang++-{version}" for version in range(30, 10, -1))]:
+        path = shutil.which(name)
+        source = b"extern \"C\" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }"
+        if path and subprocess.run([path, "-x", "c++", "-", "-fsanitize=fuzzer,address", "-o", os.devnull], input=source, capture_output=True).returncode == 0:
+            return path
+    return None
+
+
+def build(folder, clang):
+    """Builds fuzz_model, fuzz_columns and fuzz_json in `folder`."""
+    cmake = shutil.which("cmake") or os.path.join(os.path.dirname(sys.executable), "cmake")
+    for command in ([cmake, "-S", os.path.join(ROOT, "inference", "cc"), "-B", folder, f"-DCMAKE_CXX_COMPILER={clang}", "-DETAGGER_FUZZ=ON",
+                     "-DETAGGER_TENSORFLOW=OFF", f"-DPython3_EXECUTABLE={sys.executable}"],
+                    [cmake, "--build", folder, "-j2", "--target", *(f"fuzz_{target}" for target in TARGETS)]):
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise UserError(f"the fuzz targets can not be built: {(done.stderr.strip() or done.stdout.strip()).splitlines()[-1]}")
+
+
+def fuzz(folder, target, seconds):
+    """Runs a target. Returns what it says, and whether it found nothing."""
+    places = {name: os.path.join(folder, name, target) for name in ("corpus", "seeds")}
+    failures = os.path.join(folder, "failures")
+    for place in (places["corpus"], failures):
+        os.makedirs(place, exist_ok=True)
+    flags = [f"-max_total_time={seconds}", f"-max_len={TARGETS[target]}", f"-malloc_limit_mb={MEMORY}", "-rss_limit_mb=1000", f"-timeout={TIMEOUT}",
+             f"-artifact_prefix={failures}/{target}-", "-print_final_stats=1"]
+    if target != "columns":
+        flags.append(f"-dict={folder}/seeds/json.dict")
+    done = subprocess.run([os.path.join(folder, f"fuzz_{target}"), places["corpus"], places["seeds"], *flags], capture_output=True, text=True, errors="replace")
+    return done.stderr, done.returncode == 0
+
+
+def main():
+    parser = Parser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=600, help="how long each target runs (default 600)")
+    parser.add_argument("--build", default=os.path.join(ROOT, "inference", "cc", "build", "fuzz"), help="folder for all that is made")
+    parser.add_argument("--targets", nargs="+", choices=TARGETS, default=list(TARGETS), help="which (default all)")
+    args = parser.parse_args()
+    clang = find_clang()
+    if not clang:
+        raise UserError("no clang++ with libFuzzer found; install clang and libclang-rt-dev")
+    build(args.build, clang)
+    subprocess.run([sys.executable, os.path.join(HERE, "seeds.py"), os.path.join(args.build, "seeds")], check=True)
+    whole = True
+    for target in args.targets:
+        said, sound = fuzz(args.build, target, args.seconds)
+        count, covered = re.findall(r"number_of_executed_units: (\d+)", said), re.findall(r"cov: (\d+)", said)
+        print(f"fuzz_{target}: {int(count[-1]) if count else 0:,} inputs in {args.seconds} s, {covered[-1] if covered else 0} edges, "
+              f"{'nothing found' if sound else 'FAILED'}", flush=True)
+        if not sound:
+            print(said[-4000:], file=sys.stderr)
+            whole = False
+    return 0 if whole else 1
+
+
+if __name__ == "__main__":
+    run_command(main)
