@@ -151,10 +151,9 @@ const char* instructions() {
 
 void tag(const etagger::Tagger& tagger) {
   const std::vector<std::string>& columns = tagger.settings().columns;
-  std::string text = text_of(std::min<size_t>(columns.size(), 20)), out;
-  etagger::BlockReader reader;
-  std::memcpy(reader.room(text.size()), text.data(), text.size());
-  std::vector<etagger::Block> blocks = reader.feed(text.size());
+  std::string out;
+  etagger::Run text{text_of(std::min<size_t>(columns.size(), 20))};
+  std::vector<etagger::Block> blocks = etagger::blocks_of(text);
   etagger::SentenceParser parser("fuzz", {}, columns);
   std::vector<etagger::Sentence> sentences;
   for (const etagger::Block& block : blocks) sentences.push_back(parser.parse(block));

@@ -16,7 +16,7 @@ sys.path.insert(0, ROOT)
 from cli import Parser, UserError, run_command  # noqa: E402
 
 # Bytes of an input at most. A model's header may ask for no more memory than MEMORY, no input for more time than TIMEOUT.
-TARGETS = {"model": 80_000, "columns": 2_000, "json": 60_000}
+TARGETS = {"model": 80_000, "columns": 2_000, "lines": 2_000, "json": 60_000}
 MEMORY, TIMEOUT = 16, 10            # MB at once, seconds
 
 
@@ -31,7 +31,7 @@ def find_clang():
 
 
 def build(folder, clang):
-    """Builds fuzz_model, fuzz_columns and fuzz_json in `folder`."""
+    """Builds the fuzz targets in `folder`."""
     cmake = shutil.which("cmake") or os.path.join(os.path.dirname(sys.executable), "cmake")
     for command in ([cmake, "-S", os.path.join(ROOT, "inference", "cc"), "-B", folder, f"-DCMAKE_CXX_COMPILER={clang}", "-DETAGGER_FUZZ=ON",
                      "-DETAGGER_TENSORFLOW=OFF", f"-DPython3_EXECUTABLE={sys.executable}"],
@@ -49,7 +49,7 @@ def fuzz(folder, target, seconds):
         os.makedirs(place, exist_ok=True)
     flags = [f"-max_total_time={seconds}", f"-max_len={TARGETS[target]}", f"-malloc_limit_mb={MEMORY}", "-rss_limit_mb=1000", f"-timeout={TIMEOUT}",
              f"-artifact_prefix={failures}/{target}-", "-print_final_stats=1"]
-    if target != "columns":
+    if target in ("model", "json"):
         flags.append(f"-dict={folder}/seeds/json.dict")
     done = subprocess.run([os.path.join(folder, f"fuzz_{target}"), places["corpus"], places["seeds"], *flags], capture_output=True, text=True, errors="replace")
     return done.stderr, done.returncode == 0

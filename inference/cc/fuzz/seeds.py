@@ -1,6 +1,6 @@
 """Seeds for the fuzz targets: small models of every kind with random weights, column files and JSON; and a dictionary for JSON.
 
-    python seeds.py FOLDER          # writes FOLDER/model/*, FOLDER/columns/*, FOLDER/json/*, FOLDER/json.dict
+    python seeds.py FOLDER          # writes FOLDER/model/*, FOLDER/columns/*, FOLDER/lines/*, FOLDER/json/*, FOLDER/json.dict
 """
 import json
 import os
@@ -82,9 +82,12 @@ COLUMNS = [b"EU NNP B-NP B-ORG\nrejects VBZ B-VP O\n\n-DOCSTART- -X- O O\n\nPete
 JSON = [b'{"a": [1, -2.5e3, true, false, null, "\\u00e9\\ud83d\\ude00\\n"]}', b"[[[[[[]]]]]]", b"[" * 50_000, b'"\xc3\xa9"', b"1e999", b'{"a":1,"a":2}']
 
 
+LINES = ["Obama's wife left Berlin (Ms. O'Neil didn't) ... U.S.A.".encode(), "«É漢😀’ll» \u3000\x01\x02 \"a\\".encode(), b"\xff\xed\xa0\x80 \xf0\x9f x"]
+
+
 def write_all(folder):
     """Writes all seeds below `folder`."""
-    for name in ("model", "columns", "json"):
+    for name in ("model", "columns", "lines", "json"):
         os.makedirs(os.path.join(folder, name), exist_ok=True)
     words = set()
     for name, settings in KINDS.items():
@@ -95,6 +98,8 @@ def write_all(folder):
     for kind, seeds in (("columns", COLUMNS), ("json", JSON)):
         for number, seed in enumerate(seeds):
             _write(folder, kind, str(number), (bytes([30, 1, 99, 0, 255, 7, 2, number]) if kind == "columns" else b"") + seed)
+    for number, line in enumerate(LINES):
+        _write(folder, "lines", str(number), bytes([1, 2, 3, 4, 0, 5, 1, 7, number]) + line)
     with open(os.path.join(folder, "json.dict"), "w", encoding="utf-8") as out:
         for word in sorted(words) + ["1048576", "1e300", "-1", "0.5", "conv1d", "null", "[[", "\\ud800", "word pos", "_"]:
             out.write('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"\n')
