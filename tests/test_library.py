@@ -222,6 +222,29 @@ def test_a_closed_model_says_so(engine, etagger):
             ask()
 
 
+NO_MEMORY = """
+import resource, sys
+import etagger
+model = etagger.load(sys.argv[1])
+before = model.tag(["Peter", "sleeps"])
+with open("/proc/self/statm") as stream:
+    pages = int(stream.read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (256 << 20),) * 2)
+for threads in (1, 2):
+    try:
+        model.tag_sentences([["Peter"] * 1_000_000] * 2, threads=threads)
+    except etagger.Error as error:
+        print(error)
+print(model.tag(["Peter", "sleeps"]) == before)
+"""
+
+
+def test_too_little_memory_is_an_error_and_not_the_end(engine):
+    """Thrown in a thread of the library's own, too."""
+    done = subprocess.run([sys.executable, "-c", NO_MEMORY, engine.path], capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": PYTHON})
+    assert (done.returncode, done.stdout, done.stderr) == (0, "out of memory\nout of memory\nTrue\n", "")
+
+
 # ---------------------------------------------------------------- Python's lock, and the end of a model
 
 class Watched:

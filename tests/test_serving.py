@@ -547,6 +547,7 @@ def test_library_tags_as_the_command_does_from_eight_threads(served):
         for thread in threads:
             thread.join()
         assert failures == []
+        assert model.tag_sentences(*zip(*(list(zip(*rows))[:3] for rows in sentences))) == expected
         assert model.tag([]) == []
         assert model.tag(["-DOCSTART-"]) == ["O"]
         assert len(model.tag(["caf\udce9", "\udcff"])) == 2
