@@ -38,7 +38,7 @@ MODELS = {
     "softmax, constrained": ("bmes", "--use_crf False --constrained True --rnn_size 16 --tag_scheme bilou --use_shape True"),
     "crf, constrained": ("bilou", "--constrained True --tag_scheme bio --rnn_layers 2 --rnn_size 17 --highway_layers 3"),
     "no characters, no highway, capitals": ("ioe2", "--use_chr False --use_highway False --lowercase False --tag_scheme ioe1"),
-    "no words": ("iob1", "--use_word False --chr_conv_type conv2d --chr_filter_widths 3 --tag_scheme bmes --use_pos False"),
+    "no words": ("iob1", "--use_word False --chr_conv_type conv2d --chr_filter_widths 3 1 --word_length 4 --tag_scheme bmes --use_pos False"),
     "words alone": ("ioe1", "--columns word,_,_,tag --use_chr False --tag_scheme iob1 --rnn_layers 3"),
     "gazetteer": ("bio", "--gazetteer GAZETTEER --use_shape True --tag_scheme ioe2 --use_chk False"),
     "filter wider than words": ("bio", "--chr_filter_widths 6 --word_length 4 --num_filters 17"),
@@ -112,7 +112,7 @@ def write_models_data(folder, scheme):
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
-    """A function: name in MODELS -> its Pair, with random weights under which every tag occurs."""
+    """A function: name in MODELS -> its Pair, with random weights under which many tags occur and errors of rounding stay small."""
     binary("etagger")
     pairs = {}
 
@@ -123,7 +123,7 @@ def pair(tmp_path_factory):
             flags = [*write_models_data(folder, scheme), *SMALL, *flags.split()]
             files = {"GAZETTEER": "names.txt", "VECTORS": "vectors.pkl", "MANY": "many.txt"}
             flags = [str(folder / files[flag]) if flag in files else flag for flag in flags]
-            pairs[name] = Pair(untrained(folder / "checkpoint" / "ner_model", *flags), folder)
+            pairs[name] = Pair(untrained(folder / "checkpoint" / "ner_model", *flags, scale=2.0), folder)
             assert pairs[name].tagger.meta["data_scheme"] == scheme
         return pairs[name]
     return make
@@ -157,7 +157,7 @@ def test_same_tags(pair, name):
     assert_same(pair.prefix, pair.python(SHORTER_DATA, batch_size=1), pair.engine(SHORTER_DATA, "--batch_size", 1))
     meta = pair.tagger.meta
     possible = len(conll.scheme_tags(meta["tags"], meta["tag_scheme"], meta["data_scheme"]))
-    assert len(predicted(expected)) > (0.8 if possible < 64 else 0.4) * possible
+    assert len(predicted(expected)) > 0.3 * possible
 
 
 @pytest.mark.parametrize("corpus, columns", [*CORPORA, ("conll2000/train.txt", "word pos tag")])
@@ -291,7 +291,7 @@ def test_emission_scores(pair, name):
         differences = largest_difference(ours, tensorflow), largest_difference(ours, reference)
         print(f"{name}: {instructions} differs by {differences[0]:.1e} from TensorFlow, by {differences[1]:.1e} from float64, "
               f"TensorFlow from float64 by {largest_difference(tensorflow, reference):.1e}; scores up to {largest:.1f}")
-        assert max(differences) < 1e-4
+        assert max(differences) < 2e-5
         assert largest_difference(ours, portable) < 1e-5 * largest
         assert largest_difference(ours, engine_scores(pair.file, SENTENCES, instructions, 1)) == 0.0
 
@@ -421,10 +421,10 @@ def test_decoding(tmp_path, decoder, tags):
     config = words_alone(wrd_dim=1, rnn_size=1, rnn_layers=1, use_highway=False, use_crf="crf" in decoder, constrained="constrained" in decoder)
     weights = {name: np.zeros(shape, np.float32) for name, shape in shapes(config, 1, tags).items()}
     weights["crf/transitions"] = rng.integers(-2, 3, (tags, tags)).astype(np.float32)
-    names = (["O"] + [f"{prefix}-{k // 2}" for k in range(tags) for prefix in "BI"][:tags - 1])
-    file = write_model(str(tmp_path / "model.etagger"), config, weights, names, 1, "bio")
+    names = ["O", *(f"{prefix}-{kind}" for kind in range(tags) for prefix in "SBIE")][:tags]
+    file = write_model(str(tmp_path / "model.etagger"), config, weights, names, 1, "iobes")
     transitions = weights["crf/transitions"].astype(float) if config.use_crf else np.zeros((tags, tags))
-    begin, between, end = ([np.where(each, 0.0, -1e6) for each in conll.legal_transitions(names, "bio")] if config.constrained else
+    begin, between, end = ([np.where(each, 0.0, -1e6) for each in conll.legal_transitions(names, "iobes")] if config.constrained else
                            (np.zeros(tags), np.zeros((tags, tags)), np.zeros(tags)))
     sentences = [rng.integers(-2, 3, (rng.integers(1, 6 if tags <= 4 else 40), tags)) for _ in range(60)]
     decode = best_of_all_paths if tags <= 4 else best_path
@@ -459,6 +459,17 @@ def test_instruction_sets(pair, name):
         assert f"--instructions {name}: unknown, or not on this machine, which has " in binary_mistake("etagger", file, "--instructions", name)
         pytest.skip(f"this machine has no {name}")
     assert name in binary_mistake("etagger", file, "--instructions", "sse9").partition("this machine, which has ")[2]
+
+
+@pytest.mark.parametrize("args, what", [
+    ((), "MODEL is missing"), (("FILE", "more"), "unknown argument more"), (("nowhere.etagger",), "nowhere.etagger: no such file"),
+    (("FOLDER",), "not a plain file"), (("TEXT",), "not an .etagger file"), (("FILE", "--batch_size", "0"), "--batch_size 0: expected at least 1"),
+    (("FILE", "--columns", "pos"), "no word column"), (("FILE", "--input", "nowhere.txt"), "nowhere.txt: no such file"),
+    (("FILE", "--output", "/nowhere/x"), "/nowhere/x: cannot be written"), (("FILE", "--instructions"), "--instructions: a value is missing")], ids=str)
+def test_a_mistake_is_one_line(pair, tmp_path, args, what):
+    (tmp_path / "text").write_bytes(NASTY)
+    names = {"FILE": pair("default").file, "FOLDER": tmp_path, "TEXT": tmp_path / "text"}
+    assert what in binary_mistake("etagger", *(names.get(arg, arg) for arg in args))
 
 
 # ---------------------------------------------------------------- what is refused

@@ -86,7 +86,7 @@ def test_a_wrong_tag_is_no_tie(served):
 
 
 def test_same_tags_in_a_sentence_of_10000_tokens(served):
-    same_tags(served, LONGEST, batch_sizes=(32,), ways=("restored", "C++ frozen", "C++ memory-mapped"))
+    same_tags(served, LONGEST, batch_sizes=(32,), ways=("restored", "C++ frozen", "C++ memory-mapped", "engine"))
 
 
 @pytest.mark.parametrize("flags", [
@@ -125,7 +125,7 @@ def test_same_tags_of_whole_corpora(zygote, shared, tmp_path, corpus, columns):
 @pytest.mark.slow
 @pytest.mark.parametrize("corpus, columns", CORPORA)
 def test_same_tags_in_all_ways_of_whole_corpora(zygote, shared, tmp_path, corpus, columns):
-    """A trained model and random weights: seven ways in batches of 32, three of them sentence by sentence."""
+    """A trained model and random weights: every way in batches of 32, three of them sentence by sentence."""
     binary("inference")
     path = shared("data/" + corpus)
     fit("--train_path", path, "--dev_path", path, "--columns", columns, "--checkpoint_dir", tmp_path / "checkpoint", *SMALL,
@@ -138,7 +138,7 @@ def test_same_tags_in_all_ways_of_whole_corpora(zygote, shared, tmp_path, corpus
             prefix = randomize(prefix, str(tmp_path / "weights" / "ner_model"), 3.0)
         served = Served(zygote, prefix, made(tmp_path / name))
         same_tags(served, data, batch_sizes=(32,))
-        same_tags(served, data, batch_sizes=(1,), ways=("restored", "C++ frozen", "C++ transformed, memory-mapped"))
+        same_tags(served, data, batch_sizes=(1,), ways=("restored", "C++ frozen", "C++ transformed, memory-mapped", "engine"))
 
 
 def test_many_tags_at_batch_size_1(zygote, tmp_path):
@@ -287,13 +287,14 @@ def test_rounded_weights_compress(served, tmp_path):
 
 # ---------------------------------------------------------------- the C++ commands as a user runs them
 
-def test_a_missing_column_is_told_alike(served, zygote):
+@pytest.mark.parametrize("command", ["inference", "etagger"])
+def test_a_missing_column_is_told_alike(served, zygote, command):
     data = b"EU NNP B-NP B-ORG\n\nPeter NNP\n\n"
     python = zygote.run("inference.py", "--mode", "bucket", "--restore", served.prefix, stdin=data)
-    cc = run_binary("inference", served.frozen, served.vocab, stdin=data)
+    cc = run_binary(*served.command(command), stdin=data)
     assert python.code == cc.code == 2
     assert python.out == cc.out != b""
-    assert one_line(cc.err) == "inference: <stdin>:3: 2 columns, expected 4 (word pos chunk tag); mend the row, or name the columns with --columns\n"
+    assert one_line(cc.err) == f"{command}: <stdin>:3: 2 columns, expected 4 (word pos chunk tag); mend the row, or name the columns with --columns\n"
     assert one_line(python.err).partition(": ")[2] == cc.err.partition(": ")[2]
 
 
@@ -301,10 +302,11 @@ def test_a_missing_column_is_told_alike(served, zygote):
                                          (b"a b c\n", ()), (b"x a\n", ("--columns", "_,word"))])
 def test_columns_are_understood_alike(served, zygote, data, flags):
     python = zygote.run("inference.py", "--mode", "bucket", "--restore", served.prefix, *flags, stdin=data)
-    cc = run_binary("inference", served.frozen, served.vocab, *flags, stdin=data)
-    assert (python.code, python.out) == (cc.code, cc.out)
-    messages = [re.sub(r", [0-9.]+ s.*", "", done.err.splitlines()[0].partition(": ")[2]) for done in (python, cc)]
-    assert messages[0] == messages[1]
+    for command in ("inference", "etagger"):
+        cc = run_binary(*served.command(command), *flags, stdin=data)
+        assert (python.code, python.out) == (cc.code, cc.out)
+        messages = [re.sub(r", [0-9.]+ s.*", "", done.err.splitlines()[0].partition(": ")[2]) for done in (python, cc)]
+        assert messages[0] == messages[1]
 
 
 @pytest.mark.parametrize("args, what", [
@@ -354,22 +356,31 @@ def test_a_truncated_graph_is_refused(served, tmp_path):
             assert "truncated" in binary_mistake(command, tmp_path / "graph", served.vocab)
 
 
-def test_figures_and_version(served):
-    done = succeed(run_binary("inference", served.frozen, served.vocab, "--timing", stdin=NASTY))
+@pytest.mark.parametrize("command", ["inference", "etagger"])
+def test_figures(served, command):
+    done = succeed(run_binary(*served.command(command), "--timing", stdin=NASTY))
     assert re.search(r"\d+ sentences, 3,0\d\d tokens, [\d.]+ s, [\d.]+ ms a sentence", done.err)
     assert "10 bytes are not UTF-8" in done.err
     p50, p90, p99 = map(float, re.search(r"p50 ([\d.]+)  p90 ([\d.]+)  p99 ([\d.]+)", done.err).groups())
     assert 0 < p50 <= p90 <= p99
+
+
+def test_version_and_help():
     from cli import __version__
-    for command in ("inference", "inference_mm", "transform_graph", "convert_graphdef_memmapped_format", "inference_iris"):
+    for command in ("etagger", "inference", "inference_mm", "transform_graph", "convert_graphdef_memmapped_format", "inference_iris"):
         assert run_binary(command, "--version").out.decode() == f"etagger {__version__}\n"
         assert "--help" in run_binary(command, "--help").out.decode()
 
 
-@pytest.mark.parametrize("command", ["inference", "inference_mm"])
+def piped(command, *flags, **streams):
+    """A C++ command as a process with pipes. command: its name and what it tags with."""
+    name, *model = command
+    return subprocess.Popen([binary(name), *model, *flags], **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, **streams})
+
+
+@pytest.mark.parametrize("command", ["inference", "inference_mm", "etagger"])
 def test_an_open_pipe_is_answered_at_once(served, command):
-    graph = served.frozen if command == "inference" else served.mapped
-    process = subprocess.Popen([binary(command), graph, served.vocab], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = piped(served.command(command))
     waits = []
     for sentence in sample("test")[:6]:
         started = time.monotonic()
@@ -383,8 +394,9 @@ def test_an_open_pipe_is_answered_at_once(served, command):
     assert sorted(waits[1:])[2] < 0.2      # the first one waits for TensorFlow to start
 
 
-def test_a_reader_that_goes_away_ends_it_quietly(served):
-    process = subprocess.Popen([binary("inference"), served.frozen, served.vocab], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+@pytest.mark.parametrize("command", ["inference", "etagger"])
+def test_a_reader_that_goes_away_ends_it_quietly(served, command):
+    process = piped(served.command(command), stderr=subprocess.PIPE)
     process.stdin.write(sample("test")[0])
     process.stdin.flush()
     process.stdout.readline()
@@ -395,9 +407,9 @@ def test_a_reader_that_goes_away_ends_it_quietly(served):
     assert process.stderr.read() == b""
 
 
-def test_ctrl_c_exits_with_130_and_leaves_no_file(served, tmp_path):
-    process = subprocess.Popen([binary("inference"), served.frozen, served.vocab, "--output", str(tmp_path / "out.txt")],
-                               stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+@pytest.mark.parametrize("command", ["inference", "etagger"])
+def test_ctrl_c_exits_with_130_and_leaves_no_file(served, tmp_path, command):
+    process = piped(served.command(command), "--output", str(tmp_path / "out.txt"), stderr=subprocess.PIPE)
     process.stdin.write(sample("test")[0])
     process.stdin.flush()
     for _ in range(200):
@@ -406,17 +418,19 @@ def test_ctrl_c_exits_with_130_and_leaves_no_file(served, tmp_path):
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
-    assert process.stderr.read() == b"inference: interrupted\n"
+    assert process.stderr.read() == f"{command}: interrupted\n".encode()
     assert os.listdir(tmp_path) == []
 
 
-def test_a_full_disk_leaves_no_file(served, tmp_path):
+@pytest.mark.parametrize("command", ["inference", "etagger"])
+def test_a_full_disk_leaves_no_file(served, tmp_path, command):
     def few_bytes():
         import resource
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-    done = subprocess.run([binary("inference"), served.frozen, served.vocab, "--output", str(tmp_path / "out.txt")],
-                          input=b"".join(sample("test")), capture_output=True, preexec_fn=few_bytes, timeout=60)
+    name, *model = served.command(command)
+    done = subprocess.run([binary(name), *model, "--output", str(tmp_path / "out.txt")], input=b"".join(sample("test")),
+                          capture_output=True, preexec_fn=few_bytes, timeout=60)
     assert done.returncode == 2
     assert "out.txt: File too large" in one_line(done.stderr.decode())
     assert os.listdir(tmp_path) == []
@@ -459,9 +473,9 @@ def large(zygote, tmp_path_factory):
     return Served(zygote, folder / "checkpoint" / "ner_model", made(folder / "served"))
 
 
-def running(command, graph, vocab):
+def running(command):
     """A process that has tagged one sentence and waits for the next."""
-    process = subprocess.Popen([binary(command), graph, vocab, "-j", "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = piped(command, "-j", "1")
     sentence = sample("test")[0]
     process.stdin.write(sentence)
     process.stdin.flush()
@@ -476,13 +490,15 @@ def stop(processes):
         assert process.wait(30) == 0
 
 
-def test_weights_are_mapped_shared_and_read_only(large):
-    processes = [running("inference_mm", large.mapped, large.vocab) for _ in range(4)]
+@pytest.mark.parametrize("command", ["inference_mm", "etagger"])
+def test_weights_are_mapped_shared_and_read_only(large, command):
+    mapped = large.command(command)[1]
+    processes = [running(large.command(command)) for _ in range(4)]
     try:
-        lines = mapped_lines(processes[0].pid, large.mapped)
+        lines = mapped_lines(processes[0].pid, mapped)
         assert lines and all(line.split()[1] == "r--s" for line in lines)
-        size = os.path.getsize(large.mapped) / 1024
-        held = [rollup(process.pid, large.mapped) for process in processes]
+        size = os.path.getsize(mapped) / 1024
+        held = [rollup(process.pid, mapped) for process in processes]
         assert sum(each["Pss"] for each in held) <= 1.05 * size       # the file's pages once, whoever has touched them
         assert all(each["Private_Dirty"] == 0 for each in held)
     finally:
@@ -491,12 +507,13 @@ def test_weights_are_mapped_shared_and_read_only(large):
 
 def test_a_mapped_graph_needs_little_memory_of_its_own(large, served):
     """Above a session with next to no weights: at most a quarter of what the frozen graph needs."""
-    processes = [running("inference", served.frozen, served.vocab), running("inference", large.frozen, large.vocab),
-                 running("inference_mm", large.mapped, large.vocab)]
+    processes = [running(each) for each in (served.command("inference"), large.command("inference"), large.command("inference_mm"),
+                                            served.command("etagger"), large.command("etagger"))]
     try:
-        empty, frozen, mapped = (rollup(process.pid)["Anonymous"] for process in processes)
+        empty, frozen, mapped, small_engine, engine = (rollup(process.pid)["Anonymous"] for process in processes)
         assert frozen - empty > 70_000
         assert mapped - empty <= (frozen - empty) / 4
+        assert engine - small_engine < 1_000                          # kB
     finally:
         stop(processes)
 
@@ -611,16 +628,21 @@ def test_sanitizers_find_nothing(served, tmp_path):
                     f"-DPython3_EXECUTABLE={sys.executable}"], check=True, capture_output=True)
     subprocess.run([cmake, "--build", build, "-j2"], check=True, capture_output=True)
     quiet = {"ASAN_OPTIONS": "detect_leaks=0"}
-    for command, graph in (("inference", served.frozen), ("inference_mm", served.mapped)):
-        for batch_size in (1, 32):
-            checked = succeed(run_binary(command, graph, served.vocab, "--batch_size", batch_size, stdin=NASTY, build=build, environment=quiet))
-            assert checked.out == succeed(run_binary(command, graph, served.vocab, stdin=NASTY)).out
-            assert "Sanitizer" not in checked.err and "runtime error" not in checked.err
+    runs = [(command, "--batch_size", size) for command in ("inference", "inference_mm", "etagger") for size in (1, 32)]
+    runs += [("etagger", "--instructions", each) for each in ("portable", "avx2", "avx512")]
+    for command, *flags in runs:
+        plain = run_binary(*served.command(command), *flags, stdin=NASTY)
+        if plain.code == 2 and "not on this machine" in plain.err:
+            continue
+        checked = succeed(run_binary(*served.command(command), *flags, stdin=NASTY, build=build, environment=quiet))
+        assert checked.out == succeed(plain).out
+        assert "Sanitizer" not in checked.err and "runtime error" not in checked.err
     rng = random.Random(5)
     for _ in range(20):
         junk = bytes(rng.choices(b"ab \t\r\n\xff\xc3\xa9\xe2", k=400))
-        done = run_binary("inference", served.frozen, served.vocab, "--columns", "word", stdin=junk, build=build, environment=quiet)
-        assert done.code in (0, 2) and "Sanitizer" not in done.err and "runtime error" not in done.err
+        for command in ("inference", "etagger"):
+            done = run_binary(*served.command(command), "--columns", "word", stdin=junk, build=build, environment=quiet)
+            assert done.code in (0, 2) and "Sanitizer" not in done.err and "runtime error" not in done.err
     words = [bytes(rng.choices(range(256), k=5)).replace(b"\n", b"") for _ in range(2000)]
     for what in ("lower", "shape", "tokenize"):
         succeed(run_binary("probe", what, stdin=b"\n".join(words), build=build, environment=quiet))
