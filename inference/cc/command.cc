@@ -108,7 +108,7 @@ int tag_with_engine(int argc, char** argv) {
     Options options = parse_options(&cli, [&](Options* flags) {
       cli.flag("--line", &flags->lines, "raw text, a sentence a line, instead of columns; out come word O O O tag");
       cli.flag("--json", &flags->json, "write a line of JSON each sentence: its text, and its entities with places in characters");
-      cli.flag("--instructions", &instructions, "avx512, avx2, neon or portable (default: the best that this machine has)");
+      cli.flag("--instructions", &instructions, "avx512vbmi, avx512, avx2, neon or portable (default: the best that this machine has)");
       cli.flag("--verify", &verify, "check every byte of the model, and tag nothing");
     });
     if (options.lines && !options.columns.empty()) throw Error("--line and --columns: raw text has no columns; leave one of them out");

@@ -76,7 +76,7 @@ const Kernels& need_kernels(const std::string& instructions) {
   const Kernels* kernels = kernels_for(instructions.c_str());
   if (kernels) return *kernels;
   std::string known;
-  for (const char* each : {"avx512", "avx2", "neon", "portable"})
+  for (const char* each : {"avx512vbmi", "avx512", "avx2", "neon", "portable"})
     if (kernels_for(each)) known.append(known.empty() ? "" : ", ").append(each);
   throw Error("--instructions " + instructions + ": unknown, or not on this machine, which has " + known);
 }

@@ -6,7 +6,7 @@ namespace etagger {
 
 extern const Kernels kernels_portable;
 #if defined(__x86_64__)
-extern const Kernels kernels_avx2, kernels_avx512;
+extern const Kernels kernels_avx2, kernels_avx512, kernels_avx512vbmi;
 #elif defined(__aarch64__)
 extern const Kernels kernels_neon;
 #endif
@@ -18,6 +18,7 @@ const Kernels* kernels_for(const char* name) {
   __builtin_cpu_init();
   bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                     __builtin_cpu_supports("avx512bw");
+  if (fits("avx512vbmi") && has_avx512 && __builtin_cpu_supports("avx512vbmi")) return &kernels_avx512vbmi;
   if (fits("avx512") && has_avx512) return &kernels_avx512;
   if (fits("avx2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &kernels_avx2;
 #elif defined(__aarch64__)

@@ -21,7 +21,8 @@ struct CharacterFilter {
 
 // One direction of an LSTM layer.
 struct Recurrence {
-  const float* w;                            // the recurrent kernel: (blocks, size, 4, 16)
+  const float* w;                            // the recurrent kernel: (blocks, size, 4, 16); the lowest byte of each float is 0
+  const uint8_t* packed;                     // the upper 3 bytes of each, and 16 bytes behind them that can be read
   size_t size, blocks;                       // hidden size; the same in blocks of 16
   bool backward;                             // from the last step to the first
 };
@@ -57,7 +58,7 @@ struct Kernels {
   void (*viterbi)(const float* scores, size_t tags, const float* transitions, size_t width, const float* emission, float* next, int32_t* pointers);
 };
 
-// The kernels of an instruction set, "avx512", "avx2", "neon" or "portable", or nullptr where this machine or build lacks it.
+// The kernels of an instruction set, "avx512vbmi", "avx512", "avx2", "neon" or "portable", or nullptr where this machine or build lacks it.
 // "": the best that there is.
 const Kernels* kernels_for(const char* name);
 

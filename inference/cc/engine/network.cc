@@ -89,17 +89,23 @@ void Network::open_characters(const ModelFile& file, const Settings& settings) {
   }
 }
 
+Recurrence Network::recurrence(const ModelFile& file, const std::string& name, bool backward) const {
+  std::vector<int64_t> dims = {static_cast<int64_t>(blocks_), static_cast<int64_t>(size_), 4, kLanes};
+  const float* w = file.floats(name, &dims).data;
+  std::string_view packed = file.bytes(name + ".packed");
+  if (packed.size() != blocks_ * size_ * 3 * kGroup + kLanes)
+    throw Error(file.path() + ": section " + name + ".packed has another size than the model; export it again");
+  return {w, reinterpret_cast<const uint8_t*>(packed.data()), size_, blocks_, backward};
+}
+
 void Network::open_encoder(const ModelFile& file, const Settings& settings) {
   size_ = static_cast<size_t>(settings.rnn_size);
   blocks_ = padded_to(size_, kLanes) / kLanes;
   size_t dim = features_;
   for (int number = 0; number < settings.rnn_layers; ++number) {
     std::string scope = "bilstm." + std::to_string(number);
-    std::vector<int64_t> dims = {static_cast<int64_t>(blocks_), static_cast<int64_t>(size_), 4, kLanes};
-    Layer layer{dense(file, scope + ".input", scope + ".bias", dim, 2 * blocks_ * kGroup)};
-    layer.forward = file.floats(scope + ".forward", &dims).data;
-    layer.backward = file.floats(scope + ".backward", &dims).data;
-    layers_.push_back(layer);
+    layers_.push_back({dense(file, scope + ".input", scope + ".bias", dim, 2 * blocks_ * kGroup),
+                       recurrence(file, scope + ".forward", false), recurrence(file, scope + ".backward", true)});
     dim = 2 * blocks_ * kLanes;
   }
   projection_ = dense(file, "projection.kernel", "projection.bias", dim, padded_to(tags_, kGroup));
@@ -207,7 +213,7 @@ void Network::encode(const Layer& layer, size_t rows, float* y, Scratch* scratch
   const size_t half = blocks_ * kLanes, count = scratch->sentences.size();
   float* cell = scratch->cell.room(count * half);
   for (bool backward : {false, true}) {
-    Recurrence lstm{backward ? layer.backward : layer.forward, size_, blocks_, backward};
+    const Recurrence& lstm = backward ? layer.backward : layer.forward;
     float* h = y + backward * half;
     if (count == 1) kernels_.lstm(lstm, scratch->rows.data(), rows, h, 2 * half, cell);
     else kernels_.lstm_batch(lstm, scratch->rows.data(), scratch->sentences.data(), count, h, 2 * half, cell);

@@ -52,11 +52,12 @@ class Network {
   };
   struct Layer {
     Dense input;                        // of both directions: forward, backward
-    const float *forward = nullptr, *backward = nullptr;      // recurrent kernels
+    Recurrence forward, backward;
   };
 
   Table table(const ModelFile& file, const char* name, size_t least) const;
   Dense dense(const ModelFile& file, const std::string& kernel, const std::string& bias, size_t dim, size_t columns) const;
+  Recurrence recurrence(const ModelFile& file, const std::string& name, bool backward) const;
   void open_characters(const ModelFile& file, const Settings& settings);
   void open_encoder(const ModelFile& file, const Settings& settings);
   void open_decoder(const ModelFile& file, const Settings& settings);

@@ -141,7 +141,7 @@ std::string text_of(size_t columns) {
 const char* instructions() {
   static const std::vector<const char*> known = [] {
     std::vector<const char*> names;
-    for (const char* name : {"portable", "neon", "avx2", "avx512"})
+    for (const char* name : {"portable", "neon", "avx2", "avx512", "avx512vbmi"})
       if (etagger::kernels_for(name)) names.push_back(name);
     return names;
   }();

@@ -34,7 +34,7 @@ std::vector<std::vector<Tags>> tag_in_threads(const etagger::Tagger& tagger, con
 void run(const std::string& model, size_t count) {
   etagger::Run input{std::string(std::istreambuf_iterator<char>(std::cin), {})};
   std::vector<etagger::Block> blocks = etagger::blocks_of(input);
-  for (const char* name : {"portable", "neon", "avx2", "avx512"}) {
+  for (const char* name : {"portable", "neon", "avx2", "avx512", "avx512vbmi"}) {
     if (!etagger::kernels_for(name)) continue;
     auto tagger = etagger::open_engine(model, name);
     etagger::SentenceParser parser("<stdin>", {}, tagger->settings().columns);
