@@ -22,7 +22,7 @@ TYPES = {"uint8": 0, "int32": 1, "uint32": 2, "uint64": 3, "float32": 4}
 # What the engine takes, so that no file can make it search or allocate without end.
 MOST_PROBES = 256                # slots of a hash table that a look-up visits
 MOST_HEADER, MOST_SECTIONS = 1 << 20, 4096
-MOST_CHARACTERS, MOST_NAME_WORDS = 256, 64
+MOST_CHARACTERS, MOST_NAME_WORDS = 1024, 64
 FNV_BASIS, FNV_PRIME = 0xcbf29ce484222325, 0x100000001b3
 
 

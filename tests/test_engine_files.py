@@ -232,8 +232,8 @@ def test_odd_values_in_the_header(models, written, kind):
 
 
 @pytest.mark.parametrize("change, what", [
-    (lambda header: header["config"].update(word_length=257), "word_length 257, at most 256"),
-    (lambda header: header["config"].update(word_length=2**20), "word_length 1048576, at most 256"),
+    (lambda header: header["config"].update(word_length=engine_file.MOST_CHARACTERS + 1), f", at most {engine_file.MOST_CHARACTERS} goes"),
+    (lambda header: header["config"].update(word_length=2**20), f"word_length 1048576, at most {engine_file.MOST_CHARACTERS}"),
     (lambda header: header["config"].update(rnn_size=2**20), "other dimensions than the model"),
     (lambda header: header["config"].update(rnn_layers=2**20), "is missing"),
     (lambda header: header["config"].update(highway_layers=2**20), "is missing"),
@@ -369,9 +369,8 @@ def test_a_vocabulary_of_one_hash_is_refused_at_export(monkeypatch):
 
 
 def test_what_the_engine_refuses_is_not_exported(models, tmp_path):
-    for settings, what in (({"word_length": 257}, "word_length 257, at most 256"),):
-        with pytest.raises(cli.UserError, match=what):
-            seeds.model_of(**settings)
+    with pytest.raises(cli.UserError, match=f", at most {engine_file.MOST_CHARACTERS} goes"):
+        seeds.model_of(word_length=engine_file.MOST_CHARACTERS + 1)
     gazetteer = {"types": ["LOC"], "names": [[["New"] * 65, [0]]]}
     with pytest.raises(cli.UserError, match="a gazetteer's name of 65 words"):
         engine_file.gazetteer_sections(gazetteer)

@@ -12,7 +12,7 @@ size_t padded_to(size_t size, size_t unit) { return (size + unit - 1) / unit * u
 
 // What a hostile header may ask for, far above what a model needs.
 constexpr size_t kMostFloats = 1 << 15;      // of scratch memory for a token
-constexpr size_t kMostCharacters = 256;      // of a word; export.py refuses more
+constexpr size_t kMostCharacters = 1024;     // of a word; export.py refuses more
 
 }  // namespace
 
