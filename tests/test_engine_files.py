@@ -334,6 +334,12 @@ def test_odd_indices(models, written):
                     odd = rng.choice(np.array([2**64 - 1, 2**63, 2**32, 5], np.uint64), len(array))
                 sections[name] = np.where(rng.random(len(array)) < (1.0 if turn % 3 else 0.3), odd, array)
         assert refused_or_tags(written((header, sections)))
+    for far in (1 << 12, 1 << 40, 2**64 - (1 << 12)):
+        header, sections = models("gazetteer")
+        for name, array in sections.items():
+            if name.endswith("offsets"):
+                sections[name] = array + np.uint64(far)      # each token as long as before
+        assert refused_or_tags(written((header, sections)))
 
 
 def test_a_table_without_gaps_is_not_searched_to_its_end(models, written):

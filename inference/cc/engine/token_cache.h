@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
 #include "scratch.h"
@@ -21,7 +20,7 @@ class TokenCache {
   // Empties it where it was another model's. model: a number of the model's own, not 0.
   void open(uint64_t model, size_t key_size, size_t row_size) {
     if (model == model_) return;
-    model_ = model;
+    model_ = 0;                                    // until there is memory for all of it
     key_size_ = key_size;
     row_size_ = row_size;
     sets_ = kMostSets;
@@ -29,6 +28,7 @@ class TokenCache {
     used_.assign(sets_ * kWays, 0);
     keys_.resize(sets_ * kWays * key_size);
     batch_ = 0;
+    model_ = model;
   }
 
   // Rows that find() gives hold until the next batch.

@@ -16,8 +16,13 @@ sys.path.insert(0, ROOT)
 from cli import Parser, UserError, run_command  # noqa: E402
 
 # Bytes of an input at most. A model's header may ask for no more memory than MEMORY, no input for more time than TIMEOUT.
+<<<<<<< HEAD
 TARGETS = {"model": 80_000, "columns": 2_000, "lines": 2_000, "json": 60_000}
 MEMORY, TIMEOUT = 16, 10            # MB at once, seconds
+=======
+TARGETS = {"model": 80_000, "columns": 2_000, "json": 60_000}
+MEMORY, TIMEOUT = 16, 60            # MB at once; seconds by the clock, so that a busy machine is no failure
+>>>>>>> fuzz
 
 
 def find_clang():
@@ -69,9 +74,8 @@ def main():
     whole = True
     for target in args.targets:
         said, sound = fuzz(args.build, target, args.seconds)
-        count, covered = re.findall(r"number_of_executed_units: (\d+)", said), re.findall(r"cov: (\d+)", said)
-        print(f"fuzz_{target}: {int(count[-1]) if count else 0:,} inputs in {args.seconds} s, {covered[-1] if covered else 0} edges, "
-              f"{'nothing found' if sound else 'FAILED'}", flush=True)
+        count, slowest, covered = (int((re.findall(rf"{name}: +(\d+)", said) or [0])[-1]) for name in ("number_of_executed_units", "slowest_unit_time_sec", "cov"))
+        print(f"fuzz_{target}: {count:,} inputs in {args.seconds} s, the slowest {slowest} s, {covered} edges, {'nothing found' if sound else 'FAILED'}", flush=True)
         if not sound:
             print(said[-4000:], file=sys.stderr)
             whole = False
