@@ -16,9 +16,12 @@ It is an error where a row does not reach what it must.
     onnx        a sentence at a time: the engine's whole way from line to tag against ONNX Runtime's session alone (onnx_tagger.py: the
                 network without CRF, ids made before). Its emission scores must be TensorFlow's to within 1e-4, and the tags that numpy
                 decodes from them, outside of the time, the engine's
-    bulk        a long file, dev ten times over, beside `inference.py --mode bulk`; batches as each command makes them by default
+    bulk        a long file, dev ten times over, beside `inference.py --mode bulk`; batches as each command makes them by default. What a
+                user waits for, from the command's start to its end, and without the starts
     crfsuite    dev; this and spacy have models of their own, trained on the same data (peers.py)
-    threads     the long file, -j 2 beside -j 1
+    threads     the long file, -j 2 beside -j 1, and beside two processes of one thread at once, which is what the machine gives to two
+                threads: a virtual one has two cores now and one and a bit then. Rounds go on until it gives 1.9 times, and the round in
+                which it gives most counts
     start       from the process's start to the tags of a first sentence, the pipe kept open; `true` from start to end
     memory      after dev, a sentence at a time, the pipe still open. Most of the pages are both anonymous and private dirty, so that
                 the sum is more than there are
@@ -51,6 +54,7 @@ FOLDER = os.path.join(BENCH, "engine")
 FIRST, DEV, LONG = (os.path.join(FOLDER, f"{name}.txt") for name in ("first", "dev", "long"))
 COPIES = 10                        # of dev in LONG
 RUNS = 50                          # of what takes milliseconds
+MOST_ROUNDS = 20                   # of waiting for two cores
 TOLERANCE = 1e-4                   # of an emission score
 PACKAGES = {"onnx": ("onnx", "onnxruntime"), "crfsuite": ("python-crfsuite",), "spacy": ("spacy",)}     # that a section needs
 
@@ -143,7 +147,7 @@ def take_turns(systems, rounds):
         print(f"round {number + 1} of {rounds}, first and whole: " + ", ".join(
             "{} {:.2f} {:.2f} s".format(name, *each[-1]) for name, each in seconds.items()), file=sys.stderr)
     medians = {name: [statistics.median(each) for each in zip(*pairs)] for name, pairs in seconds.items()}
-    return {name: whole - first for name, (first, whole) in medians.items()}
+    return medians if both else {name: whole - first for name, (first, whole) in medians.items()}
 
 
 # ---------------------------------------------------------------- rows of the table
@@ -227,10 +231,12 @@ def bulk(rounds, tagged):
     rows = []
     for model, title in MODELS.items():
         python = [sys.executable, "inference.py", "--mode", "bulk", "--restore", folder_of(model), "-j", "1"]
-        times = take_turns({"engine": System([*engine(model), "-j", "1"], LONG, tagged[model] * COPIES),
-                            "inference.py": System(python, LONG, tagged[model] * COPIES, OMP_NUM_THREADS="1")}, rounds)
-        speeds = [a_second(each, COPIES) for each in times.values()]
-        rows.append(beside(f"{title}, a long file", "tokens/s", *speeds, "inference.py --mode bulk", factor=5))
+        pairs = take_turns({"engine": System([*engine(model), "-j", "1"], LONG, tagged[model] * COPIES),
+                            "inference.py": System(python, LONG, tagged[model] * COPIES, OMP_NUM_THREADS="1")}, rounds, both=True)
+        whole, behind = ([a_second(each, COPIES) for each in seconds]
+                         for seconds in ([whole for _, whole in pairs.values()], [whole - first for first, whole in pairs.values()]))
+        rows.append(beside(f"{title}, a long file, start to end", "tokens/s", *whole, "inference.py --mode bulk", factor=5))
+        rows.append(beside(f"{title}, a long file, without the starts", "tokens/s", *behind, "inference.py --mode bulk"))
     return rows
 
 
@@ -257,13 +263,35 @@ def spacy(rounds, tagged):
     return peer("spacy", (1, 1), rounds, tagged)
 
 
-def threads(rounds, tagged):
+def threads(_rounds, tagged):
     rows = []
     for model, title in MODELS.items():
-        times = take_turns({f"-j {count}": System([*engine(model), "-j", str(count)], LONG, tagged[model] * COPIES) for count in (2, 1)}, rounds)
-        speeds = [a_second(each, COPIES) for each in times.values()]
-        rows.append(beside(f"{title}, a long file, 2 threads", "tokens/s", *speeds, "1 thread", factor=1.8))
+        best = None
+        for number in range(MOST_ROUNDS):
+            one, two = (tag([*engine(model), "-j", str(count)], LONG, {}) for count in (1, 2))
+            if not one[1] == two[1] == tagged[model] * COPIES:
+                raise UserError(f"{title}: other tags of 2 threads than of 1")
+            both = at_once([*engine(model), "-j", "1"])
+            print(f"round {number + 1}: -j 1 {one[0]:.2f} s, -j 2 {two[0]:.2f} s, two of -j 1 at once {both:.2f} s", file=sys.stderr)
+            machine = 2 * one[0] / both
+            if best is None or machine > best[0]:
+                best = machine, one[0], two[0]
+            if machine >= 1.9:
+                break
+            time.sleep(5)
+        machine, *seconds = best
+        one, two = (a_second(each, COPIES) for each in seconds)
+        rows.append(beside(f"{title}, a long file, 2 threads", "tokens/s", two, one, f"1 thread; two processes at once: {machine:.2f} times as much", factor=1.8))
     return rows
+
+
+def at_once(command):
+    """Seconds until two processes have tagged the long file."""
+    started = time.perf_counter()
+    talks = [subprocess.Popen([*command, "--input", LONG], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT) for _ in range(2)]
+    if any([talk.wait() for talk in talks]):
+        raise UserError(f"{' '.join(command)}: failed beside another process")
+    return time.perf_counter() - started
 
 
 def start(_rounds, _tagged):

@@ -35,9 +35,9 @@ struct Stretch {
 struct Kernels {
   const char* name;
 
-  // y = x w + bias. x: (rows, dim), a row each x_stride floats. w: (groups, dim, 4, 16). bias: (groups, 4, 16). y: where each row goes,
-  // groups * 64 floats.
-  void (*dense)(const float* x, size_t x_stride, size_t rows, size_t dim, const float* w, size_t groups, const float* bias, float* const* y);
+  // y = x w + bias. x: (rows, dim), a row each x_stride floats. w: (groups, dim, 4, 16). bias: (groups, 4, 16). y: where each row goes;
+  // it gets the first `columns` columns, up to a multiple of 16.
+  void (*dense)(const float* x, size_t x_stride, size_t rows, size_t dim, const float* w, size_t columns, const float* bias, float* const* y);
 
   // An LSTM over one sentence. inputs: for each row where what x and the biases give to its gates lies, (blocks, 4, 16). h: row t at
   // h + t * h_stride, blocks * 16 floats. cell: blocks * 16 floats of scratch memory.

@@ -64,9 +64,9 @@ Network::Table Network::table(const ModelFile& file, const char* name, size_t le
 }
 
 Network::Dense Network::dense(const ModelFile& file, const std::string& kernel, const std::string& bias, size_t dim, size_t columns) const {
-  int64_t groups = static_cast<int64_t>(columns / kGroup);
+  auto groups = static_cast<int64_t>(padded_to(columns, kGroup) / kGroup);
   std::vector<int64_t> dims = {groups, static_cast<int64_t>(dim), 4, kLanes}, bias_dims = {groups, 4, kLanes};
-  return {file.floats(kernel, &dims).data, file.floats(bias, &bias_dims).data, dim, static_cast<size_t>(groups)};
+  return {file.floats(kernel, &dims).data, file.floats(bias, &bias_dims).data, dim, columns};
 }
 
 void Network::open_characters(const ModelFile& file, const Settings& settings) {
@@ -108,7 +108,7 @@ void Network::open_encoder(const ModelFile& file, const Settings& settings) {
                        recurrence(file, scope + ".forward", false), recurrence(file, scope + ".backward", true)});
     dim = 2 * blocks_ * kLanes;
   }
-  projection_ = dense(file, "projection.kernel", "projection.bias", dim, padded_to(tags_, kGroup));
+  projection_ = dense(file, "projection.kernel", "projection.bias", dim, padded_to(tags_, kLanes));
 }
 
 void Network::open_decoder(const ModelFile& file, const Settings& settings) {
@@ -162,13 +162,13 @@ void Network::features(const int32_t* key, float* x) const {
 // ------------------------------------------------------------ the network
 
 void Network::run(const Dense& layer, const float* x, size_t x_stride, size_t rows, float* const* y) const {
-  kernels_.dense(x, x_stride, rows, layer.dim, layer.kernel, layer.groups, layer.bias, y);
+  kernels_.dense(x, x_stride, rows, layer.dim, layer.kernel, layer.columns, layer.bias, y);
 }
 
 // The same with rows of y one after another; `to` gets their places.
 void Network::run(const Dense& layer, const float* x, size_t x_stride, size_t rows, float* y, std::vector<float*>* to) const {
   to->resize(rows);
-  for (size_t i = 0; i < rows; ++i) (*to)[i] = y + i * layer.groups * kGroup;
+  for (size_t i = 0; i < rows; ++i) (*to)[i] = y + i * layer.columns;
   run(layer, x, x_stride, rows, to->data());
 }
 
@@ -176,7 +176,7 @@ void Network::run(const Dense& layer, const float* x, size_t x_stride, size_t ro
 // has, from this batch or an earlier one, are not computed again.
 void Network::project_tokens(const std::vector<const Example*>& examples, size_t rows, Scratch* scratch) const {
   const Dense& first = layers_[0].input;
-  const size_t row_size = first.groups * kGroup;
+  const size_t row_size = first.columns;
   scratch->cache.open(number_, key_size_, row_size);
   float* x = scratch->x.room(rows * wide_);
   float* transform = scratch->transform.room(rows * wide_);

@@ -38,7 +38,7 @@ class Network {
   void decode(const float* emissions, size_t length, Scratch* scratch, int32_t* ids) const;
 
   size_t tags() const { return tags_; }
-  size_t stride() const { return projection_.groups * kGroup; }
+  size_t stride() const { return projection_.columns; }
 
  private:
   struct Table {                        // an embedding
@@ -48,7 +48,7 @@ class Network {
   };
   struct Dense {
     const float *kernel = nullptr, *bias = nullptr;
-    size_t dim = 0, groups = 0;
+    size_t dim = 0, columns = 0;        // columns: a multiple of 16
   };
   struct Layer {
     Dense input;                        // of both directions: forward, backward
