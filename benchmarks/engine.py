@@ -138,8 +138,10 @@ class OnnxSession:
         return 0.0, answer["seconds"]
 
 
-def take_turns(systems, rounds):
-    """{name: a System} -> {name: seconds for the file without its first sentence}. Each round begins with another."""
+def take_turns(systems, rounds, both=False):
+    """{name: a System} -> {name: seconds of the whole file without its first sentence}, medians of the rounds. Each round begins with
+    another system. both: pairs instead, seconds of the first sentence and of the whole file.
+    """
     names, seconds = list(systems), {name: [] for name in systems}
     for number in range(rounds):
         for name in names[number % len(names):] + names[:number % len(names)]:

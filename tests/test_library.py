@@ -90,6 +90,27 @@ def test_many_sentences_are_tagged_as_one_by_one_and_by_the_command(engine, mode
         assert model.tag_sentences(*columns.values(), threads=threads) == expected
 
 
+@pytest.mark.parametrize("threads", [0, 1, 3])
+def test_a_file_is_tagged_as_by_the_command(engine, model, tmp_path, threads):
+    (tmp_path / "in.txt").write_bytes(CORPUS * 20)
+    for columns in (None, "word pos chunk tag", "word _ _ _"):
+        flags = ["--columns", columns] if columns else []
+        model.tag_file(tmp_path / "in.txt", str(tmp_path / "out.txt"), columns, threads)
+        assert (tmp_path / "out.txt").read_bytes() == succeed(run_binary("etagger", engine.path, *flags, stdin=CORPUS * 20)).out
+
+
+def test_a_bad_file_is_told_and_leaves_none(model, etagger, tmp_path):
+    (tmp_path / "in.txt").write_bytes(b"Rome NNP B-NP O\n\nRome NNP B-NP O\nleft VBD\n\n")
+    for given, what in (((tmp_path / "in.txt", tmp_path / "out.txt"), f"{tmp_path}/in.txt:4: 2 columns, expected 4"),
+                        ((tmp_path / "nowhere", tmp_path / "out.txt"), "no such file"), ((tmp_path / "in.txt", tmp_path / "no" / "out.txt"), "cannot be written"),
+                        ((tmp_path / "in.txt", tmp_path / "out.txt", "word verb"), "unknown column 'verb'"), ((tmp_path, tmp_path / "out.txt"), "is a directory"),
+                        ((tmp_path / "in.txt", tmp_path / "out.txt", None, -1), "threads -1"), ((None, tmp_path / "out.txt"), "expected the path of an input file")):
+        with pytest.raises(etagger.Error) as caught:
+            model.tag_file(*given)
+        assert what in str(caught.value) and "\n" not in str(caught.value)
+    assert os.listdir(tmp_path) == ["in.txt"]
+
+
 def test_sentences_of_every_length_keep_their_places(model):
     rng = random.Random(4)
     words = [word for sentence in columns_of(CORPUS)["words"] for word in sentence]
