@@ -94,14 +94,16 @@ char* RunReader::room(size_t size) {
 }
 
 bool RunReader::feed(size_t size, Run* run) {
+  const size_t before = used_, open = open_;
   used_ += size;
   std::string_view known = std::string_view(buffer_).substr(0, used_);
-  const size_t open = open_, last = known.rfind('\n');
-  if (last == std::string_view::npos || last < open) return false;
+  size_t last = known.substr(before).rfind('\n');                             // older bytes have none behind open_
+  if (last == std::string_view::npos) return false;
+  last += before;
   open_ = last + 1;
   for (size_t end = last; ; --end) {                                           // from the last whole line back to the first new one
-    size_t before = end ? known.rfind('\n', end - 1) : std::string_view::npos;
-    size_t begin = before == std::string_view::npos ? 0 : before + 1;
+    size_t newline = end ? known.rfind('\n', end - 1) : std::string_view::npos;
+    size_t begin = newline == std::string_view::npos ? 0 : newline + 1;
     if (lines_ || is_blank(known.substr(begin, end - begin))) {
       *run = cut(end + 1);
       return true;
