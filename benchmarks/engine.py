@@ -17,7 +17,8 @@ It is an error where a row does not reach what it must.
                 network without CRF, ids made before). Its emission scores must be TensorFlow's to within 1e-4, and the tags that numpy
                 decodes from them, outside of the time, the engine's
     bulk        a long file, dev ten times over, beside `inference.py --mode bulk`; batches as each command makes them by default. What a
-                user waits for, from the command's start to its end, and without the starts
+                user waits for, from the command's start to its end, and without the starts. Each is held to one core: with -j 1 Python and
+                TensorFlow's threads together take 1.4 of them
     crfsuite    dev; this and spacy have models of their own, trained on the same data (peers.py)
     threads     the long file, -j 2 beside -j 1, and beside two processes of one thread at once, which is what the machine gives to two
                 threads: a virtual one has two cores now and one and a bit then. Rounds go on until it gives 1.9 times, and the round in
@@ -86,11 +87,12 @@ def prepare():
     return {model: tag([*engine(model), "-j", "1"], DEV, {})[1] for model in MODELS}
 
 
-def tag(command, path, environment):
+def tag(command, path, environment, one_core=False):
     """Seconds of a command from its start to its end, and what it wrote."""
     with open(os.path.join(FOLDER, "pred.txt"), "w+b") as out:
         started = time.perf_counter()
-        done = subprocess.run([*command, "--input", path], stdout=out, stderr=subprocess.PIPE, cwd=ROOT, env={**os.environ, **environment})
+        done = subprocess.run([*command, "--input", path], stdout=out, stderr=subprocess.PIPE, cwd=ROOT, env={**os.environ, **environment},
+                              preexec_fn=stay_on_one_core if one_core else None)
         seconds = time.perf_counter() - started
         out.seek(0)
         tagged = out.read()
@@ -99,17 +101,23 @@ def tag(command, path, environment):
     return seconds, tagged
 
 
-class System:
-    """A command that tags the file `path`. expected: what it must write, None: anything. environment: variables to set."""
+def stay_on_one_core():
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
-    def __init__(self, command, path, expected, **environment):
-        self.command, self.path, self.expected, self.environment = command, path, expected, environment
+
+class System:
+    """A command that tags the file `path`. expected: what it must write, None: anything. one_core: whatever threads it has share a core.
+    environment: variables to set.
+    """
+
+    def __init__(self, command, path, expected, one_core=False, **environment):
+        self.command, self.path, self.expected, self.one_core, self.environment = command, path, expected, one_core, environment
         self.tagged = b""
 
     def round(self):
         """Seconds on the first sentence alone, and on the file."""
-        first, _ = tag(self.command, FIRST, self.environment)
-        whole, self.tagged = tag(self.command, self.path, self.environment)
+        first, _ = tag(self.command, FIRST, self.environment, self.one_core)
+        whole, self.tagged = tag(self.command, self.path, self.environment, self.one_core)
         if self.expected is not None and self.tagged != self.expected:
             raise UserError(f"{' '.join(self.command)}: other tags than the engine's; the tests of inference/ say where")
         return first, whole
@@ -233,8 +241,8 @@ def bulk(rounds, tagged):
     rows = []
     for model, title in MODELS.items():
         python = [sys.executable, "inference.py", "--mode", "bulk", "--restore", folder_of(model), "-j", "1"]
-        pairs = take_turns({"engine": System([*engine(model), "-j", "1"], LONG, tagged[model] * COPIES),
-                            "inference.py": System(python, LONG, tagged[model] * COPIES, OMP_NUM_THREADS="1")}, rounds, both=True)
+        pairs = take_turns({"engine": System([*engine(model), "-j", "1"], LONG, tagged[model] * COPIES, one_core=True),
+                            "inference.py": System(python, LONG, tagged[model] * COPIES, one_core=True, OMP_NUM_THREADS="1")}, rounds, both=True)
         whole, behind = ([a_second(each, COPIES) for each in seconds]
                          for seconds in ([whole for _, whole in pairs.values()], [whole - first for first, whole in pairs.values()]))
         rows.append(beside(f"{title}, a long file, start to end", "tokens/s", *whole, "inference.py --mode bulk", factor=5))
