@@ -17,8 +17,8 @@ It is an error where a row does not reach what it must.
                 network without CRF, ids made before). Its emission scores must be TensorFlow's to within 1e-4, and the tags that numpy
                 decodes from them, outside of the time, the engine's
     bulk        a long file, dev ten times over, beside `inference.py --mode bulk`; batches as each command makes them by default. What a
-                user waits for, from the command's start to its end, and without the starts. Each is held to one core: with -j 1 Python and
-                TensorFlow's threads together take 1.4 of them
+                user waits for, from the command's start to its end, and without the starts. Each is held to one core, where Python
+                and TensorFlow's thread take turns quicker than on two
     crfsuite    dev; this and spacy have models of their own, trained on the same data (peers.py)
     threads     the long file, -j 2 beside -j 1, and beside two processes of one thread at once, which is what the machine gives to two
                 threads: a virtual one has two cores now and one and a bit then. Rounds go on until it gives 1.9 times, and the round in
