@@ -13,14 +13,9 @@ import threading
 import time
 
 import engine
+from serving import memory_of
 
 from cli import Parser, Progress, UserError, run_command  # noqa: E402
-
-
-def resident(pid):
-    """MB."""
-    with open(f"/proc/{pid}/status", encoding="utf-8") as stream:
-        return next(int(line.split()[1]) / 1024 for line in stream if line.startswith("VmRSS"))
 
 
 def feed(process, text, rounds):
@@ -52,7 +47,7 @@ def stream(command, text, expected, rounds):
         for number in range(rounds):
             if read(process.stdout, len(expected)) != expected:
                 raise UserError(f"round {number + 1}: other bytes than in the first one")
-            memory.append(resident(process.pid))
+            memory += memory_of(process.pid, "Rss")
             progress.update(number + 1)
         rest, said = process.stdout.read(), process.stderr.read().decode()
     progress.close()

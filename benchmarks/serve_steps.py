@@ -13,7 +13,7 @@ import time
 
 from corpora import CORPORA, ROOT, find
 from missing_columns import tag_column
-from serving import INFERENCE, Conversation, binary, command_of, dev_sentences, served
+from serving import INFERENCE, Conversation, binary, command_of, dev_sentences, memory_of, served
 
 import chunk_eval  # noqa: E402
 from cli import Parser, run_command  # noqa: E402
@@ -30,11 +30,10 @@ def empty_session():
     process = subprocess.Popen([binary("inference_sample"), "--wait"], cwd=INFERENCE, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     for _ in range(5):
         process.stdout.readline()
-    with open(f"/proc/{process.pid}/smaps_rollup", encoding="utf-8") as stream:
-        kilobytes = next(int(line.split()[1]) for line in stream if line.startswith("Anonymous:"))
+    anonymous, = memory_of(process.pid, "Anonymous")
     process.stdin.close()
     process.wait()
-    return kilobytes / 1024
+    return anonymous
 
 
 def measure(system, ending, data, gold, empty):

@@ -73,6 +73,13 @@ def dev_sentences():
     return [b"\n".join(block.rows) + b"\n\n" for block in blocks]
 
 
+def memory_of(pid, *kinds):
+    """MB of each kind of a process's memory, such as Anonymous or Rss: names of /proc/PID/smaps_rollup."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as stream:
+        kilobytes = {line.split()[0][:-1]: int(line.split()[1]) for line in stream if line.endswith(" kB\n")}
+    return [kilobytes[kind] / 1024 for kind in kinds]
+
+
 class Conversation:
     """A tagging process with its pipes open: a sentence in, its tags out."""
 
@@ -99,10 +106,8 @@ class Conversation:
         return time.perf_counter() - self.started
 
     def memory(self, *kinds):
-        """MB of each kind of memory, such as Anonymous or Rss: names of /proc/PID/smaps_rollup."""
-        with open(f"/proc/{self.process.pid}/smaps_rollup", encoding="utf-8") as stream:
-            kilobytes = {line.split()[0][:-1]: int(line.split()[1]) for line in stream if line.endswith(" kB\n")}
-        return [kilobytes[kind] / 1024 for kind in kinds]
+        """MB of each kind of memory, see memory_of."""
+        return memory_of(self.process.pid, *kinds)
 
     def close(self):
         """Ends the process. Returns what it said on standard error."""

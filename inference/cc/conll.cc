@@ -170,7 +170,6 @@ Sentence SentenceParser::parse(const Block& block) {
   split(without_return(block.rows[0]), &cells_);
   if (block.rows.size() == 1 && cells_[0] == kDocstart) {
     sentence.words = {cells_[0]};
-    sentence.is_docstart = true;
     return sentence;
   }
   if (columns_.empty()) choose_columns(cells_.size(), block.first_line);

@@ -59,7 +59,8 @@ constexpr std::string_view kDocstart = "-DOCSTART-";
 struct Sentence {
   std::vector<std::string_view> words, pos, chunks;
   bool has_pos = false, has_chunks = false;
-  bool is_docstart = false;               // a -DOCSTART- line alone: O without asking the model
+
+  bool is_docstart() const { return words.size() == 1 && words[0] == kDocstart; }      // such a line alone: O without asking the model
 };
 
 // `word pos chunk tag`, or with commas; `_` ignores a column. Throws Error.

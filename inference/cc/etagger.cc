@@ -123,7 +123,6 @@ Sentence sentence_at(const Request& request, size_t word, size_t length) {
   fill(request.chunks, &sentence.chunks);
   sentence.has_pos = request.pos != nullptr;
   sentence.has_chunks = request.chunks != nullptr;
-  sentence.is_docstart = length == 1 && sentence.words[0] == "-DOCSTART-";
   return sentence;
 }
 

@@ -66,6 +66,17 @@ Example Feeder::encode(const Sentence& sentence) const {
   return example;
 }
 
+std::vector<Example> Feeder::encode(const Sentence* sentences, size_t count, std::vector<size_t>* places) const {
+  std::vector<Example> examples;
+  examples.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    if (sentences[i].words.empty() || sentences[i].is_docstart()) continue;
+    examples.push_back(encode(sentences[i]));
+    places->push_back(i);
+  }
+  return examples;
+}
+
 // int32 (words, word_length), 0 behind the end of a word.
 std::vector<int32_t> Feeder::characters(const std::vector<std::string_view>& words) const {
   const size_t width = static_cast<size_t>(settings_.word_length);

@@ -37,6 +37,8 @@ class Feeder {
   Feeder(const Settings& settings, const Ids& ids);
 
   Example encode(const Sentence& sentence) const;
+  // Examples of the sentences that a network must see, all but -DOCSTART- lines and those without words; places: their indices.
+  std::vector<Example> encode(const Sentence* sentences, size_t count, std::vector<size_t>* places) const;
   // Inputs of the graph for a batch of examples, sentence_length included.
   std::vector<Input> inputs(const std::vector<Example>& examples, const Batch& batch) const;
 

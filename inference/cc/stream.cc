@@ -62,7 +62,6 @@ void read_lines(const Run& run, Text* text, size_t* bad) {
     if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
     Sentence sentence;
     sentence.words = tokenize(line);
-    sentence.is_docstart = sentence.words.size() == 1 && sentence.words[0] == kDocstart;
     text->sentences.push_back(std::move(sentence));
     text->lines.push_back(line);
     *bad += bad_bytes(line);
@@ -92,7 +91,7 @@ void write_json(const Text& text, const Tags& tags, const std::string& scheme, s
   }
 }
 
-bool is_real(const Sentence& sentence) { return !sentence.is_docstart && !sentence.words.empty(); }
+bool is_real(const Sentence& sentence) { return !sentence.is_docstart() && !sentence.words.empty(); }
 
 // What is done with a run. Once the first one is done, threads may share it.
 class Work {

@@ -45,16 +45,10 @@ GraphTagger::GraphTagger(const std::string& graph_path, GraphFile kind, const st
 std::vector<std::vector<std::string_view>> GraphTagger::tag(const Sentence* sentences, size_t count, size_t batch_size,
                                                        std::vector<Timing>* timings) const {
   std::vector<std::vector<std::string_view>> tags(count);
-  std::vector<Example> examples;
+  for (size_t i = 0; i < count; ++i)
+    if (sentences[i].is_docstart()) tags[i] = {"O"};
   std::vector<size_t> places;
-  for (size_t i = 0; i < count; ++i) {
-    if (sentences[i].is_docstart) {
-      tags[i] = {"O"};
-    } else if (!sentences[i].words.empty()) {
-      examples.push_back(feeder_.encode(sentences[i]));
-      places.push_back(i);
-    }
-  }
+  std::vector<Example> examples = feeder_.encode(sentences, count, &places);
   for (const Batch& batch : tagging_batches(examples, batch_size, kMaxBatchTokens)) {
     std::vector<Input> inputs = feeder_.inputs(examples, batch);
     auto started = std::chrono::steady_clock::now();
