@@ -44,10 +44,11 @@ def import_custom(kind, name):
     if "." not in name or name in _known[kind]:
         return
     module, _, function = name.rpartition(".")
-    sys.path.append(os.getcwd())
+    here = os.getcwd()
+    sys.path.append(here)
     try:
         register(kind, name)(getattr(importlib.import_module(module), function))
     except (ImportError, AttributeError) as error:
         raise UserError(f"{kind} {name!r}: {error}; expected module.function, the module on PYTHONPATH or in this folder") from None
     finally:
-        sys.path.remove(os.getcwd())
+        del sys.path[len(sys.path) - 1 - sys.path[::-1].index(here)]      # the last of its kind: ours
