@@ -18,6 +18,7 @@ import numpy as np
 import checkpoint
 import chunk_eval
 import conll
+import seeds
 import token_eval
 import warm_start
 from cli import Parser, Progress, UserError, atomic_write, check_folder, check_readable, run_command
@@ -395,6 +396,8 @@ def parse_args():
     parser.add_argument("--warm_start_vars", metavar="REGEX",
                         help="which variables to take over, such as encoder/ (matched from the name's beginning; default all: .*)")
     parser.add_argument("--resume", action="store_true", help="go on from the last state in --checkpoint_dir")
+    parser.add_argument("--seeds", type=seeds.parse_seeds, metavar="N,N,...",
+                        help="train once for each of these seeds, into --checkpoint_dir/seed-N; prints mean and sample deviation")
     add_flags(parser)
     return parser.parse_args()
 
@@ -449,6 +452,8 @@ def fit_args(args, config):
 
 def main():
     args = parse_args()
+    if args.seeds:
+        return seeds.train_all(args, config_of, fit_args)
     trainer, interrupted = fit_args(args, config_of(args))
     state, folder = trainer.state, trainer.config.checkpoint_dir
     if interrupted:
