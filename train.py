@@ -19,7 +19,9 @@ import checkpoint
 import chunk_eval
 import conll
 import registry
+import seeds
 import token_eval
+import warm_start
 from cli import Parser, Progress, UserError, atomic_write, check_folder, check_readable, run_command
 from config import FREE_FIELDS, MODEL_FIELDS, RUN_FIELDS, Config, add_flags, load_config, model_names, model_path, read_config
 from corpus import load_data
@@ -55,6 +57,7 @@ class Trainer:
             tf.set_random_seed(config.seed)
             legal = conll.legal_transitions(data.tags, data.tag_scheme) if config.constrained else None
             self.model = Model(config, data.feeder.sizes(), training=True, legal=legal)
+            warm_start.freeze(config)
             self.train_op, self.rate, self.norm, average = training_op(self.model, config)
             self.model_saver = tf.train.Saver(self.model.variables)
             self.state_saver = tf.train.Saver(tf.global_variables())
@@ -72,6 +75,8 @@ class Trainer:
             self.run_loss = callable_of(self.session, [self.model.logits_indices, self.model.loss], self.model.inputs)
             self.run_step = callable_of(self.session, [self.train_op, self.model.loss, self.rate, self.norm],
                                         {**self.model.inputs, "is_train": self.model.is_train}, warm_up=False)
+        if warm_start.is_partial(config):
+            warm_start.tell_trained(self.model, self.graph)
 
     def load_vectors(self):
         """Puts the EmbVec's word vectors into the graph; they are not kept twice."""
@@ -290,8 +295,9 @@ def _on_interrupt(handler):
 
 # ---------------------------------------------------------------- the command
 
-def fit(config, restore="", resume=False):
-    """Trains a model by a Config; restore: checkpoint to start from; resume: go on from the last state.
+def fit(config, restore="", resume=False, source=None):
+    """Trains a model by a Config; restore: checkpoint to start from; resume: go on from the last state; source: what
+    warm_start.read gives, to take over what fits.
 
     Returns the Trainer, whose state has the history, and whether Ctrl-C ended it.
     """
@@ -302,6 +308,8 @@ def fit(config, restore="", resume=False):
         trainer = _resumed(config)
     elif restore:
         trainer = _restored(config, checkpoint.resolve(restore))
+    elif source:
+        trainer = _warm_started(config, source)
     else:
         config, data = load_data(config)
         trainer = Trainer(config, data, _hashes(config))
@@ -318,6 +326,16 @@ def _restored(config, prefix):
     config, data = load_data(config, emb, gazetteer, meta["tags"])
     trainer = Trainer(config, data, {**_hashes(config), prefix: file_hash(prefix + ".data-00000-of-00001")})
     checkpoint.restore(trainer.session, trainer.model_saver, prefix)
+    return trainer
+
+
+def _warm_started(config, source):
+    config, first = warm_start.vocabulary(source, config)
+    config, data = load_data(config, first=first)
+    warm_start.check_scheme(source, data)
+    trainer = Trainer(config, data, {**_hashes(config), **source.hashes()})
+    trainer.load_vectors()
+    warm_start.take_over(source, trainer.model, trainer.session, data)
     return trainer
 
 
@@ -367,24 +385,38 @@ def plot_history(history, path):
     pyplot.close(figure)
 
 
+# Flags that are no hyper-parameters.
+NOT_IN_CONFIG = ("config_path", "model", "restore", "resume", "warm_start", "warm_start_vars", "seeds")
+
+
 def parse_args():
     parser = Parser(description=__doc__)
     parser.add_argument("--config_path", default="", help="YAML or JSON file of hyper-parameters; flags override it")
     parser.add_argument("--model", default="", help=f"a ready-made file of configs/ by its name: {', '.join(model_names())}")
     parser.add_argument("--restore", default="", help="start from the weights of this checkpoint, with a fresh optimizer")
+    parser.add_argument("--warm_start", default="", metavar="CHECKPOINT",
+                        help="start a new model, with vocabularies, tags and config of its own, from what fits of this checkpoint")
+    parser.add_argument("--warm_start_vars", metavar="REGEX",
+                        help="which variables to take over, such as encoder/ (matched from the name's beginning; default all: .*)")
     parser.add_argument("--resume", action="store_true", help="go on from the last state in --checkpoint_dir")
+    parser.add_argument("--seeds", type=seeds.parse_seeds, metavar="N,N,...",
+                        help="train once for each of these seeds, into --checkpoint_dir/seed-N; prints mean and sample deviation")
     add_flags(parser)
     return parser.parse_args()
 
 
 def config_of(args):
     """The Config that the flags ask for, on top of that of the checkpoint where there is one."""
-    flags = {name: value for name, value in vars(args).items() if name not in ("config_path", "model", "restore", "resume")}
+    flags = {name: value for name, value in vars(args).items() if name not in NOT_IN_CONFIG}
     if args.model and args.config_path:
         raise UserError("--model and --config_path: expected one of them; --model NAME stands for configs/NAME.yaml")
     args.config_path = model_path(args.model) if args.model else args.config_path
-    if args.restore and args.resume:
-        raise UserError("--restore and --resume: expected one of them; --resume goes on with the run itself")
+    starts = [name for name in ("warm_start", "restore", "resume") if getattr(args, name)]
+    if len(starts) > 1:
+        raise UserError(f"--{starts[0]} and --{starts[1]}: expected one of them; --resume goes on with the run itself, --restore "
+                        "keeps the checkpoint's vocabularies, tags and sizes, --warm_start has its own")
+    if args.warm_start_vars is not None and not args.warm_start:
+        raise UserError("--warm_start_vars: without --warm_start there is nothing to take over; name a checkpoint")
     if args.resume:
         return _config_to_resume(args, flags)
     if not args.restore:
@@ -418,9 +450,17 @@ def _config_to_resume(args, flags):
     return dataclasses.replace(config, checkpoint_dir=folder)
 
 
+def fit_args(args, config):
+    """Trains as the flags say, see fit."""
+    source = warm_start.read(args.warm_start, args.warm_start_vars or ".*") if args.warm_start else None
+    return fit(config, args.restore, args.resume, source)
+
+
 def main():
     args = parse_args()
-    trainer, interrupted = fit(config_of(args), args.restore, args.resume)
+    if args.seeds:
+        return seeds.train_all(args, config_of, fit_args)
+    trainer, interrupted = fit_args(args, config_of(args))
     state, folder = trainer.state, trainer.config.checkpoint_dir
     if interrupted:
         print(f"train.py: interrupted in epoch {state.epoch + 1}; go on with --resume --checkpoint_dir {folder}", file=sys.stderr)
