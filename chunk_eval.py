@@ -547,8 +547,9 @@ def parse_args():
     return args
 
 
-def count(args, sequences, counted=None):
-    """Scores all sequences. Returns the Scorer, still open. counted: a list that takes what Scorer.add returns."""
+def count(args, sequences, name, counted=None):
+    """Scores all sequences of the file `name`. Returns the Scorer, still open. counted: a list that takes what Scorer.add
+    returns."""
     if args.strict and not args.scheme:
         sequences = list(sequences)
         args.scheme = conll.detect(["O" if tag == args.outside else tag for tag in gold] for _, gold, _, _ in sequences)
@@ -560,22 +561,21 @@ def count(args, sequences, counted=None):
         try:
             pair = scorer.add(gold, predicted, ended)
         except ValueError:
-            _refuse(args, first_line, gold, predicted)
+            _refuse(args, name, first_line, gold, predicted)
         if counted is not None:
             counted.append(pair)
     return scorer
 
 
-def _refuse(args, first_line, gold, predicted):
+def _refuse(args, name, first_line, gold, predicted):
     """Raises UserError for the first row with a tag that has no prefix of any scheme."""
     for line, row in enumerate(zip(gold, predicted), first_line):
         for tag in row:
             try:
                 conll.split_tag("O" if tag == args.outside else tag)
             except ValueError:
-                raise UserError(f"{args.input or '<stdin>'}:{line}: tag {as_text(tag)!r}, expected O or PREFIX-TYPE "
-                                f"({args.scheme}); mend the tag, name the outside tag with -o, or leave out --scheme "
-                                "and --strict") from None
+                raise UserError(f"{name}:{line}: tag {as_text(tag)!r}, expected O or PREFIX-TYPE ({args.scheme}); mend the "
+                                "tag, name the outside tag with -o, or leave out --scheme and --strict") from None
 
 
 def say_notes(args, scorer, scores):
@@ -600,7 +600,7 @@ def main():
     if args.errors:
         import errors
         return errors.run(args)
-    scorer = count(args, read_input(args))
+    scorer = count(args, read_input(args), args.input or "<stdin>")
     scores = scorer.close()
     print_latin(output(args, scores))
     say_notes(args, scorer, scores)

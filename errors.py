@@ -12,7 +12,6 @@ entity in exactly one pair, alone or with one partner, and a pair has one catego
 
 So gold entities are correct + type + boundary + boundary and type + missed, and predicted ones the same with spurious.
 """
-import argparse
 import heapq
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -285,7 +284,7 @@ def _draw_matrix(axes, analysis):
 
 def _draw_groups(axes, title, groups):
     """F1 of each group as a bar, the gold entities in it above."""
-    bars = axes.bar(list(groups), [percentages(*counts)[2] for counts in groups.values()])
+    bars = axes.bar([name.replace(" with", "\nwith") for name in groups], [percentages(*counts)[2] for counts in groups.values()])
     axes.bar_label(bars, [counts[2] for counts in groups.values()])
     axes.set_ylim(0, 107)
     axes.set_xlabel(title)
@@ -301,12 +300,12 @@ def run(args):
     for path in args.train_path or []:
         check_readable(path, "--train_path")
     columns = chunk_eval.columns_of(args)
-    rows, counted = list(read_file(args.input, args.delimiter, columns.width)), []
+    name, rows, counted = args.input or "<stdin>", list(read_file(args.input, args.delimiter, columns.width)), []
     word_at = columns.word if columns.width else 0 if rows and len(rows[0][1][0]) > 2 else None
     if rows and args.train_path and word_at is None:
-        raise UserError(f"{args.input or '<stdin>'}:{rows[0][0]}: --train_path needs the words, and there is no word column; "
+        raise UserError(f"{name}:{rows[0][0]}: --train_path needs the words, and there is no word column; "
                         "name it, as in --columns 'word gold pred', or leave --train_path out")
-    scorer = chunk_eval.count(args, tag_sequences(rows, columns), counted)
+    scorer = chunk_eval.count(args, tag_sequences(rows, columns), name, counted)
     scores = scorer.close()
     trained = training_entities(args, columns) if args.train_path else None
     analysis = analyse(_sentences(rows, counted, scorer, word_at), trained, 10 if args.worst is None else args.worst)
@@ -336,8 +335,7 @@ def training_entities(args, columns):
     entities = defaultdict(set)
     for path in args.train_path:
         counted, rows = [], list(read_file(path, args.delimiter, columns.width, "--train_path", "word first and tag last"))
-        named = argparse.Namespace(**{**vars(args), "input": path})
-        scorer = chunk_eval.count(named, tag_sequences(rows, columns), counted)
+        scorer = chunk_eval.count(args, tag_sequences(rows, columns), path, counted)
         for sentence in _sentences(rows, counted, scorer, columns.word):
             for start, end, kind in sentence.gold:
                 entities[tuple(sentence.words[start:end])].add(kind)
