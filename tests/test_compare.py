@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.join(ROOT, "etc"))
 
 import chunk_eval  # noqa: E402
 import compare  # noqa: E402
+import experiments  # noqa: E402
 import token_eval  # noqa: E402
 
 
@@ -141,3 +142,103 @@ def test_files_may_differ_in_columns_and_blank_lines(tmp_path):
     before = run("compare.py", a, b, "--json").stdout
     b.write_text("\n" + b.read_text().replace("w ", "word pos ").replace("\n\n", "\n\n\n"))
     assert run("compare.py", a, b, "--json").stdout == before != b""
+
+
+# ---------------------------------------------------------------- etc/experiments.py
+
+def write_run(folder, scores, best_epoch=None, **config):
+    """A checkpoint folder with these dev chunk F1; token F1 is one above. Epoch k takes k seconds."""
+    folder.mkdir(parents=True)
+    history = [{"epoch": k, "step": 10 * k, "seconds": float(k), "train_loss": 1.0, "dev_loss": 1.0, "token_f1": f1 + 1, "chunk_f1": f1}
+               for k, f1 in enumerate(scores, 1)]
+    best = best_epoch or max(history, key=lambda row: row["chunk_f1"])["epoch"]
+    config = {**experiments.Config().to_dict(), "checkpoint_dir": str(folder), **config}
+    (folder / "history.json").write_text(json.dumps(history))
+    (folder / "ner_model.json").write_text(json.dumps({"config": config, "state": {"best_epoch": best}}))
+
+
+def rows(done):
+    """The table's rows as lists of cells, its two head lines left out."""
+    assert done.returncode == 0, done.stderr
+    return [line.strip("| ").split(" | ") if "|  |" not in line else [each.strip() for each in line.split("|")[1:-1]]
+            for line in done.stdout.decode().splitlines()[2:]]
+
+
+def test_table_of_runs(tmp_path):
+    write_run(tmp_path / "base", [80, 90, 85])
+    write_run(tmp_path / "more" / "slow", [70, 71, 72.125, 72], rnn_layers=3, columns="word tag", summary_dir="x")
+    write_run(tmp_path / "more" / "loss", [70, 71], best_epoch=1, rnn_layers=1)
+    assert rows(run("experiments.py", tmp_path)) == [
+        ["base", "", "2 of 3", "90.00", "91.00", "2.0"],
+        ["more/loss", "`--rnn_layers 1`", "1 of 2", "70.00", "71.00", "1.5"],
+        ["more/slow", "`--columns 'word tag' --rnn_layers 3`", "3 of 4", "72.12", "73.12", "2.5"]]
+    assert rows(run("experiments.py", tmp_path / "base", tmp_path / "base")) == [["base", "", "2 of 3", "90.00", "91.00", "2.0"]]
+
+
+def test_runs_that_differ_in_the_seed_alone(tmp_path):
+    for seed, best in ((1, 90), (2, 92), (3, 97)):
+        write_run(tmp_path / "crf" / f"seed-{seed}", [80, best], seed=seed)
+    write_run(tmp_path / "softmax" / "seed-1", [80, 81], seed=1, use_crf=False)
+    found = rows(run("experiments.py", tmp_path))
+    assert [row[0] for row in found] == ["crf/seed-1", "crf/seed-2", "crf/seed-3", "mean of 3", "softmax/seed-1"]
+    assert found[2][1] == "`--seed 3`" and found[4][1] == "`--use_crf False`"
+    deviation = np.std([90, 92, 97], ddof=1)
+    assert found[3] == ["mean of 3", "", "2.0 ± 0.0", f"93.00 ± {deviation:.2f}", f"94.00 ± {deviation:.2f}", "1.5 ± 0.0"]
+
+
+def test_the_usual_value_is_not_shown():
+    runs = [experiments.Run(str(i), config, [], 1) for i, config in enumerate(
+        [{"epoch": 5, "rnn_size": 7}, {"epoch": 5, "rnn_size": 8}, {"epoch": 70, "rnn_size": 200}])]
+    assert experiments.flags_of(runs) == ["--rnn_size 7", "--rnn_size 8", "--epoch 70"]      # of three sizes the default
+    assert experiments.flags_of(runs[:2]) == ["--rnn_size 7", "--rnn_size 8"]
+
+
+def test_damaged_runs_are_left_out_in_one_line(tmp_path):
+    write_run(tmp_path / "good", [80])
+    for name, spoil in {"cut": lambda folder: (folder / "history.json").write_text('[\n {"epoch": 1,'),
+                        "empty": lambda folder: (folder / "history.json").write_text("[]"),
+                        "lost": lambda folder: (folder / "history.json").unlink(),
+                        "nan": lambda folder: (folder / "history.json").write_text(
+                            (folder / "history.json").read_text().replace("80", "null")),
+                        "started": lambda folder: (folder / "ner_model.json").unlink()}.items():
+        write_run(tmp_path / name, [80])
+        spoil(tmp_path / name)
+    done = run("experiments.py", tmp_path)
+    assert [row[0] for row in rows(done)] == ["good"]
+    lines = done.stderr.decode().splitlines()
+    assert [line.split(str(tmp_path))[1] for line in lines] == [
+        "/cut/history.json:2: truncated or not JSON",
+        "/empty: history.json and ner_model.json do not tell the scores of a best epoch; they are damaged or of two runs",
+        "/lost/history.json: no such file; the training has not finished an epoch, or the file was moved",
+        "/nan: history.json and ner_model.json do not tell the scores of a best epoch; they are damaged or of two runs",
+        "/started/ner_model.json: no such file; the training has not finished an epoch, or the file was moved"]
+    (tmp_path / "none").mkdir()
+    for folder, message in (("cut", "no run that can be read"), ("none", "no checkpoint folder of train.py in it"),
+                            ("absent", "no such folder")):
+        done = run("experiments.py", tmp_path / folder)
+        assert done.returncode == 2 and done.stdout == b"" and message in done.stderr.decode()
+
+
+def test_chart(tmp_path, monkeypatch):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    for seed in (1, 2):
+        write_run(tmp_path / "a" / f"seed-{seed}", [80, 90 + seed, 85], seed=seed)
+    write_run(tmp_path / "b", [70], rnn_size=5)
+    runs = [experiments.read_run(folder) for folder in experiments.find_folders([str(tmp_path)])]
+    monkeypatch.setattr(pyplot, "close", lambda figure: None)
+    experiments.plot(runs, tmp_path / "chart.png")
+    (axes,) = pyplot.gcf().axes
+    drawn = [line.get_xydata().tolist() for line in axes.lines]
+    assert drawn == [[[1, 80], [2, 91], [3, 85]], [[2, 91]], [[1, 80], [2, 92], [3, 85]], [[2, 92]], [[1, 70]], [[1, 70]]]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a/seed-1 and 1 more seed", "b"]
+    monkeypatch.undo()
+    pyplot.close("all")
+    (tmp_path / "chart.png").unlink()
+    assert run("experiments.py", tmp_path, "--plot", tmp_path / "chart.png").returncode == 0
+    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_run_of_train_py(trained):
+    found = rows(run("experiments.py", trained.folder))
+    best = trained.trainer.state.history[trained.trainer.state.best_epoch - 1]
+    assert found == [["checkpoint", "", f"{best['epoch']} of 4", f"{best['chunk_f1']:.2f}", f"{best['token_f1']:.2f}", found[0][5]]]
