@@ -94,14 +94,10 @@ class Analysis:
     seen: Optional[dict] = None                             # {one of SEEN: counts}; None without training entities
     worst: list = field(default_factory=list)               # [(Sentence, its wrong pairs)], the most of them first
 
-    def total(self, where):
-        """The pairs whose (category, gold type, predicted type) fulfil `where`."""
-        return sum(count for key, count in self.pairs.items() if where(*key))
-
     @property
     def categories(self):
         """{category: pairs}."""
-        return {name: self.total(lambda each, *_: each == name) for name in CATEGORIES}
+        return {name: sum(count for key, count in self.pairs.items() if key[0] == name) for name in CATEGORIES}
 
     @property
     def kinds(self):
@@ -112,7 +108,7 @@ class Analysis:
     def table(self):
         """Pairs by gold type (rows) and predicted type (columns), in the order of `kinds`; no gold and no prediction last."""
         kinds = [*self.kinds, None]
-        return [[self.total(lambda _, *types: types == (gold, predicted)) for predicted in kinds] for gold in kinds]
+        return [[sum(self.pairs[name, gold, predicted] for name in CATEGORIES) for predicted in kinds] for gold in kinds]
 
 
 def analyse(sentences, trained=None, worst=10):
@@ -256,11 +252,12 @@ def _label(kind):
 
 def _draw_categories(axes, analysis):
     """Stacked bars of the errors of each type; an error counts for its gold type, a spurious entity for its own."""
-    kinds = analysis.kinds
+    kinds, errors = analysis.kinds, Counter()
+    for (name, gold, predicted), count in analysis.pairs.items():
+        errors[name, predicted if gold is None else gold] += count
     left = [0] * len(kinds)
     for name in CATEGORIES[1:]:
-        counts = [analysis.total(lambda each, gold, predicted: each == name and (predicted if gold is None else gold) == kind)
-                  for kind in kinds]
+        counts = [errors[name, kind] for kind in kinds]
         axes.barh([_label(kind) for kind in kinds], counts, left=left, label=name)
         left = [before + count for before, count in zip(left, counts)]
     axes.invert_yaxis()
