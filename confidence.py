@@ -19,7 +19,7 @@ class Chain(NamedTuple):
 
     Behind a sentence's end stand numbers that mean nothing.
     """
-    emissions: np.ndarray       # float64 (sentence, batch, tags); the first and last tags that are forbidden are in here
+    emissions: np.ndarray       # float64 (sentence, batch, tags), at most 0; the first and last tags that are forbidden are in here
     lengths: np.ndarray         # int (batch,)
     transitions: np.ndarray     # float64 (tags, tags), from row to column
     alpha: np.ndarray           # float64 (sentence, batch, tags): all beginnings up to this token with this tag, its emission score included
@@ -35,6 +35,7 @@ def chain(emissions, lengths, transitions, legal=None, temperature=1.0):
     """
     lengths = np.asarray(lengths)
     emissions = np.array(np.swapaxes(emissions, 0, 1), np.float64) / temperature
+    emissions -= emissions.max(axis=-1, keepdims=True)                            # changes no probability; long sums stay small
     transitions = np.asarray(transitions, np.float64) / temperature
     if legal:
         begin, between, end = (np.where(allowed, 0.0, -np.inf) for allowed in legal)
@@ -141,7 +142,8 @@ def entity_probabilities(chain, spans, edges):
 
     at_end, behind = end == chain.lengths[row], np.minimum(end, len(chain.alpha) - 1)
     after = _log_sum(scores[..., None] + out_of, axis=1) + chain.emissions[behind, row] + chain.beta[behind, row]
-    total = _log_sum(np.where(at_end[:, None], scores, after), axis=-1) - chain.log_z[row]
+    log_z = _log_sum(chain.alpha[start, row] + chain.beta[start, row], axis=-1)    # chain.log_z but for rounding, which the sums share
+    total = _log_sum(np.where(at_end[:, None], scores, after), axis=-1) - log_z
     return np.exp(np.minimum(total, 0.0))
 
 

@@ -302,11 +302,9 @@ def _write_nbest(out, block, paths):
     if paths is None:
         block.write(out)
         return
-    carriage = b"\r" if block.rows[0].endswith(b"\r") else b""
-    block = block._replace(end=carriage if block.end is None else block.end, newline=True)
     for k, (probability, tags) in enumerate(paths, 1):
-        out.write(b"# %d %b%b\n" % (k, f"{probability:.6g}".encode(), carriage))
-        write_columns(out, block, (tags,))
+        out.write(b"# %d %b%b\n" % (k, f"{probability:.6g}".encode(), _carriage(block)))
+        write_columns(out, _ended(block), (tags,))
 
 
 def least_confident_form(tagger, count):
@@ -316,7 +314,7 @@ def least_confident_form(tagger, count):
     def answer(sentences):
         logs = tagger.log_probabilities(sentences)
         return [(sentence, log / len(sentence.words)) for sentence, log in zip(sentences, logs)]
-    return Form(answer, lambda out, block, found: found and picked.add(block, *found), picked.write)
+    return Form(answer, picked.add, picked.write)
 
 
 class LeastConfident:
@@ -329,10 +327,10 @@ class LeastConfident:
     def __init__(self, count):
         self.count, self.heap, self.words = count, [], set()      # the heap's first is the most confident
 
-    def add(self, block, sentence, confidence):
-        words = tuple(sentence.words)
-        if sentence.is_docstart or words in self.words:
+    def add(self, _, block, answer):
+        if answer is None or answer[0].is_docstart or tuple(answer[0].words) in self.words:
             return
+        words, confidence = tuple(answer[0].words), answer[1]
         self.words.add(words)
         heapq.heappush(self.heap, (-confidence, -block.first_line, words, block))
         if len(self.heap) > self.count:
@@ -340,9 +338,17 @@ class LeastConfident:
 
     def write(self, out):
         for *_, block in sorted(self.heap, reverse=True):
-            carriage = b"\r" if block.rows[0].endswith(b"\r") else b""
-            block._replace(end=carriage if block.end is None else block.end, newline=True).write(out)
+            _ended(block).write(out)
         out.flush()
+
+
+def _ended(block):
+    """The block, ended by a blank line."""
+    return block if block.end is not None else block._replace(end=_carriage(block), newline=True)
+
+
+def _carriage(block):
+    return b"\r" if block.rows[0].endswith(b"\r") else b""
 
 
 # ---------------------------------------------------------------- columns in, columns out
