@@ -118,15 +118,21 @@ def result_of(name, tagger, parts, temperature):
                   float(losses.mean()) if len(losses) else math.nan)
 
 
-def check_gold(sentences, scheme, name):
-    """Raises UserError for the first gold tag that is in no scheme where the model's tags are in one."""
-    for sentence in sentences if scheme != conll.RAW else ():
+def read_gold(path, args):
+    """The sentences of --input as the checkpoint `path` reads them. Raises UserError."""
+    meta = checkpoint.load_meta(checkpoint.resolve(path))
+    columns = conll.parse_columns(args.columns) if args.columns else None
+    sentences, _ = conll.read_sentences(args.input, columns, own=meta["columns"])
+    if len(sentences) < 2:
+        raise UserError(f"{args.input}:1: one sentence, expected two at least: one to fit on and one to score")
+    for sentence in sentences if meta["tag_scheme"] != conll.RAW else ():
         for i, tag in enumerate(sentence.tags):
             try:
                 conll.split_tag(tag)
             except ValueError as error:
-                raise UserError(f"{name}:{sentence.first_line + i}: {error}, as the model's tags are ({scheme}); "
+                raise UserError(f"{args.input}:{sentence.first_line + i}: {error}, as the tags of {path} are; "
                                 "mend the tag, or name the columns with --columns") from None
+    return sentences
 
 
 def gold_losses(marginals, gold):
@@ -144,18 +150,12 @@ def fitted_temperature(tagger, parts):
     return math.exp(minimum(loss, math.log(COOLEST), math.log(HOTTEST)))
 
 
-def results_of(path, args):
-    """The Results of a checkpoint, as it is and with its temperature, and how many sentences it was fitted and scored on."""
+def results_of(path, sentences, args):
+    """The Results of a checkpoint on conll.Sentences with gold tags: as it is, and with its temperature."""
     tagger = Tagger.load(path, args.batch_size, threads=args.threads, trust=args.trust)
-    columns = conll.parse_columns(args.columns) if args.columns else None
-    sentences, _ = conll.read_sentences(args.input, columns, own=tagger.meta["columns"])
-    if len(sentences) < 2:
-        raise UserError(f"{args.input}:1: one sentence, expected two at least: one to fit on and one to score")
-    check_gold(sentences, tagger.meta["tag_scheme"], args.input)
     fit, held_out = parts_of(tagger, sentences[::2]), parts_of(tagger, sentences[1::2])
     name = f"{'CRF' if tagger.config.use_crf else 'softmax'} {path}"
-    both = [result_of(name, tagger, held_out, temperature) for temperature in (1.0, fitted_temperature(tagger, fit))]
-    return both, len(sentences[::2]), len(sentences[1::2])
+    return [result_of(name, tagger, held_out, temperature) for temperature in (1.0, fitted_temperature(tagger, fit))]
 
 
 # ---------------------------------------------------------------- what is shown
@@ -217,18 +217,15 @@ def parse_args():
     check_readable(args.input, "--input")
     if args.plot:
         check_writable(args.plot, "--plot")
-    for path in args.restore:
-        checkpoint.load_meta(checkpoint.resolve(path))
     return args
 
 
 def main():
     args = parse_args()
-    results = []
-    for path in args.restore:
-        both, fitted, scored = results_of(path, args)
-        results += both
-    print(f"{args.input}: temperatures fitted on {fitted:,} sentences, figures in percent of {scored:,} others, {args.bins} bins")
+    gold = [read_gold(path, args) for path in args.restore]
+    results = [result for path, sentences in zip(args.restore, gold) for result in results_of(path, sentences, args)]
+    count = len(gold[0])
+    print(f"{args.input}: temperatures fitted on {count - count // 2:,} sentences, figures in percent of {count // 2:,} others, {args.bins} bins")
     print(table(results, args.bins))
     if args.plot:
         plot(results, args.bins, args.plot)

@@ -1,21 +1,20 @@
 """Probabilities against enumeration of all tag sequences, and every form of output of inference.py."""
+import importlib.util
 import itertools
 import math
 import os
 import re
-import runpy
-import sys
+import types
 
 import numpy as np
 import pytest
 
-import checkpoint
 import confidence
 import conll
 import inference
-from cli import UserError
-from commands import ROOT, TINY, fit, one_line, sample, same_weights, write_sample
+from commands import ROOT, TINY, fit, sample, write_sample
 from inference import Tagger
+from test_inference import NASTY, NASTY_FILES, TAG, arguments, no_spacy
 
 BIO = ["O", "B-X", "I-X", "B-Y", "I-Y"]
 
@@ -141,12 +140,10 @@ def test_extreme_scores(emitted, moved):
 
 
 def test_a_very_long_sentence():
-    """10,000 tokens. What far tokens do to the middle dies out, so enumeration around a place is exact there; a second
-    way round all of it: sentences that are cut where a score of 1,000 leaves one tag only.
-    """
+    """10,000 tokens, of which each fourth is O for certain: what stands between two of them can be enumerated alone."""
     rng = np.random.default_rng(0)
     emissions, transitions = rng.normal(0, 4, (1, 10_000, 5)), rng.normal(0, 1, (5, 5))
-    emissions[0, 3::4, 0] = 1e5                     # each fourth token is O, whatever stands beside it
+    emissions[0, 3::4, 0] = 1e5
     chain = confidence.chain(emissions, [10_000], transitions)
     got = confidence.marginals(chain)[0]
     np.testing.assert_allclose(got.sum(axis=-1), 1.0, rtol=1e-12)
@@ -168,3 +165,228 @@ def test_a_very_long_sentence():
     np.testing.assert_allclose(np.diff(scores), np.diff(logs[0]), atol=1e-5)
     assert (np.diff(logs[0]) < 0).all() and len({path.tobytes() for path in paths[0]}) == 3
     np.testing.assert_allclose(confidence.sequence_log_probability(chain, paths[:, 1]), logs[0, 1], atol=1e-5)
+
+
+# ---------------------------------------------------------------- a trained model
+
+@pytest.fixture(scope="module")
+def softmax(tmp_path_factory):
+    """A model with a softmax and IOBES tags that has learned little."""
+    flags = write_sample(tmp_path_factory.mktemp("softmax"), train=200, dev=30)
+    trainer = fit(*flags, *TINY, "--tag_scheme", "iobes", "--epoch", 1)
+    return os.path.join(trainer.config.checkpoint_dir, "ner_model")
+
+
+@pytest.fixture(scope="module", params=["CRF", "CRF, constrained", "softmax", "softmax, constrained"])
+def tagger(request, trained, softmax):
+    return Tagger.load(trained.prefix if "CRF" in request.param else softmax, constrained="constrained" in request.param, threads=1)
+
+
+def sentences_of(text):
+    """Columns as bytes -> conll.Sentences."""
+    reader, parser = conll.BlockReader(), conll.SentenceParser("text", None)
+    return [parser.parse(block) for block in [*reader.feed(text), *reader.close()] if block.rows]
+
+
+TEXT = b"-DOCSTART- -X- O O\n\n" + b"".join(sample("test")[:60])
+
+
+def test_a_tagger_against_enumeration(tagger):
+    """All that it says of sentences of two and three tokens, from the scores of its network."""
+    given = sentences_of(b"".join(sentence for sentence in sample("test") if sentence.count(b"\n") in (3, 4)))[:6]
+    assert len(given) == 6
+    meta, found = tagger.meta, tagger.confident(given)
+    best, logs = tagger.nbest(given, 5), tagger.log_probabilities(given)
+    legal = conll.legal_transitions(meta["tags"], meta["tag_scheme"]) if tagger.config.constrained else None
+    for sentence, of, several, log in zip(given, found, best, logs):
+        (_, _, (ids, logits)), = tagger.in_batches([sentence], tagger.scores)
+        length = len(sentence.words)
+        paths = enumerated(logits[0].astype(float), length, tagger.transitions.astype(float), legal)
+        path = tuple(ids[0, :length])
+        for t, probability in enumerate(of.probabilities):
+            assert probability == pytest.approx(math.fsum(p for each, p in paths.items() if each[t] == path[t]), abs=1e-6)
+        assert math.exp(log) == pytest.approx(paths[path], abs=1e-6)
+        spans = [conll.entities([meta["tags"][i] for i in each], meta["tag_scheme"]) for each in paths]
+        for start, end, kind, probability in of.entities:
+            expected = math.fsum(p for p, read in zip(paths.values(), spans) if (start, end, kind) in read)
+            assert probability == pytest.approx(expected, abs=1e-6)
+        np.testing.assert_allclose([p for p, _ in several], sorted(paths.values())[:-6:-1], atol=1e-6)
+
+
+def test_the_tags_are_those_without_confidence(tagger):
+    given = sentences_of(TEXT)
+    tags, best = tagger.tag(given), [paths[0] for paths in tagger.nbest(given, 2)]
+    found = tagger.confident(given)
+    assert [of.tags for of in found] == tags == [each for _, each in best]
+    np.testing.assert_allclose([p for p, _ in best], np.exp(tagger.log_probabilities(given)), rtol=1e-6)
+    assert [[span[:3] for span in of.entities] for of in found] == [conll.chunks(each) for each in tags]
+
+
+# ---------------------------------------------------------------- what the command writes
+
+@pytest.fixture(scope="module")
+def crf(trained):
+    return Tagger.load(trained.prefix, threads=1)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """A function: bytes and a Form -> bytes, by bulk mode from file to file."""
+    def run(data, tagger, form):
+        (tmp_path / "in.txt").write_bytes(data)
+        inference.run(tagger, arguments(input=str(tmp_path / "in.txt"), output=str(tmp_path / "out.txt")), form)
+        return (tmp_path / "out.txt").read_bytes()
+    return run
+
+
+NUMBER = rb"[01]\.\d{6}"
+
+
+@pytest.mark.parametrize("name", NASTY_FILES)
+def test_rows_of_confidence(crf, write, name):
+    """Each row is that without --confidence and two columns more; an entity's probability is on each of its tokens."""
+    given = NASTY_FILES[name]
+    out, plain = (write(given, crf, form) for form in (inference.confidence_form(crf), None))
+    cut = [re.sub(rb"(?<=.)[ \t]%b[ \t](%b|_)(\r?)$" % (NUMBER, NUMBER), rb"\2", row) for row in out.split(b"\n")]
+    assert [row.rstrip(b"\r") for row in cut] == [row.rstrip(b"\r") for row in plain.split(b"\n")]
+    assert [row.endswith(b"\r") for row in out.split(b"\n")] == [row.endswith(b"\r") for row in given.split(b"\n")]
+    for row in filter(lambda row: row.strip(), out.split(b"\n")):
+        tag, probability, of_entity = row.split()[-3:]
+        assert 0 < float(probability) <= 1
+        assert of_entity == b"_" if tag == b"O" else 0 < float(of_entity) <= 1
+
+
+def test_confidence_in_every_mode(trained, crf, write, zygote):
+    want = write(TEXT, crf, inference.confidence_form(crf))
+    assert want.startswith(b"-DOCSTART- -X- O O O 1.000000 _\n")
+    bucket = zygote.run("inference.py", "--mode", "bucket", "--restore", trained.prefix, "--confidence", stdin=TEXT)
+    assert bucket.code == 0
+    for row, other in zip(bucket.out.split(b"\n"), want.split(b"\n"), strict=True):      # another batch may round otherwise
+        (*cells, p, q), (*others, p_, q_) = row.split() or b"00", other.split() or b"00"
+        assert cells == others and abs(float(p) - float(p_)) < 1e-5
+        assert q == q_ or abs(float(q) - float(q_)) < 1e-5
+    line = zygote.run("inference.py", "--mode", "line", "--restore", trained.prefix, "--confidence", stdin=b"Peter sleeps in Rome.\n\n",
+                      path=[no_spacy(trained.folder)])
+    assert line.code == 0
+    assert re.fullmatch(rb"(\S+ O O O %b %b (%b|_)\n){5}\n\n" % (TAG, NUMBER, NUMBER), line.out)
+
+
+def test_nbest_output(crf, write, trained, zygote):
+    """Each sentence three times, the first with the tags of always; what stands between sentences stays."""
+    given = TEXT + b"Peter NNP B-NP B-PER\r\nsleeps VBZ B-VP O\r"
+    out = write(given, crf, inference.nbest_form(crf, 3))
+    parts = re.split(rb"(?m)^# (\d+) (\S+)(\r?)\n", out)
+    assert parts.pop(0) == b""
+    ranks, probabilities, rows = [int(each) for each in parts[::4]], [float(each) for each in parts[1::4]], parts[3::4]
+    assert ranks == [1] + [1, 2, 3] * 61 and probabilities[0] == 1
+    for k in range(1, len(ranks), 3):
+        assert 1 >= sum(probabilities[k:k + 3]) and probabilities[k] >= probabilities[k + 1] >= probabilities[k + 2] > 0
+        assert len(set(rows[k:k + 3])) == 3
+    assert b"".join([rows[0], *rows[1::3]]) == write(given, crf, None) + b"\n\r\n"
+    assert parts[-2] == b"\r" and all(row.endswith((b"\n\n", b"\n\r\n")) for row in rows)
+    assert write(b"\n \r\n", crf, inference.nbest_form(crf, 3)) == b"\n \r\n"
+    done = zygote.run("inference.py", "--mode", "bucket", "--restore", trained.prefix, "--nbest", 2, stdin=TEXT)
+    assert done.code == 0 and done.out.count(b"# 1 ") == 61 and done.out.count(b"# 2 ") == 60
+
+
+def test_nbest_of_a_token_has_no_more_than_the_tags(crf):
+    paths, = crf.nbest(sentences_of(b"Rome NNP B-NP B-LOC\n"), 100)
+    assert sorted(tags[0] for _, tags in paths) == sorted(crf.meta["tags"])
+    assert math.fsum(probability for probability, _ in paths) == pytest.approx(1)
+
+
+def test_the_least_confident_sentences(crf, write, trained, zygote, tmp_path):
+    """As they came, but for the blank line at the end; each once; the least confident first."""
+    sentences = sample("test")[:60]
+    given = b"-DOCSTART- -X- O O\n\n\n" + b"".join(sentences[:50] + sentences[:20] + sentences[50:]).rstrip(b"\n")
+    parsed = sentences_of(b"".join(sentences))
+    logs = [crf.log_probabilities([sentence])[0] / len(sentence.words) for sentence in parsed]
+    order = sorted(range(60), key=lambda i: logs[i])
+    out = write(given, crf, inference.least_confident_form(crf, 10))
+    assert out == b"".join(sentences[i] for i in order[:10])
+    everything = write(given, crf, inference.least_confident_form(crf, 1000))
+    assert sorted(everything.split(b"\n\n")) == sorted(set(b"".join(sentences).split(b"\n\n")))
+    (tmp_path / "in.txt").write_bytes(given)
+    done = zygote.run("inference.py", "--restore", trained.prefix, "--input", tmp_path / "in.txt", "--least_confident", 2)
+    assert done.out == b"".join(sentences[i] for i in order[:2]), done.err
+    picked, blocks = (sentences_of(text) for text in (write(NASTY, crf, inference.least_confident_form(crf, 100)), NASTY))
+    assert sorted(each.words for each in picked) == sorted(each.words for each in blocks if not each.is_docstart)
+
+
+@pytest.mark.parametrize("flags, message", [
+    ("--confidence --nbest 2", "--confidence and --nbest: each has a form of output of its own; expected one of them"),
+    ("--confidence --least_confident 2", "--confidence and --least_confident"),
+    ("--nbest 2 --least_confident 2", "--nbest and --least_confident"),
+    ("--nbest 0", "--nbest 0: expected at least 1"),
+    ("--least_confident -3", "--least_confident -3: expected at least 1"),
+    ("--nbest two", "--nbest: invalid int value: 'two'"),
+    ("--nbest 2 --mode line", "--nbest and --mode line: expected bulk or bucket mode"),
+    ("--least_confident 2 --mode bucket", "--least_confident and --mode bucket: it looks at all sentences first, bulk mode was expected"),
+    ("--least_confident 2 --mode line", "bulk mode was expected"),
+    ("--confidense", "did you mean --confidence?"),
+])
+def test_flags_that_do_not_go_together(trained, bare_zygote, flags, message):
+    assert message in bare_zygote.mistake("inference.py", "--restore", trained.prefix, *flags.split())
+
+
+# ---------------------------------------------------------------- etc/calibration.py
+
+def load_calibration():
+    spec = importlib.util.spec_from_file_location("calibration", os.path.join(ROOT, "etc", "calibration.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+calibration = load_calibration()
+
+
+def test_calibration_error():
+    """Two bins by hand: 0.2 and 0.4, one of them right; 0.9 and 1, both right."""
+    events = calibration.Events(np.array([0.2, 0.4, 0.9, 1.0]), np.array([False, True, True, True]))
+    assert calibration.calibration_error(events, 2) == pytest.approx((2 * abs(0.3 - 0.5) + 2 * abs(0.95 - 1.0)) / 4)
+    sizes, probable, right = calibration.bins_of(events, 2)
+    assert (sizes.tolist(), right.tolist()) == ([2, 2], [0.5, 1.0]) and probable.tolist() == pytest.approx([0.3, 0.95])
+    assert calibration.calibration_error(calibration.Events(np.zeros(0), np.zeros(0, bool)), 15) == 0
+
+
+def test_a_temperature_is_found_again():
+    """Gold tags drawn from a chain, whose scores the model then exaggerates 2.5 times; errors fall, to nearly nothing."""
+    rng, tags = np.random.default_rng(0), BIO
+    emissions, transitions = rng.normal(0, 1.5, (1500, 4, 5)), rng.normal(0, 1, (5, 5))
+    gold = []
+    for row in emissions:
+        paths = enumerated(row, 4, transitions)
+        gold.append(list(paths)[rng.choice(len(paths), p=list(paths.values()))])
+    gold = np.array(gold)
+    model = types.SimpleNamespace(transitions=transitions * 2.5, graph=types.SimpleNamespace(legal=None), edges=confidence.edges(tags, "bio"),
+                                  meta={"tags": tags, "tag_scheme": "bio"})
+    ids = confidence.nbest(confidence.chain(emissions, [4] * 1500, transitions), 1)[0][:, 0]
+    spans = [set(conll.chunks([tags[i] for i in row])) for row in gold]
+    parts = [calibration.Part(ids, emissions * 2.5, [4] * 1500, gold, spans)]
+    temperature = calibration.fitted_temperature(model, parts)
+    assert temperature == pytest.approx(2.5, rel=0.1)
+    before, after = (calibration.result_of("", model, parts, each) for each in (1.0, temperature))
+    for one, other in ((before.tokens, after.tokens), (before.entities, after.entities)):
+        assert calibration.calibration_error(one, 15) > 0.08 and calibration.calibration_error(other, 15) < 0.04
+    assert after.nll < before.nll
+
+
+def test_calibration_from_a_shell(trained, softmax, zygote, bare_zygote, tmp_path):
+    (tmp_path / "gold.txt").write_bytes(b"-DOCSTART- -X- O O\n\n" + b"".join(sample("test")[:61]))
+    given = ["etc/calibration.py", "--restore", softmax, trained.checkpoint, "--input", tmp_path / "gold.txt"]
+    done = zygote.run(*given, "--plot", tmp_path / "plot.png", "-j", 1)
+    assert done.code == 0, done.err
+    lines = done.out.decode().splitlines()
+    assert "fitted on 31 sentences, figures in percent of 30 others, 15 bins" in lines[0]
+    rows = [re.fullmatch(r"(softmax|CRF) (\S+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+)", line) for line in lines[3:]]
+    assert [row[1] for row in rows] == ["softmax"] * 2 + ["CRF"] * 2
+    assert [float(row[3]) == 1 for row in rows] == [True, False] * 2
+    assert rows[0][5] == rows[1][5] and rows[2][9] == rows[3][9]       # what is right does not change, how probable it is does
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert "plot.txt/x.png: there is no folder" in bare_zygote.mistake(*given, "--plot", "plot.txt/x.png")
+    assert "--bins 0: expected at least 1" in bare_zygote.mistake(*given, "--bins", 0)
+    (tmp_path / "gold.txt").write_bytes(sample("test")[0])
+    assert "one sentence, expected two at least" in bare_zygote.mistake(*given)
+    (tmp_path / "gold.txt").write_bytes(sample("test")[0] + b"Rome NNP B-NP LOC\n")
+    assert "'LOC' is not O or PREFIX-TYPE" in bare_zygote.mistake(*given)
