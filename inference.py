@@ -85,7 +85,7 @@ class Tagger:
     @classmethod
     def load(cls, path, batch_size=64, max_batch_tokens=4000, constrained=False, threads=0, trust=False):
         """From a checkpoint's folder or prefix. trust: import the encoder where it is code of the user's. Raises UserError."""
-        prefix = checkpoint.resolve(path)
+        prefix = checkpoint.resolve(os.fspath(path))
         meta = checkpoint.load_meta(prefix)
         config = Config(**{**meta["config"], "batch_size": batch_size, "max_batch_tokens": max_batch_tokens})
         config.constrained = constrained or config.constrained
