@@ -84,16 +84,16 @@ class Tagger:
 
     @classmethod
     def load(cls, path, batch_size=64, max_batch_tokens=4000, constrained=False, threads=0, trust=False):
-        """From a checkpoint's folder or prefix. trust: import the encoder where it is code of the user's. Raises UserError."""
+        """From a checkpoint's folder or prefix. trust: import the encoder where it is the user's own code. Raises UserError."""
         prefix = checkpoint.resolve(os.fspath(path))
         meta = checkpoint.load_meta(prefix)
         config = Config(**{**meta["config"], "batch_size": batch_size, "max_batch_tokens": max_batch_tokens})
         config.constrained = constrained or config.constrained
+        if trust:
+            registry.import_custom("encoder", config.encoder)
         emb = checkpoint.load_emb(prefix, meta)
         gazetteer = Gazetteer.from_dict(meta["gazetteer"]) if meta["gazetteer"] else None
         feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer, limit=WORDS_KEPT)
-        if trust:
-            registry.import_custom("encoder", getattr(config, "encoder", ""))
         run, graph = _graph(prefix, config, meta, feeder.sizes(), threads)
         return cls(run, config, meta, feeder, graph, prefix)
 
@@ -553,7 +553,7 @@ def parse_args():
                         help="write each sentence N times, with its N best tag sequences, each under a line `# k probability`")
     parser.add_argument("--least_confident", type=int, metavar="N",
                         help="bulk mode: write the N sentences most worth annotating, the least confident first, without tags")
-    parser.add_argument("--trust", action="store_true", help="run the code that the checkpoint names where its encoder is not ours")
+    parser.add_argument("--trust", action="store_true", help="import the encoder that the checkpoint names as module.function")
     return parser.parse_args()
 
 
