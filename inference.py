@@ -71,8 +71,8 @@ class Report(NamedTuple):
 class Tagger:
     """Tags sentences; Tagger.load makes one, with a graph and a session of its own.
 
-    From Python: predict, predict_entities and evaluate take sentences as lists of words, with their POS and chunk tags where
-    the model knows them. The commands give conll.Sentences to tag, confident, nbest and log_probabilities.
+    From Python: predict, predict_entities and evaluate take lists of words, with their POS and chunk tags where the model
+    knows them, or conll.Sentences. The commands give conll.Sentences to tag, confident, nbest and log_probabilities.
 
     run: {input name: array} -> tag ids, int32 (batch, sentence). graph: the Graph of a checkpoint, from which all but tag()
     and predict() need the scores; None for an exported one. prefix: the checkpoint, for those who train on from it.
@@ -113,10 +113,12 @@ class Tagger:
         return [[Entity(kind, start, end, " ".join(sentence.words[start:end]), score) for start, end, kind, score in found.entities]
                 for sentence, found in zip(given, self.confident(given))]
 
-    def evaluate(self, sentences, tags, pos=None, chunks=None):
+    def evaluate(self, sentences, tags=None, pos=None, chunks=None):
         """Lists of words, and of their gold tags in the scheme of the training data -> Report. Raises UserError."""
         scheme = self.meta["data_scheme"]
         given = _sentences(sentences, pos, chunks, tags)
+        if any(sentence.tags is None for sentence in given):
+            raise UserError("evaluate: expected gold tags beside the words, a list for each sentence")
         reading = {"raw": True} if scheme == conll.RAW else {"scheme": scheme}
         try:
             scores = chunk_eval.score([sentence.tags for sentence in given], self.tag(given), **reading)
@@ -236,16 +238,15 @@ def _graph(prefix, config, meta, sizes, threads):
         return callable_of(graph.session, model.logits_indices, model.inputs), graph
 
 
-def _sentences(words, pos=None, chunks=None, tags=None):
-    """Lists of lists of str -> conll.Sentences. Raises UserError where they do not fit together."""
-    words = list(words)
-    columns = {"pos": pos, "chunks": chunks, "tags": tags}
-    for name, column in columns.items():
-        columns[name] = [None] * len(words) if column is None else list(column)
-        if len(columns[name]) != len(words):
-            raise UserError(f"{len(words)} sentences and {len(columns[name])} of {name}, expected as many of them")
-    sentences = [conll.Sentence(i, *row) for i, row in enumerate(zip(words, *columns.values()), 1)]
-    return [_checked(sentence) for sentence in sentences]
+def _sentences(given, pos=None, chunks=None, tags=None):
+    """Lists of words, or conll.Sentences, and columns beside them -> conll.Sentences, numbered from 1. Raises UserError."""
+    sentences = [each if isinstance(each, conll.Sentence) else conll.Sentence(0, each, None, None, None) for each in given]
+    for name, column in (("pos", pos), ("chunks", chunks), ("tags", tags)):
+        cells = [getattr(each, name) for each in sentences] if column is None else list(column)
+        if len(cells) != len(sentences):
+            raise UserError(f"{len(sentences)} sentences and {len(cells)} of {name}, expected as many of them")
+        sentences = [each._replace(**{name: own}) for each, own in zip(sentences, cells)]
+    return [_checked(each._replace(first_line=i)) for i, each in enumerate(sentences, 1)]
 
 
 def _checked(sentence):

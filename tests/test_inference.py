@@ -6,6 +6,7 @@ import random
 import re
 import select
 import signal
+import sys
 import threading
 import time
 import types
@@ -218,6 +219,8 @@ def test_predict(tagger, tag):
     assert [each.encode() for tags in tagger.predict(words, pos=pos, chunks=chunks) for each in tags] == want
     assert tagger.predict(iter(map(tuple, words))) == tagger.predict(words)
     assert tagger.predict([[], ["-DOCSTART-"], words[0]]) == [[], ["O"], tagger.predict(words[:1])[0]]
+    read = [conll.Sentence(1, *columns) for columns in zip(words, pos, chunks, chunks)]
+    assert tagger.predict(read) == tagger.predict(words, pos, chunks) != tagger.predict(words)
     assert tagger.predict([]) == tagger.predict_entities([]) == []
 
 
@@ -246,6 +249,7 @@ def test_evaluate(tagger):
     assert list(report.types) == ["LOC", "MISC", "ORG", "PER"]
     right = sum(a == b for one, other in zip(tags, tagger.predict(words, pos, chunks)) for a, b in zip(one, other))
     assert report.accuracy == pytest.approx(100 * right / sum(map(len, tags)))
+    assert tagger.evaluate([conll.Sentence(1, *columns) for columns in zip(words, pos, chunks, tags)]) == report
     lines = str(report).splitlines()
     assert len(lines) == 6 and lines[5].split()[0] == "all" and lines[5].split()[-1] == str(report.total.support)
 
@@ -256,6 +260,7 @@ def test_evaluate(tagger):
     (lambda tagger: tagger.predict([["Peter"], [1]]), "sentence 2: '\\[1\\]', expected a list of words"),
     (lambda tagger: tagger.predict_entities([["Peter", "went"]], pos=[["NNP"]]), "sentence 1: 2 words and 1 pos, expected as many"),
     (lambda tagger: tagger.predict([["Peter"]], chunks=[]), "1 sentences and 0 of chunks, expected as many"),
+    (lambda tagger: tagger.evaluate([["Peter"]]), "evaluate: expected gold tags beside the words"),
     (lambda tagger: tagger.evaluate([["Peter"]], [["PERSON"]]), "evaluate: 'PERSON' is not O or PREFIX-TYPE; the model's tags are O B-"),
 ])
 def test_mistakes_in_python(tagger, call, message):
@@ -302,6 +307,29 @@ def test_taggers_do_not_disturb_one_another(trained, untrained, tagger):
     for worker in workers:
         worker.join()
     assert [results[k] for k in range(3)] == alone
+
+
+@pytest.fixture(scope="module")
+def custom(tmp_path_factory):
+    """A model whose encoder is code of the user's own: its folder with the code, and its prefix."""
+    folder = tmp_path_factory.mktemp("custom")
+    (folder / "my_encoder.py").write_text("def plain(x, mask, config, is_train):\n    return x * 2\n")
+    sys.path.insert(0, str(folder))
+    try:
+        trainer = fit(*write_sample(folder), *TINY, "--encoder", "my_encoder.plain", "--epoch", 1)
+    finally:
+        sys.path.remove(str(folder))
+    return folder, os.path.join(trainer.config.checkpoint_dir, "ner_model")
+
+
+def test_trust(custom, zygote):
+    """A checkpoint's own code runs only where it is trusted."""
+    folder, prefix = custom
+    given = ["inference.py", "--restore", prefix, "--input", folder / "dev.txt"]
+    assert "'my_encoder.plain': not known here; it is code of its own, which runs only where it is trusted (--trust)" in \
+        zygote.mistake(*given, folder=folder)
+    done = zygote.run(*given, "--trust", folder=folder)
+    assert done.code == 0 and done.out.count(b"\n") == (folder / "dev.txt").read_bytes().count(b"\n"), done.err
 
 
 # ---------------------------------------------------------------- streams
