@@ -5,8 +5,12 @@
 Writes the best model (checkpoint/ner_model), the last state (--resume goes on from it), history.json and
 learning_curve.png to --checkpoint_dir, and TensorBoard summaries to --summary_dir.
 """
+import argparse
+import contextlib
+import copy
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -22,13 +26,13 @@ import chunk_eval
 import conll
 import registry
 import token_eval
-from cli import Parser, Progress, UserError, atomic_write, check_folder, check_readable, run_command, suggest
+from cli import Parser, Progress, UserError, atomic_write, check_folder, check_readable, run_command
 from config import FREE_FIELDS, MODEL_FIELDS, RUN_FIELDS, Config, add_flags, load_config, read_config, typed
 from corpus import load_data, to_sentences
 from embvec import EmbVec, file_hash
 from feed import sorted_batches, training_batches
 from gazetteer import Gazetteer
-from hooks import own_hooks, scores_text, user_hooks
+from hooks import own_hooks, user_hooks
 
 
 # ---------------------------------------------------------------- the state of a run
@@ -335,7 +339,7 @@ def _on_interrupt(handler):
         return None
 
 
-# ---------------------------------------------------------------- the command
+# ---------------------------------------------------------------- a training run
 
 class Given(NamedTuple):
     """What `fit` hands over by value, in place of what the config names."""
@@ -431,6 +435,80 @@ def plot_history(history, path):
     with atomic_write(path) as out:
         figure.savefig(out, format="png")
 
+
+# ---------------------------------------------------------------- from Python
+
+def fit(train, dev=None, config=None, optimizer=None, hooks=(), embeddings=None, restore=None, **hyper_parameters):
+    """Trains a model and returns it, the best by dev score, as an inference.Tagger whose `history` has the scores by epoch.
+
+        tagger = fit(sentences[100:], sentences[:100], epoch=20, optimizer="adamw", rnn_size=100)
+
+    train, dev: pairs (words, tags), lists of str; or conll.Sentences; or a path, or several. Without dev, dev_fraction says
+    which part of the training sentences serves. hyper_parameters: fields of config.Config by name, on top of `config`, a
+    Config or a file. optimizer: a name, or a tf.train.Optimizer (its learning rate is its own then), or a function from the
+    learning rate, float32 (), to one. hooks: functions hook(run), called after each epoch, or what config.hooks may hold with
+    a function as `call`: {"call": function, "every": 100}. embeddings: an EmbVec, or its file. restore: a Tagger or a
+    checkpoint to go on from, with a fresh optimizer.
+
+    Files go to checkpoint_dir, by default a new folder runs/fit-1, runs/fit-2, ..., and nowhere else: summary_dir is off.
+    Ctrl-C ends the training; what is best so far is returned. Raises cli.UserError.
+    """
+    values, sentences = {"summary_dir": "", **_by_name(config), **typed(hyper_parameters)}, {}
+    for name, given in (("train", train), ("dev", dev)):
+        values[f"{name}_path"], by_value = _paths_or_sentences(given, name)
+        sentences.update({name: by_value} if by_value else {})
+    if (dev is None) != bool(values.get("dev_fraction")):
+        raise UserError("fit: expected either dev, or a dev_fraction such as 0.1")
+    if isinstance(optimizer, str):
+        values["optimizer"], optimizer = optimizer, None
+    if isinstance(embeddings, (str, os.PathLike)):
+        values["emb_path"], embeddings = os.fspath(embeddings), None
+    if embeddings is not None and restore:
+        raise UserError("fit: embeddings and restore, expected one of them: the restored model has its own")
+    restore = os.fspath(getattr(restore, "prefix", restore) or "")
+    config = config_of(argparse.Namespace(config_path="", restore=restore, resume=False, **values))
+    if "checkpoint_dir" not in values:
+        config = dataclasses.replace(config, checkpoint_dir=_new_folder(os.path.join("runs", "fit")))
+    given = Given(sentences, copy.copy(embeddings), optimizer, tuple(hooks))
+    trainer, interrupted = run_training(config, restore, given=given)
+    trainer.session.close()
+    if interrupted and not trainer.state.best_step:
+        raise KeyboardInterrupt
+    return _tagger(trainer)
+
+
+def _by_name(config):
+    """What a Config or a file says that is not the default, {name: value}."""
+    if isinstance(config, Config):
+        return {name: value for name, value in config.to_dict().items() if value != Config().to_dict()[name]}
+    return read_config(config or "")
+
+
+def _paths_or_sentences(given, name):
+    """What fit takes as train or dev -> (paths, conll.Sentences), one of them empty; both where there is nothing."""
+    items = [given] if isinstance(given, (str, os.PathLike)) else list(given or ())
+    if items and all(isinstance(item, (str, os.PathLike)) for item in items):
+        return [os.fspath(item) for item in items], []
+    return [], to_sentences(items, name) if given is not None else []
+
+
+def _new_folder(stem):
+    """Makes the first of stem-1, stem-2, ... that is not there yet."""
+    for number in itertools.count(1):
+        with contextlib.suppress(FileExistsError):
+            os.makedirs(f"{stem}-{number}")
+            return f"{stem}-{number}"
+
+
+def _tagger(trainer):
+    """The best model of a run, with its history."""
+    from inference import Tagger
+    tagger = Tagger.load(os.path.join(trainer.config.checkpoint_dir, checkpoint.MODEL))
+    tagger.history = trainer.state.history
+    return tagger
+
+
+# ---------------------------------------------------------------- the command
 
 def parse_args():
     parser = Parser(description=__doc__)
