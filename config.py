@@ -7,6 +7,7 @@ import argparse
 import dataclasses
 import json
 import math
+import os
 import re
 import typing
 from dataclasses import dataclass, field
@@ -20,6 +21,10 @@ def option(default, help, **rules):
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata={"help": help, **rules})
     return field(default=default, metadata={"help": help, **rules})
+
+
+CONFIGS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs")
+ENCODERS = ("bilstm", "bigru", "biqrnn", "cnn_lstm", "transformer", "bilstm_transformer", "bilstm_attention")
 
 
 @dataclass
@@ -59,9 +64,20 @@ class Config:
     # Network
     use_highway: bool = option(True, "highway network over the concatenated features")
     highway_layers: int = option(2, "layers of the highway network", low=1)
-    rnn_type: str = option("fused", "fused: BlockLSTM; normal: a cell in a loop", choices=("fused", "normal"))
-    rnn_size: int = option(200, "hidden size of an LSTM, in each direction", low=1)
-    rnn_layers: int = option(2, "BiLSTM layers; from the second on with residual connections", low=1)
+    encoder: str = option("bilstm", "bilstm, bigru, biqrnn, cnn_lstm, transformer, bilstm_transformer, bilstm_attention, or "
+                          "one of your own: module.function, or the name that it is registered under")
+    rnn_type: str = option("fused", "LSTM; fused: BlockLSTM; normal: a cell in a loop", choices=("fused", "normal"))
+    rnn_size: int = option(200, "hidden size of a recurrent layer, in each direction", low=1)
+    rnn_layers: int = option(2, "recurrent layers; from the second on with residual connections", low=1)
+    qrnn_width: int = option(2, "biqrnn: words that a gate sees, up to its own", low=1)
+    cnn_width: int = option(3, "cnn_lstm: filter width, in words", low=1)
+    cnn_filters: int = option(200, "cnn_lstm: filters", low=1)
+    transformer_layers: int = option(4, "blocks of the Transformer", low=1)
+    transformer_size: int = option(64, "units of the Transformer and of self-attention, all heads together", low=1)
+    attention_heads: int = option(4, "heads of self-attention", low=1)
+    ffn_size: int = option(256, "inner size of the Transformer's feed-forward layers", low=1)
+    ffn_kernel: int = option(3, "width of their convolutions, in words; 1: each word alone", low=1)
+    transformer_keep_prob: float = option(0.9, "share of units that dropout keeps within the Transformer", above=0.0, high=1.0)
     use_crf: bool = option(True, "linear-chain CRF; otherwise a softmax for each token")
     constrained: bool = option(False, "decode well-formed tag sequences only")
 
@@ -124,10 +140,18 @@ class Config:
                             "give one, or set chr_conv_type to conv2d")
         if self.use_chr and self.chr_conv_type == "conv2d":
             self._check_widths()
+        self._check_encoder()
+        self._check_custom()
         if not (self.use_word or self.use_chr):
             raise UserError("use_word and use_chr are both off, expected one of them at least")
-        self._check_custom()
         return self
+
+    def _check_encoder(self):
+        if self.encoder not in ENCODERS and not registry.is_known("encoder", self.encoder):
+            raise UserError(f"encoder: {self.encoder!r}{suggest(self.encoder, ENCODERS)}, expected one of {', '.join(ENCODERS)}, "
+                            "module.function or a registered name")
+        if self.transformer_size % self.attention_heads:
+            raise UserError(f"transformer_size: {self.transformer_size}, expected a multiple of attention_heads {self.attention_heads}")
 
     def _check_custom(self):
         """Functions of the user: their names alone, see registry.import_custom."""
@@ -171,8 +195,9 @@ def _check_rules(name, value, rules):
 # What --restore takes over from a checkpoint, what of that a flag may change, and what may change under --resume.
 MODEL_FIELDS = ("tag_scheme", "use_word", "wrd_dim", "train_wrd", "lowercase", "use_chr", "chr_dim", "chr_conv_type",
                 "chr_filter_widths", "num_filters", "word_length", "use_pos", "pos_dim", "use_chk", "chk_dim", "use_shape",
-                "shape_dim", "gazetteer", "use_highway", "highway_layers", "rnn_type", "rnn_size", "rnn_layers", "use_crf",
-                "constrained")
+                "shape_dim", "gazetteer", "use_highway", "highway_layers", "encoder", "rnn_type", "rnn_size", "rnn_layers",
+                "qrnn_width", "cnn_width", "cnn_filters", "transformer_layers", "transformer_size", "attention_heads", "ffn_size",
+                "ffn_kernel", "use_crf", "constrained")
 FREE_FIELDS = ("wrd_dim", "train_wrd", "rnn_type", "word_length", "constrained")
 RUN_FIELDS = ("checkpoint_dir", "summary_dir", "epoch", "patience", "threads", "run_every_secs", "max_steps_without_increase",
               "min_steps", "hooks")
@@ -222,6 +247,18 @@ def load_config(path="", flags=None, base=None):
     values.update(read_config(path))
     values.update({name: value for name, value in (flags or {}).items() if name in _FIELDS})
     return Config(**values).check()
+
+
+def model_names():
+    """The ready-made files of configs/, without their ending."""
+    return sorted(name[:-len(".yaml")] for name in os.listdir(CONFIGS) if name.endswith(".yaml"))
+
+
+def model_path(name):
+    """configs/NAME.yaml. Raises UserError."""
+    if name not in model_names():
+        raise UserError(f"--model {name}{suggest(name, model_names())}: expected one of {', '.join(model_names())}")
+    return os.path.join(CONFIGS, name + ".yaml")
 
 
 def read_config(path):

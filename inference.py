@@ -12,6 +12,7 @@ import time
 
 import checkpoint
 import conll
+import registry
 from cli import Parser, Progress, UserError, atomic_write, check_readable, check_writable, parse_bool, run_command
 from config import Config
 from feed import Feeder, tagging_batches
@@ -30,12 +31,14 @@ class Tagger:
         self.seconds, self.counts = array.array("d"), array.array("i")       # of each batch; its sentences
 
     @classmethod
-    def load(cls, path, batch_size=64, max_batch_tokens=4000, constrained=False, threads=0):
-        """From a checkpoint's folder or prefix. Raises UserError."""
+    def load(cls, path, batch_size=64, max_batch_tokens=4000, constrained=False, threads=0, trust=False):
+        """From a checkpoint's folder or prefix. trust: import the encoder where it is the user's own code. Raises UserError."""
         prefix = checkpoint.resolve(path)
         meta = checkpoint.load_meta(prefix)
         config = Config(**{**meta["config"], "batch_size": batch_size, "max_batch_tokens": max_batch_tokens})
         config.constrained = constrained or config.constrained
+        if trust:
+            registry.import_custom("encoder", config.encoder)
         emb = checkpoint.load_emb(prefix, meta)
         gazetteer = Gazetteer.from_dict(meta["gazetteer"]) if meta["gazetteer"] else None
         feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer, limit=WORDS_KEPT)
@@ -269,6 +272,7 @@ def parse_args():
     parser.add_argument("--restore", default="checkpoint", help="the checkpoint, a folder or a prefix (default checkpoint)")
     parser.add_argument("--constrained", type=parse_bool, nargs="?", const=True, default=False, metavar="TRUE|FALSE",
                         help="decode well-formed tag sequences only")
+    parser.add_argument("--trust", action="store_true", help="import the encoder that the checkpoint names as module.function")
     return parser.parse_args()
 
 
@@ -312,7 +316,8 @@ def main():
     args = parse_args()
     check_tagging_flags(args)
     check_restore(args)
-    run(Tagger.load(args.restore, args.batch_size, constrained=args.constrained, threads=args.threads), args)
+    run(Tagger.load(args.restore, args.batch_size, constrained=args.constrained, threads=args.threads,
+                    trust=args.trust), args)
 
 
 if __name__ == "__main__":

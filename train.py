@@ -27,7 +27,8 @@ import conll
 import registry
 import token_eval
 from cli import Parser, Progress, UserError, atomic_write, check_folder, check_readable, run_command
-from config import FREE_FIELDS, MODEL_FIELDS, RUN_FIELDS, Config, add_flags, load_config, read_config, typed
+from config import (FREE_FIELDS, MODEL_FIELDS, RUN_FIELDS, Config, add_flags, load_config, model_names, model_path, read_config,
+                    typed)
 from corpus import load_data, to_sentences
 from embvec import EmbVec, file_hash
 from feed import sorted_batches, training_batches
@@ -358,7 +359,7 @@ def run_training(config, restore="", resume=False, given=Given()):
 
     Returns the Trainer, whose state has the history, and whether Ctrl-C ended it.
     """
-    for kind in ("loss", "metric"):
+    for kind in ("encoder", "loss", "metric"):
         registry.import_custom(kind, getattr(config, kind))
     given = given._replace(hooks=user_hooks([*config.hooks, *given.hooks]))
     for name in ("checkpoint_dir", "summary_dir"):
@@ -466,7 +467,7 @@ def fit(train, dev=None, config=None, optimizer=None, hooks=(), embeddings=None,
     if embeddings is not None and restore:
         raise UserError("fit: embeddings and restore, expected one of them: the restored model has its own")
     restore = os.fspath(getattr(restore, "prefix", restore) or "")
-    config = config_of(argparse.Namespace(config_path="", restore=restore, resume=False, **values))
+    config = config_of(argparse.Namespace(config_path="", model="", restore=restore, resume=False, **values))
     if "checkpoint_dir" not in values:
         config = dataclasses.replace(config, checkpoint_dir=_new_folder(os.path.join("runs", "fit")))
     given = Given(sentences, copy.copy(embeddings), optimizer, tuple(hooks))
@@ -513,6 +514,7 @@ def _tagger(trainer):
 def parse_args():
     parser = Parser(description=__doc__)
     parser.add_argument("--config_path", default="", help="YAML or JSON file of hyper-parameters; flags override it")
+    parser.add_argument("--model", default="", help=f"a ready-made file of configs/ by its name: {', '.join(model_names())}")
     parser.add_argument("--restore", default="", help="start from the weights of this checkpoint, with a fresh optimizer")
     parser.add_argument("--resume", action="store_true", help="go on from the last state in --checkpoint_dir")
     add_flags(parser)
@@ -521,7 +523,10 @@ def parse_args():
 
 def config_of(args):
     """The Config that the flags ask for, on top of that of the checkpoint where there is one."""
-    flags = {name: value for name, value in vars(args).items() if name not in ("config_path", "restore", "resume")}
+    flags = {name: value for name, value in vars(args).items() if name not in ("config_path", "model", "restore", "resume")}
+    if args.model and args.config_path:
+        raise UserError("--model and --config_path: expected one of them; --model NAME stands for configs/NAME.yaml")
+    args.config_path = model_path(args.model) if args.model else args.config_path
     if args.restore and args.resume:
         raise UserError("--restore and --resume: expected one of them; --resume goes on with the run itself")
     if args.resume:
@@ -529,7 +534,7 @@ def config_of(args):
     if not args.restore:
         return load_config(args.config_path, flags)
     meta = checkpoint.load_meta(checkpoint.resolve(args.restore))
-    base = {name: meta["config"][name] for name in MODEL_FIELDS}
+    base = {name: meta["config"].get(name, getattr(Config(), name)) for name in MODEL_FIELDS}    # older ones had fewer
     base["tag_scheme"] = "" if meta["tag_scheme"] == conll.RAW else meta["tag_scheme"]
     config = load_config(args.config_path, flags, base)
     for name in MODEL_FIELDS:
@@ -550,7 +555,7 @@ def _config_to_resume(args, flags):
     left_to_data = {"wrd_dim": 0, "train_wrd": None, "unk_replace": None}
     config = load_config("", {name: value for name, value in flags.items() if name in RUN_FIELDS}, meta["config"])
     for name, value in flags.items():
-        was = meta["config"][name]
+        was = meta["config"].get(name, getattr(Config(), name))
         if name not in RUN_FIELDS and value not in (was, left_to_data.get(name, was)):
             raise UserError(f"--{name} {value}: the interrupted run has {was}, and --resume goes on with it; "
                             "leave the flag out, or start anew with --restore")
