@@ -73,7 +73,7 @@ class Config:
     cnn_width: int = option(3, "cnn_lstm: filter width, in words", low=1)
     cnn_filters: int = option(200, "cnn_lstm: filters", low=1)
     transformer_layers: int = option(4, "blocks of the Transformer", low=1)
-    transformer_size: int = option(64, "units of the Transformer and of self-attention, all heads together", low=1)
+    attention_size: int = option(64, "units of self-attention's queries, keys and values, all heads together", low=1)
     attention_heads: int = option(4, "heads of self-attention", low=1)
     ffn_size: int = option(256, "inner size of the Transformer's feed-forward layers", low=1)
     ffn_kernel: int = option(3, "width of their convolutions, in words; 1: each word alone", low=1)
@@ -158,8 +158,8 @@ class Config:
         if self.encoder not in ENCODERS and not registry.is_known("encoder", self.encoder):
             raise UserError(f"encoder: {self.encoder!r}{suggest(self.encoder, ENCODERS)}, expected one of {', '.join(ENCODERS)}, "
                             "module.function or a registered name")
-        if self.transformer_size % self.attention_heads:
-            raise UserError(f"transformer_size: {self.transformer_size}, expected a multiple of attention_heads {self.attention_heads}")
+        if self.attention_size % self.attention_heads:
+            raise UserError(f"attention_size: {self.attention_size}, expected a multiple of attention_heads {self.attention_heads}")
 
     def _check_custom(self):
         """Functions of the user: their names alone, see registry.import_custom."""
@@ -204,7 +204,7 @@ def _check_rules(name, value, rules):
 MODEL_FIELDS = ("tag_scheme", "use_word", "wrd_dim", "train_wrd", "lowercase", "use_chr", "chr_dim", "chr_conv_type",
                 "chr_filter_widths", "num_filters", "word_length", "use_pos", "pos_dim", "use_chk", "chk_dim", "use_shape",
                 "shape_dim", "gazetteer", "use_highway", "highway_layers", "encoder", "rnn_type", "rnn_size", "rnn_layers",
-                "qrnn_width", "cnn_width", "cnn_filters", "transformer_layers", "transformer_size", "attention_heads", "ffn_size",
+                "qrnn_width", "cnn_width", "cnn_filters", "transformer_layers", "attention_size", "attention_heads", "ffn_size",
                 "ffn_kernel", "use_crf", "constrained")
 FREE_FIELDS = ("wrd_dim", "train_wrd", "rnn_type", "word_length", "constrained")
 RUN_FIELDS = ("checkpoint_dir", "summary_dir", "epoch", "patience", "threads", "run_every_secs", "max_steps_without_increase",

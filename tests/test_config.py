@@ -21,7 +21,7 @@ OTHER = {       # a value for each field that is not its default
     "checkpoint_dir": "k", "summary_dir": "s", "use_word": False, "wrd_dim": 60, "train_wrd": True, "lowercase": False, "use_chr": False,
     "chr_dim": 26, "chr_conv_type": "conv2d", "chr_filter_widths": [4], "num_filters": 54, "word_length": 16, "use_pos": False, "pos_dim": 8,
     "use_chk": False, "chk_dim": 11, "use_shape": True, "shape_dim": 6, "gazetteer": "g.txt", "use_highway": False, "highway_layers": 3,
-    "encoder": "bigru", "qrnn_width": 3, "cnn_width": 5, "cnn_filters": 7, "transformer_layers": 2, "transformer_size": 32, "attention_heads": 2,
+    "encoder": "bigru", "qrnn_width": 3, "cnn_width": 5, "cnn_filters": 7, "transformer_layers": 2, "attention_size": 32, "attention_heads": 2,
     "ffn_size": 9, "ffn_kernel": 1, "transformer_keep_prob": 0.8, "rnn_type": "normal", "rnn_size": 201, "rnn_layers": 3, "use_crf": False, "constrained": True, "keep_prob": 0.5, "feature_drop": 0.1,
     "unk_replace": 0.3, "batch_size": 21, "max_batch_tokens": 4001, "epoch": 71, "patience": 11, "optimizer": "sgd", "learning_rate": 0.002,
     "momentum": 0.8, "lr_decay_rate": 0.8, "lr_decay_steps": 12001, "warmup_steps": 1, "clip_norm": 5.0, "ema_decay": 0.999,
