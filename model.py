@@ -2,11 +2,12 @@
 
 The names of inputs and outputs and the variable scopes are a public interface: C++ and the tools use them.
 """
+import registry
+from encoders import encode
 from layers.char_cnn import char_conv1d, char_conv2d
 from layers.crf import log_likelihood, viterbi
 from layers.dropout import dropout
 from layers.highway import highway
-from layers.lstm import bilstm_stack
 from tf1 import tf
 
 
@@ -23,7 +24,6 @@ class Model:
         self.step = tf.train.get_or_create_global_step() if training else None
         self.is_train = tf.placeholder_with_default(False, [], "is_train") if training else None
         self.inputs = {}
-        self._dropouts = 0
 
         self.sentence_length = self._input("sentence_length", [])
         x = self._features()                                                # (batch, sentence, features)
@@ -33,8 +33,8 @@ class Model:
                 x = highway(x, config.highway_layers)
         x = self._dropout(x)
         with tf.variable_scope("encoder"):
-            x = bilstm_stack(x, self.lengths, config.rnn_size, config.rnn_layers, config.rnn_type)
-        x = self._dropout(x)                                                # (batch, sentence, 2 * rnn_size)
+            x = encode(x, self.mask, config, self.is_train)
+        x = self._dropout(x)                                                # (batch, sentence, size)
         self.logits = self._project(x)                                      # (batch, sentence, tags)
         self.transitions = self._transition_matrix()                        # (tags, tags)
         self.logits_indices = tf.identity(self._decode(legal), "logits_indices")
@@ -122,7 +122,9 @@ class Model:
         return viterbi(self.logits, self.lengths, self.transitions + between, begin, end)
 
     def _loss(self):
-        """Negative log-likelihood, the mean over sentences (CRF) or tokens (softmax): float32 ()."""
+        """Negative log-likelihood, the mean over sentences (CRF) or tokens (softmax), or config.loss: float32 ()."""
+        if self.config.loss:
+            return registry.find("loss", self.config.loss)(self.logits, self.targets, self.mask, self.config)
         if self.config.use_crf:
             likelihood = log_likelihood(self.logits, self.targets, self.lengths, self.transitions)
             return tf.cast(tf.reduce_mean(-likelihood), tf.float32)
@@ -136,9 +138,5 @@ class Model:
         return self.inputs[name]
 
     def _dropout(self, x):
-        """Dropout on inputs and outputs of the encoder, each place with noise of its own at each step."""
-        if self.is_train is None:
-            return x
-        self._dropouts += 1
-        seed = tf.stack([tf.constant(self.config.seed * 1000 + self._dropouts, tf.int64), self.step])
-        return dropout(x, self.config.keep_prob, self.is_train, seed)
+        """Dropout on the inputs and the outputs of the encoder."""
+        return dropout(x, self.config.keep_prob, self.is_train, self.config.seed)

@@ -144,10 +144,13 @@ def _aligned(at):
 
 # The hyper-parameters that make a model which the engine computes: the values that it knows, or ANY. Any other one must be off.
 ANY = None
-COVERED = {"chr_conv_type": ("conv1d", "conv2d"), "rnn_type": ("fused", "normal"),          # both kinds of LSTM compute the same
+COVERED = {"encoder": ("bilstm",), "chr_conv_type": ("conv1d", "conv2d"), "rnn_type": ("fused", "normal"),   # both kinds of LSTM compute the same
            **dict.fromkeys(("tag_scheme", "use_word", "wrd_dim", "train_wrd", "lowercase", "use_chr", "chr_dim", "chr_filter_widths", "num_filters",
                             "word_length", "use_pos", "pos_dim", "use_chk", "chk_dim", "use_shape", "shape_dim", "gazetteer", "use_highway",
-                            "highway_layers", "rnn_size", "rnn_layers", "use_crf", "constrained"), ANY)}
+                            "highway_layers", "rnn_size", "rnn_layers", "use_crf", "constrained"), ANY),
+           # of no concern to a BiLSTM
+           **dict.fromkeys(("qrnn_width", "cnn_width", "cnn_filters", "transformer_layers", "attention_size", "attention_heads", "ffn_size",
+                            "ffn_kernel"), ANY)}
 MOST_GAZETTEER_TYPES = 32        # a bit for each
 
 

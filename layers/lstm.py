@@ -1,37 +1,9 @@
-"""BiLSTM layers (Hochreiter and Schmidhuber 1997; Graves and Schmidhuber 2005), fused or with a cell in a loop.
+"""LSTM (Hochreiter and Schmidhuber 1997), fused or with a cell in a loop.
 
 Both kinds have the same variables: a kernel (dim + size, 4 * size), input rows first, and a bias (4 * size), gates in the
 order input, cell, forget, output; 1 is added to the forget gate.
 """
 from tf1 import tf
-
-
-def bilstm_stack(x, lengths, size, num_layers, rnn_type):
-    """BiLSTM layers, from the second on with a residual connection.
-
-    x: float32 (batch, sentence, dim). lengths: int32 (batch,). Returns float32 (batch, sentence, 2 * size), 0 at padding.
-    """
-    x = tf.transpose(x, [1, 0, 2])                                        # time first: (sentence, batch, dim)
-    for layer in range(num_layers):
-        with tf.variable_scope(f"bilstm_{layer}"):
-            y = _bilstm(x, lengths, size, rnn_type)
-        x = x + y if layer else y
-    return tf.transpose(x, [1, 0, 2])
-
-
-def _bilstm(x, lengths, size, rnn_type):
-    """One layer, time first. The backward direction reads each sentence from its own last token."""
-    lstm = {"fused": _fused, "normal": _normal}[rnn_type]
-    mask = tf.cast(tf.range(tf.shape(x)[0])[:, tf.newaxis] < lengths, x.dtype)[..., tf.newaxis]   # (sentence, batch, 1)
-    with tf.variable_scope("forward"):
-        forward = lstm(x, *_weights(x.shape[-1], size)) * mask
-    with tf.variable_scope("backward"):
-        backward = lstm(_reverse(x, lengths), *_weights(x.shape[-1], size))
-    return tf.concat([forward, _reverse(backward, lengths) * mask], axis=-1)
-
-
-def _reverse(x, lengths):
-    return tf.reverse_sequence(x, lengths, seq_axis=0, batch_axis=1)
 
 
 def _weights(dim, size):
@@ -40,9 +12,9 @@ def _weights(dim, size):
     return tf.identity(kernel), tf.identity(bias)      # read outside of any loop, so that the graph can be frozen
 
 
-def _fused(x, kernel, bias):
-    """All steps in one op. x: (sentence, batch, dim). Returns (sentence, batch, size)."""
-    size = kernel.shape[1] // 4
+def fused_lstm(x, size):
+    """All steps in one op. x: float32 (sentence, batch, dim), read from first to last. Returns float32 (sentence, batch, size)."""
+    kernel, bias = _weights(x.shape[-1], size)
     zeros, no_peephole = tf.zeros([tf.shape(x)[1], size]), tf.zeros([size])
     with tf.get_default_graph().gradient_override_map({"BlockLSTM": "BlockLSTMInTwoParts"}):
         return tf.raw_ops.BlockLSTM(
@@ -78,9 +50,9 @@ def _fused_gradient(op, *upstream):
     return None, tf.reshape(dx, tf.shape(x)), None, None, dkernel, None, None, None, tf.reduce_sum(gates, axis=0)
 
 
-def _normal(x, kernel, bias):
+def lstm(x, size):
     """The same, one step after the other."""
-    size = kernel.shape[1] // 4
+    kernel, bias = _weights(x.shape[-1], size)
     steps, batch = tf.shape(x)[0], tf.shape(x)[1]
     inputs = tf.TensorArray(tf.float32, steps).unstack(x)
 
