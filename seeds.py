@@ -12,7 +12,7 @@ from config import Config, read_config
 FILE = "seeds.json"
 SCORES = ("token_f1", "chunk_f1")
 _NOT_KEPT = ("resume", "seeds")
-_EMPTY_BY_DEFAULT = ("config_path", "restore", "warm_start", "warm_start_vars")
+_EMPTY_BY_DEFAULT = ("config_path", "model", "restore", "warm_start", "warm_start_vars")
 
 
 def parse_seeds(text):
@@ -51,7 +51,7 @@ def train_all(args, config_of, fit):
             print(f"train.py: interrupted in epoch {state.epoch + 1} of seed {run.seed}; go on with --resume "
                   f"--seeds {','.join(map(str, args.seeds))} --checkpoint_dir {folder}", file=sys.stderr)
             return 130
-        best = state.history[state.best_epoch - 1]
+        best = state.best_scores
         report["runs"].append({"seed": run.seed, "checkpoint": run.checkpoint_dir, "best_epoch": state.best_epoch,
                                "epochs": state.epoch, **{name: best[name] for name in SCORES}})
         _write(folder, report)
