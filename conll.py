@@ -27,21 +27,23 @@ class Block(NamedTuple):
     end: Optional[bytes]  # the blank line without its `\n`; None at the end of the input
     newline: bool         # whether the last line of the block had its `\n`
 
-    def write(self, out, tags):
-        """Writes the block unchanged but for one tag appended to each row. tags: as many bytes as rows."""
-        lines = [_append(row, tag) for row, tag in zip(self.rows, tags, strict=True)]
+    def write(self, out, *columns):
+        """Writes the block unchanged but for columns appended to its rows. A column: as many bytes as rows."""
+        lines = list(self.rows)
+        for column in columns:
+            lines = [_append(row, cell) for row, cell in zip(lines, column, strict=True)]
         if self.end is not None:
             lines.append(self.end)
         out.write(b"\n".join(lines) + (b"\n" if self.newline else b""))
 
 
-def _append(row, tag):
-    """The row, then its own last separator (a space where it has none), then the tag; a final `\\r` stays last."""
+def _append(row, cell):
+    """The row, then its own last separator (a space where it has none), then the cell; a final `\\r` stays last."""
     body, ending = (row[:-1], b"\r") if row.endswith(b"\r") else (row, b"")
     if body[-1:] in (b" ", b"\t"):
-        return body + tag + ending
+        return body + cell + ending
     last = max(body.rfind(b" "), body.rfind(b"\t"))
-    return body + (body[last:last + 1] if last >= 0 else b" ") + tag + ending
+    return body + (body[last:last + 1] if last >= 0 else b" ") + cell + ending
 
 
 class BlockReader:
@@ -319,6 +321,13 @@ def chunks(tags):
     if start is not None:
         found.append((start, len(tags), kind))
     return found
+
+
+def entities(tags, scheme):
+    """The chunks of a tag sequence in `scheme`; of tags without prefixes (RAW), each token that is not O is one."""
+    if scheme == RAW:
+        return [(i, i + 1, tag) for i, tag in enumerate(tags) if tag != "O"]
+    return chunks(tags)
 
 
 def from_chunks(spans, length, scheme):

@@ -17,7 +17,7 @@ from tf1 import tf
 
 LENGTHS = np.array([4, 1, 3], np.int32)
 MASK = (np.arange(4) < LENGTHS[:, None]).astype(np.float32)
-SMALL = Config(rnn_size=2, rnn_layers=2, cnn_width=3, cnn_filters=4, transformer_layers=2, transformer_size=4, attention_heads=2, ffn_size=3, ffn_kernel=3)
+SMALL = Config(rnn_size=2, rnn_layers=2, cnn_width=3, cnn_filters=4, transformer_layers=2, attention_size=4, attention_heads=2, ffn_size=3, ffn_kernel=3)
 
 
 def sentences(seed=0, dim=3, garbage=5.0):
@@ -200,15 +200,14 @@ def self_attention(x, variables, scope, size, num_heads):
 
 
 def transformer(x, variables, config):
-    x = x @ variables["input/kernel"] + variables["input/bias"]
-    half = config.transformer_size // 2
+    x, half = x.copy(), x.shape[1] // 2
     for t in range(len(x)):
         for k in range(half):
-            angle = t / 10000 ** (k / (half - 1))
+            angle = t / 10000 ** (k / max(half - 1, 1))
             x[t, k], x[t, half + k] = x[t, k] + np.sin(angle), x[t, half + k] + np.cos(angle)
     for k in range(config.transformer_layers):
         normed = layer_norm(x, variables, f"block_{k}/attention")
-        x = normed + self_attention(normed, variables, f"block_{k}/attention", config.transformer_size, config.attention_heads)
+        x = normed + self_attention(normed, variables, f"block_{k}/attention", config.attention_size, config.attention_heads)
         normed = layer_norm(x, variables, f"block_{k}/feed_forward")
         inner = np.maximum(around(normed, *(variables[f"block_{k}/feed_forward/inner/{part}"] for part in ("kernel", "bias"))), 0)
         x = normed + around(inner, *(variables[f"block_{k}/feed_forward/outer/{part}"] for part in ("kernel", "bias")))

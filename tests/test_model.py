@@ -140,8 +140,8 @@ FLAGS = [      # what each changes: the inputs, the variables, which are trained
 ENCODER_FLAGS = [
     ("bigru", "rnn_size", 8, True), ("bigru", "rnn_layers", 1, True), ("biqrnn", "qrnn_width", 3, True), ("cnn_lstm", "cnn_width", 5, True),
     ("cnn_lstm", "cnn_filters", 6, True), ("cnn_lstm", "rnn_layers", 1, True), ("transformer", "transformer_layers", 1, True),
-    ("transformer", "transformer_size", 16, True), ("transformer", "attention_heads", 2, False), ("transformer", "ffn_size", 7, True),
-    ("transformer", "ffn_kernel", 1, True), ("bilstm_attention", "transformer_size", 16, True), ("bilstm_attention", "attention_heads", 1, False),
+    ("transformer", "attention_size", 16, True), ("transformer", "attention_heads", 2, False), ("transformer", "ffn_size", 7, True),
+    ("transformer", "ffn_kernel", 1, True), ("bilstm_attention", "attention_size", 16, True), ("bilstm_attention", "attention_heads", 1, False),
     ("bilstm_transformer", "transformer_layers", 1, True), ("bilstm_transformer", "rnn_layers", 1, True)]
 
 
