@@ -178,12 +178,14 @@ def text(analysis, has_words):
         lines += ["", f"{title}:"] + [f"{name:>18}: {figures(*each)}  {each[2]} gold, {each[1]} predicted"
                                       for name, each in groups.items()]
     if analysis.worst:
-        lines += ["", f"the sentences with the most errors{'' if has_words else ' (to read them, name their column: --columns)'}:"]
+        hint = "" if has_words else " (to read them, name their column: --columns)"
+        lines += ["", f"the sentences with the most errors{hint}:"]
     for sentence, errors in analysis.worst:
         found = Counter(map(category, errors))
         lines.append(f"line {sentence.line}: " + ", ".join(f"{found[name]} {name}" for name in CATEGORIES if found[name]))
         if sentence.words:
-            lines += [f"    gold: {marked(sentence.words, sentence.gold)}", f"    pred: {marked(sentence.words, sentence.predicted)}"]
+            lines += [f"    {name}: {marked(sentence.words, entities)}"
+                      for name, entities in (("gold", sentence.gold), ("pred", sentence.predicted))]
     return "\n".join(lines) + "\n"
 
 
@@ -326,7 +328,8 @@ def _sentences(rows, counted, scorer, word_at):
 def training_entities(args, columns):
     """The entities of --train_path, {(word, ...): set of types}; its columns are those of the input without `pred`."""
     if columns.width:
-        columns = chunk_eval.Columns(columns.width - 1, *(at - (at > columns.pred) for at in (columns.gold, columns.gold, columns.word)))
+        gold, word = (at - (at > columns.pred) for at in (columns.gold, columns.word))
+        columns = chunk_eval.Columns(columns.width - 1, gold, gold, word)
     else:
         columns = chunk_eval.Columns(None, -1, -1, 0)
     entities = defaultdict(set)

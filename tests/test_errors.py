@@ -236,7 +236,8 @@ def test_without_words(analysis_of, tmp_path):
     bare = "".join(line.partition(" ")[2] + "\n" for line in TEXT.splitlines())
     result = analysis_of(bare)["errors"]
     assert result["categories"] == analysis_of(TEXT)["errors"]["categories"] and result["worst"][0]["words"] is None
-    assert b"(to read them, name their column: --columns):\nline 1: 1 type, 1 missed, 1 spurious\nline 6" in run(bare, "--errors").stdout
+    printed = run(bare, "--errors").stdout
+    assert b"(to read them, name their column: --columns):\nline 1: 1 type, 1 missed, 1 spurious\nline 6" in printed
     for text, columns in ((bare, []), (TEXT, ["--columns", "_ gold pred"])):
         done = run(text, "--errors", "--train_path", sample_path("train"), *columns)
         assert done.returncode == 2 and b"<stdin>:1: --train_path needs the words" in done.stderr and done.stdout == b""
