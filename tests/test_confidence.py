@@ -14,7 +14,10 @@ import conll
 import inference
 from commands import ROOT, TINY, fit, sample, write_sample
 from inference import Tagger
+from layers.crf import log_partition
+from numeric import evaluate
 from test_inference import NASTY, NASTY_FILES, TAG, arguments, no_spacy
+from tf1 import tf
 
 BIO = ["O", "B-X", "I-X", "B-Y", "I-Y"]
 
@@ -166,6 +169,16 @@ def test_a_very_long_sentence():
     np.testing.assert_allclose(np.diff(scores), np.diff(logs[0]), atol=1e-5)
     assert (np.diff(logs[0]) < 0).all() and len({path.tobytes() for path in paths[0]}) == 3
     np.testing.assert_allclose(confidence.sequence_log_probability(chain, paths[:, 1]), logs[0, 1], atol=1e-5)
+
+
+def test_the_graph_sums_the_same():
+    """layers/crf.py: the gradient of log Z is the marginals. 10,000 tokens beside a short sentence."""
+    rng = np.random.default_rng(1)
+    emissions, transitions, lengths = rng.normal(0, 4, (2, 10_000, 9)), rng.normal(0, 1, (9, 9)), np.array([10_000, 30], np.int32)
+    want, = evaluate(lambda e, t, n: tf.gradients(log_partition(e, t, n), [e]), emissions, transitions, lengths)
+    got = confidence.marginals(confidence.chain(emissions, lengths, transitions))
+    np.testing.assert_allclose(got[0], want[0], atol=1e-6)
+    np.testing.assert_allclose(got[1, :30], want[1, :30], atol=1e-9)
 
 
 # ---------------------------------------------------------------- a trained model
