@@ -190,9 +190,9 @@ class Tagger:
     @functools.cached_property
     def scores(self):
         """`run` with the emission scores: -> [int32 (batch, sentence), float32 (batch, sentence, tags)]."""
-        from tf1 import callable_of, quiet
-        with quiet():
-            return callable_of(self.graph.session, [self.graph.model.logits_indices, self.graph.model.logits], self.graph.model.inputs)
+        from tf1 import callable_of
+        model = self.graph.model
+        return callable_of(self.graph.session, [model.logits_indices, model.logits], model.inputs)
 
     @functools.cached_property
     def transitions(self):
@@ -295,7 +295,7 @@ def write_columns(out, block, columns):
 
 
 def nbest_form(tagger, count):
-    """Each sentence `count` times, the rows and the tag, under a line `# k probability` and before a blank line."""
+    """Each sentence `count` times, the rows and the tag, under a line `# k probability` and with a blank line behind."""
     return Form(lambda sentences: tagger.nbest(sentences, count), _write_nbest)
 
 
@@ -331,9 +331,9 @@ class LeastConfident:
     def add(self, _, block, answer):
         if answer is None or answer[0].is_docstart or tuple(answer[0].words) in self.words:
             return
-        words, confidence = tuple(answer[0].words), answer[1]
+        words, sureness = tuple(answer[0].words), answer[1]
         self.words.add(words)
-        heapq.heappush(self.heap, (-confidence, -block.first_line, words, block))
+        heapq.heappush(self.heap, (-sureness, -block.first_line, words, block))
         if len(self.heap) > self.count:
             self.words.remove(heapq.heappop(self.heap)[2])
 
@@ -345,7 +345,7 @@ class LeastConfident:
 
 def _ended(block):
     """The block, ended by a blank line."""
-    return block if block.end is not None else block._replace(end=_carriage(block), newline=True)
+    return block._replace(end=_carriage(block) if block.end is None else block.end, newline=True)
 
 
 def _carriage(block):

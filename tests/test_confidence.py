@@ -14,7 +14,10 @@ import conll
 import inference
 from commands import ROOT, TINY, fit, sample, write_sample
 from inference import Tagger
+from layers.crf import log_partition
+from numeric import evaluate
 from test_inference import NASTY, NASTY_FILES, TAG, arguments, no_spacy
+from tf1 import tf
 
 BIO = ["O", "B-X", "I-X", "B-Y", "I-Y"]
 
@@ -157,7 +160,8 @@ def test_a_very_long_sentence():
             expected = math.fsum(p for path, p in paths.items() if path[t] == tag)
             assert got[start + t, tag] == pytest.approx(expected, abs=1e-6)
         spans = [(a, b, kind) for a in range(3) for b in range(a + 1, 4) for kind in "XY"]
-        expected = [math.fsum(p for path, p in paths.items() if span in conll.entities([BIO[i] for i in path], "bio")) for span in spans]
+        read = [conll.entities([BIO[i] for i in path], "bio") for path in paths]
+        expected = [math.fsum(p for p, found in zip(paths.values(), read) if span in found) for span in spans]
         given = [(0, start + a, start + b, kind) for a, b, kind in spans]
         np.testing.assert_allclose(confidence.entity_probabilities(chain, given, edges), expected, atol=1e-6)
     paths, logs = confidence.nbest(chain, 3)
@@ -165,6 +169,16 @@ def test_a_very_long_sentence():
     np.testing.assert_allclose(np.diff(scores), np.diff(logs[0]), atol=1e-5)
     assert (np.diff(logs[0]) < 0).all() and len({path.tobytes() for path in paths[0]}) == 3
     np.testing.assert_allclose(confidence.sequence_log_probability(chain, paths[:, 1]), logs[0, 1], atol=1e-5)
+
+
+def test_the_graph_sums_the_same():
+    """layers/crf.py: the gradient of log Z is the marginals. 10,000 tokens beside a short sentence."""
+    rng = np.random.default_rng(1)
+    emissions, transitions, lengths = rng.normal(0, 4, (2, 10_000, 9)), rng.normal(0, 1, (9, 9)), np.array([10_000, 30], np.int32)
+    want, = evaluate(lambda e, t, n: tf.gradients(log_partition(e, t, n), [e]), emissions, transitions, lengths)
+    got = confidence.marginals(confidence.chain(emissions, lengths, transitions))
+    np.testing.assert_allclose(got[0], want[0], atol=1e-6)
+    np.testing.assert_allclose(got[1, :30], want[1, :30], atol=1e-9)
 
 
 # ---------------------------------------------------------------- a trained model
@@ -284,6 +298,7 @@ def test_nbest_output(crf, write, trained, zygote):
         assert len(set(rows[k:k + 3])) == 3
     assert b"".join([rows[0], *rows[1::3]]) == write(given, crf, None) + b"\n\r\n"
     assert parts[-2] == b"\r" and all(row.endswith((b"\n\n", b"\n\r\n")) for row in rows)
+    assert re.sub(rb"# \d \S+\n", b"#", write(b"\na O O O\n ", crf, inference.nbest_form(crf, 2))).count(b"\n \n") == 2
     assert write(b"\n \r\n", crf, inference.nbest_form(crf, 3)) == b"\n \r\n"
     done = zygote.run("inference.py", "--mode", "bucket", "--restore", trained.prefix, "--nbest", 2, stdin=TEXT)
     assert done.code == 0 and done.out.count(b"# 1 ") == 61 and done.out.count(b"# 2 ") == 60
@@ -353,17 +368,17 @@ def test_calibration_error():
 def test_a_temperature_is_found_again():
     """Gold tags drawn from a chain, whose scores the model then exaggerates 2.5 times; errors fall, to nearly nothing."""
     rng, tags = np.random.default_rng(0), BIO
-    emissions, transitions = rng.normal(0, 1.5, (1500, 4, 5)), rng.normal(0, 1, (5, 5))
+    emissions, transitions = rng.normal(0, 1.5, (1500, 3, 5)), rng.normal(0, 1, (5, 5))
     gold = []
     for row in emissions:
-        paths = enumerated(row, 4, transitions)
+        paths = enumerated(row, 3, transitions)
         gold.append(list(paths)[rng.choice(len(paths), p=list(paths.values()))])
     gold = np.array(gold)
     model = types.SimpleNamespace(transitions=transitions * 2.5, graph=types.SimpleNamespace(legal=None), edges=confidence.edges(tags, "bio"),
                                   meta={"tags": tags, "tag_scheme": "bio"})
-    ids = confidence.nbest(confidence.chain(emissions, [4] * 1500, transitions), 1)[0][:, 0]
+    ids = confidence.nbest(confidence.chain(emissions, [3] * 1500, transitions), 1)[0][:, 0]
     spans = [set(conll.chunks([tags[i] for i in row])) for row in gold]
-    parts = [calibration.Part(ids, emissions * 2.5, [4] * 1500, gold, spans)]
+    parts = [calibration.Part(ids, emissions * 2.5, [3] * 1500, gold, spans)]
     temperature = calibration.fitted_temperature(model, parts)
     assert temperature == pytest.approx(2.5, rel=0.1)
     before, after = (calibration.result_of("", model, parts, each) for each in (1.0, temperature))
