@@ -228,24 +228,20 @@ def as_json(analysis):
             "worst": worst}
 
 
-def plot(analysis, path):
-    """Draws the errors of each type, the table of types and F1 by group to a PNG file."""
+def draw(analysis):
+    """Analysis -> a matplotlib Figure: the errors of each type, the table of types, F1 by group."""
     try:
-        import matplotlib
+        from matplotlib.figure import Figure
     except ImportError:
         raise UserError("--plot: matplotlib is not installed; pip install matplotlib, or leave --plot out") from None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    groups = groups_of(analysis)
-    figure, panels = pyplot.subplot_mosaic("AAABBB;CCDDEE" if len(groups) == 3 else "AAABBB;CCCDDD", figsize=(13, 9))
+    figure, groups = Figure(figsize=(13, 9)), groups_of(analysis)
+    panels = figure.subplot_mosaic("AAABBB;CCDDEE" if len(groups) == 3 else "AAABBB;CCCDDD")
     _draw_categories(panels["A"], analysis)
     _draw_matrix(panels["B"], analysis)
     for name, (title, each) in zip("CDE", groups):
         _draw_groups(panels[name], title, each)
     figure.tight_layout()
-    with atomic_write(path) as out:
-        figure.savefig(out, format="png")
-    pyplot.close(figure)
+    return figure
 
 
 def _label(kind):
@@ -309,7 +305,9 @@ def run(args):
     trained = training_entities(args, columns) if args.train_path else None
     analysis = analyse(_sentences(rows, counted, scorer, word_at), trained, 10 if args.worst is None else args.worst)
     if args.plot:
-        plot(analysis, args.plot)
+        figure = draw(analysis)
+        with atomic_write(args.plot) as out:
+            figure.savefig(out, format="png")
     more = {"errors": as_json(analysis)} if args.json else {}
     chunk_eval.print_latin(chunk_eval.output(args, scores, **more) + ("" if args.json else text(analysis, word_at is not None)))
     chunk_eval.say_notes(args, scorer, scores)

@@ -139,13 +139,11 @@ def table(runs):
     return lines
 
 
-def plot(runs, path):
-    """Draws dev chunk F1 by epoch, a line for each run with a dot at its best epoch, to a PNG file; seeds share a colour."""
-    import matplotlib
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    names = names_of(runs)
-    figure, axes = pyplot.subplots(figsize=(10, 6))
+def draw(runs):
+    """Runs -> a matplotlib Figure: dev chunk F1 by epoch, a line for each run with a dot at its best; seeds share a colour."""
+    from matplotlib.figure import Figure
+    names, figure = names_of(runs), Figure(figsize=(10, 6))
+    axes = figure.subplots()
     for i, group in enumerate(by_seed(runs)):
         for k, run in enumerate(group):
             others = f" and {len(group) - 1} more seed{'s' * (len(group) > 2)}" if len(group) > 1 else ""
@@ -158,9 +156,7 @@ def plot(runs, path):
     axes.set_ylabel("dev chunk F1 (%)")
     axes.legend()
     figure.tight_layout()
-    with atomic_write(path) as out:
-        figure.savefig(out, format="png")
-    pyplot.close(figure)
+    return figure
 
 
 def main():
@@ -180,7 +176,9 @@ def main():
         raise UserError(f"{args.folders[0]}: no run that can be read, see above")
     print("\n".join(table(runs)))
     if args.plot:
-        plot(runs, args.plot)
+        figure = draw(runs)
+        with atomic_write(args.plot) as out:
+            figure.savefig(out, format="png")
 
 
 if __name__ == "__main__":
