@@ -453,7 +453,6 @@ def plot_history(history, path):
     figure.tight_layout()
     with atomic_write(path) as out:
         figure.savefig(out, format="png")
-    pyplot.close(figure)
 
 
 # ---------------------------------------------------------------- from Python
