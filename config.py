@@ -13,7 +13,7 @@ import typing
 from dataclasses import dataclass, field
 
 import registry
-from cli import UserError, check_readable, parse_bool, suggest
+from cli import UserError, check_readable, compile_regex, parse_bool, suggest
 
 
 def option(default, help, **rules):
@@ -73,7 +73,7 @@ class Config:
     cnn_width: int = option(3, "cnn_lstm: filter width, in words", low=1)
     cnn_filters: int = option(200, "cnn_lstm: filters", low=1)
     transformer_layers: int = option(4, "blocks of the Transformer", low=1)
-    transformer_size: int = option(64, "units of the Transformer and of self-attention, all heads together", low=1)
+    attention_size: int = option(64, "units of self-attention's queries, keys and values, all heads together", low=1)
     attention_heads: int = option(4, "heads of self-attention", low=1)
     ffn_size: int = option(256, "inner size of the Transformer's feed-forward layers", low=1)
     ffn_kernel: int = option(3, "width of their convolutions, in words; 1: each word alone", low=1)
@@ -90,16 +90,30 @@ class Config:
                                                  "default: 0.5 where word embeddings are trained, else 0",
                                                  low=0.0, high=1.0)
 
+    # Partial training
+    train_vars: str = option("", "train only the variables that this regular expression matches from their name's beginning on, such "
+                                 "as projection/|crf/ (word vectors with train_wrd only); default: all")
+    fine_tune: bool = option(False, "train only embeddings/, projection/ and crf/ (word vectors with train_wrd only)")
+
     # Optimization
     batch_size: int = option(20, "sentences in a batch, at most", low=1)
     max_batch_tokens: int = option(4000, "padded tokens in a batch, at most (a longer sentence is a batch alone)", low=1)
     epoch: int = option(70, "epochs, at most", low=1)
     patience: int = option(10, "stop after this many epochs without a better score; 0: never", low=0)
-    optimizer: str = option("adam", "adam (lazy on embeddings), or sgd with momentum", choices=("adam", "sgd"))
+    loss: str = option("", "function (logits, targets, mask, config) -> scalar in place of the softmax's loss: module.function, or "
+                           "a registered name; '' for the model's own")
+    optimizer: str = option("adam", "sgd with momentum, or adam, adamw, radam, each of them lazy on embeddings",
+                            choices=("adam", "sgd", "adamw", "radam"))
     learning_rate: float = option(0.001, "learning rate after warm-up, before decay", above=0.0)
     momentum: float = option(0.9, "momentum of sgd", low=0.0, high=1.0)
+    weight_decay: float = option(0.01, "adamw: share of the learning rate by which kernels shrink at each step", low=0.0)
+    lr_schedule: str = option("exponential", "constant; exponential: in stairs; cosine: to 0 at the last step; plateau: lowered "
+                                             "when dev scores stand still", choices=("constant", "exponential", "cosine", "plateau"))
     lr_decay_rate: float = option(0.9, "factor on the learning rate each lr_decay_steps (staircase)", above=0.0, high=1.0)
     lr_decay_steps: int = option(12000, "steps between two decays", low=1)
+    lr_total_steps: int = option(0, "cosine: steps until 0; 0: those of all epochs", low=0)
+    lr_factor: float = option(0.5, "plateau: factor on the learning rate", above=0.0, high=1.0)
+    lr_patience: int = option(3, "plateau: evaluations without a better score before the learning rate is lowered", low=1)
     warmup_steps: int = option(0, "steps over which the learning rate rises from 0", low=0)
     clip_norm: float = option(10.0, "the gradient's global norm, at most", above=0.0)
     ema_decay: float = option(0.0, "decay of the moving average of the weights that is evaluated and kept; 0: none",
@@ -107,6 +121,14 @@ class Config:
 
     # The run
     save_by: str = option("chunk", "dev score by which the best model is kept", choices=("chunk", "token", "loss"))
+    metric: str = option("", "function (gold, predicted), lists of tags by sentence, -> a score in place of save_by's: "
+                             "module.function, or a registered name")
+    eval_every: int = option(1, "epochs between two evaluations", low=1)
+    run_every_secs: float = option(0.0, "evaluate within epochs, too, when so many seconds have passed; 0: never", low=0.0)
+    max_steps_without_increase: int = option(0, "stop after this many steps without a better score; 0: never", low=0)
+    min_steps: int = option(0, "max_steps_without_increase counts from here on", low=0)
+    hooks: list[dict] = option([], "functions that training calls, after each epoch or each N steps: module.function, or "
+                                   "'{call: module.function, every: N, parameter: value, ...}'")
     seed: int = option(1, "seed of every random number", low=0, high=2**31 - 1)
     threads: int = option(0, "threads of TensorFlow; 0: one for each core", low=0)
     max_train_steps_per_epoch: int = option(0, "cut an epoch short; 0: never", low=0)
@@ -124,6 +146,10 @@ class Config:
         if self.use_chr and self.chr_conv_type == "conv2d":
             self._check_widths()
         self._check_encoder()
+        compile_regex(self.train_vars, "train_vars")
+        if self.fine_tune and self.train_vars:
+            raise UserError("fine_tune and train_vars are both given, expected one of them: fine_tune is a choice of train_vars")
+        self._check_custom()
         if not (self.use_word or self.use_chr):
             raise UserError("use_word and use_chr are both off, expected one of them at least")
         return self
@@ -132,8 +158,20 @@ class Config:
         if self.encoder not in ENCODERS and not registry.is_known("encoder", self.encoder):
             raise UserError(f"encoder: {self.encoder!r}{suggest(self.encoder, ENCODERS)}, expected one of {', '.join(ENCODERS)}, "
                             "module.function or a registered name")
-        if self.transformer_size % self.attention_heads:
-            raise UserError(f"transformer_size: {self.transformer_size}, expected a multiple of attention_heads {self.attention_heads}")
+        if self.attention_size % self.attention_heads:
+            raise UserError(f"attention_size: {self.attention_size}, expected a multiple of attention_heads {self.attention_heads}")
+
+    def _check_custom(self):
+        """Functions of the user: their names alone, see registry.import_custom."""
+        if self.loss and self.use_crf:
+            raise UserError(f"loss: {self.loss!r} does not see the CRF's transitions, which nothing would train; set use_crf to False")
+        for kind, name in (("loss", self.loss), ("metric", self.metric), *(("hook", each.get("call")) for each in self.hooks)):
+            if name and not registry.is_known(kind, str(name)):
+                registry.find(kind, str(name))
+        for each in self.hooks:
+            every = each.get("every", 1)
+            if not each.get("call") or not isinstance(every, int) or every < 1:
+                raise UserError(f"hooks: {each}, expected {{call: module.function}}, and `every` to be a number of steps from 1 on")
 
     def _check_widths(self):
         widths = self.chr_filter_widths
@@ -166,10 +204,11 @@ def _check_rules(name, value, rules):
 MODEL_FIELDS = ("tag_scheme", "use_word", "wrd_dim", "train_wrd", "lowercase", "use_chr", "chr_dim", "chr_conv_type",
                 "chr_filter_widths", "num_filters", "word_length", "use_pos", "pos_dim", "use_chk", "chk_dim", "use_shape",
                 "shape_dim", "gazetteer", "use_highway", "highway_layers", "encoder", "rnn_type", "rnn_size", "rnn_layers",
-                "qrnn_width", "cnn_width", "cnn_filters", "transformer_layers", "transformer_size", "attention_heads", "ffn_size",
+                "qrnn_width", "cnn_width", "cnn_filters", "transformer_layers", "attention_size", "attention_heads", "ffn_size",
                 "ffn_kernel", "use_crf", "constrained")
 FREE_FIELDS = ("wrd_dim", "train_wrd", "rnn_type", "word_length", "constrained")
-RUN_FIELDS = ("checkpoint_dir", "summary_dir", "epoch", "patience", "threads")
+RUN_FIELDS = ("checkpoint_dir", "summary_dir", "epoch", "patience", "threads", "run_every_secs", "max_steps_without_increase",
+              "min_steps", "hooks")
 
 _FIELDS = {each.name: each for each in dataclasses.fields(Config)}
 _TYPES = typing.get_type_hints(Config)
@@ -190,10 +229,24 @@ def add_flags(parser):
     for name, each in _FIELDS.items():
         kind, several = _scalar_type(name)
         default = "" if each.default in (None, "", dataclasses.MISSING) else f" (default {each.default})"
-        parser.add_argument(f"--{name}", *_ALIASES.get(name, []), type=parse_bool if kind is bool else kind,
+        parser.add_argument(f"--{name}", *_ALIASES.get(name, []), type=_PARSERS.get(kind, kind),
                             nargs="+" if several else None, default=argparse.SUPPRESS,
-                            metavar="TRUE|FALSE" if kind is bool else kind.__name__.upper(),
+                            metavar={bool: "TRUE|FALSE", dict: "CALL"}.get(kind, kind.__name__.upper()),
                             help=(each.metadata["help"] + default).replace("%", "%%"))
+
+
+def _parse_call(text):
+    """A flag's 'module.function' or '{call: module.function, ...}', as it would stand in a YAML file -> dict."""
+    try:
+        value = _load_yaml(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}, expected module.function or {{call: module.function, ...}}") from None
+    if not isinstance(value, (str, dict)):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected module.function or {{call: module.function, ...}}")
+    return value if isinstance(value, dict) else {"call": value}
+
+
+_PARSERS = {bool: parse_bool, dict: _parse_call}
 
 
 def load_config(path="", flags=None, base=None):
@@ -230,7 +283,12 @@ def read_config(path):
         raise UserError(f"{path}:{line}: {str(error).splitlines()[0]}, expected YAML (.yaml) or JSON (.json)") from None
     if not isinstance(values or {}, dict):
         raise UserError(f"{path}:1: expected `key: value` lines")
-    return {name: _coerce(path, _line_of(text, name), name, value) for name, value in (values or {}).items()}
+    return {name: _coerce(f"{path}:{_line_of(text, name)}", name, value) for name, value in (values or {}).items()}
+
+
+def typed(values):
+    """Hyper-parameters given in Python, {name: value}, in the types of their fields. Raises UserError."""
+    return {name: _coerce("hyper-parameters", name, value) for name, value in values.items()}
 
 
 def _load_yaml(text):
@@ -249,20 +307,20 @@ def _line_of(text, name):
     return next((i for i, line in enumerate(text.splitlines(), 1) if key.match(line)), 1)
 
 
-def _coerce(path, line, name, value):
-    """A value of a file in the type of its field. Raises UserError for an unknown key or a wrong type."""
+def _coerce(where, name, value):
+    """A value in the type of its field. Raises UserError for an unknown key or a wrong type."""
     if name not in _FIELDS:
-        raise UserError(f"{path}:{line}: unknown key {name!r}{suggest(str(name), _FIELDS)}; see train.py --help")
+        raise UserError(f"{where}: unknown key {name!r}{suggest(str(name), _FIELDS)}; see train.py --help")
     kind, several = _scalar_type(name)
     if several:
         items = value if isinstance(value, list) else [value]
-        return [_coerce_scalar(path, line, name, item, kind) for item in items]
+        return [_coerce_scalar(where, name, item, kind) for item in items]
     if value is None and _FIELDS[name].default is None:
         return None
-    return _coerce_scalar(path, line, name, value, kind)
+    return _coerce_scalar(where, name, value, kind)
 
 
-def _coerce_scalar(path, line, name, value, kind):
+def _coerce_scalar(where, name, value, kind):
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if kind is float and number:
         return float(value)
@@ -271,6 +329,8 @@ def _coerce_scalar(path, line, name, value, kind):
             return float(value)
         except ValueError:
             number = False
+    if kind is dict and isinstance(value, str):
+        return {"call": value}
     if isinstance(value, kind) and (kind is bool) == isinstance(value, bool):
         return value
-    raise UserError(f"{path}:{line}: {name}: {value!r}, expected {kind.__name__}")
+    raise UserError(f"{where}: {name}: {value!r}, expected {kind.__name__}")

@@ -25,14 +25,16 @@ class Data:
     columns: tuple
 
 
-def load_data(config, emb=None, gazetteer=None, tags=None):
+def load_data(config, emb=None, gazetteer=None, tags=None, first=None, sentences=None):
     """Reads the corpus. Returns (Config with what the data decided, Data). Raises UserError.
 
-    emb, gazetteer, tags: those of the checkpoint that training starts from.
+    emb, gazetteer, tags: those of the checkpoint that training starts from. first: tokens that come first in the vocabularies
+    of the training files, {section: tokens}. sentences: {"train" or "dev": conll.Sentences} in place of the files of
+    config.train_path or dev_path.
     """
-    named = conll.parse_columns(config.columns) if config.columns else None
-    train, columns = _read_all(config.train_path, named)
-    dev = [] if config.dev_fraction else _read_all(config.dev_path, named, columns)[0]
+    named, sentences = conll.parse_columns(config.columns) if config.columns else None, sentences or {}
+    train, columns = _given("train", sentences) or _read_all(config.train_path, named)
+    dev = [] if config.dev_fraction else (_given("dev", sentences, columns) or _read_all(config.dev_path, named, columns))[0]
     scheme = _data_scheme(train, config)
     _warn_of_ill_formed(train, scheme)
     if emb or config.emb_path:
@@ -42,7 +44,7 @@ def load_data(config, emb=None, gazetteer=None, tags=None):
     dev = [sentence for _, sentences in dev for sentence in sentences]
     if config.dev_fraction:
         train, dev = _cut_off(train, config)
-    emb = emb or EmbVec.from_sentences(train, config.wrd_dim or 50, config.lowercase)
+    emb = emb or EmbVec.from_sentences(train, config.wrd_dim or 50, config.lowercase, first)
     config = _decide(config, emb, columns)
     if config.gazetteer and gazetteer is None:
         gazetteer = Gazetteer.read(config.gazetteer)
@@ -55,6 +57,40 @@ def load_data(config, emb=None, gazetteer=None, tags=None):
     feeder.mark_rare(data.train)
     data.dev = _encode_dev(dev, data)
     return config, data
+
+
+def to_sentences(items, name):
+    """Pairs (words, tags), lists of str, or conll.Sentences -> conll.Sentences, -DOCSTART- lines left out. Raises UserError.
+
+    name: 'train' or 'dev'. In messages a sentence bears the number of its place, from 1, as its line.
+    """
+    sentences = []
+    for number, item in enumerate(items, 1):
+        if not isinstance(item, conll.Sentence):
+            words, tags = item
+            item = conll.Sentence(number, list(words), None, None, list(tags))
+        if not item.words or item.tags is None or len(item.words) != len(item.tags):
+            raise UserError(f"{name}:{number}: {len(item.words)} words and {len(item.tags or ())} tags, "
+                            "expected a tag for each word, and one word at least")
+        if not item.is_docstart:
+            sentences.append(item._replace(first_line=number))
+    if not sentences:
+        raise UserError(f"{name}: no sentence, expected pairs (words, tags)")
+    return sentences
+
+
+def _given(name, sentences, own=None):
+    """What _read_all gives of files; None where these sentences are not given."""
+    if name not in sentences:
+        return None
+    first, *rest = sentences[name]
+    columns = tuple(column for column, cells in zip(conll.COLUMN_NAMES, first[1:]) if cells is not None)
+    for each in rest:
+        if tuple(column for column, cells in zip(conll.COLUMN_NAMES, each[1:]) if cells is not None) != columns:
+            raise UserError(f"{name}:{each.first_line}: other columns than the first sentence's ({' '.join(columns)})")
+    if own and own != columns and set(own) != set(columns):
+        raise UserError(f"{name}: columns ({' '.join(columns)}), expected ({' '.join(own)}) as in the training sentences")
+    return [(name, sentences[name])], columns
 
 
 def _read_all(paths, named, own=None):
@@ -119,7 +155,8 @@ def _check_tags(parts, emb):
                for i, tag in enumerate(sentence.tags) if tag not in emb.ids["tag"])
     for path, line, tag in unknown:
         raise UserError(f"{path}:{line}: tag {tag} is not in the vocabulary ({' '.join(emb.tags)}); make the "
-                        "embeddings' file again from this training file, or start afresh without --restore")
+                        "embeddings' file again from this training file, or give --warm_start instead of --restore: "
+                        "it keeps the weights of the old tags and grows the new ones'")
 
 
 def _encode_dev(dev, data):

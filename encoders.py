@@ -15,7 +15,7 @@ from layers.gru import gru
 from layers.lstm import fused_lstm, lstm
 from layers.qrnn import qrnn
 from layers.recurrent import recurrent_stack
-from layers.transformer import dense, layer_norm, positions, self_attention, transformer_block
+from layers.transformer import layer_norm, positions, self_attention, transformer_block
 from registry import find, register
 from tf1 import tf
 
@@ -55,14 +55,12 @@ def cnn_lstm(x, mask, config, is_train):
 
 @register("encoder", "transformer")
 def transformer(x, mask, config, is_train):
-    """Blocks of self-attention and convolutions over features projected to transformer_size, with sinusoidal positions."""
+    """Blocks of self-attention and convolutions, with sinusoidal positions; the size is that of the features throughout."""
     drop = lambda x: dropout(x, config.transformer_keep_prob, is_train, config.seed)
-    x = dense(x, config.transformer_size, "input")
-    x += positions(tf.shape(x)[1], config.transformer_size)
+    x += positions(tf.shape(x)[1], x.shape[-1])
     for k in range(config.transformer_layers):
         with tf.variable_scope(f"block_{k}"):
-            x = transformer_block(x, mask, config.transformer_size, config.attention_heads,
-                                  config.ffn_size, config.ffn_kernel, drop)
+            x = transformer_block(x, mask, config.attention_size, config.attention_heads, config.ffn_size, config.ffn_kernel, drop)
     with tf.variable_scope("output"):
         return layer_norm(x)
 
@@ -79,7 +77,7 @@ def bilstm_attention(x, mask, config, is_train):
     x = bilstm(x, mask, config, is_train)
     with tf.variable_scope("attention"):
         x = layer_norm(x)
-        return x + self_attention(x, mask, config.transformer_size, config.attention_heads)
+        return x + self_attention(x, mask, config.attention_size, config.attention_heads)
 
 
 def _lstm(config):

@@ -2,6 +2,7 @@
 
 The names of inputs and outputs and the variable scopes are a public interface: C++ and the tools use them.
 """
+import registry
 from encoders import encode
 from layers.char_cnn import char_conv1d, char_conv2d
 from layers.crf import log_likelihood, viterbi
@@ -121,7 +122,9 @@ class Model:
         return viterbi(self.logits, self.lengths, self.transitions + between, begin, end)
 
     def _loss(self):
-        """Negative log-likelihood, the mean over sentences (CRF) or tokens (softmax): float32 ()."""
+        """Negative log-likelihood, the mean over sentences (CRF) or tokens (softmax), or config.loss: float32 ()."""
+        if self.config.loss:
+            return registry.find("loss", self.config.loss)(self.logits, self.targets, self.mask, self.config)
         if self.config.use_crf:
             likelihood = log_likelihood(self.logits, self.targets, self.lengths, self.transitions)
             return tf.cast(tf.reduce_mean(-likelihood), tf.float32)

@@ -1,6 +1,10 @@
 """The training op: learning rate, clipped gradients, optimizer, moving average of the weights."""
+import math
+
 from tf1 import tf
 
+
+# ---------------------------------------------------------------- optimizers
 
 class LazyAdam(tf.train.AdamOptimizer):
     """Adam (Kingma and Ba 2015) that moves only those rows of an embedding that a batch has touched.
@@ -10,31 +14,121 @@ class LazyAdam(tf.train.AdamOptimizer):
 
     def _resource_apply_sparse(self, grad, var, indices):
         """grad: (rows, dim), one for each of the distinct `indices` (rows,)."""
-        beta1, beta2, epsilon = (tf.cast(each, grad.dtype) for each in (self._beta1_t, self._beta2_t, self._epsilon_t))
-        power1, power2 = self._get_beta_accumulators()
-        rate = tf.cast(self._lr_t, grad.dtype) * tf.sqrt(1.0 - power2) / (1.0 - power1)
         m, v = self.get_slot(var, "m"), self.get_slot(var, "v")
-        m_rows = beta1 * tf.gather(m, indices) + (1.0 - beta1) * grad
-        v_rows = beta2 * tf.gather(v, indices) + (1.0 - beta2) * tf.square(grad)
+        m_rows, v_rows = self._moments(tf.gather(m, indices), tf.gather(v, indices), grad)
         return tf.group(tf.scatter_update(m, indices, m_rows), tf.scatter_update(v, indices, v_rows),
-                        tf.scatter_sub(var, indices, rate * m_rows / (tf.sqrt(v_rows) + epsilon)))
+                        tf.scatter_sub(var, indices, self._move(m_rows, v_rows)))
+
+    def _moments(self, m, v, grad):
+        """The moments after a gradient: running means of itself and of its square."""
+        beta1, beta2 = (tf.cast(each, grad.dtype) for each in (self._beta1_t, self._beta2_t))
+        return beta1 * m + (1.0 - beta1) * grad, beta2 * v + (1.0 - beta2) * tf.square(grad)
+
+    def _move(self, m, v):
+        """What the moments take off the weights."""
+        power1, power2 = self._get_beta_accumulators()
+        rate = tf.cast(self._lr_t, m.dtype) * tf.sqrt(1.0 - power2) / (1.0 - power1)
+        return rate * m / (tf.sqrt(v) + tf.cast(self._epsilon_t, m.dtype))
 
 
-def scheduled_rate(config, step):
-    """Learning rate at a step: linear warm-up, then exponential decay in stairs. float32 ()."""
-    rate = tf.train.exponential_decay(config.learning_rate, step, config.lr_decay_steps, config.lr_decay_rate, staircase=True)
+class AdamW(LazyAdam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2): weights lose rate * decay of themselves
+    at each step, whatever their gradient; the paper's lambda is learning_rate * decay. See is_decayed for which do.
+    """
+
+    def __init__(self, rate, decay):
+        super().__init__(rate)
+        self._decay = decay
+
+    def _resource_apply_dense(self, grad, var):
+        if not is_decayed(var):
+            return super()._resource_apply_dense(grad, var)
+        with tf.control_dependencies([grad]):       # the weights are read before
+            decayed = var.assign_sub(tf.cast(self._lr_t, var.dtype.base_dtype) * self._decay * var)
+        with tf.control_dependencies([decayed]):
+            return super()._resource_apply_dense(grad, var)
+
+
+def is_decayed(variable):
+    """Whether AdamW decays a variable: kernels and filters. Not vectors (biases, layer norm); not embeddings, whose rare
+    rows would fade away between two sentences that have them; not the CRF's transitions, which are scores as biases are.
+    """
+    return len(variable.shape) > 1 and variable.op.name.partition("/")[0] not in ("embeddings", "crf")
+
+
+class RAdam(LazyAdam):
+    """Rectified Adam (Liu et al. 2020, algorithm 2): steps of plain momentum while the mean of the squared gradients is of
+    too few to be relied on, then Adam's, the shorter the less it is to be relied on. step: those done so far, int64 ().
+    """
+
+    def __init__(self, rate, step):
+        super().__init__(rate)
+        self._step = step
+
+    def _resource_apply_dense(self, grad, var):
+        m, v = self.get_slot(var, "m"), self.get_slot(var, "v")
+        m_next, v_next = self._moments(m, v, grad)
+        return tf.group(m.assign(m_next), v.assign(v_next), var.assign_sub(self._move(m_next, v_next)))
+
+    def _move(self, m, v):
+        beta1, beta2 = (tf.constant(each, tf.float64) for each in (self._beta1, self._beta2))
+        t = tf.cast(self._step + 1, tf.float64)     # float64, or 1 - beta2^t is nothing but its rounding
+        unbiased1, unbiased2 = 1.0 - beta1 ** t, 1.0 - beta2 ** t
+        longest = 2.0 / (1.0 - beta2) - 1.0         # the paper's rho, of infinity and of t: length of the average
+        length = longest - 2.0 * t * beta2 ** t / unbiased2
+        safe = tf.maximum(length, 4.0 + 1e-9)
+        rectified = tf.sqrt((safe - 4.0) * (safe - 2.0) * longest / ((longest - 4.0) * (longest - 2.0) * safe))
+        adaptive = tf.cast(rectified * tf.sqrt(unbiased2), m.dtype) / (tf.sqrt(v) + tf.cast(self._epsilon_t, m.dtype))
+        rate = tf.cast(self._lr_t, m.dtype) / tf.cast(unbiased1, m.dtype)
+        return rate * m * tf.where_v2(length > 4.0, adaptive, tf.ones_like(v))
+
+
+def make_optimizer(config, rate, step):
+    """The optimizer that config.optimizer names, a tf.train.Optimizer. rate: float32 (); step: int64 ()."""
+    return {"sgd": lambda: tf.train.MomentumOptimizer(rate, config.momentum),
+            "adam": lambda: LazyAdam(rate),
+            "adamw": lambda: AdamW(rate, config.weight_decay),
+            "radam": lambda: RAdam(rate, step)}[config.optimizer]()
+
+
+# ---------------------------------------------------------------- learning rate
+
+def scheduled_rate(config, step, total_steps=0, factor=1.0):
+    """Learning rate at a step, float32 (): linear warm-up times config.lr_schedule.
+
+    constant. exponential: lr_decay_rate for each lr_decay_steps, in stairs. cosine: from the end of the warm-up down to 0 at
+    lr_total_steps, or else total_steps, as half a wave (Loshchilov and Hutter 2017, without restarts). plateau: `factor`,
+    float32 (), which the hook of that name lowers.
+    """
+    rate = tf.constant(config.learning_rate)
+    if config.lr_schedule == "exponential":
+        rate = tf.train.exponential_decay(config.learning_rate, step, config.lr_decay_steps, config.lr_decay_rate, staircase=True)
+    if config.lr_schedule == "cosine":
+        length = max((config.lr_total_steps or total_steps) - config.warmup_steps, 1)
+        done = tf.clip_by_value(tf.cast(step - config.warmup_steps, tf.float32) / length, 0.0, 1.0)
+        rate *= 0.5 * (1.0 + tf.cos(math.pi * done))
+    if config.lr_schedule == "plateau":
+        rate *= factor
     if config.warmup_steps:
         rate *= tf.minimum(1.0, tf.cast(step + 1, tf.float32) / config.warmup_steps)
     return rate
 
 
-def training_op(model, config):
-    """Returns (op that makes one step, learning rate, norm of the gradient, ExponentialMovingAverage or None)."""
-    rate = scheduled_rate(config, model.step)
-    if config.optimizer == "sgd":
-        optimizer = tf.train.MomentumOptimizer(rate, config.momentum)
+# ---------------------------------------------------------------- both
+
+def training_op(model, config, total_steps=0, factor=1.0, optimizer=None):
+    """Returns (op that makes one step, learning rate, norm of the gradient, ExponentialMovingAverage or None).
+
+    total_steps, factor: see scheduled_rate. optimizer: in place of the config's: a function rate -> tf.train.Optimizer, or
+    a tf.train.Optimizer, whose rate is its own (the one returned is NaN then).
+    """
+    rate = scheduled_rate(config, model.step, total_steps, factor)
+    if isinstance(optimizer, tf.train.Optimizer):
+        rate = tf.constant(math.nan)
+    elif optimizer:
+        optimizer = optimizer(rate)
     else:
-        optimizer = LazyAdam(rate)
+        optimizer = make_optimizer(config, rate, model.step)
     variables = tf.trainable_variables()
     clipped, norm = tf.clip_by_global_norm(tf.gradients(model.loss, variables), config.clip_norm)
     op = optimizer.apply_gradients(zip(clipped, variables), global_step=model.step)

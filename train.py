@@ -1,17 +1,23 @@
-"""Fits a model.
+"""Fits a model: from the shell, or from Python with `fit`.
 
     python train.py --emb_path embeddings/glove.6B.50d.txt.pkl --wrd_dim 50 --batch_size 20 --epoch 70
 
 Writes the best model (checkpoint/ner_model), the last state (--resume goes on from it), history.json and
 learning_curve.png to --checkpoint_dir, and TensorBoard summaries to --summary_dir.
 """
+import argparse
+import contextlib
+import copy
 import dataclasses
+import hashlib
+import itertools
 import json
 import math
 import os
 import signal
 import sys
 import time
+from typing import Callable, NamedTuple, Optional
 
 import numpy as np
 
@@ -19,13 +25,17 @@ import checkpoint
 import chunk_eval
 import conll
 import registry
+import seeds
 import token_eval
+import warm_start
 from cli import Parser, Progress, UserError, atomic_write, check_folder, check_readable, run_command
-from config import FREE_FIELDS, MODEL_FIELDS, RUN_FIELDS, Config, add_flags, load_config, model_names, model_path, read_config
-from corpus import load_data
-from embvec import file_hash
+from config import (FREE_FIELDS, MODEL_FIELDS, RUN_FIELDS, Config, add_flags, load_config, model_names, model_path, read_config,
+                    typed)
+from corpus import load_data, to_sentences
+from embvec import EmbVec, file_hash
 from feed import sorted_batches, training_batches
 from gazetteer import Gazetteer
+from hooks import own_hooks, user_hooks
 
 
 # ---------------------------------------------------------------- the state of a run
@@ -36,26 +46,48 @@ class State:
     epoch: int = 0             # epochs finished
     batch: int = 0             # batches finished of the next one
     loss_sum: float = 0.0      # of those batches
-    best: float = None         # best dev score so far (the loss counts negative)
-    best_epoch: int = 0
-    history: list = dataclasses.field(default_factory=list)    # a dict for each epoch
+    step: int = 0              # batches finished in all
+    eval_step: int = 0         # step of the last evaluation
+    scores: dict = dataclasses.field(default_factory=dict)     # what that gave
+    score: float = None        # of it, the one that counts (config.metric or save_by; the loss negative)
+    best: float = None         # best score so far
+    best_epoch: int = 0        # the epoch in which it was found
+    best_step: int = 0
+    best_scores: dict = dataclasses.field(default_factory=dict)
+    kept: dict = dataclasses.field(default_factory=dict)       # what hooks remember
+    history: list = dataclasses.field(default_factory=list)    # a dict for each epoch; scores are None where none were made
+
+
+class Latest(NamedTuple):
+    """Of the last step."""
+    loss: float
+    rate: float
+    norm: float
 
 
 class Trainer:
-    """A graph, a session and the data: runs epochs, evaluates, keeps the best model and the last state."""
+    """A graph, a session and the data: runs epochs, calls hooks, evaluates, keeps the best model and the last state.
 
-    def __init__(self, config, data, sources):
+    sources: {path: sha256} of what the model is made from. optimizer: see training_op. hooks: Hooks of the user.
+    """
+
+    def __init__(self, config, data, sources, optimizer=None, hooks=()):
         from model import Model
         from optimizer import training_op
         from tf1 import callable_of, new_session, quiet, tf
-        self.config, self.data, self.state, self.stopping = config, data, State(), False
-        self.sources = sources      # {path: sha256} of what the model is made from
+        self.config, self.data, self.sources, self.state = config, data, sources, State()
+        self.hooks = [*own_hooks(config), *hooks]
+        self.interrupted, self.stopped, self.latest = False, "", None      # stopped: why a hook ended the run
+        self.lengths = [len(example) for example in data.train]
         self.graph = tf.Graph()
         with self.graph.as_default(), quiet():
             tf.set_random_seed(config.seed)
             legal = conll.legal_transitions(data.tags, data.tag_scheme) if config.constrained else None
             self.model = Model(config, data.feeder.sizes(), training=True, legal=legal)
-            self.train_op, self.rate, self.norm, average = training_op(self.model, config)
+            warm_start.freeze(config)
+            self.rate_factor = tf.get_variable("plateau", initializer=1.0, trainable=False) if config.lr_schedule == "plateau" else 1.0
+            self.train_op, self.rate, self.norm, average = training_op(self.model, config, self._total_steps(), self.rate_factor,
+                                                                       optimizer)
             self.model_saver = tf.train.Saver(self.model.variables)
             self.state_saver = tf.train.Saver(tf.global_variables())
             self.swap, self.swap_back = _averages(average)
@@ -64,14 +96,13 @@ class Trainer:
                 self.put_vectors = self.model.word_table.assign(self.vectors)
             self.session = new_session(config.threads)
             self.session.run(tf.global_variables_initializer())
-            self.writers = {name: tf.summary.FileWriter(os.path.join(config.summary_dir, name)) if config.summary_dir else None
-                            for name in ("train", "dev")}
-            self._summary, self._session_start = tf.Summary, tf.SessionLog(status=tf.SessionLog.START)
             inputs = {name: tensor for name, tensor in self.model.inputs.items() if name != "target_tag_ids"}
             self.run_tags = callable_of(self.session, [self.model.logits_indices], inputs)
             self.run_loss = callable_of(self.session, [self.model.logits_indices, self.model.loss], self.model.inputs)
             self.run_step = callable_of(self.session, [self.train_op, self.model.loss, self.rate, self.norm],
                                         {**self.model.inputs, "is_train": self.model.is_train}, warm_up=False)
+        if warm_start.is_partial(config):
+            warm_start.tell_trained(self.model, self.graph)
 
     def load_vectors(self):
         """Puts the EmbVec's word vectors into the graph; they are not kept twice."""
@@ -83,98 +114,136 @@ class Trainer:
     # ------------------------------------------------------------ epochs
 
     def run(self):
-        """Epochs until the last, early stopping or Ctrl-C. Returns True where Ctrl-C ended it."""
-        config, state = self.config, self.state
-        previous = _on_interrupt(self._stop)
+        """Epochs until the last, until a hook stops them, or Ctrl-C. Returns True where Ctrl-C ended it."""
+        state, previous = self.state, _on_interrupt(self._interrupt)
         try:
-            if not state.history and not state.batch:
+            self._call("start")
+            if not state.step:
                 self.save_state()       # so that --resume works from the first step on
-            while state.epoch < config.epoch and not self._out_of_patience():
+            elif state.eval_step == state.step:
+                self._call("stop")
+            while state.epoch < self.config.epoch and not self.stopped:
                 started = time.monotonic()
-                if not self._train_epoch():
-                    self.save_state()
-                    return True
-                self._end_epoch(started)
+                if self._train_epoch():
+                    self._end_epoch(time.monotonic() - started)
+                    continue
+                if self.stopped:
+                    self.score()
+                self.save_state()
+                return self.interrupted
         finally:
             _on_interrupt(previous)
-            self._close()
+            self._call("end")
         return False
 
-    def _stop(self, *_):
+    def _interrupt(self, *_):
         """Ctrl-C: the step under way is finished, then the state is saved; a second one ends at once."""
-        if self.stopping:
+        if self.interrupted:
             raise KeyboardInterrupt
-        self.stopping = True
+        self.interrupted = True
 
-    def _out_of_patience(self):
-        return self.config.patience and self.state.epoch - self.state.best_epoch >= self.config.patience and self.state.epoch
+    def stop(self, why):
+        """For hooks: no further step."""
+        self.stopped = why
+
+    def _call(self, event):
+        """Calls the hooks of an event. Where one of the user fails, the state is saved as it was when it was called."""
+        for hook in self.hooks:
+            if hook.event != event or (event == "step" and self.state.step % hook.every):
+                continue
+            try:
+                hook.call(self)
+            except Exception:
+                if hook.of_user:
+                    self.save_state()
+                raise
+
+    def _batches(self, epoch):
+        """Lists of indices of data.train."""
+        return training_batches(self.lengths, self.config, epoch)[:self.config.max_train_steps_per_epoch or None]
+
+    def _total_steps(self):
+        """Steps of all epochs, where the learning rate depends on them."""
+        cosine = self.config.lr_schedule == "cosine" and not self.config.lr_total_steps
+        return sum(len(self._batches(epoch)) for epoch in range(self.config.epoch)) if cosine else 0
+
+    def scale_rate(self, factor):
+        """For hooks: from the next step on, the learning rate times `factor` (lr_schedule plateau)."""
+        self.rate_factor.load(self.session.run(self.rate_factor) * factor, self.session)
 
     def _train_epoch(self):
-        """Runs what is left of an epoch. Returns False where Ctrl-C stopped it."""
-        config, state, feeder = self.config, self.state, self.data.feeder
-        batches = training_batches([len(example) for example in self.data.train], config, state.epoch)
-        if config.max_train_steps_per_epoch:
-            batches = batches[:config.max_train_steps_per_epoch]
+        """Runs what is left of an epoch. Returns False where a hook or Ctrl-C stopped it."""
+        state, batches = self.state, self._batches(self.state.epoch)
         progress = Progress(f"epoch {state.epoch + 1}", len(batches), every=math.inf)
         meter = _Meter()
         for index in range(state.batch, len(batches)):
-            if self.stopping:
+            if self.interrupted or self.stopped:
                 progress.close()
                 return False
-            rng = np.random.default_rng([config.seed, state.epoch, index])
-            inputs = feeder.batch([self.data.train[i] for i in batches[index]], rng)
-            _, loss, rate, norm = self.run_step({**inputs, "is_train": True})
-            self._check_finite(loss, norm, index)
-            state.batch, state.loss_sum = index + 1, state.loss_sum + float(loss)
-            meter.count(sum(len(self.data.train[i]) for i in batches[index]))
+            self._step(batches[index], index)
+            meter.count(sum(self.lengths[i] for i in batches[index]))
             progress.update(index + 1, f"loss {state.loss_sum / state.batch:.4f}, {meter.tokens_per_second():,.0f} tokens/s")
-            if (index + 1) % 100 == 0:
-                self._log_step(progress, index + 1, loss, rate, meter)
+            if state.batch % 100 == 0:
+                progress.close()
+                print(f"epoch {state.epoch + 1} step {state.step}  loss {self.latest.loss:.4f}  learning rate "
+                      f"{self.latest.rate:.3g}  {meter.steps_per_second():.1f} steps/s", file=sys.stderr)
+            self._call("step")
         progress.close()
         return True
 
-    def _log_step(self, progress, batch, loss, rate, meter):
-        step = self._step()
-        progress.close()
-        print(f"epoch {self.state.epoch + 1} step {step}  loss {loss:.4f}  learning rate {rate:.3g}  "
-              f"{meter.steps_per_second():.1f} steps/s", file=sys.stderr)
-        self._summarize("train", step, loss=loss, learning_rate=rate)
-
-    def _check_finite(self, loss, norm, index):
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise UserError(f"epoch {self.state.epoch + 1}, batch {index + 1}: the loss is {loss}, the gradient's norm {norm}; "
-                            "try a smaller --learning_rate, some --warmup_steps or a smaller --clip_norm. "
+    def _step(self, batch, index):
+        """Trains on a batch, the one of this index in its epoch."""
+        state = self.state
+        rng = np.random.default_rng([self.config.seed, state.epoch, index])
+        inputs = self.data.feeder.batch([self.data.train[i] for i in batch], rng)
+        self.latest = Latest(*map(float, self.run_step({**inputs, "is_train": True})[1:]))
+        if not (math.isfinite(self.latest.loss) and math.isfinite(self.latest.norm)):
+            raise UserError(f"epoch {state.epoch + 1}, batch {index + 1}: the loss is {self.latest.loss}, the gradient's norm "
+                            f"{self.latest.norm}; try a smaller --learning_rate, some --warmup_steps or a smaller --clip_norm. "
                             f"The best model so far is in {self.config.checkpoint_dir}")
+        state.batch, state.step, state.loss_sum = index + 1, state.step + 1, state.loss_sum + self.latest.loss
 
-    def _end_epoch(self, started):
-        """Evaluates, writes down the epoch, keeps the model if it is the best, saves the state."""
-        state, config = self.state, self.config
-        seconds = time.monotonic() - started
-        scores = self.evaluate()
-        score = {"chunk": scores["chunk_f1"], "token": scores["token_f1"], "loss": -scores["dev_loss"]}[config.save_by]
+    def _end_epoch(self, seconds):
+        """Writes down the epoch, lets hooks evaluate it, saves the state."""
+        state = self.state
         state.epoch, train_loss = state.epoch + 1, state.loss_sum / max(state.batch, 1)
         state.batch, state.loss_sum = 0, 0.0
-        score = -math.inf if math.isnan(score) else score       # no dev sentence has a loss
-        better = state.best is None or score > state.best
-        if better:
-            state.best, state.best_epoch = score, state.epoch
-        state.history.append({"epoch": state.epoch, "step": self._step(), "seconds": round(seconds, 1),
-                              "train_loss": train_loss, **scores})
-        since = state.epoch - state.best_epoch
-        print(f"epoch {state.epoch}/{config.epoch}  {seconds:.1f} s  train loss {train_loss:.4f}  dev loss "
-              f"{scores['dev_loss']:.4f}  token F1 {scores['token_f1']:.2f}  chunk F1 {scores['chunk_f1']:.2f}  "
-              + ("best so far" if better else f"{since} since the best"), flush=True)
-        self._summarize("train", self._step(), epoch_loss=train_loss)
-        self._summarize("dev", self._step(), loss=scores["dev_loss"], token_f1=scores["token_f1"], chunk_f1=scores["chunk_f1"])
-        if better:
-            self._swapped(lambda: checkpoint.save(self._prefix(checkpoint.MODEL), self.session, self.model_saver,
-                                                  self._meta(), self.data.emb))
+        state.history.append({"epoch": state.epoch, "step": state.step, "seconds": round(seconds, 1), "train_loss": train_loss,
+                              **dict.fromkeys(("dev_loss", "token_f1", "chunk_f1"))})
+        self._call("epoch")
         self.save_state()
 
     # ------------------------------------------------------------ evaluation
 
+    def score(self):
+        """Evaluates, unless this step has been; keeps the model if it is the best so far."""
+        state, fresh = self.state, self.state.eval_step != self.state.step
+        if fresh:
+            state.scores, state.eval_step = self.evaluate(), state.step
+            state.score = self._score(state.scores)
+        if not state.batch:             # at the end of an epoch
+            state.history[-1].update(state.scores)
+        if not fresh:
+            return
+        if state.best is None or state.score > state.best:
+            state.best, state.best_scores, state.best_step = state.score, state.scores, state.step
+            state.best_epoch = state.epoch + (state.batch > 0)
+            self._swapped(lambda: checkpoint.save(self._prefix(checkpoint.MODEL), self.session, self.model_saver,
+                                                  self._meta(), self.data.emb))
+        self._call("evaluation")
+        self._call("stop")
+
+    def _score(self, scores):
+        """Of scores, the one by which the best model is kept; the greater the better."""
+        save_by = "metric" if self.config.metric else self.config.save_by
+        score = {"chunk": scores["chunk_f1"], "token": scores["token_f1"], "loss": -scores["dev_loss"],
+                 "metric": scores.get("metric")}[save_by]
+        return -math.inf if math.isnan(score) else score        # no dev sentence has a loss
+
     def evaluate(self):
-        """{'dev_loss', 'token_f1', 'chunk_f1'} of the (averaged) weights; F1 in percent, in the data's own scheme."""
+        """{'dev_loss', 'token_f1', 'chunk_f1'} of the (averaged) weights, and 'metric' where config.metric names one; F1 in
+        percent, in the data's own scheme.
+        """
         return self._swapped(self._evaluate)
 
     def _evaluate(self):
@@ -196,9 +265,12 @@ class Trainer:
                 predicted += [conll.convert([data.tags[k] for k in row[:len(data.dev[i])]], data.tag_scheme, data.data_scheme)
                               for row, i in zip(ids.tolist(), indices)]
         reading = {"raw": True} if data.data_scheme == conll.RAW else {"scheme": data.data_scheme}
-        return {"dev_loss": float(np.average(losses, weights=weights)) if losses else math.nan,
-                "token_f1": token_eval.score(gold, predicted).f1,
-                "chunk_f1": chunk_eval.score(gold, predicted, **reading).f1}
+        scores = {"dev_loss": float(np.average(losses, weights=weights)) if losses else math.nan,
+                  "token_f1": token_eval.score(gold, predicted).f1,
+                  "chunk_f1": chunk_eval.score(gold, predicted, **reading).f1}
+        if config.metric:
+            scores["metric"] = float(registry.find("metric", config.metric)(gold, predicted))
+        return scores
 
     def _swapped(self, action):
         """Runs `action` while the averaged weights stand in for the weights."""
@@ -231,22 +303,7 @@ class Trainer:
     def restore_state(self, prefix, meta):
         checkpoint.restore(self.session, self.state_saver, prefix)
         self.state = State(**meta["state"])
-        for writer in filter(None, self.writers.values()):       # TensorBoard drops what the interrupted run wrote behind
-            writer.add_session_log(self._session_start, self._step())
-
-    def _step(self):
-        return int(self.session.run(self.model.step))
-
-    def _summarize(self, writer, step, **values):
-        if self.writers[writer]:
-            summary = self._summary(value=[self._summary.Value(tag=tag, simple_value=float(value)) for tag, value in values.items()])
-            self.writers[writer].add_summary(summary, step)
-            self.writers[writer].flush()
-
-    def _close(self):
-        for writer in self.writers.values():
-            if writer:
-                writer.close()
+        self.state.step = int(self.session.run(self.model.step))
 
 
 def _averages(average):
@@ -288,23 +345,40 @@ def _on_interrupt(handler):
         return None
 
 
-# ---------------------------------------------------------------- the command
+# ---------------------------------------------------------------- a training run
 
-def fit(config, restore="", resume=False):
-    """Trains a model by a Config; restore: checkpoint to start from; resume: go on from the last state.
+class Given(NamedTuple):
+    """What `fit` hands over by value, in place of what the config names."""
+    sentences: dict = {}                    # {"train" or "dev": conll.Sentences}
+    emb: Optional[EmbVec] = None
+    optimizer: Optional[Callable] = None    # see training_op
+    hooks: tuple = ()                       # see hooks.user_hooks
+
+    def hashes(self):
+        return {f"<{name}>": hashlib.sha256(repr([each[1:] for each in sentences]).encode()).hexdigest()
+                for name, sentences in self.sentences.items()}
+
+
+def run_training(config, restore="", resume=False, source=None, given=Given()):
+    """Trains a model by a Config; restore: checkpoint to start from; resume: go on from the last state; source: what
+    warm_start.read gives, to take over what fits.
 
     Returns the Trainer, whose state has the history, and whether Ctrl-C ended it.
     """
+    for kind in ("encoder", "loss", "metric"):
+        registry.import_custom(kind, getattr(config, kind))
+    given = given._replace(hooks=user_hooks([*config.hooks, *given.hooks]))
     for name in ("checkpoint_dir", "summary_dir"):
         check_folder(getattr(config, name), f"--{name}")
-    registry.import_custom("encoder", config.encoder)
     if resume:
-        trainer = _resumed(config)
+        trainer = _resumed(config, given)
     elif restore:
-        trainer = _restored(config, checkpoint.resolve(restore))
+        trainer = _restored(config, checkpoint.resolve(restore), given)
+    elif source:
+        trainer = _warm_started(config, source, given)
     else:
-        config, data = load_data(config)
-        trainer = Trainer(config, data, _hashes(config))
+        config, data = load_data(config, given.emb, sentences=given.sentences)
+        trainer = Trainer(config, data, _hashes(config, given), given.optimizer, given.hooks)
         trainer.load_vectors()
     interrupted = trainer.run()
     if trainer.state.history:
@@ -312,25 +386,40 @@ def fit(config, restore="", resume=False):
     return trainer, interrupted
 
 
-def _restored(config, prefix):
+def _restored(config, prefix, given):
     meta = checkpoint.load_meta(prefix)
     emb, gazetteer = _vocabulary(prefix, meta)
-    config, data = load_data(config, emb, gazetteer, meta["tags"])
-    trainer = Trainer(config, data, {**_hashes(config), prefix: file_hash(prefix + ".data-00000-of-00001")})
+    config, data = load_data(config, emb, gazetteer, meta["tags"], sentences=given.sentences)
+    trainer = Trainer(config, data, {**_hashes(config, given), prefix: file_hash(prefix + ".data-00000-of-00001")},
+                      given.optimizer, given.hooks)
     checkpoint.restore(trainer.session, trainer.model_saver, prefix)
     return trainer
 
 
-def _resumed(config):
+def _warm_started(config, source, given):
+    config, first = warm_start.vocabulary(source, config)
+    config, data = load_data(config, given.emb, first=first, sentences=given.sentences)
+    warm_start.check_scheme(source, data)
+    trainer = Trainer(config, data, {**_hashes(config, given), **source.hashes()}, given.optimizer, given.hooks)
+    trainer.load_vectors()
+    warm_start.take_over(source, trainer.model, trainer.session, data)
+    return trainer
+
+
+def _resumed(config, given):
     prefix = os.path.join(config.checkpoint_dir, checkpoint.STATE)
     meta = checkpoint.load_meta(prefix)
+    by_value = [path for path in meta["made_from"] if path.startswith("<")]
+    if by_value:
+        raise UserError(f"{prefix}: its sentences ({' '.join(by_value)}) were given to train.fit in Python, and --resume can not "
+                        "read them again; go on there with fit(..., restore=...)")
     for path in corpus_paths(config):
         check_readable(path, "--train_path and --dev_path")
         if file_hash(path) != meta["made_from"].get(path):
             raise UserError(f"{path}: not the file that the interrupted run was trained on; bring it back, "
                             "or start afresh with --restore")
     emb, gazetteer = _vocabulary(prefix, meta)
-    trainer = Trainer(*load_data(config, emb, gazetteer, meta["tags"]), meta["made_from"])
+    trainer = Trainer(*load_data(config, emb, gazetteer, meta["tags"]), meta["made_from"], given.optimizer, given.hooks)
     trainer.restore_state(prefix, meta)
     return trainer
 
@@ -339,8 +428,9 @@ def corpus_paths(config):
     return config.train_path + ([] if config.dev_fraction else config.dev_path)
 
 
-def _hashes(config):
-    return {path: file_hash(path) for path in [*corpus_paths(config), *filter(None, (config.emb_path, config.gazetteer))]}
+def _hashes(config, given):
+    files = [*corpus_paths(config), *filter(None, (config.emb_path, config.gazetteer))]
+    return {**{path: file_hash(path) for path in files}, **given.hashes()}
 
 
 def _vocabulary(prefix, meta):
@@ -350,21 +440,98 @@ def _vocabulary(prefix, meta):
 
 def plot_history(history, path):
     """Learning curve: losses on the left, F1 on the right, by epoch."""
-    import matplotlib
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    epochs = [row["epoch"] for row in history]
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4))
+    from matplotlib.figure import Figure        # not pyplot, whose backend is a notebook's own business
+    figure = Figure(figsize=(10, 4))
+    left, right = figure.subplots(1, 2)
     for axes, names, label in ((left, ("train_loss", "dev_loss"), "loss"), (right, ("token_f1", "chunk_f1"), "dev F1 (%)")):
         for name in names:
-            axes.plot(epochs, [row[name] for row in history], marker=".", label=name.replace("_", " "))
+            rows = [row for row in history if row[name] is not None]
+            axes.plot([row["epoch"] for row in rows], [row[name] for row in rows], marker=".", label=name.replace("_", " "))
         axes.set_xlabel("epoch")
         axes.set_ylabel(label)
         axes.legend()
     figure.tight_layout()
     with atomic_write(path) as out:
         figure.savefig(out, format="png")
-    pyplot.close(figure)
+
+
+# ---------------------------------------------------------------- from Python
+
+def fit(train, dev=None, config=None, optimizer=None, hooks=(), embeddings=None, restore=None, **hyper_parameters):
+    """Trains a model and returns it, the best by dev score, as an inference.Tagger whose `history` has the scores by epoch.
+
+        tagger = fit(sentences[100:], sentences[:100], epoch=20, optimizer="adamw", rnn_size=100)
+
+    train, dev: pairs (words, tags), lists of str; or conll.Sentences; or a path, or several. Without dev, dev_fraction says
+    which part of the training sentences serves. hyper_parameters: fields of config.Config by name, on top of `config`, a
+    Config or a file. optimizer: a name, or a tf.train.Optimizer (its learning rate is its own then), or a function from the
+    learning rate, float32 (), to one. hooks: functions hook(run), called after each epoch, or what config.hooks may hold with
+    a function as `call`: {"call": function, "every": 100}. embeddings: an EmbVec, or its file. restore: a Tagger or a
+    checkpoint to go on from, with a fresh optimizer.
+
+    Files go to checkpoint_dir, by default a new folder runs/fit-1, runs/fit-2, ..., and nowhere else: summary_dir is off.
+    Ctrl-C ends the training; what is best so far is returned. Raises cli.UserError.
+    """
+    values, sentences = {"summary_dir": "", **_by_name(config), **typed(hyper_parameters)}, {}
+    for name, given in (("train", train), ("dev", dev)):
+        values[f"{name}_path"], by_value = _paths_or_sentences(given, name)
+        sentences.update({name: by_value} if by_value else {})
+    if (dev is None) != bool(values.get("dev_fraction")):
+        raise UserError("fit: expected either dev, or a dev_fraction such as 0.1")
+    if isinstance(optimizer, str):
+        values["optimizer"], optimizer = optimizer, None
+    if isinstance(embeddings, (str, os.PathLike)):
+        values["emb_path"], embeddings = os.fspath(embeddings), None
+    if embeddings is not None and restore:
+        raise UserError("fit: embeddings and restore, expected one of them: the restored model has its own")
+    restore = os.fspath(getattr(restore, "prefix", restore) or "")
+    config = config_of(argparse.Namespace(config_path="", model="", restore=restore, resume=False, warm_start="",
+                                          warm_start_vars=None, **values))
+    if "checkpoint_dir" not in values:
+        config = dataclasses.replace(config, checkpoint_dir=_new_folder(os.path.join("runs", "fit")))
+    given = Given(sentences, copy.copy(embeddings), optimizer, tuple(hooks))
+    trainer, interrupted = run_training(config, restore, given=given)
+    trainer.session.close()
+    if interrupted and not trainer.state.best_step:
+        raise KeyboardInterrupt
+    return _tagger(trainer)
+
+
+def _by_name(config):
+    """What a Config or a file says that is not the default, {name: value}."""
+    if isinstance(config, Config):
+        return {name: value for name, value in config.to_dict().items() if value != Config().to_dict()[name]}
+    return read_config(config or "")
+
+
+def _paths_or_sentences(given, name):
+    """What fit takes as train or dev -> (paths, conll.Sentences), one of them empty; both where there is nothing."""
+    items = [given] if isinstance(given, (str, os.PathLike)) else list(given or ())
+    if items and all(isinstance(item, (str, os.PathLike)) for item in items):
+        return [os.fspath(item) for item in items], []
+    return [], to_sentences(items, name) if given is not None else []
+
+
+def _new_folder(stem):
+    """Makes the first of stem-1, stem-2, ... that is not there yet."""
+    for number in itertools.count(1):
+        with contextlib.suppress(FileExistsError):
+            os.makedirs(f"{stem}-{number}")
+            return f"{stem}-{number}"
+
+
+def _tagger(trainer):
+    """The best model of a run, with its history."""
+    from inference import Tagger
+    tagger = Tagger.load(os.path.join(trainer.config.checkpoint_dir, checkpoint.MODEL))
+    tagger.history = trainer.state.history
+    return tagger
+
+
+# ---------------------------------------------------------------- the command
+
+# Flags that are no hyper-parameters.
+NOT_IN_CONFIG = ("config_path", "model", "restore", "resume", "warm_start", "warm_start_vars", "seeds")
 
 
 def parse_args():
@@ -372,19 +539,29 @@ def parse_args():
     parser.add_argument("--config_path", default="", help="YAML or JSON file of hyper-parameters; flags override it")
     parser.add_argument("--model", default="", help=f"a ready-made file of configs/ by its name: {', '.join(model_names())}")
     parser.add_argument("--restore", default="", help="start from the weights of this checkpoint, with a fresh optimizer")
+    parser.add_argument("--warm_start", default="", metavar="CHECKPOINT",
+                        help="start a new model, with vocabularies, tags and config of its own, from what fits of this checkpoint")
+    parser.add_argument("--warm_start_vars", metavar="REGEX",
+                        help="which variables to take over, such as encoder/ (matched from the name's beginning; default all: .*)")
     parser.add_argument("--resume", action="store_true", help="go on from the last state in --checkpoint_dir")
+    parser.add_argument("--seeds", type=seeds.parse_seeds, metavar="N,N,...",
+                        help="train once for each of these seeds, into --checkpoint_dir/seed-N; prints mean and sample deviation")
     add_flags(parser)
     return parser.parse_args()
 
 
 def config_of(args):
     """The Config that the flags ask for, on top of that of the checkpoint where there is one."""
-    flags = {name: value for name, value in vars(args).items() if name not in ("config_path", "model", "restore", "resume")}
+    flags = {name: value for name, value in vars(args).items() if name not in NOT_IN_CONFIG}
     if args.model and args.config_path:
         raise UserError("--model and --config_path: expected one of them; --model NAME stands for configs/NAME.yaml")
     args.config_path = model_path(args.model) if args.model else args.config_path
-    if args.restore and args.resume:
-        raise UserError("--restore and --resume: expected one of them; --resume goes on with the run itself")
+    starts = [name for name in ("warm_start", "restore", "resume") if getattr(args, name)]
+    if len(starts) > 1:
+        raise UserError(f"--{starts[0]} and --{starts[1]}: expected one of them; --resume goes on with the run itself, --restore "
+                        "keeps the checkpoint's vocabularies, tags and sizes, --warm_start has its own")
+    if args.warm_start_vars is not None and not args.warm_start:
+        raise UserError("--warm_start_vars: without --warm_start there is nothing to take over; name a checkpoint")
     if args.resume:
         return _config_to_resume(args, flags)
     if not args.restore:
@@ -418,15 +595,25 @@ def _config_to_resume(args, flags):
     return dataclasses.replace(config, checkpoint_dir=folder)
 
 
+def fit_args(args, config):
+    """Trains as the flags say, see run_training."""
+    source = warm_start.read(args.warm_start, args.warm_start_vars or ".*") if args.warm_start else None
+    return run_training(config, args.restore, args.resume, source)
+
+
 def main():
     args = parse_args()
-    trainer, interrupted = fit(config_of(args), args.restore, args.resume)
+    if args.seeds:
+        return seeds.train_all(args, config_of, fit_args)
+    trainer, interrupted = fit_args(args, config_of(args))
     state, folder = trainer.state, trainer.config.checkpoint_dir
     if interrupted:
         print(f"train.py: interrupted in epoch {state.epoch + 1}; go on with --resume --checkpoint_dir {folder}", file=sys.stderr)
         return 130
-    best = state.history[state.best_epoch - 1]
-    print(f"best epoch {state.best_epoch}: token F1 {best['token_f1']:.2f}  chunk F1 {best['chunk_f1']:.2f}; "
+    if trainer.stopped:
+        print(f"stopped: {trainer.stopped}")
+    best, step = state.best_scores, f" step {state.best_step}" if trainer.config.run_every_secs else ""
+    print(f"best epoch {state.best_epoch}{step}: token F1 {best['token_f1']:.2f}  chunk F1 {best['chunk_f1']:.2f}; "
           f"model in {os.path.join(folder, checkpoint.MODEL)}")
 
 

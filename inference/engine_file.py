@@ -149,7 +149,7 @@ COVERED = {"encoder": ("bilstm",), "chr_conv_type": ("conv1d", "conv2d"), "rnn_t
                             "word_length", "use_pos", "pos_dim", "use_chk", "chk_dim", "use_shape", "shape_dim", "gazetteer", "use_highway",
                             "highway_layers", "rnn_size", "rnn_layers", "use_crf", "constrained"), ANY),
            # of no concern to a BiLSTM
-           **dict.fromkeys(("qrnn_width", "cnn_width", "cnn_filters", "transformer_layers", "transformer_size", "attention_heads", "ffn_size",
+           **dict.fromkeys(("qrnn_width", "cnn_width", "cnn_filters", "transformer_layers", "attention_size", "attention_heads", "ffn_size",
                             "ffn_kernel"), ANY)}
 MOST_GAZETTEER_TYPES = 32        # a bit for each
 

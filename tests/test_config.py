@@ -21,10 +21,14 @@ OTHER = {       # a value for each field that is not its default
     "checkpoint_dir": "k", "summary_dir": "s", "use_word": False, "wrd_dim": 60, "train_wrd": True, "lowercase": False, "use_chr": False,
     "chr_dim": 26, "chr_conv_type": "conv2d", "chr_filter_widths": [4], "num_filters": 54, "word_length": 16, "use_pos": False, "pos_dim": 8,
     "use_chk": False, "chk_dim": 11, "use_shape": True, "shape_dim": 6, "gazetteer": "g.txt", "use_highway": False, "highway_layers": 3,
-    "encoder": "bigru", "qrnn_width": 3, "cnn_width": 5, "cnn_filters": 7, "transformer_layers": 2, "transformer_size": 32, "attention_heads": 2,
+    "encoder": "bigru", "qrnn_width": 3, "cnn_width": 5, "cnn_filters": 7, "transformer_layers": 2, "attention_size": 32, "attention_heads": 2,
     "ffn_size": 9, "ffn_kernel": 1, "transformer_keep_prob": 0.8, "rnn_type": "normal", "rnn_size": 201, "rnn_layers": 3, "use_crf": False, "constrained": True, "keep_prob": 0.5, "feature_drop": 0.1,
     "unk_replace": 0.3, "batch_size": 21, "max_batch_tokens": 4001, "epoch": 71, "patience": 11, "optimizer": "sgd", "learning_rate": 0.002,
     "momentum": 0.8, "lr_decay_rate": 0.8, "lr_decay_steps": 12001, "warmup_steps": 1, "clip_norm": 5.0, "ema_decay": 0.999,
+    "train_vars": "encoder/", "fine_tune": True,
+    "loss": "losses.focal", "weight_decay": 0.1, "lr_schedule": "cosine", "lr_total_steps": 100, "lr_factor": 0.1, "lr_patience": 2,
+    "metric": "metrics.recall", "eval_every": 2, "run_every_secs": 30.0, "max_steps_without_increase": 1000, "min_steps": 500,
+    "hooks": [{"call": "mine.log", "every": 100, "path": "a.txt"}, {"call": "mine.stop"}],
     "save_by": "loss", "seed": 2, "threads": 1, "max_train_steps_per_epoch": 5, "max_eval_steps": 6}
 
 
@@ -47,7 +51,7 @@ def test_the_defaults_are_the_published_model():
         "pos_dim": 7, "use_chk": True, "chk_dim": 10, "use_shape": False, "gazetteer": "", "keep_prob": 0.7, "use_highway": True,
         "highway_layers": 2, "rnn_layers": 2, "rnn_size": 200, "rnn_type": "fused", "use_crf": True, "optimizer": "adam",
         "learning_rate": 0.001, "lr_decay_rate": 0.9, "lr_decay_steps": 12000, "clip_norm": 10.0, "batch_size": 20, "epoch": 70,
-        "patience": 10, "train_path": ["data/train.txt"], "dev_path": ["data/dev.txt"], "ema_decay": 0.0, "warmup_steps": 0}
+        "patience": 10, "lr_schedule": "exponential", "train_path": ["data/train.txt"], "dev_path": ["data/dev.txt"], "ema_decay": 0.0, "warmup_steps": 0}
     values = load_config().to_dict()
     assert {name: values[name] for name in published} == published
 
@@ -67,7 +71,7 @@ def test_every_field_has_a_flag_and_a_key(tmp_path, name):
     value = OTHER[name]
     given = flags(f"--{name}", *map(str, value if isinstance(value, list) else [value]))
     assert given == {name: value}
-    base = {"chr_conv_type": "conv2d"} if name == "chr_filter_widths" else {}
+    base = {"chr_filter_widths": {"chr_conv_type": "conv2d"}, "loss": {"use_crf": False}}.get(name, {})
     expected = {**Config().to_dict(), **base, name: value}
     assert load_config(flags=given, base=base).to_dict() == expected
     assert load_config(base={**expected, "of another version": 1}).to_dict() == expected
@@ -77,6 +81,20 @@ def test_every_field_has_a_flag_and_a_key(tmp_path, name):
 
 def test_flags_that_are_not_given_leave_no_trace():
     assert flags() == {}
+
+
+def test_hooks_as_flags():
+    """A flag takes what would stand in a YAML file."""
+    assert flags("--hooks", "a.b", "{call: c.d, every: 3, path: x.txt}") == {"hooks": [{"call": "a.b"}, {"call": "c.d", "every": 3, "path": "x.txt"}]}
+
+
+def test_values_given_in_python():
+    assert config.typed({"learning_rate": 1, "chr_filter_widths": 4, "hooks": ["a.b"]}) == {
+        "learning_rate": 1.0, "chr_filter_widths": [4], "hooks": [{"call": "a.b"}]}
+    with pytest.raises(UserError, match="hyper-parameters: unknown key 'rnn_sise' .did you mean rnn_size"):
+        config.typed({"rnn_sise": 3})
+    with pytest.raises(UserError, match="rnn_size: 2.5, expected int"):
+        config.typed({"rnn_size": 2.5})
 
 
 def test_short_flag_for_threads():
@@ -107,6 +125,7 @@ def test_an_empty_file_changes_nothing(tmp_path, text):
 @pytest.mark.parametrize("text, name, value", [
     ("learning_rate: 1e-3", "learning_rate", 0.001), ("learning_rate: 1", "learning_rate", 1.0), ("train_path: a.txt", "train_path", ["a.txt"]),
     ("chr_conv_type: conv2d\nchr_filter_widths: [2, 3]", "chr_filter_widths", [2, 3]), ("chr_filter_widths: 5", "chr_filter_widths", [5]),
+    ("hooks: a.b", "hooks", [{"call": "a.b"}]), ("hooks:\n- a.b\n- {call: c.d, every: 3}", "hooks", [{"call": "a.b"}, {"call": "c.d", "every": 3}]),
     ("train_wrd: null", "train_wrd", None), ("train_wrd: yes", "train_wrd", True), ("unk_replace: 0", "unk_replace", 0.0)])
 def test_values_in_files_take_the_type_of_their_field(tmp_path, text, name, value):
     got = getattr(from_text(tmp_path, text), name)
@@ -144,7 +163,10 @@ def test_a_file_that_is_not_there(tmp_path):
     ("feature_drop", [0.0, 1.0], [-0.1, 1.1, float("nan")]), ("unk_replace", [None, 0.0, 1.0], [-0.1, 1.1]), ("ema_decay", [0.0, 0.9999], [1.0, -0.1]),
     ("batch_size", [1], [0]), ("patience", [0], [-1]), ("seed", [0, 2**31 - 1], [-1, 2**31]), ("dev_fraction", [0.0, 0.9], [0.95, -0.1]),
     ("chr_filter_widths", [[1], [15]], [[0], [2, 3], []]), ("clip_norm", [0.1], [0.0, float("nan")]), ("rnn_type", ["fused", "normal"], ["", "gru", "fsued"]),
-    ("tag_scheme", ["", "bio", "bilou"], ["BIO", "iob"]), ("save_by", ["chunk", "token", "loss"], ["f1"]), ("optimizer", ["sgd"], ["adamw"]),
+    ("tag_scheme", ["", "bio", "bilou"], ["BIO", "iob"]), ("save_by", ["chunk", "token", "loss"], ["f1"]), ("optimizer", ["sgd", "adamw", "radam"], ["adagrad"]),
+    ("lr_schedule", ["constant", "plateau"], ["step"]), ("lr_factor", [0.1, 1.0], [0.0, 1.1]), ("eval_every", [1], [0]),
+    ("metric", ["", "a.b"], ["f1"]), ("weight_decay", [0.0], [-0.1]), ("lr_patience", [1], [0]),
+    ("hooks", [[], [{"call": "a.b"}], [{"call": "a.b", "every": 1}]], [[{}], [{"call": "a.b", "every": 0}], [{"call": "a.b", "every": "x"}]]),
     ("lr_decay_rate", [1.0, 0.1], [0.0, 1.1]), ("warmup_steps", [0], [-1]), ("word_length", [1], [0])])
 def test_bounds(name, good, bad):
     for value in good:
@@ -159,6 +181,10 @@ def test_bounds(name, good, bad):
     ({"chr_conv_type": "conv2d", "chr_filter_widths": [3, 3]}, "each width once"),
     ({"chr_conv_type": "conv2d", "chr_filter_widths": [3, 16]}, "none above word_length 15"),
     ({"chr_conv_type": "conv2d", "chr_filter_widths": []}, "one at least"),
+    ({"train_vars": "crf/", "fine_tune": True}, "expected one of them"),
+    ({"train_vars": "("}, "train_vars '[(]': not a regular expression"),
+    ({"loss": "a.b"}, "does not see the CRF's transitions, which nothing would train; set use_crf to False"),
+    ({"hooks": [{"call": "b"}]}, "hook 'b': not known here"),
     ({"rnn_type": "fussed"}, "did you mean fused")])
 def test_values_that_do_not_go_together(values, message):
     with pytest.raises(UserError, match=message):
@@ -167,7 +193,8 @@ def test_values_that_do_not_go_together(values, message):
 
 @pytest.mark.parametrize("arguments, message", [
     (["--rnn_size", "big"], "--rnn_size: invalid int value: 'big'"), (["--use_crf", "perhaps"], "expected True or False"), (["--rnn_sise", "3"], "did you mean --rnn_size"),
-    (["--rnn_size"], "expected one argument")])
+    (["--rnn_size"], "expected one argument"), (["--hooks", "{call: "], r"--hooks: '\{call: ': .*expected module.function"),
+    (["--hooks", "3"], "expected module.function")])
 def test_mistakes_in_flags(arguments, message):
     with pytest.raises(UserError, match=message):
         flags(*arguments)

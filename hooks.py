@@ -1,0 +1,175 @@
+"""Hooks: functions that a training run calls as it goes. Evaluation, TensorBoard, plateau and early stopping are such.
+
+A hook of the user is a function hook(run, **parameters), named in the config (`hooks`) or given to train.fit; one that has a
+parameter named `config` gets the Config. It is called after each epoch, or after each `every` steps. `run` is the Trainer of
+train.py: run.config, run.state (what --resume goes on from), run.latest (loss, learning rate and gradient norm of the last
+step), run.data, run.graph, run.session, run.model; run.stop(why) ends the training, run.score() evaluates and keeps the best.
+What a hook wants to remember beyond an interruption it puts into the dict run.state.kept, as JSON knows it.
+"""
+import inspect
+import os
+import time
+from typing import Callable, NamedTuple
+
+import registry
+from cli import UserError
+
+
+class Hook(NamedTuple):
+    """What is called, with the run, at an event.
+
+    start: before the first step, and where --resume goes on. step: after each `every` steps. epoch: after an epoch.
+    evaluation: after an evaluation. stop: after that, and again where --resume goes on from an evaluation: must the run end?
+    end: the run is over, however it ended.
+    """
+    call: Callable
+    event: str
+    every: int = 1
+    of_user: bool = False
+
+
+def own_hooks(config):
+    """Those that every run has, in the order of their calls."""
+    hooks = [Hook(evaluate_after_epoch, "epoch"), Hook(print_epoch, "epoch")]
+    if config.run_every_secs:
+        hooks.append(Hook(evaluate_within_epoch(config.run_every_secs), "step"))
+    if config.summary_dir:
+        board = TensorBoard()
+        hooks += [Hook(getattr(board, event), event) for event in ("start", "step", "epoch", "evaluation", "end")]
+    if config.lr_schedule == "plateau":
+        hooks.append(Hook(plateau, "evaluation"))
+    if config.patience:
+        hooks.append(Hook(out_of_patience, "stop"))
+    if config.max_steps_without_increase:
+        hooks.append(Hook(no_increase, "stop"))
+    return hooks
+
+
+# ---------------------------------------------------------------- those of the user
+
+def user_hooks(entries):
+    """Hooks for entries as config.hooks has them, or functions, or such entries with a function as `call`. Raises UserError."""
+    return [_user_hook(**(entry if isinstance(entry, dict) else {"call": entry})) for entry in entries]
+
+
+def _user_hook(call, every=0, **parameters):
+    name = call if isinstance(call, str) else getattr(call, "__name__", str(call))
+    if isinstance(call, str):
+        registry.import_custom("hook", call)
+        call = registry.find("hook", call)
+    try:
+        signature = inspect.signature(call)
+        wants_config = "config" in signature.parameters
+        signature.bind(None, **parameters, **({"config": None} if wants_config else {}))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"hook {name}: {error}; expected a function of the run and of the parameters given") from None
+
+    def hook(run):
+        call(run, **parameters, **({"config": run.config} if wants_config else {}))
+    return Hook(hook, "step" if every else "epoch", every or 1, of_user=True)
+
+
+# ---------------------------------------------------------------- evaluation
+
+def evaluate_after_epoch(run):
+    """After each eval_every epochs, and after the last."""
+    if run.state.epoch % run.config.eval_every == 0 or run.state.epoch == run.config.epoch:
+        run.score()
+
+
+def evaluate_within_epoch(seconds):
+    """A hook that evaluates when this long has passed since the evaluation before. Saves the state: this can not be repeated."""
+    last = time.monotonic()
+
+    def hook(run):
+        nonlocal last
+        if time.monotonic() - last < seconds:
+            return
+        run.score()
+        run.save_state()
+        print(f"step {run.state.step}  {scores_text(run.state.scores)}  {_rank(run.state)}", flush=True)
+        last = time.monotonic()
+    return hook
+
+
+def print_epoch(run):
+    state, row = run.state, run.state.history[-1]
+    scored = f"  {scores_text(state.scores)}  {_rank(state)}" if state.eval_step == state.step else ""
+    print(f"epoch {state.epoch}/{run.config.epoch}  {row['seconds']:.1f} s  train loss {row['train_loss']:.4f}{scored}", flush=True)
+
+
+def scores_text(scores):
+    """'dev loss 1.2223  token F1 88.43  chunk F1 86.51'"""
+    metric = f"  metric {scores['metric']:.4f}" if "metric" in scores else ""
+    return f"dev loss {scores['dev_loss']:.4f}  token F1 {scores['token_f1']:.2f}  chunk F1 {scores['chunk_f1']:.2f}{metric}"
+
+
+def _rank(state):
+    if state.best_step == state.step:
+        return "best so far"
+    return f"{state.epoch - state.best_epoch} since the best" if not state.batch else f"{state.step - state.best_step} steps since the best"
+
+
+# ---------------------------------------------------------------- learning rate and early stopping
+
+def plateau(run):
+    """The learning rate times lr_factor after each lr_patience evaluations without a better score."""
+    state, config = run.state, run.config
+    since = 0 if state.best_step == state.step else state.kept.get("plateau", 0) + 1
+    if since == config.lr_patience:
+        run.scale_rate(config.lr_factor)
+        since = 0
+    state.kept["plateau"] = since
+
+
+def out_of_patience(run):
+    """Early stopping by epochs."""
+    since = run.state.epoch - run.state.best_epoch
+    if since >= run.config.patience:
+        run.stop(f"{since} epochs without a better score")
+
+
+def no_increase(run):
+    """Early stopping by steps, as tf.estimator's stop_if_no_increase_hook has it: scores before min_steps do not count."""
+    state = run.state
+    if state.step < run.config.min_steps:
+        return
+    best = state.kept.setdefault("no_increase", {"score": state.score, "step": state.step})
+    if state.score > best["score"]:
+        best.update(score=state.score, step=state.step)
+    if state.step - best["step"] >= run.config.max_steps_without_increase:
+        run.stop(f"{state.step - best['step']} steps without a better score")
+
+
+# ---------------------------------------------------------------- TensorBoard
+
+class TensorBoard:
+    """Writes scalars to the folders train and dev of config.summary_dir."""
+
+    def start(self, run):
+        from tf1 import tf
+        self.tf = tf
+        with run.graph.as_default():
+            self.writers = {name: tf.summary.FileWriter(os.path.join(run.config.summary_dir, name)) for name in ("train", "dev")}
+        if run.state.step:          # TensorBoard drops what the interrupted run wrote behind
+            for writer in self.writers.values():
+                writer.add_session_log(tf.SessionLog(status=tf.SessionLog.START), run.state.step)
+
+    def step(self, run):
+        if run.state.batch % 100 == 0:
+            self._write("train", run.state.step, loss=run.latest.loss, learning_rate=run.latest.rate)
+
+    def epoch(self, run):
+        self._write("train", run.state.step, epoch_loss=run.state.history[-1]["train_loss"])
+
+    def evaluation(self, run):
+        self._write("dev", run.state.step, **{name.removeprefix("dev_"): value for name, value in run.state.scores.items()})
+
+    def end(self, run):
+        for writer in self.writers.values():
+            writer.close()
+
+    def _write(self, name, step, **values):
+        value = [self.tf.Summary.Value(tag=tag, simple_value=float(value)) for tag, value in values.items()]
+        self.writers[name].add_summary(self.tf.Summary(value=value), step)
+        self.writers[name].flush()
