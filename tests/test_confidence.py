@@ -236,6 +236,17 @@ def test_the_tags_are_those_without_confidence(tagger):
     assert [[span[:3] for span in of.entities] for of in found] == [conll.chunks(each) for each in tags]
 
 
+def test_temperature_of_a_tagger(trained):
+    """Hotter is less sure; the tags stay."""
+    given = sentences_of(TEXT)
+    cool, hot = (Tagger.load(trained.prefix, threads=1, temperature=each) for each in (0.5, 4.0))
+    assert cool.tag(given) == hot.tag(given)
+    assert np.mean(cool.log_probabilities(given)) > np.mean(hot.log_probabilities(given))
+    (_, lengths, (_, logits)), = hot.in_batches(given[1:2], hot.scores)
+    paths, chain = hot.nbest(given[1:2], 1), confidence.chain(logits / 4, lengths, hot.transitions / 4)
+    assert math.log(paths[0][0][0]) == pytest.approx(confidence.nbest(chain, 1)[1][0, 0], abs=1e-5)
+
+
 # ---------------------------------------------------------------- what the command writes
 
 @pytest.fixture(scope="module")
@@ -338,6 +349,9 @@ def test_the_least_confident_sentences(crf, write, trained, zygote, tmp_path):
     ("--nbest 2 --mode line", "--nbest and --mode line: expected bulk or bucket mode"),
     ("--least_confident 2 --mode bucket", "--least_confident and --mode bucket: it looks at all sentences first, bulk mode was expected"),
     ("--least_confident 2 --mode line", "bulk mode was expected"),
+    ("--confidence --temperature 0", "--temperature 0.0: expected a number above 0"),
+    ("--nbest 2 --temperature nan", "--temperature nan: expected a number above 0"),
+    ("--temperature 2", "--temperature: it changes no tag; expected one of --confidence, --nbest and --least_confident beside it"),
     ("--confidense", "did you mean --confidence?"),
 ])
 def test_flags_that_do_not_go_together(trained, bare_zygote, flags, message):
