@@ -164,7 +164,8 @@ class Trainer:
 
     def scale_rate(self, factor):
         """For hooks: from the next step on, the learning rate times `factor` (lr_schedule plateau)."""
-        self.rate_factor.load(self.session.run(self.rate_factor) * factor, self.session)
+        with self.graph.as_default():
+            self.rate_factor.load(self.session.run(self.rate_factor) * factor, self.session)
 
     def _train_epoch(self):
         """Runs what is left of an epoch. Returns False where a hook or Ctrl-C stopped it."""
