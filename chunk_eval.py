@@ -3,6 +3,7 @@
     python chunk_eval.py < pred.txt
     python chunk_eval.py -d '\\t' < pred.tsv
     python chunk_eval.py --scheme iobes --strict --json < pred.txt
+    python chunk_eval.py --errors --train_path data/train.txt --plot errors.png < pred.txt
 
 The last two columns are the gold tag and the predicted tag, unless --columns names others. Blank lines, and lines whose
 first column is -X-, end a sentence; a -DOCSTART- line counts as a token, as it does for the official script.
@@ -13,6 +14,7 @@ import sys
 import warnings
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import NamedTuple, Optional
 
 import conll
 from cli import Parser, UserError, check_readable, run_command, suggest
@@ -30,6 +32,18 @@ how chunks are read:
 how columns are found:
   Spaces and tabs separate columns, runs count as one, and CRLF is understood. -d ' ' splits at each single space, as the
   official script does; any other -d is a regular expression, as there.
+
+--errors puts each gold and each predicted entity in one category; gold and prediction make a pair in all but the last two:
+  correct             the same tokens, the same type
+  type                the same tokens, another type
+  boundary            some tokens in common, not all, the same type
+  boundary and type   some tokens in common, not all, another type
+  missed              a gold entity without a partner
+  spurious            a predicted entity without a partner
+  Each has one partner at most. Entities of the same tokens pair first; of the rest those that share tokens: the same type
+  first, then the most shared tokens, then the leftmost. So the first four and missed add up to the gold entities, the first
+  four and spurious to the predicted ones, and the rows and columns of the table of types to those of a type. F1 by length
+  counts gold and predicted entities by their own length; seen are those whose words stand as an entity in --train_path.
 
 figures are percentages, in the table, in --json and from score().
 """
@@ -91,6 +105,20 @@ class Reading:
         if tag not in self.known:
             self.known[tag] = _Steps(self, self.split(tag))
         return self.known[tag]
+
+    def chunks(self, tags):
+        """The chunks of one sequence as (start, end, type), end exclusive: one for each token that starts one."""
+        found, start, kind, steps = [], None, None, self.steps("O")
+        for i, tag in enumerate(tags):
+            ends, starts, parts, steps = steps[tag]
+            if start is not None and (ends or starts):
+                found.append((start, i, kind))
+                start = None
+            if starts:
+                start, kind = i, parts[1]
+        if start is not None:
+            found.append((start, len(tags), kind))
+        return found
 
 
 def conlleval_reading():
@@ -223,6 +251,8 @@ class Scorer:
         self.sequences, self.ill_formed = 0, [0, 0]
 
     def add(self, gold, predicted, ended=True):
+        """Counts two sequences of one length. Returns them as they are counted: with a scheme O is the outside tag, and with
+        strict there are well-formed chunks only."""
         if self.scheme and self.outside != "O":
             gold, predicted = (["O" if tag == self.outside else tag for tag in tags] for tags in (gold, predicted))
         self.sequences += 1
@@ -231,6 +261,11 @@ class Scorer:
             if self.strict:
                 gold, predicted = self._well_formed(0, gold), self._well_formed(1, predicted)
             self.own.add(gold, predicted, ended)
+        return gold, predicted
+
+    def chunks(self, tags):
+        """The chunks of a sequence that `add` returned, (start, end, type)."""
+        return (self.own or self.official).reading.chunks(tags)
 
     def _well_formed(self, side, tags):
         if conll.well_formed(tags, self.scheme):
@@ -276,29 +311,36 @@ def score(gold_sequences, predicted_sequences, scheme=None, strict=False, raw=Fa
 
 # ---------------------------------------------------------------- input, shared with token_eval.py
 
-def add_input_flags(parser):
+def add_column_flags(parser):
     parser.add_argument("-d", dest="delimiter", metavar="DELIMITER",
                         help="regular expression between columns, such as '\\t' (default: spaces and tabs)")
     parser.add_argument("--columns", metavar="NAMES",
                         help="columns in order, such as 'word pos chunk gold pred': gold and pred are scored, "
                              "word pos chunk and _ pass unread (default: the last two are gold and pred)")
+
+
+def add_input_flags(parser):
+    add_column_flags(parser)
     parser.add_argument("--input", metavar="FILE", help="file to score (default: standard input)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def read_input(args):
-    """The sequences of --input or standard input: see read_sequences. Lines come as Latin-1, a character for each byte,
-    so that widths, order and bytes are those of the official script."""
-    split = delimiter_split(args.delimiter) if args.delimiter is not None else split_blanks
-    columns = parse_columns(args.columns) if args.columns is not None else None
-    if args.input:
-        check_readable(args.input, "--input")
-    name, source = (args.input, args.input) if args.input else ("<stdin>", 0)
-    return read_sequences(open(source, encoding="latin-1", newline="\n", closefd=bool(args.input)), name, split, columns)
+def add_reading_flags(parser):
+    parser.add_argument("-o", dest="outside", default="O", metavar="TAG", help="outside tag (default O)", type=as_latin)
+    parser.add_argument("-r", dest="raw", action="store_true", help="raw tags, without prefixes; each token is a chunk")
+    parser.add_argument("--scheme", choices=conll.SCHEMES, help="read the tags as this scheme means them")
+
+
+class Columns(NamedTuple):
+    """Where the columns are, from 0 or, counted from the last, from -1. width None: as many as the first row has."""
+    width: Optional[int] = None
+    gold: int = -2
+    pred: int = -1
+    word: Optional[int] = None
 
 
 def parse_columns(text):
-    """'word pos chunk gold pred' (or with commas) -> (number of columns, index of gold, index of pred)."""
+    """'word pos chunk gold pred' (or with commas) -> Columns."""
     names = text.replace(",", " ").split()
     for name in names:
         if name not in COLUMNS:
@@ -307,7 +349,28 @@ def parse_columns(text):
         if names.count(name) != 1:
             raise UserError(f"--columns: {name} is named {names.count(name)} times in {text!r}, expected once; "
                             "such as --columns 'word pos chunk gold pred'")
-    return len(names), names.index("gold"), names.index("pred")
+    return Columns(len(names), names.index("gold"), names.index("pred"), names.index("word") if "word" in names else None)
+
+
+def columns_of(args):
+    """--columns -> Columns."""
+    return parse_columns(args.columns) if args.columns is not None else Columns()
+
+
+def read_input(args):
+    """The sequences of --input or standard input: see tag_sequences."""
+    columns = columns_of(args)
+    return tag_sequences(read_file(args.input, args.delimiter, columns.width), columns)
+
+
+def read_file(path, delimiter=None, width=None, flag="--input", last="gold and predicted tag last"):
+    """The rows of a file, or of standard input without a path: see read_rows. Lines come as Latin-1, a character for each
+    byte, so that widths, order and bytes are those of the official script."""
+    split = delimiter_split(delimiter) if delimiter is not None else split_blanks
+    if path:
+        check_readable(path, flag)
+    name, source = (path, path) if path else ("<stdin>", 0)
+    return read_rows(open(source, encoding="latin-1", newline="\n", closefd=bool(path)), name, split, width, last)
 
 
 def split_blanks(line):
@@ -337,37 +400,52 @@ def delimiter_split(delimiter):
     return split
 
 
-def read_sequences(stream, name, split, columns=None):
-    """(number of its first line, gold tags, predicted tags, whether a line ended it) for each sentence of a text stream.
+def read_rows(stream, name, split, width=None, last="gold and predicted tag last"):
+    """(number of its first line, its rows as lists of columns, whether a line ended it) for each sentence of a text stream.
 
-    columns: (number of columns, index of gold, index of pred), or None: as many as the first row has, the last two.
-    Raises UserError for a row with another number of columns.
+    width: how many columns a row has; None: as many as the first row, 2 at least (last: what they are). Raises UserError
+    for a row with another number.
     """
-    width, gold_at, pred_at = columns or (None, -2, -1)
-    because = "as --columns names" if columns else ""
-    gold, predicted, intern = [], [], sys.intern
+    because = "as --columns names" if width else ""
+    rows = []
     for number, line in enumerate(stream, 1):
         cells = split(line)
         if len(cells) != width and cells:
             if width is not None or len(cells) < 2:
                 raise UserError(f"{name}:{number}: {len(cells)} column{'s' * (len(cells) != 1)}, expected "
-                                f"{f'{width} {because}' if width else 'at least 2, gold and predicted tag last'}; "
+                                f"{f'{width} {because}' if width else f'at least 2, {last}'}; "
                                 "mend the row, or give the delimiter with -d")
             width, because = len(cells), f"as in line {number}"
         if not cells or cells[0] == BREAK:
-            if gold:
-                yield number - len(gold), gold, predicted, True
-                gold, predicted = [], []
+            if rows:
+                yield number - len(rows), rows, True
+                rows = []
         else:
-            gold.append(intern(cells[gold_at]))
-            predicted.append(intern(cells[pred_at]))
-    if gold:
-        yield number - len(gold) + 1, gold, predicted, False
+            rows.append(cells)
+    if rows:
+        yield number - len(rows) + 1, rows, False
+
+
+def tag_sequences(sentences, columns=Columns()):
+    """What read_rows yields -> (number of its first line, gold tags, predicted tags, whether a line ended it) of each."""
+    intern, gold_at, pred_at = sys.intern, columns.gold, columns.pred
+    for first_line, rows, ended in sentences:
+        yield first_line, [intern(row[gold_at]) for row in rows], [intern(row[pred_at]) for row in rows], ended
 
 
 def as_text(latin):
     """What was read as Latin-1 -> the Unicode text that its bytes are."""
     return latin.encode("latin-1").decode("utf-8", "replace")
+
+
+def as_latin(text):
+    """What came from the command line -> its bytes as Latin-1, as the input is read."""
+    return text.encode(errors="surrogateescape").decode("latin-1")
+
+
+def print_latin(text):
+    """Prints text that was read as Latin-1: the bytes that came in."""
+    sys.stdout.buffer.write(text.encode("latin-1"))
 
 
 def note(command, text):
@@ -388,13 +466,14 @@ def text_table(scores):
     correct, found, phrases = scores.totals
     lines = [f"processed {scores.tokens} tokens with {phrases} phrases; found: {found} phrases; correct: {correct}."]
     if scores.tokens:
-        lines.append(f"accuracy: {scores.accuracy:6.2f}%; {_figures(correct, found, phrases)}")
+        lines.append(f"accuracy: {scores.accuracy:6.2f}%; {figures(correct, found, phrases)}")
     for kind in listed_types(scores):
-        lines.append(f"{kind:>17}: {_figures(*scores.of(kind))}  {scores.of(kind)[1]}")
+        lines.append(f"{kind:>17}: {figures(*scores.of(kind))}  {scores.of(kind)[1]}")
     return "\n".join(lines) + "\n"
 
 
-def _figures(*counts):
+def figures(*counts):
+    """(correct, found, phrases) -> their percentages as the table shows them."""
     return "precision: {:6.2f}%; recall: {:6.2f}%; FB1: {:6.2f}".format(*percentages(*counts))
 
 
@@ -412,17 +491,27 @@ def strict_line(scores):
             f"predicted {scores.ill_formed_predicted}, of {scores.sequences}\n")
 
 
-def json_text(scores, strict):
-    """Scores -> one JSON object; figures in percent."""
-    def entry(correct, found, phrases):
-        precision, recall, f1 = percentages(correct, found, phrases)
-        return {"phrases": phrases, "found": found, "correct": correct, "precision": precision, "recall": recall, "f1": f1}
+def json_figures(correct, found, phrases):
+    """Counts -> a dict of them and their percentages."""
+    precision, recall, f1 = percentages(correct, found, phrases)
+    return {"phrases": phrases, "found": found, "correct": correct, "precision": precision, "recall": recall, "f1": f1}
+
+
+def json_text(scores, strict, **more):
+    """Scores, and what else there is -> one JSON object; figures in percent."""
     result = {"reading": scores.reading, "strict": strict, "sequences": scores.sequences, "tokens": scores.tokens,
-              "accuracy": scores.accuracy, **entry(*scores.totals)}
+              "accuracy": scores.accuracy, **json_figures(*scores.totals)}
     if strict:
         result["ill_formed"] = {"gold": scores.ill_formed_gold, "predicted": scores.ill_formed_predicted}
-    result["types"] = {as_text(kind): entry(*scores.of(kind)) for kind in listed_types(scores)}
-    return json.dumps(result, indent=2) + "\n"
+    result["types"] = {as_text(kind): json_figures(*scores.of(kind)) for kind in listed_types(scores)}
+    return json.dumps({**result, **more}, indent=2) + "\n"
+
+
+def output(args, scores, **more):
+    """What the flags ask for. more: what else --json shows."""
+    if args.json:
+        return json_text(scores, args.strict, **more)
+    return (latex_table(scores) if args.latex else text_table(scores)) + (strict_line(scores) if args.strict else "")
 
 
 # ---------------------------------------------------------------- the command
@@ -430,24 +519,37 @@ def json_text(scores, strict):
 def parse_args():
     parser = Parser(description=__doc__, epilog=READINGS)
     add_input_flags(parser)
-    parser.add_argument("-o", dest="outside", default="O", metavar="TAG", help="outside tag (default O)")
-    parser.add_argument("-r", dest="raw", action="store_true", help="raw tags, without prefixes; each token is a chunk")
+    add_reading_flags(parser)
     parser.add_argument("-l", dest="latex", action="store_true", help="print a LaTeX table")
-    parser.add_argument("--scheme", choices=conll.SCHEMES, help="read the tags as this scheme means them")
     parser.add_argument("--strict", action="store_true",
                         help="count only well-formed chunks, and say how many sequences were ill-formed; without --scheme "
                              "the gold tags decide the scheme, and the tags are held in memory")
+    group = parser.add_argument_group("error analysis (the file is held in memory; words are the column `word`, or without "
+                                      "--columns the first of three or more)")
+    group.add_argument("--errors", action="store_true", help="what the errors are, by type and length; the worst sentences")
+    group.add_argument("--train_path", metavar="FILE", nargs="+",
+                       help="training files, with the columns of the input but for pred (without --columns: word first, tag "
+                            "last): F1 of entities seen there and unseen")
+    group.add_argument("--worst", metavar="N", type=int, help="show so many sentences (default 10)")
+    group.add_argument("--plot", metavar="FILE", help="draw the figures to this PNG file")
     args = parser.parse_args()
-    args.outside = args.outside.encode(errors="surrogateescape").decode("latin-1")
     if args.raw and (args.scheme or args.strict):
         raise UserError("-r says that tags have no prefixes, --scheme and --strict read prefixes; leave one out")
     if args.json and args.latex:
         raise UserError("--json and -l are two forms of output; leave one out")
+    if args.errors and args.latex:
+        raise UserError("-l prints the official script's table alone; leave it or --errors out")
+    for name in ("train_path", "worst", "plot"):
+        if getattr(args, name) is not None and not args.errors:
+            raise UserError(f"--{name} is part of the error analysis; add --errors, or leave it out")
+    if args.worst is not None and args.worst < 0:
+        raise UserError(f"--worst {args.worst}: expected 0 or more")
     return args
 
 
-def count(args, sequences):
-    """Scores all sequences. Returns the Scorer, still open."""
+def count(args, sequences, name, counted=None):
+    """Scores all sequences of the file `name`. Returns the Scorer, still open. counted: a list that takes what Scorer.add
+    returns."""
     if args.strict and not args.scheme:
         sequences = list(sequences)
         args.scheme = conll.detect(["O" if tag == args.outside else tag for tag in gold] for _, gold, _, _ in sequences)
@@ -457,22 +559,23 @@ def count(args, sequences):
     scorer = Scorer(args.scheme, args.strict, args.raw, args.outside)
     for first_line, gold, predicted, ended in sequences:
         try:
-            scorer.add(gold, predicted, ended)
+            pair = scorer.add(gold, predicted, ended)
         except ValueError:
-            _refuse(args, first_line, gold, predicted)
+            _refuse(args, name, first_line, gold, predicted)
+        if counted is not None:
+            counted.append(pair)
     return scorer
 
 
-def _refuse(args, first_line, gold, predicted):
+def _refuse(args, name, first_line, gold, predicted):
     """Raises UserError for the first row with a tag that has no prefix of any scheme."""
     for line, row in enumerate(zip(gold, predicted), first_line):
         for tag in row:
             try:
                 conll.split_tag("O" if tag == args.outside else tag)
             except ValueError:
-                raise UserError(f"{args.input or '<stdin>'}:{line}: tag {as_text(tag)!r}, expected O or PREFIX-TYPE "
-                                f"({args.scheme}); mend the tag, name the outside tag with -o, or leave out --scheme "
-                                "and --strict") from None
+                raise UserError(f"{name}:{line}: tag {as_text(tag)!r}, expected O or PREFIX-TYPE ({args.scheme}); mend the "
+                                "tag, name the outside tag with -o, or leave out --scheme and --strict") from None
 
 
 def say_notes(args, scorer, scores):
@@ -494,14 +597,12 @@ def say_notes(args, scorer, scores):
 
 def main():
     args = parse_args()
-    scorer = count(args, read_input(args))
+    if args.errors:
+        import errors
+        return errors.run(args)
+    scorer = count(args, read_input(args), args.input or "<stdin>")
     scores = scorer.close()
-    if args.json:
-        text = json_text(scores, args.strict)
-    else:
-        text = latex_table(scores) if args.latex else text_table(scores)
-        text += strict_line(scores) if args.strict else ""
-    sys.stdout.buffer.write(text.encode("latin-1"))
+    print_latin(output(args, scores))
     say_notes(args, scorer, scores)
 
 

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import difflib
 import os
+import re
 import sys
 import tempfile
 import time
@@ -83,6 +84,14 @@ def parse_bool(text):
     if value is None:
         raise argparse.ArgumentTypeError(f"expected True or False, not {text!r}")
     return value
+
+
+def compile_regex(pattern, flag):
+    """A regular expression. Raises UserError where the value of `flag` is none."""
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise UserError(f"{flag} {pattern!r}: not a regular expression ({error}); mend it, or give a scope such as encoder/") from None
 
 
 def check_readable(path, flag):

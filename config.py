@@ -13,7 +13,7 @@ import typing
 from dataclasses import dataclass, field
 
 import registry
-from cli import UserError, check_readable, parse_bool, suggest
+from cli import UserError, check_readable, compile_regex, parse_bool, suggest
 
 
 def option(default, help, **rules):
@@ -90,6 +90,11 @@ class Config:
                                                  "default: 0.5 where word embeddings are trained, else 0",
                                                  low=0.0, high=1.0)
 
+    # Partial training
+    train_vars: str = option("", "train only the variables that this regular expression matches from their name's beginning on, such "
+                                 "as projection/|crf/ (word vectors with train_wrd only); default: all")
+    fine_tune: bool = option(False, "train only embeddings/, projection/ and crf/ (word vectors with train_wrd only)")
+
     # Optimization
     batch_size: int = option(20, "sentences in a batch, at most", low=1)
     max_batch_tokens: int = option(4000, "padded tokens in a batch, at most (a longer sentence is a batch alone)", low=1)
@@ -142,6 +147,9 @@ class Config:
             self._check_widths()
         self._check_encoder()
         self._check_custom()
+        compile_regex(self.train_vars, "train_vars")
+        if self.fine_tune and self.train_vars:
+            raise UserError("fine_tune and train_vars are both given, expected one of them: fine_tune is a choice of train_vars")
         if not (self.use_word or self.use_chr):
             raise UserError("use_word and use_chr are both off, expected one of them at least")
         return self

@@ -5,6 +5,7 @@ tabs and `\\r` is blank; only space and tab separate columns, and runs count as 
 """
 import functools
 import itertools
+import os
 import re
 from typing import NamedTuple, Optional
 
@@ -26,21 +27,23 @@ class Block(NamedTuple):
     end: Optional[bytes]  # the blank line without its `\n`; None at the end of the input
     newline: bool         # whether the last line of the block had its `\n`
 
-    def write(self, out, tags):
-        """Writes the block unchanged but for one tag appended to each row. tags: as many bytes as rows."""
-        lines = [_append(row, tag) for row, tag in zip(self.rows, tags, strict=True)]
+    def write(self, out, *columns):
+        """Writes the block unchanged but for columns appended to its rows. A column: as many bytes as rows."""
+        lines = list(self.rows)
+        for column in columns:
+            lines = [_append(row, cell) for row, cell in zip(lines, column, strict=True)]
         if self.end is not None:
             lines.append(self.end)
         out.write(b"\n".join(lines) + (b"\n" if self.newline else b""))
 
 
-def _append(row, tag):
-    """The row, then its own last separator (a space where it has none), then the tag; a final `\\r` stays last."""
+def _append(row, cell):
+    """The row, then its own last separator (a space where it has none), then the cell; a final `\\r` stays last."""
     body, ending = (row[:-1], b"\r") if row.endswith(b"\r") else (row, b"")
     if body[-1:] in (b" ", b"\t"):
-        return body + tag + ending
+        return body + cell + ending
     last = max(body.rfind(b" "), body.rfind(b"\t"))
-    return body + (body[last:last + 1] if last >= 0 else b" ") + tag + ending
+    return body + (body[last:last + 1] if last >= 0 else b" ") + cell + ending
 
 
 class BlockReader:
@@ -217,6 +220,61 @@ def read_sentences(path, columns=None, own=None, need=("word", "tag")):
     return sentences, parser.columns
 
 
+# ---------------------------------------------------------------- corpora by name
+
+class Corpus(NamedTuple):
+    """Where a corpus is: the files data/NAME/SPLIT.ending."""
+    ending: str
+    columns: tuple
+    splits: tuple
+    source: str       # where a user gets it, and what to do with it
+
+
+_ALL = ("train", "dev", "test")
+CORPORA = {
+    "conll2003": Corpus("txt", COLUMN_NAMES, _ALL, "CoNLL-2003 English, with its tags in BIO, comes from "
+                        "https://www.clips.uantwerpen.be/conll2003/ner/ and needs the Reuters corpus"),
+    "conll2000": Corpus("txt", ("word", "pos", "tag"), ("train", "test"),
+                        "CoNLL-2000 chunking comes from https://www.clips.uantwerpen.be/conll2000/chunking/"),
+    "wnut17": Corpus("conll", ("word", "tag"), _ALL, "WNUT-17 comes from https://github.com/leondz/emerging_entities_17"),
+    "mit_movie_trivia": Corpus("conll", ("word", "tag"), _ALL, "MIT Movie trivia10k13 comes from "
+                               "https://groups.csail.mit.edu/sls/downloads/movie/, with the tag before the word and "
+                               "without a dev part: here the word is first, and dev is cut from the end of train"),
+    "resume_ner": Corpus("char.bmes", ("word", "tag"), _ALL,
+                         "the Chinese resumes come from https://github.com/jiesutd/LatticeLSTM, folder ResumeNER"),
+    "sample": Corpus("txt", COLUMN_NAMES, _ALL, "the sample ships with the project; python etc/make_sample.py makes it anew"),
+}
+_ROOT = os.path.dirname(os.path.abspath(__file__))
+PLACES = (_ROOT, os.path.join(os.path.dirname(_ROOT), "shared"))      # data/ is looked for in each
+
+
+def load(name, split):
+    """The sentences of a corpus, -DOCSTART- lines left out: a list of Sentence, with .words .pos .chunks .tags, lists of str
+    (None for a column that the corpus does not have).
+
+    name: one of CORPORA; split: train, dev or test. Looked for are data/NAME/ of the project, then ../shared/data/NAME/
+    beside it. Raises UserError for an unknown name, and for a file that is not there: where it was looked for, and
+    where it comes from.
+
+    >>> import conll
+    >>> sentences = conll.load("sample", "dev")
+    >>> len(sentences)
+    400
+    >>> list(zip(sentences[0].words, sentences[0].tags))
+    [('BRAPIZMINSTER', 'B-LOC'), ('THEATRE', 'O'), ('REOPENS', 'O')]
+    """
+    if name not in CORPORA:
+        raise UserError(f"{name}: no corpus of this name{suggest(str(name), CORPORA)}; known are {', '.join(CORPORA)}")
+    corpus = CORPORA[name]
+    if split not in corpus.splits:
+        raise UserError(f"{name}: no split {split!r}{suggest(str(split), corpus.splits)}; it has {', '.join(corpus.splits)}")
+    paths = [os.path.join(place, "data", name, f"{split}.{corpus.ending}") for place in PLACES]
+    there = next(filter(os.path.exists, paths), None)
+    if there is None:
+        raise UserError(f"{paths[0]}: no such file, nor {paths[1]}; {corpus.source}; put it at one of these paths")
+    return read_sentences(there, corpus.columns)[0]
+
+
 # ---------------------------------------------------------------- tag schemes
 
 # For a chunk of one token, then the first, inner and last token of a longer one. IOB1 and IOE1 mark a chunk only where
@@ -263,6 +321,13 @@ def chunks(tags):
     if start is not None:
         found.append((start, len(tags), kind))
     return found
+
+
+def entities(tags, scheme):
+    """The chunks of a tag sequence in `scheme`; of tags without prefixes (RAW), each token that is not O is one."""
+    if scheme == RAW:
+        return [(i, i + 1, tag) for i, tag in enumerate(tags) if tag != "O"]
+    return chunks(tags)
 
 
 def from_chunks(spans, length, scheme):

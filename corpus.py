@@ -25,11 +25,12 @@ class Data:
     columns: tuple
 
 
-def load_data(config, emb=None, gazetteer=None, tags=None, sentences=None):
+def load_data(config, emb=None, gazetteer=None, tags=None, first=None, sentences=None):
     """Reads the corpus. Returns (Config with what the data decided, Data). Raises UserError.
 
-    emb, gazetteer, tags: those of the checkpoint that training starts from. sentences: {"train" or "dev": conll.Sentences} in
-    place of the files of config.train_path or dev_path.
+    emb, gazetteer, tags: those of the checkpoint that training starts from. first: tokens that come first in the vocabularies
+    of the training files, {section: tokens}. sentences: {"train" or "dev": conll.Sentences} in place of the files of
+    config.train_path or dev_path.
     """
     named, sentences = conll.parse_columns(config.columns) if config.columns else None, sentences or {}
     train, columns = _given("train", sentences) or _read_all(config.train_path, named)
@@ -43,7 +44,7 @@ def load_data(config, emb=None, gazetteer=None, tags=None, sentences=None):
     dev = [sentence for _, sentences in dev for sentence in sentences]
     if config.dev_fraction:
         train, dev = _cut_off(train, config)
-    emb = emb or EmbVec.from_sentences(train, config.wrd_dim or 50, config.lowercase)
+    emb = emb or EmbVec.from_sentences(train, config.wrd_dim or 50, config.lowercase, first)
     config = _decide(config, emb, columns)
     if config.gazetteer and gazetteer is None:
         gazetteer = Gazetteer.read(config.gazetteer)
@@ -154,7 +155,8 @@ def _check_tags(parts, emb):
                for i, tag in enumerate(sentence.tags) if tag not in emb.ids["tag"])
     for path, line, tag in unknown:
         raise UserError(f"{path}:{line}: tag {tag} is not in the vocabulary ({' '.join(emb.tags)}); make the "
-                        "embeddings' file again from this training file, or start afresh without --restore")
+                        "embeddings' file again from this training file, or give --warm_start instead of --restore: "
+                        "it keeps the weights of the old tags and grows the new ones'")
 
 
 def _encode_dev(dev, data):

@@ -119,12 +119,17 @@ class EmbVec:
         return cls(*vocab.values(), wrd_dim=0)
 
     @classmethod
-    def from_sentences(cls, sentences, wrd_dim, lowercase):
-        """Vocabularies of training sentences alone; the word vectors start at random."""
-        builder = _Vocabularies(lowercase)
+    def from_sentences(cls, sentences, wrd_dim, lowercase, first=None):
+        """Vocabularies of training sentences alone; the word vectors start at random.
+
+        first: tokens that come before those of the sentences, {section but 'tag': tokens}.
+        """
+        first, builder = first or {}, _Vocabularies(lowercase)
+        for section in first.keys() - {"wrd"}:
+            builder.fix(section, first[section])
         for sentence in sentences:
             builder.add(sentence)
-        return cls(list(dict.fromkeys((PAD, UNK, *builder.words))), builder.chars, builder.pos, builder.chunks, builder.tags,
+        return cls(list(dict.fromkeys((PAD, UNK, *first.get("wrd", ()), *builder.words))), builder.chars, builder.pos, builder.chunks, builder.tags,
                    wrd_dim, None, lowercase)
 
 
@@ -253,7 +258,7 @@ class _Vocabularies:
             self._tags.update(dict.fromkeys(sentence.tags))
 
     def fix(self, section, tokens):
-        """Gives `tokens` the first ids of section 'chr' or 'tag', after the reserved ones."""
+        """Gives `tokens` the first ids of a section other than 'wrd', after the reserved ones."""
         if section == "tag":
             self._tags.update(dict.fromkeys(tokens))
         else:

@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, field
 
-from chunk_eval import add_input_flags, as_text, note, percentages, read_input
+from chunk_eval import add_input_flags, as_latin, as_text, note, percentages, print_latin, read_input
 from cli import Parser, run_command
 
 FIGURES = """\
@@ -102,17 +102,17 @@ def json_text(scores):
 def parse_args():
     parser = Parser(description=__doc__, epilog=FIGURES)
     add_input_flags(parser)
-    parser.add_argument("-o", dest="outside", default="O", metavar="TAG",
+    parser.add_argument("-o", dest="outside", default="O", metavar="TAG", type=as_latin,
                         help="outside tag, left out of the micro average (default O)")
     return parser.parse_args()
 
 
 def main():
     args = parse_args()
-    scores = Scores(args.outside.encode(errors="surrogateescape").decode("latin-1"))
+    scores = Scores(args.outside)
     for _, gold, predicted, _ in read_input(args):
         scores.pairs.update(zip(gold, predicted))
-    sys.stdout.buffer.write((json_text(scores) if args.json else text_table(scores)).encode("latin-1"))
+    print_latin(json_text(scores) if args.json else text_table(scores))
     if not scores.tokens:
         note("token_eval.py", f"no tokens in {args.input or '<stdin>'}")
 

@@ -25,7 +25,9 @@ import checkpoint
 import chunk_eval
 import conll
 import registry
+import seeds
 import token_eval
+import warm_start
 from cli import Parser, Progress, UserError, atomic_write, check_folder, check_readable, run_command
 from config import (FREE_FIELDS, MODEL_FIELDS, RUN_FIELDS, Config, add_flags, load_config, model_names, model_path, read_config,
                     typed)
@@ -82,6 +84,7 @@ class Trainer:
             tf.set_random_seed(config.seed)
             legal = conll.legal_transitions(data.tags, data.tag_scheme) if config.constrained else None
             self.model = Model(config, data.feeder.sizes(), training=True, legal=legal)
+            warm_start.freeze(config)
             self.rate_factor = tf.get_variable("plateau", initializer=1.0, trainable=False) if config.lr_schedule == "plateau" else 1.0
             self.train_op, self.rate, self.norm, average = training_op(self.model, config, self._total_steps(), self.rate_factor,
                                                                        optimizer)
@@ -98,6 +101,8 @@ class Trainer:
             self.run_loss = callable_of(self.session, [self.model.logits_indices, self.model.loss], self.model.inputs)
             self.run_step = callable_of(self.session, [self.train_op, self.model.loss, self.rate, self.norm],
                                         {**self.model.inputs, "is_train": self.model.is_train}, warm_up=False)
+        if warm_start.is_partial(config):
+            warm_start.tell_trained(self.model, self.graph)
 
     def load_vectors(self):
         """Puts the EmbVec's word vectors into the graph; they are not kept twice."""
@@ -355,8 +360,9 @@ class Given(NamedTuple):
                 for name, sentences in self.sentences.items()}
 
 
-def run_training(config, restore="", resume=False, given=Given()):
-    """Trains a model by a Config; restore: checkpoint to start from; resume: go on from the last state.
+def run_training(config, restore="", resume=False, source=None, given=Given()):
+    """Trains a model by a Config; restore: checkpoint to start from; resume: go on from the last state; source: what
+    warm_start.read gives, to take over what fits.
 
     Returns the Trainer, whose state has the history, and whether Ctrl-C ended it.
     """
@@ -369,6 +375,8 @@ def run_training(config, restore="", resume=False, given=Given()):
         trainer = _resumed(config, given)
     elif restore:
         trainer = _restored(config, checkpoint.resolve(restore), given)
+    elif source:
+        trainer = _warm_started(config, source, given)
     else:
         config, data = load_data(config, given.emb, sentences=given.sentences)
         trainer = Trainer(config, data, _hashes(config, given), given.optimizer, given.hooks)
@@ -386,6 +394,16 @@ def _restored(config, prefix, given):
     trainer = Trainer(config, data, {**_hashes(config, given), prefix: file_hash(prefix + ".data-00000-of-00001")},
                       given.optimizer, given.hooks)
     checkpoint.restore(trainer.session, trainer.model_saver, prefix)
+    return trainer
+
+
+def _warm_started(config, source, given):
+    config, first = warm_start.vocabulary(source, config)
+    config, data = load_data(config, given.emb, first=first, sentences=given.sentences)
+    warm_start.check_scheme(source, data)
+    trainer = Trainer(config, data, {**_hashes(config, given), **source.hashes()}, given.optimizer, given.hooks)
+    trainer.load_vectors()
+    warm_start.take_over(source, trainer.model, trainer.session, data)
     return trainer
 
 
@@ -468,7 +486,8 @@ def fit(train, dev=None, config=None, optimizer=None, hooks=(), embeddings=None,
     if embeddings is not None and restore:
         raise UserError("fit: embeddings and restore, expected one of them: the restored model has its own")
     restore = os.fspath(getattr(restore, "prefix", restore) or "")
-    config = config_of(argparse.Namespace(config_path="", model="", restore=restore, resume=False, **values))
+    config = config_of(argparse.Namespace(config_path="", model="", restore=restore, resume=False, warm_start="", warm_start_vars=None,
+                                          **values))
     if "checkpoint_dir" not in values:
         config = dataclasses.replace(config, checkpoint_dir=_new_folder(os.path.join("runs", "fit")))
     given = Given(sentences, copy.copy(embeddings), optimizer, tuple(hooks))
@@ -505,31 +524,45 @@ def _new_folder(stem):
 def _tagger(trainer):
     """The best model of a run, with its history."""
     from inference import Tagger
-    tagger = Tagger.load(os.path.join(trainer.config.checkpoint_dir, checkpoint.MODEL))
+    tagger = Tagger.load(os.path.join(trainer.config.checkpoint_dir, checkpoint.MODEL), trust=True)     # it is of this process
     tagger.history = trainer.state.history
     return tagger
 
 
 # ---------------------------------------------------------------- the command
 
+# Flags that are no hyper-parameters.
+NOT_IN_CONFIG = ("config_path", "model", "restore", "resume", "warm_start", "warm_start_vars", "seeds")
+
+
 def parse_args():
     parser = Parser(description=__doc__)
     parser.add_argument("--config_path", default="", help="YAML or JSON file of hyper-parameters; flags override it")
     parser.add_argument("--model", default="", help=f"a ready-made file of configs/ by its name: {', '.join(model_names())}")
     parser.add_argument("--restore", default="", help="start from the weights of this checkpoint, with a fresh optimizer")
+    parser.add_argument("--warm_start", default="", metavar="CHECKPOINT",
+                        help="start a new model, with vocabularies, tags and config of its own, from what fits of this checkpoint")
+    parser.add_argument("--warm_start_vars", metavar="REGEX",
+                        help="which variables to take over, such as encoder/ (matched from the name's beginning; default all: .*)")
     parser.add_argument("--resume", action="store_true", help="go on from the last state in --checkpoint_dir")
+    parser.add_argument("--seeds", type=seeds.parse_seeds, metavar="N,N,...",
+                        help="train once for each of these seeds, into --checkpoint_dir/seed-N; prints mean and sample deviation")
     add_flags(parser)
     return parser.parse_args()
 
 
 def config_of(args):
     """The Config that the flags ask for, on top of that of the checkpoint where there is one."""
-    flags = {name: value for name, value in vars(args).items() if name not in ("config_path", "model", "restore", "resume")}
+    flags = {name: value for name, value in vars(args).items() if name not in NOT_IN_CONFIG}
     if args.model and args.config_path:
         raise UserError("--model and --config_path: expected one of them; --model NAME stands for configs/NAME.yaml")
     args.config_path = model_path(args.model) if args.model else args.config_path
-    if args.restore and args.resume:
-        raise UserError("--restore and --resume: expected one of them; --resume goes on with the run itself")
+    starts = [name for name in ("warm_start", "restore", "resume") if getattr(args, name)]
+    if len(starts) > 1:
+        raise UserError(f"--{starts[0]} and --{starts[1]}: expected one of them; --resume goes on with the run itself, --restore "
+                        "keeps the checkpoint's vocabularies, tags and sizes, --warm_start has its own")
+    if args.warm_start_vars is not None and not args.warm_start:
+        raise UserError("--warm_start_vars: without --warm_start there is nothing to take over; name a checkpoint")
     if args.resume:
         return _config_to_resume(args, flags)
     if not args.restore:
@@ -563,9 +596,17 @@ def _config_to_resume(args, flags):
     return dataclasses.replace(config, checkpoint_dir=folder)
 
 
+def fit_args(args, config):
+    """Trains as the flags say, see run_training."""
+    source = warm_start.read(args.warm_start, args.warm_start_vars or ".*") if args.warm_start else None
+    return run_training(config, args.restore, args.resume, source)
+
+
 def main():
     args = parse_args()
-    trainer, interrupted = run_training(config_of(args), args.restore, args.resume)
+    if args.seeds:
+        return seeds.train_all(args, config_of, fit_args)
+    trainer, interrupted = fit_args(args, config_of(args))
     state, folder = trainer.state, trainer.config.checkpoint_dir
     if interrupted:
         print(f"train.py: interrupted in epoch {state.epoch + 1}; go on with --resume --checkpoint_dir {folder}", file=sys.stderr)

@@ -6,25 +6,22 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+import conll  # noqa: E402
 from cli import UserError  # noqa: E402
 
 BENCH = os.path.join(ROOT, "runs", "bench")
 GLOVE = "glove.6B.50d.txt"
 
 # name: (training file, development file, columns, word vectors or None: they start at random)
-CORPORA = {
-    "conll2003": ("conll2003/train.txt", "conll2003/dev.txt", "word pos chunk tag", GLOVE),
-    "conll2000": ("conll2000/train.txt", None, "word pos tag", GLOVE),
-    "wnut17": ("wnut17/train.conll", "wnut17/dev.conll", "word tag", GLOVE),
-    "mit_movie_trivia": ("mit_movie_trivia/train.conll", "mit_movie_trivia/dev.conll", "word tag", GLOVE),
-    "resume_ner": ("resume_ner/train.char.bmes", "resume_ner/dev.char.bmes", "word tag", None),
-}
+CORPORA = {name: (*(f"{name}/{split}.{corpus.ending}" if split in corpus.splits else None for split in ("train", "dev")),
+                  " ".join(corpus.columns), None if name == "resume_ner" else GLOVE)
+           for name, corpus in conll.CORPORA.items() if name != "sample"}
 
 
 def find(folder, name):
     """The path of a file of data/ or embeddings/, or of ../shared. Raises UserError when it is in neither."""
     endings = ("", ".gz", ".zip") if folder == "embeddings" else ("",)
-    for base in (ROOT, os.path.join(os.path.dirname(ROOT), "shared")):
+    for base in conll.PLACES:
         for ending in endings:
             path = os.path.join(base, folder, name + ending)
             if os.path.exists(path):

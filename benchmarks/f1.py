@@ -41,9 +41,13 @@ def folder_of(name):
 
 
 def is_finished(name):
-    """Whether a row's training came to its end: the last epoch, or no better score for `patience` epochs."""
+    return is_finished_in(folder_of(name))
+
+
+def is_finished_in(folder):
+    """Whether a training came to its end: the last epoch, or no better score for `patience` epochs."""
     try:
-        with open(os.path.join(folder_of(name), "last_state.json"), encoding="utf-8") as stream:
+        with open(os.path.join(folder, "last_state.json"), encoding="utf-8") as stream:
             meta = json.load(stream)
     except FileNotFoundError:
         return False
@@ -54,14 +58,19 @@ def is_finished(name):
 def train(name, threads):
     """Trains one row to its end, or from where it was interrupted."""
     corpus, flags = ROWS[name]
-    folder = os.path.relpath(folder_of(name), ROOT)
+    train_into(folder_of(name), threads, lambda: [*corpus_flags(corpus), *flags.split()])
+
+
+def train_into(folder, threads, flags):
+    """Trains into a folder to the end, or from where it was interrupted. flags: a function, those of a run that begins."""
+    folder = os.path.relpath(folder, ROOT)
     command = [sys.executable, "train.py", "--checkpoint_dir", folder, "--threads", str(threads)]
     if os.path.exists(os.path.join(ROOT, folder, "last_state.json")):
         command.append("--resume")
     else:
-        command += ["--summary_dir", "", *corpus_flags(corpus), *flags.split()]
+        command += ["--summary_dir", "", *flags()]
     if subprocess.run(command, cwd=ROOT).returncode:
-        raise UserError(f"{name}: training failed, see above; run this again to go on")
+        raise UserError(f"{folder}: training failed, see above; run this again to go on")
 
 
 def table(names):

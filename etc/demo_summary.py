@@ -28,7 +28,7 @@ Try next:
 def chunk_f1(path):
     """Chunk F1 in percent of a file whose last two columns are the gold and the predicted tag."""
     with open(path, encoding="latin-1", newline="\n") as stream:
-        sequences = list(chunk_eval.read_sequences(stream, path, chunk_eval.split_blanks))
+        sequences = list(chunk_eval.tag_sequences(chunk_eval.read_rows(stream, path, chunk_eval.split_blanks)))
     return chunk_eval.score([gold for _, gold, _, _ in sequences], [predicted for _, _, predicted, _ in sequences]).f1
 
 

@@ -39,5 +39,5 @@ def _doubled(factors, summands):
         earlier_a, earlier_b = (tf.pad(each[:-distance], [[distance, 0], *rest]) for each in (a, b))
         return 2 * distance, a * earlier_a, b + a * earlier_b
 
-    shapes = (tf.TensorShape([]), factors.shape, summands.shape)
+    shapes = (tf.TensorShape([]), *[tf.TensorShape([None, *factors.shape[1:]])] * 2)
     return tf.while_loop(lambda distance, *_: distance < steps, double, (1, factors, summands), shapes, back_prop=False)[-1]

@@ -59,3 +59,15 @@ def put_by_name(session, variables):
     """Gives each variable random values that depend on its name and shape alone."""
     seeds = [[ord(character) for character in variable.op.name] + variable.shape.as_list() for variable in variables]
     put(session, variables, [np.random.default_rng(seed).normal(0, 0.4, variable.shape) for variable, seed in zip(variables, seeds)])
+
+
+def check(build, reference, x, seed=0):
+    """build(tensor) gives what reference(x, variables) gives, and so do all gradients. reference computes in float64."""
+    output, variables, weights, of_x, of_variables = layer(build, x, seed)
+    names = list(variables)
+    scalar = lambda x, *values: float((reference(x, dict(zip(names, values))) * weights).sum())
+    np.testing.assert_allclose(output, reference(x, variables), atol=1e-5)
+    expected = finite_differences(scalar, [x, *variables.values()])
+    for name, got, want in zip(["x", *names], [of_x, *of_variables.values()], expected):
+        np.testing.assert_allclose(got, want, rtol=1e-3, atol=2e-4, err_msg=name)
+        assert name == "x" or np.abs(want).max() > 0

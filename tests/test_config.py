@@ -28,6 +28,7 @@ OTHER = {       # a value for each field that is not its default
     "loss": "losses.focal", "weight_decay": 0.1, "lr_schedule": "cosine", "lr_total_steps": 100, "lr_factor": 0.1, "lr_patience": 2,
     "metric": "metrics.recall", "eval_every": 2, "run_every_secs": 30.0, "max_steps_without_increase": 1000, "min_steps": 500,
     "hooks": [{"call": "mine.log", "every": 100, "path": "a.txt"}, {"call": "mine.stop"}],
+    "train_vars": "encoder/", "fine_tune": True,
     "save_by": "loss", "seed": 2, "threads": 1, "max_train_steps_per_epoch": 5, "max_eval_steps": 6}
 
 
@@ -182,6 +183,8 @@ def test_bounds(name, good, bad):
     ({"chr_conv_type": "conv2d", "chr_filter_widths": []}, "one at least"),
     ({"loss": "a.b"}, "does not see the CRF's transitions, which nothing would train; set use_crf to False"),
     ({"hooks": [{"call": "b"}]}, "hook 'b': not known here"),
+    ({"train_vars": "crf/", "fine_tune": True}, "expected one of them"),
+    ({"train_vars": "("}, "train_vars '[(]': not a regular expression"),
     ({"rnn_type": "fussed"}, "did you mean fused")])
 def test_values_that_do_not_go_together(values, message):
     with pytest.raises(UserError, match=message):

@@ -1,10 +1,12 @@
 """Column files and tag schemes, against the text rules of the house and enumeration."""
+import doctest
 import io
 import itertools
 import random
 import re
 
 import pytest
+import test_sample
 
 import conll
 from cli import UserError
@@ -390,3 +392,54 @@ def test_real_corpora(shared, path, columns, scheme):
 def test_conll2003_sizes_are_the_published_ones(shared):
     assert len(conll.read_sentences(shared("data/conll2003/train.txt"))[0]) == 14041
     assert len(conll.read_sentences(shared("data/conll2003/dev.txt"))[0]) == 3250
+
+
+# ---------------------------------------------------------------- corpora by name
+
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+def test_load_the_sample(split):
+    sentences = conll.load("sample", split)
+    assert [[list(row) for row in zip(*each[1:])] for each in sentences] == test_sample.read(split)
+
+
+@pytest.mark.parametrize("name, split, sizes", [
+    ("conll2003", "train", (14041, 203621)), ("conll2003", "dev", (3250, 51362)),      # as published, -DOCSTART- left out
+    ("conll2000", "train", (8936, 211727)), ("wnut17", "train", (3394, 62730)), ("wnut17", "dev", (1009, 15733)),
+    ("mit_movie_trivia", "dev", None), ("resume_ner", "dev", (463, 13890))])
+def test_load_corpora(shared, name, split, sizes):
+    shared(f"data/{name}")
+    sentences = conll.load(name, split)
+    if sizes:
+        assert (len(sentences), sum(len(sentence.words) for sentence in sentences)) == sizes
+    assert all(len(each) == len(sentence.words) for sentence in sentences for each in sentence[1:] if each is not None)
+    columns = {"conll2003": (True, True), "conll2000": (True, False)}.get(name, (False, False))
+    assert (sentences[0].pos is not None, sentences[0].chunks is not None) == columns
+    assert not any(sentence.is_docstart for sentence in sentences)
+
+
+def test_load_looks_here_first(tmp_path, monkeypatch):
+    places = [tmp_path / "project", tmp_path / "shared"]
+    monkeypatch.setattr(conll, "PLACES", list(map(str, places)))
+    with pytest.raises(UserError) as error:
+        conll.load("conll2003", "test")
+    assert all(str(place / "data/conll2003/test.txt") in str(error.value) for place in places)
+    assert "https://www.clips.uantwerpen.be/conll2003/ner/" in str(error.value)
+    for place in reversed(places):
+        (place / "data" / "conll2003").mkdir(parents=True)
+        (place / "data" / "conll2003" / "test.txt").write_text(f"-DOCSTART- -X- O O\n\n{place.name} NN I-NP O\n")
+        (sentence,) = conll.load("conll2003", "test")
+        assert sentence[1:] == ([place.name], ["NN"], ["I-NP"], ["O"])
+
+
+@pytest.mark.parametrize("name, split, message", [
+    ("conll2030", "dev", "no corpus of this name (did you mean conll2003?); known are conll2003, conll2000, wnut17"),
+    ("conll2000", "dev", "no split 'dev'; it has train, test"), ("sample", "deu", "(did you mean dev?); it has train, dev, test")])
+def test_load_what_is_not_known(name, split, message):
+    with pytest.raises(UserError) as error:
+        conll.load(name, split)
+    assert message in str(error.value)
+
+
+def test_example_of_load():
+    (example,) = doctest.DocTestFinder(recurse=False).find(conll.load, "load", globs={})
+    assert example.examples and not doctest.DocTestRunner().run(example).failed

@@ -525,7 +525,7 @@ def test_what_it_does_not_know_is_refused(pair, tmp_path, monkeypatch):
     settings = {"config": {**Config().to_dict(), "elmo": "", "use_bert": False, "heads": 0}, "gazetteer": None}
     settings["config"] = {name: value for name, value in settings["config"].items() if name in (*MODEL_FIELDS, "elmo", "use_bert", "heads")}
     engine_file.check_covered(settings)
-    for name, value in (("elmo", "weights.hdf5"), ("use_bert", True), ("heads", 4), ("rnn_type", "gru"), ("chr_conv_type", "")):
+    for name, value in (("elmo", "weights.hdf5"), ("use_bert", True), ("heads", 4), ("encoder", "bigru"), ("rnn_type", "gru"), ("chr_conv_type", "")):
         with pytest.raises(UserError, match=f"--engine: {name} {value}: the C\\+\\+ engine does not cover it"):
             engine_file.check_covered({**settings, "config": {**settings["config"], name: value}})
     monkeypatch.delitem(engine_file.COVERED, "use_shape")

@@ -6,6 +6,7 @@ import random
 import re
 import select
 import signal
+import sys
 import threading
 import time
 import types
@@ -15,7 +16,7 @@ import pytest
 import conll
 import inference
 from cli import UserError
-from commands import TINY, fit, left_behind, one_line, sample, write_sample
+from commands import TINY, fit, left_behind, one_line, same_weights, sample, write_sample
 from config import Config
 from feed import tagging_batches
 from inference import Tagger
@@ -202,6 +203,133 @@ def test_iobes_model_tags_in_bio(untrained, tag):
     assert {tag[0] for tag in tagger.meta["tags"]} == set("OBIES")
     found = predictions(tag(b"".join(sample("test")[:60]), tagger))
     assert {tag[:1] for tag in found} == {b"O", b"B", b"I"}
+
+
+# ---------------------------------------------------------------- from Python
+
+def columns_of(split, count):
+    """Words, POS, chunks and tags of the sample's first sentences, as lists of lists."""
+    rows = [[line.decode().split() for line in sentence.split(b"\n") if line] for sentence in sample(split)[:count]]
+    return tuple([[row[i] for row in sentence] for sentence in rows] for i in range(4))
+
+
+def test_predict(tagger, tag):
+    words, pos, chunks, _ = columns_of("test", 60)
+    want = predictions(tag(b"".join(sample("test")[:60])))
+    assert [each.encode() for tags in tagger.predict(words, pos=pos, chunks=chunks) for each in tags] == want
+    assert tagger.predict(iter(map(tuple, words))) == tagger.predict(words)
+    assert tagger.predict([[], ["-DOCSTART-"], words[0]]) == [[], ["O"], tagger.predict(words[:1])[0]]
+    read = [conll.Sentence(1, *columns) for columns in zip(words, pos, chunks, chunks)]
+    assert tagger.predict(read) == tagger.predict(words, pos, chunks) != tagger.predict(words)
+    assert tagger.predict([]) == tagger.predict_entities([]) == []
+
+
+def test_predict_entities(tagger):
+    words, pos, chunks, _ = columns_of("test", 60)
+    found = tagger.predict_entities(words, pos, chunks)
+    assert [[(each.start, each.end, each.type) for each in entities] for entities in found] == \
+        [conll.chunks(tags) for tags in tagger.predict(words, pos, chunks)]
+    for sentence, entities in zip(words, found):
+        assert all(each.text == " ".join(sentence[each.start:each.end]) and 0 < each.score <= 1 for each in entities)
+    assert sum(map(len, found)) > 60
+    assert tagger.predict_entities([[]]) == [[]]
+
+
+def test_evaluate(tagger):
+    words, pos, chunks, tags = columns_of("test", 100)
+    report = tagger.evaluate(words, tags, pos, chunks)
+    gold, found = ([{(i, *chunk) for i, each in enumerate(all_tags) for chunk in conll.chunks(each)}]
+                   for all_tags in (tags, tagger.predict(words, pos, chunks)))
+    for kind, figures in [*report.types.items(), (None, report.total)]:
+        mine, theirs = ({each for each in chunks if kind in (None, each[3])} for chunks in (*found, *gold))
+        correct = len(mine & theirs)
+        assert figures.support == len(theirs)
+        assert figures[:3] == pytest.approx((100 * correct / len(mine), 100 * correct / len(theirs),
+                                             200 * correct / (len(mine) + len(theirs))))
+    assert list(report.types) == ["LOC", "MISC", "ORG", "PER"]
+    right = sum(a == b for one, other in zip(tags, tagger.predict(words, pos, chunks)) for a, b in zip(one, other))
+    assert report.accuracy == pytest.approx(100 * right / sum(map(len, tags)))
+    assert tagger.evaluate([conll.Sentence(1, *columns) for columns in zip(words, pos, chunks, tags)]) == report
+    lines = str(report).splitlines()
+    assert len(lines) == 6 and lines[5].split()[0] == "all" and lines[5].split()[-1] == str(report.total.support)
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda tagger: tagger.predict(["Peter went to Rome"]), "sentence 1: 'Peter went to Rome', expected a list of words"),
+    (lambda tagger: tagger.predict("Peter went"), "sentence 1: 'P', expected a list of words"),
+    (lambda tagger: tagger.predict([["Peter"], [1]]), "sentence 2: '\\[1\\]', expected a list of words"),
+    (lambda tagger: tagger.predict_entities([["Peter", "went"]], pos=[["NNP"]]), "sentence 1: 2 words and 1 pos, expected as many"),
+    (lambda tagger: tagger.predict([["Peter"]], chunks=[]), "1 sentences and 0 of chunks, expected as many"),
+    (lambda tagger: tagger.evaluate([["Peter"]]), "evaluate: expected gold tags beside the words"),
+    (lambda tagger: tagger.evaluate([["Peter"]], [["PERSON"]]), "evaluate: 'PERSON' is not O or PREFIX-TYPE; the model's tags are O B-"),
+])
+def test_mistakes_in_python(tagger, call, message):
+    with pytest.raises(UserError, match=message):
+        call(tagger)
+
+
+def test_save(trained, tagger, tmp_path):
+    """A whole checkpoint, of the weights that are in use: also where the one that they came from is gone."""
+    words, *_ = columns_of("test", 20)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in os.listdir(trained.checkpoint):
+        if name.startswith("ner_model"):
+            (copy / name).write_bytes((trained.checkpoint / name).read_bytes())
+    one = Tagger.load(copy)
+    assert one.prefix == str(copy / "ner_model")
+    for name in os.listdir(copy):
+        (copy / name).unlink()
+    one.save(tmp_path / "new" / "folder")
+    assert same_weights(tmp_path / "new" / "folder" / "ner_model", trained.prefix)
+    other = Tagger.load(tmp_path / "new" / "folder")
+    assert other.meta["config"] == tagger.meta["config"] and other.meta["made_from"] == tagger.meta["made_from"]
+    assert other.predict_entities(words) == one.predict_entities(words) == tagger.predict_entities(words)
+    other.save(tmp_path / "new" / "folder")                 # onto itself
+    assert Tagger.load(tmp_path / "new" / "folder" / "ner_model").predict(words) == tagger.predict(words)
+    assert left_behind(tmp_path / "new" / "folder") == []
+
+
+def test_taggers_do_not_disturb_one_another(trained, untrained, tagger):
+    """Two models and the same one twice, asked in turns and from threads, say what each says alone."""
+    words, *_ = columns_of("test", 30)
+    models = [Tagger.load(trained.prefix, threads=1), Tagger.load(untrained, threads=1), Tagger.load(untrained, constrained=True, threads=1)]
+    alone = [model.predict_entities(words) for model in models]
+    assert alone[0] == tagger.predict_entities(words) and len({str(each) for each in alone}) == 3
+    for i in range(0, 30, 10):
+        for model, want in zip(models, alone):
+            assert [[each[:4] for each in entities] for entities in model.predict_entities(words[i:i + 10])] == \
+                [[each[:4] for each in entities] for entities in want[i:i + 10]]
+    results = {}
+    workers = [threading.Thread(target=lambda k=k: results.setdefault(k, models[k].predict_entities(words))) for k in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [results[k] for k in range(3)] == alone
+
+
+@pytest.fixture(scope="module")
+def custom(tmp_path_factory):
+    """A model whose encoder is code of the user's own: its folder with the code, and its prefix."""
+    folder = tmp_path_factory.mktemp("custom")
+    (folder / "my_encoder.py").write_text("def plain(x, mask, config, is_train):\n    return x * 2\n")
+    sys.path.insert(0, str(folder))
+    try:
+        trainer = fit(*write_sample(folder), *TINY, "--encoder", "my_encoder.plain", "--epoch", 1)
+    finally:
+        sys.path.remove(str(folder))
+    return folder, os.path.join(trainer.config.checkpoint_dir, "ner_model")
+
+
+def test_trust(custom, zygote):
+    """A checkpoint's own code runs only where it is trusted."""
+    folder, prefix = custom
+    given = ["inference.py", "--restore", prefix, "--input", folder / "dev.txt"]
+    assert "'my_encoder.plain': not known here; it is code of its own, which runs only where it is trusted (--trust)" in \
+        zygote.mistake(*given, folder=folder)
+    done = zygote.run(*given, "--trust", folder=folder)
+    assert done.code == 0 and done.out.count(b"\n") == (folder / "dev.txt").read_bytes().count(b"\n"), done.err
 
 
 # ---------------------------------------------------------------- streams

@@ -5,8 +5,7 @@ import pytest
 from layers.char_cnn import char_conv1d, char_conv2d
 from layers.dropout import dropout
 from layers.highway import highway
-from layers.lstm import bilstm_stack
-from numeric import evaluate, finite_differences, layer
+from numeric import check, evaluate, layer
 from tf1 import new_session, tf
 
 LENGTHS = np.array([4, 1, 3], np.int32)
@@ -14,89 +13,6 @@ LENGTHS = np.array([4, 1, 3], np.int32)
 
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
-
-
-def check(build, reference, x, seed=0):
-    """build(tensor) gives what reference(x, variables) gives, and so do all gradients. reference computes in float64."""
-    output, variables, weights, of_x, of_variables = layer(build, x, seed)
-    names = list(variables)
-    scalar = lambda x, *values: float((reference(x, dict(zip(names, values))) * weights).sum())
-    np.testing.assert_allclose(output, reference(x, variables), atol=1e-5)
-    expected = finite_differences(scalar, [x, *variables.values()])
-    for name, got, want in zip(["x", *names], [of_x, *of_variables.values()], expected):
-        np.testing.assert_allclose(got, want, rtol=1e-3, atol=2e-4, err_msg=name)
-        assert name == "x" or np.abs(want).max() > 0
-
-
-# ---------------------------------------------------------------- LSTM
-
-def lstm(x, kernel, bias):
-    """One direction over one sentence (tokens, dim): gates in the order input, cell, forget, output."""
-    size = len(bias) // 4
-    c = h = np.zeros(size)
-    states = []
-    for row in x:
-        i, g, f, o = np.split(np.concatenate([row, h]) @ kernel + bias, 4)
-        c = sigmoid(f + 1) * c + sigmoid(i) * np.tanh(g)
-        h = sigmoid(o) * np.tanh(c)
-        states.append(h)
-    return np.array(states)
-
-
-def bilstm_reference(x, variables, lengths, num_layers):
-    """Sentence by sentence, real tokens only."""
-    rows = []
-    for sentence, length in zip(x, lengths):
-        y = sentence[:length]
-        for k in range(num_layers):
-            forward, backward = ([variables[f"bilstm_{k}/{direction}/{part}"] for part in ("kernel", "bias")]
-                                 for direction in ("forward", "backward"))
-            both = np.concatenate([lstm(y, *forward), lstm(y[::-1], *backward)[::-1]], axis=-1)
-            y = y + both if k else both
-        rows.append(np.concatenate([y, np.zeros((len(sentence) - length, y.shape[1]))]))
-    return np.array(rows)
-
-
-def sentences(seed=0, dim=3, garbage=5.0):
-    """float32 (3, 4, dim), with garbage in the padding."""
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(3, 4, dim))
-    outside = np.arange(4) >= LENGTHS[:, None]
-    x[outside] = rng.normal(0, garbage, (outside.sum(), dim))
-    return x.astype(np.float32)
-
-
-@pytest.mark.parametrize("rnn_type", ["fused", "normal"])
-@pytest.mark.parametrize("num_layers", [1, 2])
-def test_bilstm(rnn_type, num_layers):
-    check(lambda x: bilstm_stack(x, tf.constant(LENGTHS), 2, num_layers, rnn_type),
-          lambda x, variables: bilstm_reference(x, variables, LENGTHS, num_layers), sentences())
-
-
-@pytest.mark.parametrize("steps, batch", [(1, 1), (1, 5), (30, 7)])
-def test_fused_and_normal_are_the_same(steps, batch):
-    """Same variables by name, same outputs, same gradients."""
-    rng = np.random.default_rng(steps)
-    x = rng.normal(size=(batch, steps, 10)).astype(np.float32)
-    lengths = rng.integers(1, steps + 1, batch).astype(np.int32)
-    lengths[0] = steps
-    fused, normal = (layer(lambda x: bilstm_stack(x, tf.constant(lengths), 8, 2, rnn_type), x) for rnn_type in ("fused", "normal"))
-    assert list(fused[1]) == list(normal[1])
-    np.testing.assert_allclose(fused[0], normal[0], atol=2e-6)
-    np.testing.assert_allclose(fused[3], normal[3], atol=1e-4)
-    for name in fused[4]:
-        np.testing.assert_allclose(fused[4][name], normal[4][name], rtol=1e-4, atol=1e-4, err_msg=name)
-
-
-@pytest.mark.parametrize("rnn_type", ["fused", "normal"])
-def test_padding_of_a_bilstm_does_not_matter(rnn_type):
-    build = lambda x: bilstm_stack(x, tf.constant(LENGTHS), 2, 2, rnn_type)
-    first, second = layer(build, sentences(garbage=1.0)), layer(build, sentences(garbage=100.0))
-    outside = np.arange(4) >= LENGTHS[:, None]
-    np.testing.assert_allclose(first[0], second[0], atol=1e-6)
-    assert (first[0][outside] == 0).all() and (first[3][outside] == 0).all() and (second[3][outside] == 0).all()
-    for name in first[4]:
-        np.testing.assert_allclose(first[4][name], second[4][name], atol=1e-5)
 
 
 # ---------------------------------------------------------------- character CNN
@@ -182,35 +98,46 @@ def test_a_new_highway_lets_its_input_pass():
 
 # ---------------------------------------------------------------- dropout
 
-def dropped(x, keep_prob, seed, is_train=True):
-    return evaluate(lambda x: dropout(x, keep_prob, tf.constant(is_train), tf.constant(seed, tf.int64)), x)
+def at_step(step):
+    """Gives the graph a global step that starts there."""
+    tf.get_variable("global_step", initializer=tf.constant(step, tf.int64), trainable=False,
+                    collections=[tf.GraphKeys.GLOBAL_VARIABLES, tf.GraphKeys.GLOBAL_STEP])
+
+
+def dropped(x, keep_prob, seed, step=1, is_train=True, places=0):
+    """places: how many others come before in the graph."""
+    def build(x):
+        at_step(step)
+        return [dropout(x, keep_prob, tf.constant(is_train), seed) for _ in range(places + 1)][-1]
+    return evaluate(build, x)
 
 
 @pytest.mark.parametrize("keep_prob", [0.1, 0.5, 0.7])
 def test_dropout_keeps_its_share_and_the_mean(keep_prob):
     x = np.random.default_rng(0).uniform(1, 2, (300, 200)).astype(np.float32)
-    y = dropped(x, keep_prob, [1, 2])
+    y = dropped(x, keep_prob, 1, 2)
     kept = y != 0
     np.testing.assert_allclose(y[kept], x[kept] / np.float32(keep_prob), rtol=1e-6)
     assert abs(kept.mean() - keep_prob) < 0.01 and abs(y.mean() - x.mean()) < 0.05
     assert abs(kept.mean(axis=0) - keep_prob).max() < 0.15 and abs(kept.mean(axis=1) - keep_prob).max() < 0.2      # no pattern
 
 
-def test_dropout_depends_on_its_seed_alone():
+def test_dropout_depends_on_seed_step_and_place_alone():
     x = np.ones((50, 40), np.float32)
-    first = dropped(x, 0.5, [3, 7])
-    np.testing.assert_array_equal(dropped(x, 0.5, [3, 7]), first)
-    others = [dropped(x, 0.5, seed) for seed in ([3, 8], [4, 7], [7, 3])]
+    first = dropped(x, 0.5, 3, 7)
+    np.testing.assert_array_equal(dropped(x, 0.5, 3, 7), first)
+    others = [dropped(x, 0.5, 3, 8), dropped(x, 0.5, 4, 7), dropped(x, 0.5, 7, 3), dropped(x, 0.5, 3, 7, places=1)]
     for other in others:
         assert abs((other == first).mean() - 0.5) < 0.06
 
 
 def test_no_dropout():
     x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
-    np.testing.assert_array_equal(dropped(x, 1.0, [1, 1]), x)
-    np.testing.assert_array_equal(dropped(x, 0.5, [1, 1], is_train=False), x)
+    np.testing.assert_array_equal(dropped(x, 1.0, 1), x)
+    np.testing.assert_array_equal(dropped(x, 0.5, 1, is_train=False), x)
     with tf.Graph().as_default() as graph:
-        dropout(tf.constant(x), 1.0, tf.constant(True), tf.constant([1, 1], tf.int64))
+        dropout(tf.constant(x), 1.0, tf.constant(True), 1)
+        dropout(tf.constant(x), 0.5, None, 1)
         assert not [op for op in graph.get_operations() if "Random" in op.type or "If" in op.type]
 
 
@@ -218,7 +145,8 @@ def test_the_gradient_of_dropout_is_its_mask():
     x = np.random.default_rng(0).normal(size=(20, 10)).astype(np.float32)
 
     def build(x):
-        y = dropout(x, 0.25, tf.constant(True), tf.constant([5, 5], tf.int64))
+        at_step(5)
+        y = dropout(x, 0.25, tf.constant(True), 5)
         return y, tf.gradients(3.0 * y, x)
 
     y, (gradient,) = evaluate(build, x)
@@ -229,8 +157,9 @@ def test_the_noise_of_dropout_is_that_of_the_graph_in_any_session():
     """Two sessions, and several runs of one, draw the same: nothing is kept between steps."""
     x = np.ones((30, 30), np.float32)
     with tf.Graph().as_default():
-        step = tf.placeholder(tf.int64, [])
-        y = dropout(tf.constant(x), 0.5, tf.constant(True), tf.stack([tf.constant(9, tf.int64), step]))
+        at_step(0)
+        step = tf.train.get_global_step()
+        y = dropout(tf.constant(x), 0.5, tf.constant(True), 9)
         with new_session(1) as one, new_session(1) as two:
             drawn = [one.run(y, {step: k}) for k in (0, 1, 0)] + [two.run(y, {step: 1})]
     np.testing.assert_array_equal(drawn[0], drawn[2])

@@ -132,13 +132,31 @@ FLAGS = [      # what each changes: the inputs, the variables, which are trained
     ("chr_dim", 5, "variables"), ("chr_conv_type", "conv2d", "variables"), ("chr_filter_widths", [2], "variables"), ("num_filters", 6, "variables"),
     ("word_length", 5, "inputs"), ("use_pos", False, "inputs variables"), ("pos_dim", 4, "variables"), ("use_chk", False, "inputs variables"),
     ("chk_dim", 3, "variables"), ("use_shape", False, "inputs variables"), ("shape_dim", 4, "variables"), ("gazetteer", "", "inputs variables"),
-    ("use_highway", False, "variables logits"), ("highway_layers", 1, "variables logits"), ("rnn_type", "normal", "operations"), ("rnn_size", 8, "variables"),
+    ("use_highway", False, "variables logits"), ("highway_layers", 1, "variables logits"), ("encoder", "bigru", "variables"), ("rnn_type", "normal", "operations"), ("rnn_size", 8, "variables"),
     ("rnn_layers", 1, "variables logits"), ("use_crf", False, "variables tags"), ("constrained", True, "tags")]
+
+
+# What only some encoders have: the encoder, the flag, another value, and whether that changes the variables.
+ENCODER_FLAGS = [
+    ("bigru", "rnn_size", 8, True), ("bigru", "rnn_layers", 1, True), ("biqrnn", "qrnn_width", 3, True), ("cnn_lstm", "cnn_width", 5, True),
+    ("cnn_lstm", "cnn_filters", 6, True), ("cnn_lstm", "rnn_layers", 1, True), ("transformer", "transformer_layers", 1, True),
+    ("transformer", "transformer_size", 16, True), ("transformer", "attention_heads", 2, False), ("transformer", "ffn_size", 7, True),
+    ("transformer", "ffn_kernel", 1, True), ("bilstm_attention", "transformer_size", 16, True), ("bilstm_attention", "attention_heads", 1, False),
+    ("bilstm_transformer", "transformer_layers", 1, True), ("bilstm_transformer", "rnn_layers", 1, True)]
 
 
 def test_every_flag_of_the_model_is_tested():
     not_of_the_graph = {"tag_scheme", "lowercase"}
-    assert {name for name, _, _ in FLAGS} == set(config_module.MODEL_FIELDS) - not_of_the_graph
+    tested = {name for name, _, _ in FLAGS} | {name for _, name, _, _ in ENCODER_FLAGS}
+    assert tested == set(config_module.MODEL_FIELDS) - not_of_the_graph
+
+
+@pytest.mark.parametrize("encoder, name, value, variables", ENCODER_FLAGS)
+def test_every_flag_of_an_encoder_changes_it(encoder, name, value, variables):
+    before, after = (Built(variant(encoder=encoder, **values)) for values in ({}, {name: value}))
+    assert (before.shapes != after.shapes) == variables
+    inputs = batch(*(sentence(9, seed) for seed in range(8)))
+    assert np.abs(before.tag(inputs)[0] - after.tag(inputs)[0]).max() > 1e-3
 
 
 def traits(built):
@@ -204,7 +222,8 @@ def test_constrained_tags_are_well_formed(use_crf):
 @pytest.mark.parametrize("values", [
     {}, {"rnn_type": "normal", "use_pos": False}, {"chr_conv_type": "conv2d", "chr_filter_widths": [2, 3], "use_chk": False},
     {"rnn_type": "normal", "chr_conv_type": "conv2d", "use_shape": False}, {"use_word": False, "gazetteer": ""}, {"use_chr": False, "rnn_layers": 3},
-    {"use_pos": False, "use_chk": False, "use_shape": False, "gazetteer": "", "use_highway": False}, {"use_crf": False}, {"constrained": True}])
+    {"use_pos": False, "use_chk": False, "use_shape": False, "gazetteer": "", "use_highway": False}, {"use_crf": False}, {"constrained": True},
+    *({"encoder": name} for name in config_module.ENCODERS[1:])])
 def test_padding_never_changes_the_result_of_a_token(values):
     """A sentence alone, and the same in a batch with longer ones."""
     built = Built(variant(**values), legal=conll.legal_transitions(TAGS, "bio") if "constrained" in values else None)

@@ -335,10 +335,10 @@ def test_input_flag(tmp_path):
 
 def test_reader_names_lines_and_ends():
     lines = ["\n", "-X- a b\n", "w O B-A\n", "w O O\n", "-X- a b\n", "\n", "w B-A O"]
-    assert list(chunk_eval.read_sequences(lines, "f", chunk_eval.split_blanks)) == [
+    assert list(chunk_eval.tag_sequences(chunk_eval.read_rows(lines, "f", chunk_eval.split_blanks))) == [
         (3, ["O", "O"], ["B-A", "O"], True), (7, ["B-A"], ["O"], False)]
     with pytest.raises(UserError, match="f:2: 1 column, expected 3 as in line 1"):
-        list(chunk_eval.read_sequences(["w O O\n", "O\n"], "f", chunk_eval.split_blanks))
+        list(chunk_eval.read_rows(["w O O\n", "O\n"], "f", chunk_eval.split_blanks))
 
 
 def test_a_reader_that_goes_away_ends_quietly():

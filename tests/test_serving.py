@@ -17,6 +17,7 @@ import pytest
 import conll
 import feed
 from commands import ROOT, SMALL, fit, one_line, sample, write_sample
+from config import ENCODERS
 from serving import (BUILD, INFERENCE, SAFE_TRANSFORMS, Served, binary, binary_mistake, probe, python_package, randomize,
                      run_binary, succeed, ties)
 from test_inference import NASTY as ROWS
@@ -93,7 +94,8 @@ def test_same_tags_in_a_sentence_of_10000_tokens(served):
     (), ("--tag_scheme", "iobes"), ("--rnn_type", "normal", "--rnn_layers", "2"), ("--use_crf", "False"), ("--use_crf", "False", "--constrained", "True"),
     ("--chr_conv_type", "conv2d", "--chr_filter_widths", "2", "3", "--use_shape", "True"),
     ("--constrained", "True", "--tag_scheme", "bilou"), ("--use_chr", "False", "--use_highway", "False"),
-    ("--use_word", "False"), ("--gazetteer", "GAZETTEER"), ("--columns", "word _ _ tag", "--lowercase", "False")],
+    ("--use_word", "False"), ("--gazetteer", "GAZETTEER"), ("--columns", "word _ _ tag", "--lowercase", "False"),
+    *(("--encoder", name, "--rnn_layers", "2") for name in ENCODERS if name != "bilstm")],
     ids=" ".join)
 def test_same_tags_of_random_models(serve, tmp_path, flags):
     """Every kind of model that train.py trains, with weights under which every tag occurs."""

@@ -13,7 +13,7 @@ import checkpoint
 import train
 from cli import UserError
 from commands import (SMALL, TINY, fit, left_behind, one_line, same_weights, sample, weights, without_seconds, write_sample)
-from config import Config
+from config import ENCODERS, Config
 from embvec import EmbVec
 from tf1 import tf
 
@@ -130,6 +130,16 @@ def test_resume_after_kill(uninterrupted, tmp_path, zygote):
     done = zygote.run("train.py", *flags, "--resume")
     assert done.code == 0, done.err
     assert_same_run(trainer, tmp_path)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS[1:])
+def test_every_encoder_trains_stops_and_resumes(corpus, tmp_path, encoder):
+    flags = [*corpus[:4], *TINY, "--encoder", encoder, "--keep_prob", "0.5", "--max_train_steps_per_epoch", 3, "--ema_decay", "0.9"]
+    whole = fit(*flags, "--epoch", 2, "--checkpoint_dir", tmp_path / "whole")
+    fit(*flags, "--epoch", 1, "--checkpoint_dir", tmp_path / "parts")
+    fit("--resume", "--epoch", 2, "--checkpoint_dir", tmp_path / "parts")
+    assert_same_run(whole, tmp_path / "parts")
+    assert whole.state.history[0]["train_loss"] > whole.state.history[1]["train_loss"]
 
 
 def test_interrupt_and_resume(uninterrupted, tmp_path, zygote):
