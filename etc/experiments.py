@@ -32,11 +32,13 @@ class Run(NamedTuple):
     config: dict        # all hyper-parameters
     history: list       # a dict for each epoch: epoch, seconds, chunk_f1, token_f1, ...
     best_epoch: int
+    best_scores: dict   # of the best model, which may be of the midst of an epoch; {} of older trainings, which had no such
 
     @property
     def figures(self):
         """{measure: value} of the best epoch; seconds are the median of all."""
-        best = {row["epoch"]: row for row in self.history}[self.best_epoch]
+        row = {row["epoch"]: row for row in self.history}.get(self.best_epoch, {"epoch": self.best_epoch})
+        best = {**row, **self.best_scores}
         return {**{name: best[name] for name in MEASURES}, "seconds": statistics.median(row["seconds"] for row in self.history)}
 
 
@@ -59,7 +61,7 @@ def read_run(folder):
     """A checkpoint folder -> Run. Raises UserError where its files are missing or damaged."""
     history, meta = (_read_json(os.path.join(folder, name)) for name in (HISTORY, META))
     try:
-        run = Run(folder, dict(meta["config"]), history, meta["state"]["best_epoch"])
+        run = Run(folder, dict(meta["config"]), history, meta["state"]["best_epoch"], meta["state"].get("best_scores", {}))
         if all(isinstance(run.figures[name], (int, float)) for name in MEASURES):
             return run
     except (KeyError, TypeError, statistics.StatisticsError):
