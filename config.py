@@ -146,10 +146,10 @@ class Config:
         if self.use_chr and self.chr_conv_type == "conv2d":
             self._check_widths()
         self._check_encoder()
+        self._check_custom()
         compile_regex(self.train_vars, "train_vars")
         if self.fine_tune and self.train_vars:
             raise UserError("fine_tune and train_vars are both given, expected one of them: fine_tune is a choice of train_vars")
-        self._check_custom()
         if not (self.use_word or self.use_chr):
             raise UserError("use_word and use_chr are both off, expected one of them at least")
         return self

@@ -178,12 +178,14 @@ def text(analysis, has_words):
         lines += ["", f"{title}:"] + [f"{name:>18}: {figures(*each)}  {each[2]} gold, {each[1]} predicted"
                                       for name, each in groups.items()]
     if analysis.worst:
-        lines += ["", f"the sentences with the most errors{'' if has_words else ' (to read them, name their column: --columns)'}:"]
+        hint = "" if has_words else " (to read them, name their column: --columns)"
+        lines += ["", f"the sentences with the most errors{hint}:"]
     for sentence, errors in analysis.worst:
         found = Counter(map(category, errors))
         lines.append(f"line {sentence.line}: " + ", ".join(f"{found[name]} {name}" for name in CATEGORIES if found[name]))
         if sentence.words:
-            lines += [f"    gold: {marked(sentence.words, sentence.gold)}", f"    pred: {marked(sentence.words, sentence.predicted)}"]
+            lines += [f"    {name}: {marked(sentence.words, entities)}"
+                      for name, entities in (("gold", sentence.gold), ("pred", sentence.predicted))]
     return "\n".join(lines) + "\n"
 
 
@@ -226,24 +228,20 @@ def as_json(analysis):
             "worst": worst}
 
 
-def plot(analysis, path):
-    """Draws the errors of each type, the table of types and F1 by group to a PNG file."""
+def draw(analysis):
+    """Analysis -> a matplotlib Figure: the errors of each type, the table of types, F1 by group."""
     try:
-        import matplotlib
+        from matplotlib.figure import Figure
     except ImportError:
         raise UserError("--plot: matplotlib is not installed; pip install matplotlib, or leave --plot out") from None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    groups = groups_of(analysis)
-    figure, panels = pyplot.subplot_mosaic("AAABBB;CCDDEE" if len(groups) == 3 else "AAABBB;CCCDDD", figsize=(13, 9))
+    figure, groups = Figure(figsize=(13, 9)), groups_of(analysis)
+    panels = figure.subplot_mosaic("AAABBB;CCDDEE" if len(groups) == 3 else "AAABBB;CCCDDD")
     _draw_categories(panels["A"], analysis)
     _draw_matrix(panels["B"], analysis)
     for name, (title, each) in zip("CDE", groups):
         _draw_groups(panels[name], title, each)
     figure.tight_layout()
-    with atomic_write(path) as out:
-        figure.savefig(out, format="png")
-    pyplot.close(figure)
+    return figure
 
 
 def _label(kind):
@@ -307,7 +305,9 @@ def run(args):
     trained = training_entities(args, columns) if args.train_path else None
     analysis = analyse(_sentences(rows, counted, scorer, word_at), trained, 10 if args.worst is None else args.worst)
     if args.plot:
-        plot(analysis, args.plot)
+        figure = draw(analysis)
+        with atomic_write(args.plot) as out:
+            figure.savefig(out, format="png")
     more = {"errors": as_json(analysis)} if args.json else {}
     chunk_eval.print_latin(chunk_eval.output(args, scores, **more) + ("" if args.json else text(analysis, word_at is not None)))
     chunk_eval.say_notes(args, scorer, scores)
@@ -326,7 +326,8 @@ def _sentences(rows, counted, scorer, word_at):
 def training_entities(args, columns):
     """The entities of --train_path, {(word, ...): set of types}; its columns are those of the input without `pred`."""
     if columns.width:
-        columns = chunk_eval.Columns(columns.width - 1, *(at - (at > columns.pred) for at in (columns.gold, columns.gold, columns.word)))
+        gold, word = (at - (at > columns.pred) for at in (columns.gold, columns.word))
+        columns = chunk_eval.Columns(columns.width - 1, gold, gold, word)
     else:
         columns = chunk_eval.Columns(None, -1, -1, 0)
     entities = defaultdict(set)

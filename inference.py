@@ -8,6 +8,7 @@ import array
 import contextlib
 import functools
 import heapq
+import math
 import os
 import sys
 import time
@@ -78,13 +79,17 @@ class Tagger:
     and predict() need the scores; None for an exported one. prefix: the checkpoint, for those who train on from it.
     """
 
-    def __init__(self, run, config, meta, feeder, graph=None, prefix=""):
-        self.run, self.config, self.meta, self.feeder, self.graph, self.prefix = run, config, meta, feeder, graph, prefix
+    def __init__(self, run, config, meta, feeder, graph=None, prefix="", temperature=1.0):
+        self.run, self.config, self.meta, self.feeder = run, config, meta, feeder
+        self.graph, self.prefix, self.temperature = graph, prefix, temperature
         self.seconds, self.counts = array.array("d"), array.array("i")       # of each batch; its sentences
 
     @classmethod
-    def load(cls, path, batch_size=64, max_batch_tokens=4000, constrained=False, threads=0, trust=False):
-        """From a checkpoint's folder or prefix. trust: import the encoder where it is the user's own code. Raises UserError."""
+    def load(cls, path, batch_size=64, max_batch_tokens=4000, constrained=False, threads=0, trust=False, temperature=1.0):
+        """From a checkpoint's folder or prefix. trust: import the encoder where it is the user's own code. Raises UserError.
+
+        temperature: what scores are divided by before they become probabilities; it changes no tag. etc/calibration.py fits it.
+        """
         prefix = checkpoint.resolve(os.fspath(path))
         meta = checkpoint.load_meta(prefix)
         config = Config(**{**meta["config"], "batch_size": batch_size, "max_batch_tokens": max_batch_tokens})
@@ -95,7 +100,7 @@ class Tagger:
         gazetteer = Gazetteer.from_dict(meta["gazetteer"]) if meta["gazetteer"] else None
         feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer, limit=WORDS_KEPT)
         run, graph = _graph(prefix, config, meta, feeder.sizes(), threads)
-        return cls(run, config, meta, feeder, graph, prefix)
+        return cls(run, config, meta, feeder, graph, prefix, temperature)
 
     def save(self, path):
         """Writes a whole checkpoint into the folder `path`, which is made where it is missing: Tagger.load takes it."""
@@ -190,9 +195,9 @@ class Tagger:
     @functools.cached_property
     def scores(self):
         """`run` with the emission scores: -> [int32 (batch, sentence), float32 (batch, sentence, tags)]."""
-        from tf1 import callable_of, quiet
-        with quiet():
-            return callable_of(self.graph.session, [self.graph.model.logits_indices, self.graph.model.logits], self.graph.model.inputs)
+        from tf1 import callable_of
+        model = self.graph.model
+        return callable_of(self.graph.session, [model.logits_indices, model.logits], model.inputs)
 
     @functools.cached_property
     def transitions(self):
@@ -208,7 +213,7 @@ class Tagger:
         for places, lengths, (ids, logits) in self.in_batches(sentences, self.scores):
             count, longest = len(places), max(lengths)
             yield places, lengths, ids[:count, :longest], confidence.chain(
-                logits[:count, :longest], lengths, self.transitions, self.graph.legal)
+                logits[:count, :longest], lengths, self.transitions, self.graph.legal, self.temperature)
 
     def _names(self, ids):
         names = self.meta["tags"]
@@ -295,7 +300,7 @@ def write_columns(out, block, columns):
 
 
 def nbest_form(tagger, count):
-    """Each sentence `count` times, the rows and the tag, under a line `# k probability` and before a blank line."""
+    """Each sentence `count` times, the rows and the tag, under a line `# k probability` and with a blank line behind."""
     return Form(lambda sentences: tagger.nbest(sentences, count), _write_nbest)
 
 
@@ -331,9 +336,9 @@ class LeastConfident:
     def add(self, _, block, answer):
         if answer is None or answer[0].is_docstart or tuple(answer[0].words) in self.words:
             return
-        words, confidence = tuple(answer[0].words), answer[1]
+        words, sureness = tuple(answer[0].words), answer[1]
         self.words.add(words)
-        heapq.heappush(self.heap, (-confidence, -block.first_line, words, block))
+        heapq.heappush(self.heap, (-sureness, -block.first_line, words, block))
         if len(self.heap) > self.count:
             self.words.remove(heapq.heappop(self.heap)[2])
 
@@ -345,7 +350,7 @@ class LeastConfident:
 
 def _ended(block):
     """The block, ended by a blank line."""
-    return block if block.end is not None else block._replace(end=_carriage(block), newline=True)
+    return block._replace(end=_carriage(block) if block.end is None else block.end, newline=True)
 
 
 def _carriage(block):
@@ -554,12 +559,14 @@ def parse_args():
                         help="write each sentence N times, with its N best tag sequences, each under a line `# k probability`")
     parser.add_argument("--least_confident", type=int, metavar="N",
                         help="bulk mode: write the N sentences most worth annotating, the least confident first, without tags")
+    parser.add_argument("--temperature", type=float, metavar="T",
+                        help="divide the scores by T before they become probabilities: etc/calibration.py fits it (default 1)")
     parser.add_argument("--trust", action="store_true", help="import the encoder that the checkpoint names as module.function")
     return parser.parse_args()
 
 
 def check_form_flags(args):
-    """Checks --confidence, --nbest and --least_confident. Raises UserError."""
+    """Checks --confidence, --nbest, --least_confident and --temperature. Raises UserError."""
     given = [f"--{name}" for name in ("confidence", "nbest", "least_confident") if getattr(args, name) not in (None, False)]
     if len(given) > 1:
         raise UserError(f"{' and '.join(given)}: each has a form of output of its own; expected one of them")
@@ -567,6 +574,10 @@ def check_form_flags(args):
         count = getattr(args, name)
         if count is not None and count < 1:
             raise UserError(f"--{name} {count}: expected at least 1")
+    if args.temperature is not None and not 0 < args.temperature < math.inf:
+        raise UserError(f"--temperature {args.temperature}: expected a number above 0")
+    if args.temperature is not None and not given:
+        raise UserError("--temperature: it changes no tag; expected one of --confidence, --nbest and --least_confident beside it")
     if args.nbest and args.mode == "line":
         raise UserError("--nbest and --mode line: expected bulk or bucket mode, with a sentence in columns")
     if args.least_confident and args.mode != "bulk":
@@ -624,7 +635,8 @@ def main():
     check_form_flags(args)
     check_tagging_flags(args)
     check_restore(args)
-    tagger = Tagger.load(args.restore, args.batch_size, constrained=args.constrained, threads=args.threads, trust=args.trust)
+    tagger = Tagger.load(args.restore, args.batch_size, constrained=args.constrained, threads=args.threads, trust=args.trust,
+                         temperature=args.temperature or 1.0)
     run(tagger, args, form_of(tagger, args))
 
 

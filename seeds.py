@@ -50,9 +50,8 @@ def train_all(args, config_of, fit):
             print(f"train.py: interrupted in epoch {state.epoch + 1} of seed {run.seed}; go on with --resume "
                   f"--seeds {','.join(map(str, args.seeds))} --checkpoint_dir {folder}", file=sys.stderr)
             return 130
-        best = state.best_scores
         report["runs"].append({"seed": run.seed, "checkpoint": run.checkpoint_dir, "best_epoch": state.best_epoch,
-                               "epochs": state.epoch, **{name: best[name] for name in SCORES}})
+                               "epochs": state.epoch, **{name: state.best_scores[name] for name in SCORES}})
         _write(folder, report)
     report.update(summary(report["runs"]))
     _write(folder, report)

@@ -7,7 +7,6 @@ The last two columns are the gold tag and the predicted tag, unless --columns na
 first column is -X-, are no tokens; a -DOCSTART- line is one, as for chunk_eval.py.
 """
 import json
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
 

@@ -169,7 +169,8 @@ class Trainer:
 
     def scale_rate(self, factor):
         """For hooks: from the next step on, the learning rate times `factor` (lr_schedule plateau)."""
-        self.rate_factor.load(self.session.run(self.rate_factor) * factor, self.session)
+        with self.graph.as_default():
+            self.rate_factor.load(self.session.run(self.rate_factor) * factor, self.session)
 
     def _train_epoch(self):
         """Runs what is left of an epoch. Returns False where a hook or Ctrl-C stopped it."""
@@ -453,7 +454,6 @@ def plot_history(history, path):
     figure.tight_layout()
     with atomic_write(path) as out:
         figure.savefig(out, format="png")
-    pyplot.close(figure)
 
 
 # ---------------------------------------------------------------- from Python
@@ -486,8 +486,8 @@ def fit(train, dev=None, config=None, optimizer=None, hooks=(), embeddings=None,
     if embeddings is not None and restore:
         raise UserError("fit: embeddings and restore, expected one of them: the restored model has its own")
     restore = os.fspath(getattr(restore, "prefix", restore) or "")
-    config = config_of(argparse.Namespace(config_path="", model="", restore=restore, resume=False, warm_start="",
-                                          warm_start_vars=None, **values))
+    config = config_of(argparse.Namespace(config_path="", model="", restore=restore, resume=False, warm_start="", warm_start_vars=None,
+                                          **values))
     if "checkpoint_dir" not in values:
         config = dataclasses.replace(config, checkpoint_dir=_new_folder(os.path.join("runs", "fit")))
     given = Given(sentences, copy.copy(embeddings), optimizer, tuple(hooks))
@@ -524,7 +524,7 @@ def _new_folder(stem):
 def _tagger(trainer):
     """The best model of a run, with its history."""
     from inference import Tagger
-    tagger = Tagger.load(os.path.join(trainer.config.checkpoint_dir, checkpoint.MODEL))
+    tagger = Tagger.load(os.path.join(trainer.config.checkpoint_dir, checkpoint.MODEL), trust=True)     # it is of this process
     tagger.history = trainer.state.history
     return tagger
 

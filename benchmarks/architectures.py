@@ -27,7 +27,7 @@ from cli import Parser, UserError, atomic_write, run_command, suggest  # noqa: E
 from config import load_config, model_path  # noqa: E402
 
 PRESETS = ("bilstm", "bilstm_crf", "bigru", "bigru_crf", "biqrnn", "cnn_lstm", "cnn_lstm_crf", "transformer", "bilstm_transformer", "bilstm_attention")
-BUDGET = "--epoch 40 --patience 5"
+BUDGET = "--epoch 30 --patience 6"
 SEEDS, KERNEL_EPOCHS = (1, 2, 3), 12
 KERNELS = {f"kernel-{width}-seed-{seed}": f"--ffn_kernel {width} --seed {seed} --epoch {KERNEL_EPOCHS} --patience 0" for width in (3, 1) for seed in SEEDS}
 # name: (preset, flags of train.py)

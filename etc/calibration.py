@@ -6,7 +6,7 @@ Of each checkpoint, with a softmax or a CRF, as it is and after temperature scal
 the probability of the predicted tag of each token, and of each predicted entity, beside how often they are right. The expected
 calibration error is the mean distance of the two over bins of probability, weighted by how much is in a bin (Guo et al. 2017).
 The temperature is fitted on every other sentence (the first, the third, ...) by the negative log-likelihood of the gold tags
-of the tokens; all figures are of the others. --input needs gold tags, best those of sentences that the model was not chosen by.
+of the tokens; all figures are of the others. inference.py --temperature takes what is found here. --input needs gold tags, best those of sentences that the model was not chosen by.
 """
 import math
 import os
@@ -163,7 +163,7 @@ def results_of(path, sentences, args):
 def table(results, bins):
     """Results -> lines: for tokens and entities the mean probability, the share that is right, and the calibration error."""
     width = max(len(result.name) for result in results)
-    lines = [f"{'':{width + 15}}{'tokens':<34}entities",
+    lines = [f"{'':{width + 15}}{'tokens':<36}entities",
              f"{'':{width}}  temperature  probable   right     ECE     NLL    probable   right     ECE"]
     for result in results:
         tokens, entities = ("{:8.2f}  {:6.2f}  {:6.2f}".format(percent(each.probable), percent(each.right), 100 * calibration_error(each, bins))

@@ -65,7 +65,8 @@ def count_tokens(args, *files):
     """The same of the tokens whose tag is not outside, as token_eval.py counts them."""
     columns = []
     for sequences in files:
-        columns.append([sum(tag == wanted != args.outside for wanted, tag in zip(gold, found)) for _, gold, found, _ in sequences])
+        columns.append([sum(tag == wanted != args.outside for wanted, tag in zip(gold, found))
+                        for _, gold, found, _ in sequences])
         columns.append([sum(tag != args.outside for tag in found) for _, _, found, _ in sequences])
     return np.array([*columns, [sum(tag != args.outside for tag in gold) for _, gold, _, _ in files[0]]]).T
 

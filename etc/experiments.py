@@ -32,11 +32,13 @@ class Run(NamedTuple):
     config: dict        # all hyper-parameters
     history: list       # a dict for each epoch: epoch, seconds, chunk_f1, token_f1, ...
     best_epoch: int
+    best_scores: dict   # of the best model, which may be of the midst of an epoch; {} of older trainings, which had no such
 
     @property
     def figures(self):
         """{measure: value} of the best epoch; seconds are the median of all."""
-        best = {row["epoch"]: row for row in self.history}[self.best_epoch]
+        row = {row["epoch"]: row for row in self.history}.get(self.best_epoch, {"epoch": self.best_epoch})
+        best = {**row, **self.best_scores}
         return {**{name: best[name] for name in MEASURES}, "seconds": statistics.median(row["seconds"] for row in self.history)}
 
 
@@ -59,7 +61,7 @@ def read_run(folder):
     """A checkpoint folder -> Run. Raises UserError where its files are missing or damaged."""
     history, meta = (_read_json(os.path.join(folder, name)) for name in (HISTORY, META))
     try:
-        run = Run(folder, dict(meta["config"]), history, meta["state"]["best_epoch"])
+        run = Run(folder, dict(meta["config"]), history, meta["state"]["best_epoch"], meta["state"].get("best_scores", {}))
         if all(isinstance(run.figures[name], (int, float)) for name in MEASURES):
             return run
     except (KeyError, TypeError, statistics.StatisticsError):
@@ -139,13 +141,11 @@ def table(runs):
     return lines
 
 
-def plot(runs, path):
-    """Draws dev chunk F1 by epoch, a line for each run with a dot at its best epoch, to a PNG file; seeds share a colour."""
-    import matplotlib
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    names = names_of(runs)
-    figure, axes = pyplot.subplots(figsize=(10, 6))
+def draw(runs):
+    """Runs -> a matplotlib Figure: dev chunk F1 by epoch, a line for each run with a dot at its best; seeds share a colour."""
+    from matplotlib.figure import Figure
+    names, figure = names_of(runs), Figure(figsize=(10, 6))
+    axes = figure.subplots()
     for i, group in enumerate(by_seed(runs)):
         for k, run in enumerate(group):
             others = f" and {len(group) - 1} more seed{'s' * (len(group) > 2)}" if len(group) > 1 else ""
@@ -158,9 +158,7 @@ def plot(runs, path):
     axes.set_ylabel("dev chunk F1 (%)")
     axes.legend()
     figure.tight_layout()
-    with atomic_write(path) as out:
-        figure.savefig(out, format="png")
-    pyplot.close(figure)
+    return figure
 
 
 def main():
@@ -180,7 +178,9 @@ def main():
         raise UserError(f"{args.folders[0]}: no run that can be read, see above")
     print("\n".join(table(runs)))
     if args.plot:
-        plot(runs, args.plot)
+        figure = draw(runs)
+        with atomic_write(args.plot) as out:
+            figure.savefig(out, format="png")
 
 
 if __name__ == "__main__":

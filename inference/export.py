@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import checkpoint  # noqa: E402
 import conll  # noqa: E402
+import registry  # noqa: E402
 from cli import Parser, UserError, __version__, atomic_write, check_folder, check_writable, parse_bool, run_command  # noqa: E402
 from config import MODEL_FIELDS, Config  # noqa: E402
 from feed import Feeder  # noqa: E402
@@ -32,14 +33,19 @@ def model_config(config, meta, emb):
                        **{name: meta[name] for name in ("tags", "tag_scheme", "data_scheme", "columns")}})
 
 
-def build(prefix, constrained=False):
-    """The graph that tags, with the weights of a checkpoint. Returns (session, its graph, EmbVec). Raises UserError."""
+def build(prefix, constrained=False, trust=False):
+    """The graph that tags, with the weights of a checkpoint. Returns (session, its graph, EmbVec). Raises UserError.
+
+    trust: import the encoder where it is the user's own code.
+    """
     from model import Model
     from tf1 import new_session, quiet, tf
     meta = checkpoint.load_meta(prefix)
     emb = checkpoint.load_emb(prefix, meta)
     config = Config(**meta["config"])
     config.constrained = constrained or config.constrained
+    if trust:
+        registry.import_custom("encoder", config.encoder)
     gazetteer = Gazetteer.from_dict(meta["gazetteer"]) if meta["gazetteer"] else None
     feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer)
     legal = conll.legal_transitions(meta["tags"], meta["tag_scheme"]) if config.constrained else None
@@ -119,6 +125,7 @@ def parse_args():
     parser.add_argument("--engine", default="", help="write one .etagger file for the C++ engine here, and nothing else")
     parser.add_argument("--constrained", type=parse_bool, nargs="?", const=True, default=False, metavar="TRUE|FALSE",
                         help="decode well-formed tag sequences only")
+    parser.add_argument("--trust", action="store_true", help="import the encoder that the checkpoint names as module.function")
     return parser.parse_args()
 
 
@@ -129,7 +136,7 @@ def main():
         return write_engine_file(checkpoint.resolve(args.restore), args.engine, args.constrained)
     check_folder(os.path.dirname(os.path.abspath(args.export)), "--export")
     check_folder(args.export_pb, "--export-pb")
-    session, graph, emb = build(checkpoint.resolve(args.restore), args.constrained)
+    session, graph, emb = build(checkpoint.resolve(args.restore), args.constrained, args.trust)
     from tf1 import quiet, tf
     with quiet():
         graph_def = tf.graph_util.extract_sub_graph(graph.as_graph_def(), [*OUTPUTS, CONFIG])

@@ -14,7 +14,10 @@ import conll
 import inference
 from commands import ROOT, TINY, fit, sample, write_sample
 from inference import Tagger
+from layers.crf import log_partition
+from numeric import evaluate
 from test_inference import NASTY, NASTY_FILES, TAG, arguments, no_spacy
+from tf1 import tf
 
 BIO = ["O", "B-X", "I-X", "B-Y", "I-Y"]
 
@@ -157,7 +160,8 @@ def test_a_very_long_sentence():
             expected = math.fsum(p for path, p in paths.items() if path[t] == tag)
             assert got[start + t, tag] == pytest.approx(expected, abs=1e-6)
         spans = [(a, b, kind) for a in range(3) for b in range(a + 1, 4) for kind in "XY"]
-        expected = [math.fsum(p for path, p in paths.items() if span in conll.entities([BIO[i] for i in path], "bio")) for span in spans]
+        read = [conll.entities([BIO[i] for i in path], "bio") for path in paths]
+        expected = [math.fsum(p for p, found in zip(paths.values(), read) if span in found) for span in spans]
         given = [(0, start + a, start + b, kind) for a, b, kind in spans]
         np.testing.assert_allclose(confidence.entity_probabilities(chain, given, edges), expected, atol=1e-6)
     paths, logs = confidence.nbest(chain, 3)
@@ -165,6 +169,16 @@ def test_a_very_long_sentence():
     np.testing.assert_allclose(np.diff(scores), np.diff(logs[0]), atol=1e-5)
     assert (np.diff(logs[0]) < 0).all() and len({path.tobytes() for path in paths[0]}) == 3
     np.testing.assert_allclose(confidence.sequence_log_probability(chain, paths[:, 1]), logs[0, 1], atol=1e-5)
+
+
+def test_the_graph_sums_the_same():
+    """layers/crf.py: the gradient of log Z is the marginals. 10,000 tokens beside a short sentence."""
+    rng = np.random.default_rng(1)
+    emissions, transitions, lengths = rng.normal(0, 4, (2, 10_000, 9)), rng.normal(0, 1, (9, 9)), np.array([10_000, 30], np.int32)
+    want, = evaluate(lambda e, t, n: tf.gradients(log_partition(e, t, n), [e]), emissions, transitions, lengths)
+    got = confidence.marginals(confidence.chain(emissions, lengths, transitions))
+    np.testing.assert_allclose(got[0], want[0], atol=1e-6)
+    np.testing.assert_allclose(got[1, :30], want[1, :30], atol=1e-9)
 
 
 # ---------------------------------------------------------------- a trained model
@@ -220,6 +234,17 @@ def test_the_tags_are_those_without_confidence(tagger):
     assert [of.tags for of in found] == tags == [each for _, each in best]
     np.testing.assert_allclose([p for p, _ in best], np.exp(tagger.log_probabilities(given)), rtol=1e-6)
     assert [[span[:3] for span in of.entities] for of in found] == [conll.chunks(each) for each in tags]
+
+
+def test_temperature_of_a_tagger(trained):
+    """Hotter is less sure; the tags stay."""
+    given = sentences_of(TEXT)
+    cool, hot = (Tagger.load(trained.prefix, threads=1, temperature=each) for each in (0.5, 4.0))
+    assert cool.tag(given) == hot.tag(given)
+    assert np.mean(cool.log_probabilities(given)) > np.mean(hot.log_probabilities(given))
+    (_, lengths, (_, logits)), = hot.in_batches(given[1:2], hot.scores)
+    paths, chain = hot.nbest(given[1:2], 1), confidence.chain(logits / 4, lengths, hot.transitions / 4)
+    assert math.log(paths[0][0][0]) == pytest.approx(confidence.nbest(chain, 1)[1][0, 0], abs=1e-5)
 
 
 # ---------------------------------------------------------------- what the command writes
@@ -284,6 +309,7 @@ def test_nbest_output(crf, write, trained, zygote):
         assert len(set(rows[k:k + 3])) == 3
     assert b"".join([rows[0], *rows[1::3]]) == write(given, crf, None) + b"\n\r\n"
     assert parts[-2] == b"\r" and all(row.endswith((b"\n\n", b"\n\r\n")) for row in rows)
+    assert re.sub(rb"# \d \S+\n", b"#", write(b"\na O O O\n ", crf, inference.nbest_form(crf, 2))).count(b"\n \n") == 2
     assert write(b"\n \r\n", crf, inference.nbest_form(crf, 3)) == b"\n \r\n"
     done = zygote.run("inference.py", "--mode", "bucket", "--restore", trained.prefix, "--nbest", 2, stdin=TEXT)
     assert done.code == 0 and done.out.count(b"# 1 ") == 61 and done.out.count(b"# 2 ") == 60
@@ -323,6 +349,9 @@ def test_the_least_confident_sentences(crf, write, trained, zygote, tmp_path):
     ("--nbest 2 --mode line", "--nbest and --mode line: expected bulk or bucket mode"),
     ("--least_confident 2 --mode bucket", "--least_confident and --mode bucket: it looks at all sentences first, bulk mode was expected"),
     ("--least_confident 2 --mode line", "bulk mode was expected"),
+    ("--confidence --temperature 0", "--temperature 0.0: expected a number above 0"),
+    ("--nbest 2 --temperature nan", "--temperature nan: expected a number above 0"),
+    ("--temperature 2", "--temperature: it changes no tag; expected one of --confidence, --nbest and --least_confident beside it"),
     ("--confidense", "did you mean --confidence?"),
 ])
 def test_flags_that_do_not_go_together(trained, bare_zygote, flags, message):
@@ -353,17 +382,17 @@ def test_calibration_error():
 def test_a_temperature_is_found_again():
     """Gold tags drawn from a chain, whose scores the model then exaggerates 2.5 times; errors fall, to nearly nothing."""
     rng, tags = np.random.default_rng(0), BIO
-    emissions, transitions = rng.normal(0, 1.5, (1500, 4, 5)), rng.normal(0, 1, (5, 5))
+    emissions, transitions = rng.normal(0, 1.5, (1500, 3, 5)), rng.normal(0, 1, (5, 5))
     gold = []
     for row in emissions:
-        paths = enumerated(row, 4, transitions)
+        paths = enumerated(row, 3, transitions)
         gold.append(list(paths)[rng.choice(len(paths), p=list(paths.values()))])
     gold = np.array(gold)
     model = types.SimpleNamespace(transitions=transitions * 2.5, graph=types.SimpleNamespace(legal=None), edges=confidence.edges(tags, "bio"),
                                   meta={"tags": tags, "tag_scheme": "bio"})
-    ids = confidence.nbest(confidence.chain(emissions, [4] * 1500, transitions), 1)[0][:, 0]
+    ids = confidence.nbest(confidence.chain(emissions, [3] * 1500, transitions), 1)[0][:, 0]
     spans = [set(conll.chunks([tags[i] for i in row])) for row in gold]
-    parts = [calibration.Part(ids, emissions * 2.5, [4] * 1500, gold, spans)]
+    parts = [calibration.Part(ids, emissions * 2.5, [3] * 1500, gold, spans)]
     temperature = calibration.fitted_temperature(model, parts)
     assert temperature == pytest.approx(2.5, rel=0.1)
     before, after = (calibration.result_of("", model, parts, each) for each in (1.0, temperature))

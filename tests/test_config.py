@@ -25,10 +25,10 @@ OTHER = {       # a value for each field that is not its default
     "ffn_size": 9, "ffn_kernel": 1, "transformer_keep_prob": 0.8, "rnn_type": "normal", "rnn_size": 201, "rnn_layers": 3, "use_crf": False, "constrained": True, "keep_prob": 0.5, "feature_drop": 0.1,
     "unk_replace": 0.3, "batch_size": 21, "max_batch_tokens": 4001, "epoch": 71, "patience": 11, "optimizer": "sgd", "learning_rate": 0.002,
     "momentum": 0.8, "lr_decay_rate": 0.8, "lr_decay_steps": 12001, "warmup_steps": 1, "clip_norm": 5.0, "ema_decay": 0.999,
-    "train_vars": "encoder/", "fine_tune": True,
     "loss": "losses.focal", "weight_decay": 0.1, "lr_schedule": "cosine", "lr_total_steps": 100, "lr_factor": 0.1, "lr_patience": 2,
     "metric": "metrics.recall", "eval_every": 2, "run_every_secs": 30.0, "max_steps_without_increase": 1000, "min_steps": 500,
     "hooks": [{"call": "mine.log", "every": 100, "path": "a.txt"}, {"call": "mine.stop"}],
+    "train_vars": "encoder/", "fine_tune": True,
     "save_by": "loss", "seed": 2, "threads": 1, "max_train_steps_per_epoch": 5, "max_eval_steps": 6}
 
 
@@ -181,10 +181,10 @@ def test_bounds(name, good, bad):
     ({"chr_conv_type": "conv2d", "chr_filter_widths": [3, 3]}, "each width once"),
     ({"chr_conv_type": "conv2d", "chr_filter_widths": [3, 16]}, "none above word_length 15"),
     ({"chr_conv_type": "conv2d", "chr_filter_widths": []}, "one at least"),
-    ({"train_vars": "crf/", "fine_tune": True}, "expected one of them"),
-    ({"train_vars": "("}, "train_vars '[(]': not a regular expression"),
     ({"loss": "a.b"}, "does not see the CRF's transitions, which nothing would train; set use_crf to False"),
     ({"hooks": [{"call": "b"}]}, "hook 'b': not known here"),
+    ({"train_vars": "crf/", "fine_tune": True}, "expected one of them"),
+    ({"train_vars": "("}, "train_vars '[(]': not a regular expression"),
     ({"rnn_type": "fussed"}, "did you mean fused")])
 def test_values_that_do_not_go_together(values, message):
     with pytest.raises(UserError, match=message):

@@ -433,7 +433,8 @@ def test_load_looks_here_first(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name, split, message", [
     ("conll2030", "dev", "no corpus of this name (did you mean conll2003?); known are conll2003, conll2000, wnut17"),
-    ("conll2000", "dev", "no split 'dev'; it has train, test"), ("sample", "deu", "(did you mean dev?); it has train, dev, test")])
+    ("conll2000", "dev", "no split 'dev'; it has train, test"),
+    ("sample", "deu", "(did you mean dev?); it has train, dev, test")])
 def test_load_what_is_not_known(name, split, message):
     with pytest.raises(UserError) as error:
         conll.load(name, split)

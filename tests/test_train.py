@@ -134,7 +134,7 @@ def test_resume_after_kill(uninterrupted, tmp_path, zygote):
 
 @pytest.mark.parametrize("encoder", ENCODERS[1:])
 def test_every_encoder_trains_stops_and_resumes(corpus, tmp_path, encoder):
-    flags = [*corpus[:4], *TINY, "--encoder", encoder, "--keep_prob", "0.5", "--max_train_steps_per_epoch", 3, "--ema_decay", "0.9"]
+    flags = [*corpus[:4], *TINY, "--encoder", encoder, "--keep_prob", "0.5", "--max_train_steps_per_epoch", 3, "--transformer_layers", 1]
     whole = fit(*flags, "--epoch", 2, "--checkpoint_dir", tmp_path / "whole")
     fit(*flags, "--epoch", 1, "--checkpoint_dir", tmp_path / "parts")
     fit("--resume", "--epoch", 2, "--checkpoint_dir", tmp_path / "parts")
