@@ -7,7 +7,7 @@ import sys
 
 import checkpoint
 from cli import UserError, atomic_write
-from config import Config, read_config
+from config import Config, model_path, read_config
 
 FILE = "seeds.json"
 SCORES = ("token_f1", "chunk_f1")
@@ -35,8 +35,7 @@ def train_all(args, config_of, fit):
     """
     if hasattr(args, "seed"):
         raise UserError("--seeds and --seed: expected one of them")
-    given = {**read_config(args.config_path), **vars(args)}
-    folder = given.get("checkpoint_dir", Config().checkpoint_dir)
+    folder = _given(vars(args), "checkpoint_dir")
     kept = _kept_flags(folder) if args.resume else _flags(args)
     runs = [_of_seed(args, kept, seed, folder) for seed in args.seeds]
     configs = [config_of(run) for run in runs]           # mistakes are told before the first begins
@@ -85,9 +84,15 @@ def _of_seed(args, kept, seed, folder):
         values.update({**kept, **_flags(args)})
     if values["resume"]:
         values.update(restore="", warm_start="", warm_start_vars=None)
-    summaries = values.get("summary_dir", read_config(values["config_path"]).get("summary_dir", Config().summary_dir))
+    summaries = _given(values, "summary_dir")
     values.update(seed=seed, checkpoint_dir=own, summary_dir=os.path.join(summaries, f"seed-{seed}") if summaries else "")
     return argparse.Namespace(**values)
+
+
+def _given(values, name):
+    """What a flag says, else the config's file, else the default."""
+    path = model_path(values["model"]) if values["model"] else values["config_path"]
+    return {**Config().to_dict(), **read_config(path), **values}[name]
 
 
 def _flags(args):

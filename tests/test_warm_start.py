@@ -49,7 +49,7 @@ def begun(old, *flags):
     args = train_args("--train_path", old / "new.txt", "--dev_path", old / "dev.txt", *FLAGS, *flags)
     config = train.config_of(args)
     if args.warm_start:
-        trainer = train._warm_started(config, warm_start.read(args.warm_start, args.warm_start_vars or ".*"))
+        trainer = train._warm_started(config, warm_start.read(args.warm_start, args.warm_start_vars or ".*"), train.Given())
     else:
         trainer = train.Trainer(*train.load_data(config), {})
         trainer.load_vectors()
