@@ -67,8 +67,11 @@ def to_sentences(items, name):
     sentences = []
     for number, item in enumerate(items, 1):
         if not isinstance(item, conll.Sentence):
-            words, tags = item
-            item = conll.Sentence(number, list(words), None, None, list(tags))
+            if len(item) != 2:
+                raise UserError(f"{name}:{number}: expected a pair (words, tags), or a conll.Sentence")
+            item = conll.Sentence(number, item[0], None, None, item[1])
+        if isinstance(item.words, str):
+            raise UserError(f"{name}:{number}: {item.words[:60]!r}, expected a list of words")
         if not item.words or item.tags is None or len(item.words) != len(item.tags):
             raise UserError(f"{name}:{number}: {len(item.words)} words and {len(item.tags or ())} tags, "
                             "expected a tag for each word, and one word at least")

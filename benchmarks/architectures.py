@@ -28,7 +28,7 @@ from config import load_config, model_path  # noqa: E402
 
 PRESETS = ("bilstm", "bilstm_crf", "bigru", "bigru_crf", "biqrnn", "cnn_lstm", "cnn_lstm_crf", "transformer", "bilstm_transformer", "bilstm_attention")
 BUDGET = "--epoch 30 --patience 6"
-SEEDS, KERNEL_EPOCHS = (1, 2, 3), 12
+SEEDS, KERNEL_EPOCHS = (1, 2, 3), 8
 KERNELS = {f"kernel-{width}-seed-{seed}": f"--ffn_kernel {width} --seed {seed} --epoch {KERNEL_EPOCHS} --patience 0" for width in (3, 1) for seed in SEEDS}
 # name: (preset, flags of train.py)
 ROWS = {**{name: (name, BUDGET) for name in PRESETS}, **{name: ("transformer", flags) for name, flags in KERNELS.items()}}

@@ -188,7 +188,7 @@ def test_runs_that_differ_in_the_seed_alone(tmp_path):
 
 
 def test_the_usual_value_is_not_shown():
-    runs = [experiments.Run(str(i), config, [], 1) for i, config in enumerate(
+    runs = [experiments.Run(str(i), config, [], 1, {}) for i, config in enumerate(
         [{"epoch": 5, "rnn_size": 7}, {"epoch": 5, "rnn_size": 8}, {"epoch": 70, "rnn_size": 200}])]
     assert experiments.flags_of(runs) == ["--rnn_size 7", "--rnn_size 8", "--epoch 70"]      # of three sizes the default
     assert experiments.flags_of(runs[:2]) == ["--rnn_size 7", "--rnn_size 8"]
