@@ -108,8 +108,8 @@ def scores_text(scores):
 def _rank(state):
     if state.best_step == state.step:
         return "best so far"
-    within = state.batch > 0        # an epoch
-    return f"{state.step - state.best_step} steps since the best" if within else f"{state.epoch - state.best_epoch} since the best"
+    since = f"{state.step - state.best_step} steps" if state.batch else f"{state.epoch - state.best_epoch}"
+    return f"{since} since the best"
 
 
 # ---------------------------------------------------------------- learning rate and early stopping
