@@ -84,12 +84,12 @@ def take_over(source, model, session, data):
     reader = tf.train.load_checkpoint(source.prefix)
     shapes = reader.get_variable_to_shape_map()
     new_tokens = {**data.emb.vocab, "tag": data.tags}
-    layouts = (_layout(source.meta["config"], (source.meta["gazetteer"] or {}).get("types", [])),
-               _layout(model.config.to_dict(), data.feeder.gazetteer.types if data.feeder.gazetteer else []))
+    settings = (_settings(source.meta["config"], (source.meta["gazetteer"] or {}).get("types", [])),
+                _settings(model.config.to_dict(), data.feeder.gazetteer.types if data.feeder.gazetteer else []))
     taken = []
     for variable in model.variables:
         name = variable.op.name
-        problem = _problem(source, name, variable.shape.as_list(), shapes.get(name), layouts)
+        problem = _problem(source, name, variable.shape.as_list(), shapes.get(name), settings)
         if problem:
             _say(f"{name} {tuple(variable.shape.as_list())}: not taken, {problem}")
             continue
@@ -124,7 +124,7 @@ def copy_by_token(old, new, axes, old_tokens, new_tokens):
     return ", ".join(counts.values())
 
 
-def _problem(source, name, shape, old_shape, layouts):
+def _problem(source, name, shape, old_shape, settings):
     """Why a variable is not taken over, or ''."""
     if not source.wanted.match(name):
         return "not matched by --warm_start_vars"
@@ -134,8 +134,9 @@ def _problem(source, name, shape, old_shape, layouts):
     old, new = ([_KINDS.get(section, size) for section, size in zip(axes, sizes)] for sizes in (old_shape, shape))
     if len(old_shape) != len(shape) or old != new:
         return f"the shape differs: {_shape(new)} here, {_shape(old)} in the checkpoint"
-    if name.startswith(("highway/", "encoder/")) and layouts[0] != layouts[1]:
-        return f"what it reads differs: {layouts[1]} here, {layouts[0]} in the checkpoint"
+    for (part, before), (_, now) in zip(*settings):
+        if part.match(name) and before != now:
+            return f"its meaning differs: {now} here, {before} in the checkpoint"
     return ""
 
 
@@ -143,12 +144,17 @@ def _shape(sizes):
     return f"({', '.join(map(str, sizes))})"
 
 
-def _layout(config, types):
-    """The concatenated features that the highway network and the encoder read: where sizes alone agree, the meaning may not."""
-    parts = [f"{name} {config[dim]}" for name, use, dim in
-             (("word", "use_word", "wrd_dim"), ("characters", "use_chr", "num_filters"), ("POS", "use_pos", "pos_dim"),
-              ("chunk tags", "use_chk", "chk_dim"), ("shape", "use_shape", "shape_dim")) if config[use]]
-    return ", ".join(parts + [f"names of {' '.join(types)}"] * bool(types))
+def _settings(config, types):
+    """What decides on the meaning of variables of the same shape: [(pattern of their names, setting in words), ...].
+
+    The highway network and the encoder read all features side by side: these must be the same ones. types: the gazetteer's.
+    """
+    features = [f"{name} {config[dim]}" for name, use, dim in
+                (("word", "use_word", "wrd_dim"), ("characters", "use_chr", "num_filters"), ("POS", "use_pos", "pos_dim"),
+                 ("chunk tags", "use_chk", "chk_dim"), ("shape", "use_shape", "shape_dim")) if config[use]]
+    features += [f"names of {' '.join(types)}"] * bool(types)
+    return [(re.compile("highway/|encoder/"), f"features of {', '.join(features)}"),
+            (re.compile("encoder/(.*/)?attention/"), f"{config.get('attention_heads')} attention heads")]
 
 
 # ---------------------------------------------------------------- partial training

@@ -178,11 +178,9 @@ def percent(values):
 
 def plot(results, bins, path):
     """Reliability diagram: the share that is right over the mean probability of each bin; the larger a point, the more is in its bin."""
-    import matplotlib
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    figure, both = pyplot.subplots(1, 2, figsize=(12, 7))
-    for axes, what in zip(both, ("tokens", "entities")):
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(12, 7))
+    for axes, what in zip(figure.subplots(1, 2), ("tokens", "entities")):
         axes.plot([0, 1], [0, 1], color="gray", linestyle=":")
         for i, result in enumerate(results):
             events = getattr(result, what)
@@ -195,7 +193,6 @@ def plot(results, bins, path):
     figure.tight_layout()
     with atomic_write(path) as out:
         figure.savefig(out, format="png")
-    pyplot.close(figure)
 
 
 # ---------------------------------------------------------------- the command

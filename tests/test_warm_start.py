@@ -111,18 +111,22 @@ def test_without_emb_path_the_vocabulary_comes_along(old):
 
 # ---------------------------------------------------------------- which variables
 
-@pytest.mark.parametrize("pattern, scopes", [
-    (".*", SCOPES), ("(?!projection/)", [scope for scope in SCOPES if scope != "projection/"]), ("encoder/", ["encoder/"]),
-    ("embeddings/|encoder/", ["embeddings/", "encoder/"])])
-def test_variables_by_expression(old, capsys, pattern, scopes):
-    with begun(old, "--warm_start", old / "c", "--warm_start_vars", pattern) as (trainer, warm):
-        names = [variable.op.name for variable in trainer.model.variables]
-    err = capsys.readouterr().err
-    assert told(err, "): taken") == [name for name in names if name.startswith(tuple(scopes))]
-    assert told(err, "not taken, not matched by --warm_start_vars") == [name for name in names if not name.startswith(tuple(scopes))]
+def test_variables_by_expression(old, capsys):
+    """Each of them takes the scopes that it names, and leaves the others as they are."""
     before = weights(old / "c" / "ner_model")
-    for name in set(names) - set(TOKENS):
-        assert (warm[name] == before[name]).all() == (name.startswith(tuple(scopes)) or not before[name].any())
+    patterns = {".*": SCOPES, "(?!projection/)": [scope for scope in SCOPES if scope != "projection/"], "encoder/": ["encoder/"],
+                "embeddings/|encoder/": ["embeddings/", "encoder/"]}
+    with begun(old) as (trainer, names):
+        for pattern, scopes in patterns.items():
+            trainer.session.run([variable.initializer for variable in trainer.model.variables])
+            fresh = dict(zip(names, trainer.session.run(trainer.model.variables)))
+            warm_start.take_over(warm_start.read(old / "c", pattern), trainer.model, trainer.session, trainer.data)
+            err, matched = capsys.readouterr().err, [name for name in fresh if name.startswith(tuple(scopes))]
+            assert told(err, "): taken") == matched
+            assert told(err, "not taken, not matched by --warm_start_vars") == [name for name in fresh if name not in matched]
+            warm = dict(zip(fresh, trainer.session.run(trainer.model.variables)))
+            for name in set(fresh) - set(TOKENS):
+                assert (warm[name] == (before if name in matched else fresh)[name]).all()
 
 
 def test_what_does_not_fit_is_told(old, capsys):
@@ -134,9 +138,20 @@ def test_what_does_not_fit_is_told(old, capsys):
     assert told(err, "not taken, not in the checkpoint") == ["embeddings/shape"]
     assert told(err, "the shape differs") == ["char_cnn/conv1d/kernel", "char_cnn/conv1d/bias", "embeddings/pos", "embeddings/chk", *(
         f"encoder/bilstm_0/{direction}/{name}" for direction in ("forward", "backward") for name in ("kernel", "bias")), "projection/kernel"]
-    assert told(err, "what it reads differs: word 50, characters 3, POS 6, chunk tags 11, shape 5 here") == [
+    assert told(err, "its meaning differs: features of word 50, characters 3, POS 6, chunk tags 11, shape 5 here") == [
         name for name in warm if name.startswith("highway/")]
     assert told(err, "): taken, 7 of 9 tags") == ["projection/bias", "crf/transitions"]
+
+
+def test_attention_of_as_many_heads(old):
+    """The weights of 2 heads have the shape of those of 4, and another meaning."""
+    source = warm_start.read(old / "c")
+    config = {**source.meta["config"], "attention_heads": 2}
+    heads = warm_start._settings(config, []), warm_start._settings({**config, "attention_heads": 4}, [])
+    for name, problem in (("encoder/block_0/attention/output/kernel", "2 attention heads in the checkpoint"),
+                          ("encoder/attention/query_key_value/kernel", "4 attention heads here"), ("encoder/bilstm_0/forward/kernel", "")):
+        assert problem in warm_start._problem(source, name, [4, 4], [4, 4], heads)
+        assert bool(problem) == bool(warm_start._problem(source, name, [4, 4], [4, 4], heads))
 
 
 def test_made_from_and_resume(old, tmp_path):
