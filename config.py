@@ -100,15 +100,16 @@ class Config:
     max_batch_tokens: int = option(4000, "padded tokens in a batch, at most (a longer sentence is a batch alone)", low=1)
     epoch: int = option(70, "epochs, at most", low=1)
     patience: int = option(10, "stop after this many epochs without a better score; 0: never", low=0)
-    loss: str = option("", "function (logits, targets, mask, config) -> scalar in place of the softmax's loss: module.function, or "
-                           "a registered name; '' for the model's own")
+    loss: str = option("", "function (logits, targets, mask, config) -> scalar in place of the softmax's loss: "
+                           "module.function, or a registered name; '' for the model's own")
     optimizer: str = option("adam", "sgd with momentum, or adam, adamw, radam, each of them lazy on embeddings",
                             choices=("adam", "sgd", "adamw", "radam"))
     learning_rate: float = option(0.001, "learning rate after warm-up, before decay", above=0.0)
     momentum: float = option(0.9, "momentum of sgd", low=0.0, high=1.0)
     weight_decay: float = option(0.01, "adamw: share of the learning rate by which kernels shrink at each step", low=0.0)
     lr_schedule: str = option("exponential", "constant; exponential: in stairs; cosine: to 0 at the last step; plateau: lowered "
-                                             "when dev scores stand still", choices=("constant", "exponential", "cosine", "plateau"))
+                                             "when dev scores stand still",
+                              choices=("constant", "exponential", "cosine", "plateau"))
     lr_decay_rate: float = option(0.9, "factor on the learning rate each lr_decay_steps (staircase)", above=0.0, high=1.0)
     lr_decay_steps: int = option(12000, "steps between two decays", low=1)
     lr_total_steps: int = option(0, "cosine: steps until 0; 0: those of all epochs", low=0)
@@ -164,14 +165,16 @@ class Config:
     def _check_custom(self):
         """Functions of the user: their names alone, see registry.import_custom."""
         if self.loss and self.use_crf:
-            raise UserError(f"loss: {self.loss!r} does not see the CRF's transitions, which nothing would train; set use_crf to False")
+            raise UserError(f"loss: {self.loss!r} does not see the CRF's transitions, which nothing would train; "
+                            "set use_crf to False")
         for kind, name in (("loss", self.loss), ("metric", self.metric), *(("hook", each.get("call")) for each in self.hooks)):
             if name and not registry.is_known(kind, str(name)):
                 registry.find(kind, str(name))
         for each in self.hooks:
             every = each.get("every", 1)
             if not each.get("call") or not isinstance(every, int) or every < 1:
-                raise UserError(f"hooks: {each}, expected {{call: module.function}}, and `every` to be a number of steps from 1 on")
+                raise UserError(f"hooks: {each}, expected {{call: module.function}}, and `every` to be a number of steps "
+                                "from 1 on")
 
     def _check_widths(self):
         widths = self.chr_filter_widths
@@ -240,7 +243,8 @@ def _parse_call(text):
     try:
         value = _load_yaml(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r}: {error}, expected module.function or {{call: module.function, ...}}") from None
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}, expected module.function or "
+                                         "{call: module.function, ...}") from None
     if not isinstance(value, (str, dict)):
         raise argparse.ArgumentTypeError(f"{text!r}: expected module.function or {{call: module.function, ...}}")
     return value if isinstance(value, dict) else {"call": value}

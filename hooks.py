@@ -95,7 +95,8 @@ def evaluate_within_epoch(seconds):
 def print_epoch(run):
     state, row = run.state, run.state.history[-1]
     scored = f"  {scores_text(state.scores)}  {_rank(state)}" if state.eval_step == state.step else ""
-    print(f"epoch {state.epoch}/{run.config.epoch}  {row['seconds']:.1f} s  train loss {row['train_loss']:.4f}{scored}", flush=True)
+    print(f"epoch {state.epoch}/{run.config.epoch}  {row['seconds']:.1f} s  train loss {row['train_loss']:.4f}{scored}",
+          flush=True)
 
 
 def scores_text(scores):
@@ -107,7 +108,8 @@ def scores_text(scores):
 def _rank(state):
     if state.best_step == state.step:
         return "best so far"
-    return f"{state.epoch - state.best_epoch} since the best" if not state.batch else f"{state.step - state.best_step} steps since the best"
+    since = f"{state.step - state.best_step} steps" if state.batch else f"{state.epoch - state.best_epoch}"
+    return f"{since} since the best"
 
 
 # ---------------------------------------------------------------- learning rate and early stopping

@@ -85,7 +85,9 @@ class Trainer:
             legal = conll.legal_transitions(data.tags, data.tag_scheme) if config.constrained else None
             self.model = Model(config, data.feeder.sizes(), training=True, legal=legal)
             warm_start.freeze(config)
-            self.rate_factor = tf.get_variable("plateau", initializer=1.0, trainable=False) if config.lr_schedule == "plateau" else 1.0
+            self.rate_factor = 1.0
+            if config.lr_schedule == "plateau":
+                self.rate_factor = tf.get_variable("plateau", initializer=1.0, trainable=False)
             self.train_op, self.rate, self.norm, average = training_op(self.model, config, self._total_steps(), self.rate_factor,
                                                                        optimizer)
             self.model_saver = tf.train.Saver(self.model.variables)
@@ -486,8 +488,8 @@ def fit(train, dev=None, config=None, optimizer=None, hooks=(), embeddings=None,
     if embeddings is not None and restore:
         raise UserError("fit: embeddings and restore, expected one of them: the restored model has its own")
     restore = os.fspath(getattr(restore, "prefix", restore) or "")
-    config = config_of(argparse.Namespace(config_path="", model="", restore=restore, resume=False, warm_start="", warm_start_vars=None,
-                                          **values))
+    config = config_of(argparse.Namespace(config_path="", model="", restore=restore, resume=False, warm_start="",
+                                          warm_start_vars=None, **values))
     if "checkpoint_dir" not in values:
         config = dataclasses.replace(config, checkpoint_dir=_new_folder(os.path.join("runs", "fit")))
     given = Given(sentences, copy.copy(embeddings), optimizer, tuple(hooks))

@@ -16,8 +16,8 @@ from inference import Tagger
 from tf1 import tf
 from train import fit
 
-HYPER = {"rnn_size": 8, "rnn_layers": 1, "num_filters": 4, "batch_size": 8, "learning_rate": 0.01, "use_highway": False, "use_chr": False,
-         "use_crf": False, "epoch": 2, "max_train_steps_per_epoch": 6}
+HYPER = {"rnn_size": 8, "rnn_layers": 1, "num_filters": 4, "batch_size": 8, "learning_rate": 0.01, "use_highway": False,
+         "use_chr": False, "use_crf": False, "epoch": 2, "max_train_steps_per_epoch": 6}
 FLAGS = [str(each) for name, value in HYPER.items() for each in (f"--{name}", value)]
 
 

@@ -218,7 +218,8 @@ def test_eval_within_epochs(small, monkeypatch):
     def note(run):
         evaluated.append((run.state.eval_step, run.state.score))
     plain = train.own_hooks
-    monkeypatch.setattr(train, "own_hooks", lambda config: [hooks.Hook(tick, "step"), *plain(config), hooks.Hook(note, "evaluation")])
+    monkeypatch.setattr(train, "own_hooks", lambda config: [hooks.Hook(tick, "step"), *plain(config),
+                                                            hooks.Hook(note, "evaluation")])
     base, trainer = small.base, small("--run_every_secs", 3)
     assert same_weights(prefix(base), prefix(trainer))
     assert [step for step, _ in evaluated] == [3, 5, 6, 9, 10, 12, 15]
@@ -302,7 +303,8 @@ def test_plateau_in_training(small):
     """The learning rate falls; its factor is among the weights of the state, not among those of the model."""
     rates = []
     registry.register("metric", "test_constant")(lambda gold, predicted: 1.0)
-    trainer = small("--lr_schedule", "plateau", "--lr_patience", 1, "--lr_factor", 0.1, "--metric", "test_constant", "--warmup_steps", 2,
+    trainer = small("--lr_schedule", "plateau", "--lr_patience", 1, "--lr_factor", 0.1, "--metric", "test_constant",
+                    "--warmup_steps", 2,
           hooks=[{"call": lambda run: rates.append(run.latest.rate), "every": 1}])
     np.testing.assert_allclose(rates, [0.005] + [0.01] * 9 + [0.001] * 5, rtol=1e-5)
     assert weights(prefix(trainer))["plateau"] == pytest.approx(1e-2)
@@ -347,7 +349,7 @@ def kill_at(step):
 ])
 def test_resume_is_exact(small, tmp_path, flags):
     """Killed in the second epoch, stopped by Ctrl-C in the third, then to the end: weights, moments, rates, scores, state."""
-    registry.register("metric", "test_falling")(lambda gold, predicted: -len([tag for tags in predicted for tag in tags if tag == "O"]))
+    registry.register("metric", "test_falling")(lambda gold, predicted: -sum(tags.count("O") for tags in predicted))
     flags = flags.split()
     whole = small(*flags)
     with pytest.raises(Killed):
