@@ -20,6 +20,7 @@ from embvec import EmbVec  # noqa: E402
 from feed import Feeder  # noqa: E402
 from gazetteer import Gazetteer  # noqa: E402
 from graph_files import CONFIG, load_exported, load_frozen  # noqa: E402
+from tagger import WORDS_KEPT, Tagger  # noqa: E402
 
 
 def load(path, frozen, emb, batch_size=64, threads=0):
@@ -32,8 +33,8 @@ def load(path, frozen, emb, batch_size=64, threads=0):
     emb.lowercase = meta["lowercase"]
     config = Config(**meta["config"], batch_size=batch_size)
     gazetteer = Gazetteer.from_dict(meta["gazetteer"]) if meta["gazetteer"] else None
-    feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer, limit=inference.WORDS_KEPT)
-    return inference.Tagger(_callable(session), config, meta, feeder)
+    feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer, limit=WORDS_KEPT)
+    return Tagger(_callable(session), config, meta, feeder)
 
 
 def _settings(session, path):
