@@ -2,7 +2,7 @@
 
 A hook of the user is a function hook(run, **parameters), named in the config (`hooks`) or given to train.fit; one that has a
 parameter named `config` gets the Config. It is called after each epoch, or after each `every` steps. `run` is the Trainer of
-train.py: run.config, run.state (what --resume goes on from), run.latest (loss, learning rate and gradient norm of the last
+trainer.py: run.config, run.state (what --resume goes on from), run.latest (loss, learning rate and gradient norm of the last
 step), run.data, run.graph, run.session, run.model; run.stop(why) ends the training, run.score() evaluates and keeps the best.
 What a hook wants to remember beyond an interruption it puts into the dict run.state.kept, as JSON knows it.
 """

@@ -61,7 +61,7 @@ class Timed:
     """A preset with its graph and session, on data that all share."""
 
     def __init__(self, name, config, data):
-        from train import Trainer
+        from trainer import Trainer
         self.name, self.data = name, data
         self.trainer = Trainer(config, data, {})
         trained = {each.op.name for each in self.trainer.graph.get_collection("trainable_variables")}

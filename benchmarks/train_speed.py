@@ -25,7 +25,7 @@ from cli import Parser, UserError, run_command  # noqa: E402
 from config import Config  # noqa: E402
 from corpus import load_data  # noqa: E402
 from feed import training_batches  # noqa: E402
-from train import Trainer  # noqa: E402
+from trainer import Trainer  # noqa: E402
 
 SYSTEMS = {"fused": "etagger, rnn_type fused", "normal": "etagger, rnn_type normal",
            "packed": "PyTorch, packed sequences", "padded": "PyTorch, padded, oneDNN's LSTM"}

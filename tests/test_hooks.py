@@ -17,6 +17,7 @@ from cli import UserError
 from commands import TINY, one_line, same_weights, train_args, weights, without_seconds, write_sample
 from config import Config
 from tf1 import tf
+from trainer import State
 
 MINE = '''
 import os, signal
@@ -217,9 +218,9 @@ def test_eval_within_epochs(small, monkeypatch):
 
     def note(run):
         evaluated.append((run.state.eval_step, run.state.score))
-    plain = train.own_hooks
-    monkeypatch.setattr(train, "own_hooks", lambda config: [hooks.Hook(tick, "step"), *plain(config),
-                                                            hooks.Hook(note, "evaluation")])
+    plain = hooks.own_hooks
+    monkeypatch.setattr("trainer.own_hooks", lambda config: [hooks.Hook(tick, "step"), *plain(config),
+                                                         hooks.Hook(note, "evaluation")])
     base, trainer = small.base, small("--run_every_secs", 3)
     assert same_weights(prefix(base), prefix(trainer))
     assert [step for step, _ in evaluated] == [3, 5, 6, 9, 10, 12, 15]
@@ -249,7 +250,7 @@ def test_summaries_of_epochs_without_evaluation(small, tmp_path):
 
 def follow(hook, config, scores, steps):
     """What a hook does at evaluations with these scores at these steps: the step at which it stops, factors on the rate."""
-    state = train.State()
+    state = State()
     run = types.SimpleNamespace(config=config, state=state, stopped=None, scaled=[])
     run.stop = lambda why: setattr(run, "stopped", state.step)
     run.scale_rate = lambda factor: run.scaled.append((state.step, factor))

@@ -1,0 +1,331 @@
+"""Trainer: a training run, epoch after epoch, with its hooks, its evaluation and its files."""
+import dataclasses
+import json
+import math
+import os
+import signal
+import sys
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+import checkpoint
+import chunk_eval
+import conll
+import registry
+import token_eval
+import warm_start
+from cli import Progress, UserError, atomic_write
+from feed import sorted_batches, training_batches
+from hooks import own_hooks
+
+
+# ---------------------------------------------------------------- the state of a run
+
+@dataclasses.dataclass
+class State:
+    """Where a run stands; with the weights it is all that --resume needs."""
+    epoch: int = 0             # epochs finished
+    batch: int = 0             # batches finished of the next one
+    loss_sum: float = 0.0      # of those batches
+    step: int = 0              # batches finished in all
+    eval_step: int = 0         # step of the last evaluation
+    scores: dict = dataclasses.field(default_factory=dict)     # what that gave
+    score: float = None        # of it, the one that counts (config.metric or save_by; the loss negative)
+    best: float = None         # best score so far
+    best_epoch: int = 0        # the epoch in which it was found
+    best_step: int = 0
+    best_scores: dict = dataclasses.field(default_factory=dict)
+    kept: dict = dataclasses.field(default_factory=dict)       # what hooks remember
+    history: list = dataclasses.field(default_factory=list)    # a dict for each epoch; scores are None where none were made
+
+
+class Latest(NamedTuple):
+    """Of the last step."""
+    loss: float
+    rate: float
+    norm: float
+
+
+class Trainer:
+    """A graph, a session and the data: runs epochs, calls hooks, evaluates, keeps the best model and the last state.
+
+    sources: {path: sha256} of what the model is made from. optimizer: see training_op. hooks: Hooks of the user.
+    """
+
+    def __init__(self, config, data, sources, optimizer=None, hooks=()):
+        from model import Model
+        from optimizer import training_op
+        from tf1 import callable_of, new_session, quiet, tf
+        self.config, self.data, self.sources, self.state = config, data, sources, State()
+        self.hooks = [*own_hooks(config), *hooks]
+        self.interrupted, self.stopped, self.latest = False, "", None      # stopped: why a hook ended the run
+        self.lengths = [len(example) for example in data.train]
+        self.graph = tf.Graph()
+        with self.graph.as_default(), quiet():
+            tf.set_random_seed(config.seed)
+            legal = conll.legal_transitions(data.tags, data.tag_scheme) if config.constrained else None
+            self.model = Model(config, data.feeder.sizes(), training=True, legal=legal)
+            warm_start.freeze(config)
+            self.rate_factor = 1.0
+            if config.lr_schedule == "plateau":
+                self.rate_factor = tf.get_variable("plateau", initializer=1.0, trainable=False)
+            self.train_op, self.rate, self.norm, average = training_op(self.model, config, self._total_steps(), self.rate_factor,
+                                                                       optimizer)
+            self.model_saver = tf.train.Saver(self.model.variables)
+            self.state_saver = tf.train.Saver(tf.global_variables())
+            self.swap, self.swap_back = _averages(average)
+            if config.use_word:
+                self.vectors = tf.placeholder(tf.float32, self.model.word_table.shape)
+                self.put_vectors = self.model.word_table.assign(self.vectors)
+            self.session = new_session(config.threads)
+            self.session.run(tf.global_variables_initializer())
+            inputs = {name: tensor for name, tensor in self.model.inputs.items() if name != "target_tag_ids"}
+            self.run_tags = callable_of(self.session, [self.model.logits_indices], inputs)
+            self.run_loss = callable_of(self.session, [self.model.logits_indices, self.model.loss], self.model.inputs)
+            self.run_step = callable_of(self.session, [self.train_op, self.model.loss, self.rate, self.norm],
+                                        {**self.model.inputs, "is_train": self.model.is_train}, warm_up=False)
+        if warm_start.is_partial(config):
+            warm_start.tell_trained(self.model, self.graph)
+
+    def load_vectors(self):
+        """Puts the EmbVec's word vectors into the graph; they are not kept twice."""
+        emb = self.data.emb
+        if emb.vectors is not None and self.config.use_word:
+            self.session.run(self.put_vectors, {self.vectors: emb.vectors})
+        emb.vectors = None
+
+    # ------------------------------------------------------------ epochs
+
+    def run(self):
+        """Epochs until the last, until a hook stops them, or Ctrl-C. Returns True where Ctrl-C ended it."""
+        state, previous = self.state, _on_interrupt(self._interrupt)
+        try:
+            self._call("start")
+            if not state.step:
+                self.save_state()       # so that --resume works from the first step on
+            elif state.eval_step == state.step:
+                self._call("stop")
+            while state.epoch < self.config.epoch and not self.stopped:
+                started = time.monotonic()
+                if self._train_epoch():
+                    self._end_epoch(time.monotonic() - started)
+                    continue
+                if self.stopped:
+                    self.score()
+                self.save_state()
+                return self.interrupted
+        finally:
+            _on_interrupt(previous)
+            self._call("end")
+        return False
+
+    def _interrupt(self, *_):
+        """Ctrl-C: the step under way is finished, then the state is saved; a second one ends at once."""
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
+
+    def stop(self, why):
+        """For hooks: no further step."""
+        self.stopped = why
+
+    def _call(self, event):
+        """Calls the hooks of an event. Where one of the user fails, the state is saved as it was when it was called."""
+        for hook in self.hooks:
+            if hook.event != event or (event == "step" and self.state.step % hook.every):
+                continue
+            try:
+                hook.call(self)
+            except Exception:
+                if hook.of_user:
+                    self.save_state()
+                raise
+
+    def _batches(self, epoch):
+        """Lists of indices of data.train."""
+        return training_batches(self.lengths, self.config, epoch)[:self.config.max_train_steps_per_epoch or None]
+
+    def _total_steps(self):
+        """Steps of all epochs, where the learning rate depends on them."""
+        cosine = self.config.lr_schedule == "cosine" and not self.config.lr_total_steps
+        return sum(len(self._batches(epoch)) for epoch in range(self.config.epoch)) if cosine else 0
+
+    def scale_rate(self, factor):
+        """For hooks: from the next step on, the learning rate times `factor` (lr_schedule plateau)."""
+        with self.graph.as_default():
+            self.rate_factor.load(self.session.run(self.rate_factor) * factor, self.session)
+
+    def _train_epoch(self):
+        """Runs what is left of an epoch. Returns False where a hook or Ctrl-C stopped it."""
+        state, batches = self.state, self._batches(self.state.epoch)
+        progress = Progress(f"epoch {state.epoch + 1}", len(batches), every=math.inf)
+        meter = _Meter()
+        for index in range(state.batch, len(batches)):
+            if self.interrupted or self.stopped:
+                progress.close()
+                return False
+            self._step(batches[index], index)
+            meter.count(sum(self.lengths[i] for i in batches[index]))
+            progress.update(index + 1, f"loss {state.loss_sum / state.batch:.4f}, {meter.tokens_per_second():,.0f} tokens/s")
+            if state.batch % 100 == 0:
+                progress.close()
+                print(f"epoch {state.epoch + 1} step {state.step}  loss {self.latest.loss:.4f}  learning rate "
+                      f"{self.latest.rate:.3g}  {meter.steps_per_second():.1f} steps/s", file=sys.stderr)
+            self._call("step")
+        progress.close()
+        return True
+
+    def _step(self, batch, index):
+        """Trains on a batch, the one of this index in its epoch."""
+        state = self.state
+        rng = np.random.default_rng([self.config.seed, state.epoch, index])
+        inputs = self.data.feeder.batch([self.data.train[i] for i in batch], rng)
+        self.latest = Latest(*map(float, self.run_step({**inputs, "is_train": True})[1:]))
+        if not (math.isfinite(self.latest.loss) and math.isfinite(self.latest.norm)):
+            raise UserError(f"epoch {state.epoch + 1}, batch {index + 1}: the loss is {self.latest.loss}, the gradient's norm "
+                            f"{self.latest.norm}; try a smaller --learning_rate, some --warmup_steps or a smaller --clip_norm. "
+                            f"The best model so far is in {self.config.checkpoint_dir}")
+        state.batch, state.step, state.loss_sum = index + 1, state.step + 1, state.loss_sum + self.latest.loss
+
+    def _end_epoch(self, seconds):
+        """Writes down the epoch, lets hooks evaluate it, saves the state."""
+        state = self.state
+        state.epoch, train_loss = state.epoch + 1, state.loss_sum / max(state.batch, 1)
+        state.batch, state.loss_sum = 0, 0.0
+        state.history.append({"epoch": state.epoch, "step": state.step, "seconds": round(seconds, 1), "train_loss": train_loss,
+                              **dict.fromkeys(("dev_loss", "token_f1", "chunk_f1"))})
+        self._call("epoch")
+        self.save_state()
+
+    # ------------------------------------------------------------ evaluation
+
+    def score(self):
+        """Evaluates, unless this step has been; keeps the model if it is the best so far."""
+        state, fresh = self.state, self.state.eval_step != self.state.step
+        if fresh:
+            state.scores, state.eval_step = self.evaluate(), state.step
+            state.score = self._score(state.scores)
+        if not state.batch:             # at the end of an epoch
+            state.history[-1].update(state.scores)
+        if not fresh:
+            return
+        if state.best is None or state.score > state.best:
+            state.best, state.best_scores, state.best_step = state.score, state.scores, state.step
+            state.best_epoch = state.epoch + (state.batch > 0)
+            self._swapped(lambda: checkpoint.save(self._prefix(checkpoint.MODEL), self.session, self.model_saver,
+                                                  self._meta(), self.data.emb))
+        self._call("evaluation")
+        self._call("stop")
+
+    def _score(self, scores):
+        """Of scores, the one by which the best model is kept; the greater the better."""
+        save_by = "metric" if self.config.metric else self.config.save_by
+        score = {"chunk": scores["chunk_f1"], "token": scores["token_f1"], "loss": -scores["dev_loss"],
+                 "metric": scores.get("metric")}[save_by]
+        return -math.inf if math.isnan(score) else score        # no dev sentence has a loss
+
+    def evaluate(self):
+        """{'dev_loss', 'token_f1', 'chunk_f1'} of the (averaged) weights, and 'metric' where config.metric names one; F1 in
+        percent, in the data's own scheme.
+        """
+        return self._swapped(self._evaluate)
+
+    def _evaluate(self):
+        data, config = self.data, self.config
+        batches = sorted_batches([len(example) for example in data.dev], config)
+        if config.max_eval_steps < len(batches) and config.max_eval_steps:     # of all lengths
+            batches = [batches[i * len(batches) // config.max_eval_steps] for i in range(config.max_eval_steps)]
+        losses, weights, gold, predicted = [], [], [], []
+        for batch in batches:
+            for known in (True, False):       # without a gold tag that the model knows there is no loss
+                indices = [i for i in batch if (data.dev[i].tags is not None) == known]
+                if not indices:
+                    continue
+                inputs = data.feeder.batch([data.dev[i] for i in indices])
+                ids, *loss = (self.run_loss if known else self.run_tags)(inputs)
+                losses += loss
+                weights += [len(indices)] * len(loss)
+                gold += [data.dev_gold[i] for i in indices]
+                predicted += [conll.convert([data.tags[k] for k in row[:len(data.dev[i])]], data.tag_scheme, data.data_scheme)
+                              for row, i in zip(ids.tolist(), indices)]
+        reading = {"raw": True} if data.data_scheme == conll.RAW else {"scheme": data.data_scheme}
+        scores = {"dev_loss": float(np.average(losses, weights=weights)) if losses else math.nan,
+                  "token_f1": token_eval.score(gold, predicted).f1,
+                  "chunk_f1": chunk_eval.score(gold, predicted, **reading).f1}
+        if config.metric:
+            scores["metric"] = float(registry.find("metric", config.metric)(gold, predicted))
+        return scores
+
+    def _swapped(self, action):
+        """Runs `action` while the averaged weights stand in for the weights."""
+        if self.swap is None:
+            return action()
+        self.session.run(self.swap)
+        try:
+            return action()
+        finally:
+            self.session.run(self.swap_back)
+
+    # ------------------------------------------------------------ files
+
+    def _prefix(self, name):
+        return os.path.join(self.config.checkpoint_dir, name)
+
+    def _meta(self):
+        data, state = self.data, self.state
+        return {"config": self.config.to_dict(), "tags": data.tags, "tag_scheme": data.tag_scheme,
+                "data_scheme": data.data_scheme, "columns": list(data.columns),
+                "gazetteer": data.feeder.gazetteer.to_dict() if data.feeder.gazetteer else None,
+                "state": dataclasses.asdict(state), "made_from": self.sources}
+
+    def save_state(self):
+        checkpoint.save(self._prefix(checkpoint.STATE), self.session, self.state_saver, self._meta(), self.data.emb)
+        with atomic_write(self._prefix("history.json"), "w", encoding="utf-8") as out:
+            json.dump([{name: None if value != value else value for name, value in row.items()}    # JSON has no NaN
+                       for row in self.state.history], out, indent=1)
+
+    def restore_state(self, prefix, meta):
+        checkpoint.restore(self.session, self.state_saver, prefix)
+        self.state = State(**meta["state"])
+        self.state.step = int(self.session.run(self.model.step))
+
+
+def _averages(average):
+    """Ops that put the averages in the place of the weights, and the weights back. (None, None) without an average."""
+    from tf1 import tf
+    if average is None:
+        return None, None
+    from optimizer import averaged_variables
+    with tf.variable_scope("averages"):
+        aside = {v: tf.get_variable(f"aside/{v.op.name}", v.shape, trainable=False, initializer=tf.zeros_initializer(),
+                                    collections=[tf.GraphKeys.LOCAL_VARIABLES]) for v in averaged_variables()}
+    keep = [copy.assign(v) for v, copy in aside.items()]
+    with tf.control_dependencies(keep):
+        swap = tf.group(*(v.assign(average.average(v)) for v in aside))
+    return swap, tf.group(*(v.assign(copy) for v, copy in aside.items()))
+
+
+class _Meter:
+    """Speed since it was made."""
+
+    def __init__(self):
+        self.started, self.steps, self.tokens = time.monotonic(), 0, 0
+
+    def count(self, tokens):
+        self.steps, self.tokens = self.steps + 1, self.tokens + tokens
+
+    def steps_per_second(self):
+        return self.steps / (time.monotonic() - self.started)
+
+    def tokens_per_second(self):
+        return self.tokens / (time.monotonic() - self.started)
+
+
+def _on_interrupt(handler):
+    """Sets the handler of Ctrl-C where that is possible (the main thread). Returns the one before."""
+    try:
+        return signal.signal(signal.SIGINT, handler)
+    except ValueError:
+        return None
