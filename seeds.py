@@ -29,7 +29,7 @@ def parse_seeds(text):
 def train_all(args, config_of, fit):
     """Trains once for each of args.seeds, one after the other, into CHECKPOINT_DIR/seed-N; prints each and the mean.
 
-    args: what train.py's parser gives. config_of, fit: train.py's config_of(args) and fit_args(args, config). With --resume
+    args: what train.py's parser gives. config_of, fit: train.py's config_of(args) and run_args(args, config). With --resume
     a training that is there goes on, and one that is not begins, with the flags of the command that began them all. Writes
     seeds.json beside. Returns the exit code.
     """

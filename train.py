@@ -71,6 +71,12 @@ def run_training(config, restore="", resume=False, source=None, given=Given()):
     return trainer, interrupted
 
 
+def run_args(args, config, given=Given()):
+    """run_training as the flags say."""
+    source = warm_start.read(args.warm_start, args.warm_start_vars or ".*") if args.warm_start else None
+    return run_training(config, args.restore, args.resume, source, given)
+
+
 def _restored(config, prefix, given):
     meta = checkpoint.load_meta(prefix)
     emb, gazetteer = _vocabulary(prefix, meta)
@@ -142,17 +148,19 @@ def plot_history(history, path):
 
 # ---------------------------------------------------------------- from Python
 
-def fit(train, dev=None, config=None, optimizer=None, hooks=(), embeddings=None, restore=None, **hyper_parameters):
+def fit(train, dev=None, config=None, optimizer=None, hooks=(), embeddings=None, restore=None, warm_start=None, warm_start_vars=None,
+        **hyper_parameters):
     """Trains a model and returns it, the best by dev score, as an inference.Tagger whose `history` has the scores by epoch.
 
         tagger = fit(sentences[100:], sentences[:100], epoch=20, optimizer="adamw", rnn_size=100)
 
     train, dev: pairs (words, tags), lists of str; or conll.Sentences; or a path, or several. Without dev, dev_fraction says
     which part of the training sentences serves. hyper_parameters: fields of config.Config by name, on top of `config`, a
-    Config or a file. optimizer: a name, or a tf.train.Optimizer (its learning rate is its own then), or a function from the
-    learning rate, float32 (), to one. hooks: functions hook(run), called after each epoch, or what config.hooks may hold with
-    a function as `call`: {"call": function, "every": 100}. embeddings: an EmbVec, or its file. restore: a Tagger or a
-    checkpoint to go on from, with a fresh optimizer.
+    Config, a file, or the name of one in configs/. optimizer: a name, or a tf.train.Optimizer (its learning rate is its own
+    then), or a function from the learning rate, float32 (), to one. hooks: functions hook(run), called after each epoch, or
+    what config.hooks may hold with a function as `call`: {"call": function, "every": 100}. embeddings: an EmbVec, or its file.
+    restore: a Tagger or a checkpoint to go on from, with a fresh optimizer. warm_start: one from which a new model, with tags
+    and vocabularies of its own, takes over what fits of the variables that warm_start_vars matches (default: all).
 
     Files go to checkpoint_dir, by default a new folder runs/fit-1, runs/fit-2, ..., and nowhere else: summary_dir is off.
     Ctrl-C ends the training; what is best so far is returned. Raises cli.UserError.
@@ -169,24 +177,29 @@ def fit(train, dev=None, config=None, optimizer=None, hooks=(), embeddings=None,
         values["emb_path"], embeddings = os.fspath(embeddings), None
     if embeddings is not None and restore:
         raise UserError("fit: embeddings and restore, expected one of them: the restored model has its own")
-    restore = os.fspath(getattr(restore, "prefix", restore) or "")
-    config = config_of(argparse.Namespace(config_path="", model="", restore=restore, resume=False, warm_start="",
-                                          warm_start_vars=None, **values))
+    args = argparse.Namespace(config_path="", model="", restore=_prefix(restore), resume=False, warm_start=_prefix(warm_start),
+                              warm_start_vars=warm_start_vars, **values)
+    config = config_of(args)
     if "checkpoint_dir" not in values:
         config = dataclasses.replace(config, checkpoint_dir=_new_folder(os.path.join("runs", "fit")))
     given = Given(sentences, copy.copy(embeddings), optimizer, tuple(hooks))
-    trainer, interrupted = run_training(config, restore, given=given)
+    trainer, interrupted = run_args(args, config, given)
     trainer.session.close()
     if interrupted and not trainer.state.best_step:
         raise KeyboardInterrupt
     return _tagger(trainer)
 
 
+def _prefix(model):
+    """Of a Tagger or a checkpoint's path; '' of None."""
+    return os.fspath(getattr(model, "prefix", model) or "")
+
+
 def _by_name(config):
-    """What a Config or a file says that is not the default, {name: value}."""
+    """What a Config, a file or a ready-made config says that is not the default, {name: value}."""
     if isinstance(config, Config):
         return {name: value for name, value in config.to_dict().items() if value != Config().to_dict()[name]}
-    return read_config(config or "")
+    return read_config(model_path(config) if config in model_names() else os.fspath(config or ""))
 
 
 def _paths_or_sentences(given, name):
@@ -280,17 +293,11 @@ def _config_to_resume(args, flags):
     return dataclasses.replace(config, checkpoint_dir=folder)
 
 
-def fit_args(args, config):
-    """Trains as the flags say, see run_training."""
-    source = warm_start.read(args.warm_start, args.warm_start_vars or ".*") if args.warm_start else None
-    return run_training(config, args.restore, args.resume, source)
-
-
 def main():
     args = parse_args()
     if args.seeds:
-        return seeds.train_all(args, config_of, fit_args)
-    trainer, interrupted = fit_args(args, config_of(args))
+        return seeds.train_all(args, config_of, run_args)
+    trainer, interrupted = run_args(args, config_of(args))
     state, folder = trainer.state, trainer.config.checkpoint_dir
     if interrupted:
         print(f"train.py: interrupted in epoch {state.epoch + 1}; go on with --resume --checkpoint_dir {folder}", file=sys.stderr)

@@ -126,7 +126,7 @@ def train_args(*flags):
 def fit(*flags):
     """Trains in this process, as train.py does with these flags. Returns the Trainer."""
     args = train_args(*flags)
-    trainer, interrupted = train.fit_args(args, train.config_of(args))
+    trainer, interrupted = train.run_args(args, train.config_of(args))
     assert not interrupted
     trainer.session.close()
     return trainer

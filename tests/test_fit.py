@@ -9,7 +9,7 @@ import commands
 import conll
 import registry
 from cli import UserError
-from commands import same_weights, sample, without_seconds
+from commands import same_weights, sample, weights, without_seconds
 from config import Config
 from embvec import EmbVec
 from inference import Tagger
@@ -99,6 +99,23 @@ def test_going_on_from_a_tagger(pairs):
         np.testing.assert_allclose(after[name], value, atol=1e-7)
     further = fit(*pairs, restore=again.prefix, learning_rate=0.01, **rest)
     assert further.history[-1]["train_loss"] < tagger.history[-1]["train_loss"]
+
+
+def test_warm_start_takes_over_what_fits(pairs):
+    """A model that knows no person, and one that learns them from it: all but what belongs to their tags begins as the old one ended."""
+    train, dev = ([(words, ["O" if tag.endswith("PER") else tag for tag in tags]) for words, tags in split] for split in pairs)
+    old = fit(train, dev, **{**HYPER, "epoch": 1})
+    new = fit(*pairs, warm_start=old, **{**HYPER, "epoch": 1, "learning_rate": 1e-12})
+    assert set(new.meta["tags"]) - set(old.meta["tags"]) == {"B-PER", "I-PER"}
+    before, after = weights(old.prefix), weights(new.prefix)
+    np.testing.assert_allclose(after["encoder/bilstm_0/forward/kernel"], before["encoder/bilstm_0/forward/kernel"], atol=1e-6)
+    places = [new.meta["tags"].index(tag) for tag in old.meta["tags"]]
+    np.testing.assert_allclose(after["projection/kernel"][:, places], before["projection/kernel"], atol=1e-6)
+
+
+def test_a_ready_made_config_by_its_name(pairs):
+    assert fit(*pairs, config="bigru", **{**HYPER, "epoch": 1}).config.encoder == "bigru"
+
 
 
 def test_optimizer_and_hooks_by_value(pairs):
