@@ -18,7 +18,7 @@ from serving import BUILD, INFERENCE, binary, binary_mistake, run_binary, succee
 FUZZ = os.path.join(INFERENCE, "cc", "fuzz")
 sys.path[:0] = [INFERENCE, FUZZ]
 import engine_file  # noqa: E402
-import seeds  # noqa: E402
+import fuzz_seeds  # noqa: E402
 
 TEXT = b"EU NNP B-NP\nrejects VBZ B-VP\nGerman JJ B-NP\n\nNew NNP B-NP\nYork NNP I-NP\nTimes NNP I-NP\n1996-08-22 CD B-NP\n\n" \
        b"-DOCSTART- -X- O\n\n" + "ΣΑΣ NNP B-NP\n".encode() + b"\xff NN O\n\n"
@@ -27,9 +27,9 @@ COLUMNS = ("--columns", "word pos chunk")
 
 @pytest.fixture(scope="module")
 def models():
-    """A function: kind of model, a key of seeds.KINDS -> its header and sections, to be changed at will."""
+    """A function: kind of model, a key of fuzz_seeds.KINDS -> its header and sections, to be changed at will."""
     binary("etagger")
-    made = {name: seeds.model_of(**settings) for name, settings in seeds.KINDS.items()}
+    made = {name: fuzz_seeds.model_of(**settings) for name, settings in fuzz_seeds.KINDS.items()}
     return lambda name: copy.deepcopy(made[name])
 
 
@@ -376,7 +376,7 @@ def test_a_vocabulary_of_one_hash_is_refused_at_export(monkeypatch):
 
 def test_what_the_engine_refuses_is_not_exported(models, tmp_path):
     with pytest.raises(cli.UserError, match=f", at most {engine_file.MOST_CHARACTERS} goes"):
-        seeds.model_of(word_length=engine_file.MOST_CHARACTERS + 1)
+        fuzz_seeds.model_of(word_length=engine_file.MOST_CHARACTERS + 1)
     gazetteer = {"types": ["LOC"], "names": [[["New"] * 65, [0]]]}
     with pytest.raises(cli.UserError, match="a gazetteer's name of 65 words"):
         engine_file.gazetteer_sections(gazetteer)

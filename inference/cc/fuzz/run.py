@@ -65,7 +65,7 @@ def main():
     if not clang:
         raise UserError("no clang++ with libFuzzer found; install clang and libclang-rt-dev")
     build(args.build, clang)
-    subprocess.run([sys.executable, os.path.join(HERE, "seeds.py"), os.path.join(args.build, "seeds")], check=True)
+    subprocess.run([sys.executable, os.path.join(HERE, "fuzz_seeds.py"), os.path.join(args.build, "seeds")], check=True)
     whole = True
     for target in args.targets:
         said, sound = fuzz(args.build, target, args.seconds)
