@@ -1,6 +1,6 @@
 """Seeds for the fuzz targets: small models of every kind with random weights, column files and JSON; and a dictionary for JSON.
 
-    python seeds.py FOLDER          # writes FOLDER/model/*, FOLDER/columns/*, FOLDER/lines/*, FOLDER/json/*, FOLDER/json.dict
+    python fuzz_seeds.py FOLDER          # writes FOLDER/model/*, FOLDER/columns/*, FOLDER/lines/*, FOLDER/json/*, FOLDER/json.dict
 """
 import json
 import os
