@@ -119,7 +119,8 @@ def speeds(rounds, steps, sentences):
 # ---------------------------------------------------------------- tables
 
 def print_presets(figures):
-    print(f"`--model` | dev chunk F1 | dev token F1 | best epoch | trained parameters | others | s an epoch | ms a sentence (budget: {BUDGET})")
+    print(f"budget: {BUDGET}, seed 1")
+    print(f"| `--model` | dev chunk F1 | dev token F1 | best epoch | trained parameters | others | s an epoch | ms a sentence |")
     print("|---|---|---|---|---|---|---|---|")
     for name in filter(is_finished, PRESETS):
         best, epochs = best_epoch(name)
