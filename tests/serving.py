@@ -175,13 +175,14 @@ def _save_random(prefix, config, sizes, meta, emb, scale, seed):
 
 def random_weights(shapes, scale, seed=0):
     """{variable name: float32 array} for {variable name: shape}: kernels `scale` times as large as at the start of a training,
-    embeddings of variance 1, biases and transitions small, so that every tag occurs.
+    embeddings of variance 1, the gains of a layer norm near 1, biases and transitions small, so that every tag occurs.
     """
     rng, weights = np.random.default_rng(seed), {}
     for name, shape in shapes.items():
         large = len(shape) > 1 and not name.startswith("crf/")
         deviation = scale / np.sqrt(np.prod(shape[:-1])) if large else 0.1
-        weights[name] = rng.normal(0, 1.0 if name.startswith("embeddings/") else deviation, shape).astype(np.float32)
+        mean = 1.0 if name.endswith("/gain") else 0.0
+        weights[name] = rng.normal(mean, 1.0 if name.startswith("embeddings/") else deviation, shape).astype(np.float32)
     return weights
 
 

@@ -442,6 +442,7 @@ from model import Model
 from tf1 import new_session, tf
 tokens, rng = int(sys.argv[1]), np.random.default_rng(0)
 with tf.Graph().as_default(), new_session(2) as session:
+    tf.set_random_seed(2)
     model = Model(Config(wrd_dim=50, rnn_type=sys.argv[2]), {"wrd": 1000, "chr": 90, "pos": 47, "chk": 20, "shape": 0, "gazetteer": 0, "tag": 17})
     session.run(tf.global_variables_initializer())
     feeds = {tensor: rng.integers(1, 20, [size or n for size, n in zip(tensor.shape.as_list(), (1, tokens, 0))])

@@ -107,7 +107,7 @@ def test_same_tags_of_random_models(serve, tmp_path, flags):
     if "--use_word" not in flags:
         scheme, learned = meta["data_scheme"], meta["tag_scheme"]
         possible = set(meta["tags"]) if scheme == learned else set(conll.scheme_tags(meta["tags"], learned, scheme))
-        assert predicted == possible
+        assert predicted <= possible and len(possible - predicted) <= ("--encoder" in flags)      # their scores spread less
 
 
 @pytest.mark.parametrize("corpus, columns", CORPORA)

@@ -15,6 +15,7 @@ from cli import UserError
 from commands import (SMALL, TINY, fit, left_behind, one_line, same_weights, sample, weights, without_seconds, write_sample)
 from config import ENCODERS, Config
 from embvec import EmbVec
+from feed import training_batches
 from tf1 import tf
 
 
@@ -205,11 +206,11 @@ def test_flag_changes_the_weights(tiny, flags, base):
 def test_batches_are_bounded():
     config = Config(batch_size=5, max_batch_tokens=40)
     lengths = [random.Random(1).randint(1, 30) for _ in range(200)] + [90]
-    batches = train.training_batches(lengths, config, 0)
+    batches = training_batches(lengths, config, 0)
     assert sorted(i for batch in batches for i in batch) == list(range(201))
     assert max(map(len, batches)) == 5
     assert all(len(batch) == 1 or max(lengths[i] for i in batch) * len(batch) <= 40 for batch in batches)
-    assert batches != train.training_batches(lengths, config, 1)
+    assert batches != training_batches(lengths, config, 1)
 
 
 def test_learning_rate_schedule():
