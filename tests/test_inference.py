@@ -399,7 +399,7 @@ def test_interrupt(trained, zygote, tmp_path):
         while not any(name.startswith(".out.txt") for name in os.listdir(tmp_path)):
             time.sleep(0.01)
         os.kill(run.pid, signal.SIGINT)
-        again = threading.Timer(10, os.kill, (run.pid, signal.SIGINT))     # Python loses one that comes while a destructor runs
+        again = threading.Timer(30, os.kill, (run.pid, signal.SIGINT))     # Python loses one that comes while a destructor runs
         again.start()
         assert run.process.wait() == 130
         again.cancel()
