@@ -129,8 +129,8 @@ class EmbVec:
             builder.fix(section, first[section])
         for sentence in sentences:
             builder.add(sentence)
-        return cls(list(dict.fromkeys((PAD, UNK, *first.get("wrd", ()), *builder.words))), builder.chars, builder.pos, builder.chunks, builder.tags,
-                   wrd_dim, None, lowercase)
+        words = list(dict.fromkeys((PAD, UNK, *first.get("wrd", ()), *builder.words)))
+        return cls(words, builder.chars, builder.pos, builder.chunks, builder.tags, wrd_dim, None, lowercase)
 
 
 def _read_section(name, lines, at, path):

@@ -1,16 +1,7 @@
 """Error analysis of tagged sentences: what `chunk_eval.py --errors` prints, draws, or gives as JSON.
 
 An entity is (start, end, type), end exclusive; those of one tagging do not overlap. `align` puts each gold and each predicted
-entity in exactly one pair, alone or with one partner, and a pair has one category:
-
-    correct             the same tokens, the same type
-    type                the same tokens, another type
-    boundary            some tokens in common, not all, the same type
-    boundary and type   some tokens in common, not all, another type
-    missed              a gold entity without a partner
-    spurious            a predicted entity without a partner
-
-So gold entities are correct + type + boundary + boundary and type + missed, and predicted ones the same with spurious.
+entity in exactly one pair, alone or with one partner, and a pair has one of CATEGORIES, which `chunk_eval.py --help` defines.
 """
 import heapq
 from collections import Counter, defaultdict

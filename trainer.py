@@ -1,4 +1,5 @@
 """Trainer: a training run, epoch after epoch, with its hooks, its evaluation and its files."""
+import contextlib
 import dataclasses
 import json
 import math
@@ -136,12 +137,11 @@ class Trainer:
         for hook in self.hooks:
             if hook.event != event or (event == "step" and self.state.step % hook.every):
                 continue
-            try:
-                hook.call(self)
-            except Exception:
+            with contextlib.ExitStack() as where_it_fails:
                 if hook.of_user:
-                    self.save_state()
-                raise
+                    where_it_fails.callback(self.save_state)
+                hook.call(self)
+                where_it_fails.pop_all()        # it has not
 
     def _batches(self, epoch):
         """Lists of indices of data.train."""

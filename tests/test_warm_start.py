@@ -131,9 +131,8 @@ def test_variables_by_expression(old, capsys):
 
 def test_what_does_not_fit_is_told(old, capsys):
     with begun(old, "--warm_start", old / "c", "--rnn_size", 9, "--use_shape", "True", "--shape_dim", 5, "--num_filters", 3,
-               "--pos_dim", 6, "--chk_dim", 11) as (_, warm):
-        pass        # num_filters - 5, pos_dim - 1, chk_dim + 1, shape_dim + 5: the features are as many as before
-    err = capsys.readouterr().err
+               "--pos_dim", 6, "--chk_dim", 11) as (_, warm):       # filters - 5, POS - 1, chunk + 1, shape + 5: as many features
+        err = capsys.readouterr().err
     assert told(err, "not taken, the shape differs: (POS, 6) here, (POS, 7) in the checkpoint") == ["embeddings/pos"]
     assert told(err, "not taken, not in the checkpoint") == ["embeddings/shape"]
     assert told(err, "the shape differs") == ["char_cnn/conv1d/kernel", "char_cnn/conv1d/bias", "embeddings/pos", "embeddings/chk", *(
