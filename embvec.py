@@ -517,7 +517,7 @@ def read_language_models(args):
     found = {}
     if args.elmo_options_path:
         options = pretrained.read_elmo_options(args.elmo_options_path)
-        pretrained.open_elmo(options, args.elmo_weight_path)
+        pretrained.elmo_weights(options, args.elmo_weight_path)
         found["elmo"] = {"options": options, "weights": args.elmo_weight_path, "hash": pretrained.files_hash([args.elmo_weight_path])}
     if args.bert_init_checkpoint:
         weights = pretrained.find_bert(args.bert_init_checkpoint)
