@@ -3,13 +3,13 @@
     python etc/download.py --list
     python etc/download.py glove.6B elmo-original bert-base-cased conll2003
 
-Files go to embeddings/ and data/ of the project, or of --out; archives are unpacked there. What has come is kept beside as NAME.part
-until it is whole and checked: after Ctrl-C or a broken connection the same command goes on from there, provided that the
-server still has the same file. No file that is already there is written over.
+Files go to embeddings/ and data/ of the project, or of --out; archives are unpacked there. What has come is kept beside as
+NAME.part until it is whole and checked: after Ctrl-C or a broken connection the same command goes on from there, provided
+that the server still has the same file. No file that is already there is written over.
 
-What is fetched is compared with a published sha256; --list says whose. For ELMo nobody publishes one: a first fetch is checked for
-its length and its kind alone. The sha256 of all files are written down in the format of sha256sum (embeddings/elmo-original.sha256):
-a later fetch must give the same, and each run compares the files that are there.
+What is fetched is compared with a published sha256; --list says whose. For ELMo nobody publishes one: a first fetch is checked
+for its length and its kind alone. The sha256 of all files are written down in the format of sha256sum, such as in
+embeddings/elmo-original.sha256: a later fetch must give the same, and each run compares the files that are there.
 
 --mirror URL fetches URL/HOST/PATH in place of https://HOST/PATH: from a tree as `wget --force-directories` makes it. The published
 sha256 hold for it as well.
@@ -59,7 +59,7 @@ class Download(NamedTuple):
     url: str
     files: tuple
     sha256: str = ""        # of an archive, "" where nobody publishes it
-    size: int = 0           # bytes, 0 where nobody publishes them
+    size: int = 0           # bytes, as logs of others' fetches show, for --list alone; 0: not known
 
 
 class Item(NamedTuple):
@@ -466,6 +466,8 @@ def get(name, item, out, mirror, tries):
     for download, files in missing:
         if files:
             get_download(download, files, folder, record, mirror, tries)
+    if not item.checked and any(files for _, files in missing):
+        tell(f"{name}: nobody publishes checksums; those of this fetch are in {record.path}, a later one must have the same")
     for link, target in item.links:
         make_link(os.path.normpath(os.path.join(out, link)), os.path.normpath(os.path.join(out, target)))
     for file in [file for download in item.downloads for file in download.files]:
@@ -482,7 +484,7 @@ def is_whole(file, folder, record):
     if not expected:
         raise UserError(f"{path}: is there, but {record.path} does not say whether it is whole; move it away to fetch it")
     if (digest := sha256_of_file(path)) != expected:
-        raise UserError(f"{path}: has sha256 {digest}, expected {expected}: it was changed or damaged; move it away to fetch it again")
+        raise UserError(f"{path}: has sha256 {digest}, expected {expected}: changed or damaged; move it away to fetch it again")
     record.add(file, digest, path)
     return True
 
@@ -507,8 +509,6 @@ def get_download(download, files, folder, record, mirror, tries):
             discard(part)
             raise
         discard(part)
-    if not download.sha256 and not all(file.sha256 for file in files):
-        tell(f"{url}: no checksum is published; its sha256 is written to {record.path}, for later fetches")
 
 
 def is_address(url):

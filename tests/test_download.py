@@ -25,6 +25,7 @@ import conll
 from commands import left_behind, one_line
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SCRIPT = os.path.join(ROOT, "etc", "download.py")
 sys.path.insert(0, os.path.join(ROOT, "etc"))
 
 import download  # noqa: E402
@@ -83,7 +84,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     """files: {path: bytes}; breaks: after how many bytes each next answer ends; codes: errors before all else; ranges, if_range,
-    length: what the server knows of; tags: headers of every file; shift: of ranges; stall: what it waits for before it breaks off."""
+    length: what the server knows of; tags: headers of every file; shift: of ranges; stall: awaited before it breaks off."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.files, server.log, server.breaks, server.codes, server.tags = {}, [], [], [], None
@@ -122,8 +123,10 @@ def item(*downloads, folder="embeddings", links=()):
 def items(address, sum_of_zip="", sum_of_a=""):
     return {"plain": item(Download(f"{address}/x/w.hdf5", (File("w.hdf5"),))),
             "pair": item(Download(f"{address}/o.json", (File("o.json"),)), Download(f"{address}/x/w.hdf5", (File("w.hdf5"),))),
-            "zip": item(Download(f"{address}/a.zip", (File("sub/a.txt", sum_of_a, "a.txt"), File("b.txt", "", "valid.txt")), sum_of_zip)),
-            "corpus": item(Download(f"{address}/a.zip", (File("a.txt", "", "a.txt"),)), folder="data/c", links=(("data/a.txt", "data/c/a.txt"),))}
+            "zip": item(Download(f"{address}/a.zip", (File("sub/a.txt", sum_of_a, "a.txt"), File("b.txt", "", "valid.txt")),
+                                 sum_of_zip)),
+            "corpus": item(Download(f"{address}/a.zip", (File("a.txt", "", "a.txt"),)), folder="data/c",
+                           links=(("data/a.txt", "data/c/a.txt"),))}
 
 
 def zipped(**members):
@@ -163,12 +166,13 @@ def test_table():
                 assert re.fullmatch("([0-9a-f]{64})?", digest)
             paths += [f"{each.folder}/{file.path}" for file in source.files]
     assert len(paths) == len(set(paths)) == 10 + 4 * 2 + 6 * 5 + 3
-    assert {f"data/conll2003/{split}.{conll.CORPORA['conll2003'].ending}" for split in conll.CORPORA["conll2003"].splits} <= set(paths)
+    corpus = conll.CORPORA["conll2003"]
+    assert {f"data/conll2003/{split}.{corpus.ending}" for split in corpus.splits} <= set(paths)
 
 
 def test_list_without_other_packages():
     """Users run it before they install anything."""
-    done = subprocess.run([sys.executable, "-I", "-S", os.path.join(ROOT, "etc/download.py"), "--list"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-I", "-S", SCRIPT, "--list"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.findall(r"(?m)^(\S+): ", done.stdout) == list(download.ITEMS)
     for each in download.ITEMS.values():
@@ -196,10 +200,10 @@ def test_fetches_and_then_nothing_more(run, server, tmp_path):
     assert done.code == 0
     assert done.out == "".join(f"{tmp_path}/embeddings/{name}  {len(data):,} bytes  sha256 {sha256(data)}\n"
                                for name, data in (("o.json", b'{"a": 1}'), ("w.hdf5", BYTES)))
-    assert "pair: a thing; terms: none\n" in done.err and done.err.count("no checksum is published") == 2
+    assert "pair: a thing; terms: none\n" in done.err and done.err.count("pair: nobody publishes checksums; those of this") == 1
     assert listed(tmp_path) == ["embeddings/o.json", "embeddings/pair.sha256", "embeddings/w.hdf5"]
     assert (tmp_path / "embeddings/w.hdf5").read_bytes() == BYTES
-    check = subprocess.run(["sha256sum", "--strict", "-c", "pair.sha256"], cwd=tmp_path / "embeddings", capture_output=True, text=True)
+    check = subprocess.run(["sha256sum", "-c", "pair.sha256"], cwd=tmp_path / "embeddings", capture_output=True, text=True)
     assert (check.returncode, check.stdout) == (0, "o.json: OK\nw.hdf5: OK\n")
     requests, before = len(server.log), [os.stat(tmp_path / "embeddings" / name) for name in os.listdir(tmp_path / "embeddings")]
     again = run("pair")
@@ -236,7 +240,7 @@ def test_gives_up_and_goes_on_in_the_next_run(run, server, tmp_path):
 
 @pytest.mark.parametrize("without", ("ranges", "tags"))
 def test_server_that_can_not_go_on(run, server, tmp_path, without):
-    """Without ranges it answers from the beginning; without ETag and Last-Modified nobody knows whether it is still the same file."""
+    """Without ranges it answers from the beginning; without ETag and Last-Modified it may be another file."""
     server.files, server.breaks = {"/x/w.hdf5": BYTES}, [70_000, 200_000, 80_000]
     server.ranges, server.tags = without != "ranges", {} if without == "tags" else None
     done = run("plain", "--tries", 3)
@@ -393,7 +397,8 @@ def test_the_first_fetch_is_what_later_ones_are_compared_with(run, server, tmp_p
     (tmp_path / "embeddings/w.hdf5").unlink()
     server.files = {"/x/w.hdf5": OTHER}
     message = failed(run("plain"))
-    assert f"w.hdf5 came with sha256 {sha256(OTHER)}, the first time with {sha256(BYTES)} ({tmp_path}/embeddings/plain.sha256)" in message
+    assert f"w.hdf5 came with sha256 {sha256(OTHER)}, the first time with {sha256(BYTES)} (" in message
+    assert f"({tmp_path}/embeddings/plain.sha256); it is not kept" in message
     assert listed(tmp_path) == ["embeddings/plain.sha256"]
     server.files = {"/x/w.hdf5": BYTES}
     assert run("plain").code == 0
@@ -539,8 +544,8 @@ def start(server, tmp_path):
     server.files = {f"{ELMO}_options.json": b'{"a": 1}', f"{ELMO}_weights.hdf5": BYTES}
 
     def start(*args, **rest):
-        return subprocess.Popen([sys.executable, os.path.join(ROOT, "etc/download.py"), *args, "--out", "here", "--mirror", server.address],
-                                cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        return subprocess.Popen([sys.executable, SCRIPT, *args, "--out", "here", "--mirror", server.address], cwd=tmp_path,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                 env={**os.environ, "no_proxy": "127.0.0.1"}, **rest)
     (tmp_path / "here").mkdir()
     return start
@@ -590,11 +595,12 @@ def test_full_disk(start, server, tmp_path):
 
 
 def test_terms_are_told_and_checksums_hold_for_a_mirror(start, server, tmp_path):
-    server.files = {"/data.deepai.org/conll2003.zip": zipped(train_txt=b"a", valid_txt=b"b", test_txt=b"c")}
+    archive = zipped(train_txt=b"a", valid_txt=b"b", test_txt=b"c")
+    server.files = {"/data.deepai.org/conll2003.zip": archive}
     done = end(start("conll2003"))
     terms, message = done.err.splitlines()
     assert done.code == 2 and "for research only, by agreement with NIST" in terms
-    assert f"/conll2003.zip: came with sha256 {sha256(server.files['/data.deepai.org/conll2003.zip'])}, published is 96a104d1" in message
+    assert f"/conll2003.zip: came with sha256 {sha256(archive)}, published is 96a104d1" in message
     assert listed(tmp_path) == []
     assert one_line(end(start("glove.6b")).err) == \
         "download.py: glove.6b: nothing of this name (did you mean glove.6B?); --list prints what there is\n"
