@@ -15,7 +15,7 @@ def elmo_layers(ids, options, state=None):
     """
     lstm = options["lstm"]
     lengths = tf.reduce_sum(tf.cast(ids[:, :, 0] > 0, tf.int32), axis=1)  # (batch,), <S> and </S> included
-    tokens = _token_layer(tf.transpose(ids, [1, 0, 2]), options["char_cnn"], lstm["projection_dim"])
+    tokens = tf.transpose(_token_layer(ids, options["char_cnn"], lstm["projection_dim"]), [1, 0, 2])
     if state is None:
         sizes = [lstm["dim"], lstm["projection_dim"]] * (2 * lstm["n_layers"])
         state = [tf.zeros([tf.shape(ids)[0], size]) for size in sizes]
@@ -60,7 +60,7 @@ def update_elmo_state(variables, final):
 
 
 def _token_layer(ids, options, projection_dim):
-    """ids: int32 (sentence, batch, characters). Returns float32 (sentence, batch, projection_dim), which no context changes."""
+    """ids: int32 (batch, sentence, characters). Returns float32 (batch, sentence, projection_dim), which no context changes."""
     dim, max_characters = options["embedding"]["dim"], ids.shape[-1]
     activation = {"relu": tf.nn.relu, "tanh": tf.tanh}[options["activation"]]
     embeddings = _variable("char_embed", [options["n_characters"] - 1, dim])
