@@ -96,7 +96,7 @@ def _projected_lstm(x, lengths, c, h, options):
     projection = _variable("W_P_0", [dim, size]) if size < dim else None
     bias += tf.concat([tf.zeros([2 * dim]), tf.ones([dim]), tf.zeros([dim])], axis=0)
     products = tf.matmul(tf.reshape(x, [-1, size]), kernel[:size]) + bias
-    products, recurrent = tf.reshape(products, [steps, -1, 4 * dim]), kernel[size:]
+    products, recurrent = tf.reshape(products, [steps, tf.shape(x)[1], 4 * dim]), kernel[size:]
 
     def step(t, c, h, outputs):
         i, j, f, o = tf.split(products[t] + tf.matmul(h, recurrent), 4, axis=1)
