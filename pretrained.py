@@ -41,7 +41,7 @@ def read_elmo_options(path):
            "filters": option("char_cnn.filters", "a list of [width, filters]", _are_filters),
            "activation": option("char_cnn.activation", '"relu" or "tanh"', lambda value: value in ("relu", "tanh")),
            "n_highway": size("char_cnn.n_highway", 0, low=0),
-           "n_characters": option("char_cnn.n_characters", "262 (training writes 261: set it to 262)", lambda value: _is_whole(value, 262) and value == 262),
+           "n_characters": option("char_cnn.n_characters", "262 (training writes 261: set it to 262)", lambda value: value == 262),
            "max_characters_per_token": size("char_cnn.max_characters_per_token", low=3)}
     if lstm["projection_dim"] > lstm["dim"]:
         raise UserError(f"{path}: lstm.projection_dim {lstm['projection_dim']} is above lstm.dim {lstm['dim']}, expected at most that")

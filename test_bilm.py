@@ -37,7 +37,7 @@ def layers_of(sentences, options, weights, batch_size, stateful=False, threads=0
     sentence starts from zeros.
     """
     from layers.elmo import elmo_layers, elmo_state, update_elmo_state
-    from tf1 import new_session, quiet, set_variables, tf
+    from tf1 import new_session, quiet, tf
     characters = options["char_cnn"]["max_characters_per_token"]
     with tf.Graph().as_default(), quiet():
         ids = tf.placeholder(tf.int32, [None, None, characters])
@@ -48,7 +48,9 @@ def layers_of(sentences, options, weights, batch_size, stateful=False, threads=0
         session = new_session(threads)
         session.run(tf.global_variables_initializer())
         variables = {variable.op.name: variable for variable in tf.global_variables()}
-        set_variables(session, {variables[f"elmo/{name}"]: value for name, value in weights.items()})
+        for name, value in weights.items():
+            initializer = variables[f"elmo/{name}"].initializer
+            session.run(initializer, {initializer.inputs[1]: value})
     for start in range(0, len(sentences), batch_size):
         batch = [elmo_ids(words, characters) for words in sentences[start:start + batch_size]]
         padded = np.zeros((len(batch), max(map(len, batch)), characters), np.int32)

@@ -34,12 +34,6 @@ def new_session(threads=0):
     return tf.Session(config=tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads))
 
 
-def set_variables(session, values):
-    """Gives variables their values: {variable: array}."""
-    session.run([variable.initializer for variable in values],
-                {variable.initializer.inputs[1]: value for variable, value in values.items()})
-
-
 def callable_of(session, fetches, inputs, warm_up=True):
     """A function {input name: array} -> values of `fetches`. inputs: {name: placeholder}; the rest of a dict is ignored.
 

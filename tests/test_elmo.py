@@ -1,6 +1,5 @@
 """ELMo against what bilm-tf and AllenNLP computed, and against plain numpy; the scalar mix; its files; test_bilm.py."""
 import json
-import os
 import sys
 
 import h5py
@@ -12,10 +11,14 @@ from commands import ROOT
 from elmo_bytes import elmo_byte_ids, elmo_ids
 from layers.elmo import elmo_layers, elmo_state, update_elmo_state
 from layers.scalar_mix import scalar_mix
-from numeric import check, evaluate
+from numeric import check, evaluate, put
 from pretrained import elmo_shapes, elmo_weights, read_elmo_options, read_elmo_vocab
+from serving import INFERENCE, run_binary, succeed
 from test_bilm import layers_of
-from tf1 import new_session, set_variables, tf
+from tf1 import new_session, tf
+
+sys.path.insert(0, INFERENCE)
+from freeze import freeze  # noqa: E402
 
 SENTENCES = {"bilm": "lm_embeddings_sentences.json", "allennlp": "sentences.json"}
 TEXT = [text.split() for text in ("Einstein 's letters were sold in Zürich for 1,234.50 francs .", "Yes .", "北京 is 北京",
@@ -183,7 +186,7 @@ def graph(options, weights, max_batch=0):
     session = new_session(1)
     session.run(tf.global_variables_initializer())
     variables = {variable.op.name: variable for variable in tf.global_variables()}
-    set_variables(session, {variables[f"elmo/{name}"]: value for name, value in weights.items()})
+    put(session, [variables[f"elmo/{name}"] for name in weights], weights.values())
     return session, ids, layers, state, update_elmo_state(state, final)
 
 
@@ -234,8 +237,6 @@ def test_published_numbers_of_weights(dim, projection_dim, n_highway, millions):
 
 
 def test_frozen_graph_gives_the_same():
-    sys.path.insert(0, os.path.join(ROOT, "inference"))
-    from freeze import freeze
     options = small_options()
     feed = {"ids:0": elmo_ids(TEXT[0])[None]}
     with tf.Graph().as_default():
@@ -246,6 +247,18 @@ def test_frozen_graph_gives_the_same():
     with tf.Graph().as_default(), new_session(1) as session:
         tf.import_graph_def(frozen, name="")
         np.testing.assert_array_equal(session.run("layers:0", feed), expected)
+
+
+def test_a_frozen_graph_is_mapped(tmp_path):
+    """Weights whose rows are read in two halves, too: all matrices of 10,000 bytes and more."""
+    options = small_options(dim=128, projection_dim=20, filters=[[2, 60], [7, 120]])
+    weights = random_weights(options)
+    with tf.Graph().as_default():
+        session, _, layers, _, _ = graph(options, weights)
+        (tmp_path / "frozen.pb").write_bytes(freeze(session, [layers.op.name]).SerializeToString())
+    done = succeed(run_binary("convert_graphdef_memmapped_format", f"--in_graph={tmp_path / 'frozen.pb'}", f"--out_graph={tmp_path / 'mapped'}"))
+    large = [value.nbytes for name, value in weights.items() if "/W_" in name and value.nbytes >= 10_000]
+    assert len(large) == 12 and f": {len(large)} regions, {sum(large):,} bytes" in done.err
 
 
 # ---------------------------------------------------------------- byte ids
@@ -392,7 +405,7 @@ def test_options_that_are_none(files, text):
     (lambda file: replace(file, "char_embed", np.zeros((262, 3))), "char_embed is (262, 3), the options want (261, 3)"),
     (lambda file: file.pop("CNN_proj/b_proj"), "there is no CNN_proj/b_proj, the options want (4,)"),
     (lambda file: file.pop("RNN_1"), "there is no RNN_1/RNN/MultiRNNCell/Cell0/LSTMCell/W_0, the options want (8, 24)"),
-    (lambda file: replace(file, "CNN_high_1/b_carry", np.zeros(7)), "CNN_high_1/b_carry is (7,), the options want none")], ids=str)
+    (lambda file: replace(file, "CNN_high_1/b_carry", np.zeros(7)), "CNN_high_1/b_carry is (7,), the options want none")])
 def test_weights_that_do_not_belong_to_the_options(files, change, message):
     folder, options = files
     path = str(folder / "weights.hdf5")
