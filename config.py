@@ -24,7 +24,9 @@ def option(default, help, **rules):
 
 
 CONFIGS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs")
-ENCODERS = ("bilstm", "bigru", "biqrnn", "cnn_lstm", "transformer", "bilstm_transformer", "bilstm_attention")
+ENCODERS = ("bilstm", "bigru", "biqrnn", "cnn_lstm", "transformer", "bilstm_transformer", "bilstm_attention", "none")
+
+BERT_LAYERS = ("top", "last4", "mix")
 
 
 @dataclass
@@ -61,10 +63,27 @@ class Config:
     shape_dim: int = option(5, "size of a word shape embedding", low=1)
     gazetteer: str = option("", "file of names, `TYPE word word ...` a line: a feature for each type; '' for none")
 
+    # Pre-trained language models
+    use_elmo: typing.Optional[bool] = option(None, "ELMo; default: where the EmbVec file names one")
+    elmo_keep_prob: float = option(0.5, "share of units that dropout keeps of ELMo's vectors", above=0.0, high=1.0)
+    elmo_layer_norm: bool = option(False, "normalize ELMo's layers before they are mixed, sentence by sentence")
+    elmo_stateful: bool = option(False, "in training, each of ELMo's sentences starts from the LSTM states that the batch before left, "
+                                        "as bilm-tf has it; evaluation and tagging always start from zeros")
+    use_bert: typing.Optional[bool] = option(None, "BERT; default: where the EmbVec file names one")
+    bert_layers: str = option("top", "which of BERT's layers: top; last4: the last four side by side; mix: all of them, their weights "
+                                     "trained; or one by its number, 0 being the embeddings")
+    bert_pooling: str = option("first", "a word's vector: that of its first piece, or the mean of its pieces", choices=("first", "mean"))
+    bert_context: bool = option(False, "neighbouring sentences of the document fill BERT's window")
+    train_bert: bool = option(False, "fine-tune BERT; otherwise its weights stay as they are")
+    bert_learning_rate: float = option(0.00005, "learning rate of BERT's top layer where it is fine-tuned", above=0.0)
+    bert_layer_decay: float = option(1.0, "factor on BERT's learning rate from each layer to the one below", above=0.0, high=1.0)
+    vector_cache: str = option("", "folder where the vectors that ELMo and a frozen BERT have for the corpus are kept, so that they are "
+                                   "computed once and not in each epoch; '' for none")
+
     # Network
     use_highway: bool = option(True, "highway network over the concatenated features")
     highway_layers: int = option(2, "layers of the highway network", low=1)
-    encoder: str = option("bilstm", "bilstm, bigru, biqrnn, cnn_lstm, transformer, bilstm_transformer, bilstm_attention, or "
+    encoder: str = option("bilstm", "bilstm, bigru, biqrnn, cnn_lstm, transformer, bilstm_transformer, bilstm_attention, none, or "
                           "one of your own: module.function, or the name that it is registered under")
     rnn_type: str = option("fused", "LSTM; fused: BlockLSTM; normal: a cell in a loop", choices=("fused", "normal"))
     rnn_size: int = option(200, "hidden size of a recurrent layer, in each direction", low=1)
@@ -107,12 +126,12 @@ class Config:
     learning_rate: float = option(0.001, "learning rate after warm-up, before decay", above=0.0)
     momentum: float = option(0.9, "momentum of sgd", low=0.0, high=1.0)
     weight_decay: float = option(0.01, "adamw: share of the learning rate by which kernels shrink at each step", low=0.0)
-    lr_schedule: str = option("exponential", "constant; exponential: in stairs; cosine: to 0 at the last step; plateau: lowered "
-                                             "when dev scores stand still",
-                              choices=("constant", "exponential", "cosine", "plateau"))
+    lr_schedule: str = option("exponential", "constant; exponential: in stairs; cosine, linear: to 0 at the last step; plateau: "
+                                             "lowered when dev scores stand still",
+                              choices=("constant", "exponential", "cosine", "linear", "plateau"))
     lr_decay_rate: float = option(0.9, "factor on the learning rate each lr_decay_steps (staircase)", above=0.0, high=1.0)
     lr_decay_steps: int = option(12000, "steps between two decays", low=1)
-    lr_total_steps: int = option(0, "cosine: steps until 0; 0: those of all epochs", low=0)
+    lr_total_steps: int = option(0, "cosine, linear: steps until 0; 0: those of all epochs", low=0)
     lr_factor: float = option(0.5, "plateau: factor on the learning rate", above=0.0, high=1.0)
     lr_patience: int = option(3, "plateau: evaluations without a better score before the learning rate is lowered", low=1)
     warmup_steps: int = option(0, "steps over which the learning rate rises from 0", low=0)
@@ -151,9 +170,18 @@ class Config:
         compile_regex(self.train_vars, "train_vars")
         if self.fine_tune and self.train_vars:
             raise UserError("fine_tune and train_vars are both given, expected one of them: fine_tune is a choice of train_vars")
-        if not (self.use_word or self.use_chr):
-            raise UserError("use_word and use_chr are both off, expected one of them at least")
+        self._check_language_models()
+        if not (self.use_word or self.use_chr or self.use_elmo is not False or self.use_bert is not False):
+            raise UserError("use_word, use_chr, use_elmo and use_bert are all off, expected one of them at least")
         return self
+
+    def _check_language_models(self):
+        if self.bert_layers not in BERT_LAYERS and not self.bert_layers.isdecimal():
+            raise UserError(f"bert_layers: {self.bert_layers!r}{suggest(self.bert_layers, BERT_LAYERS)}, expected one of "
+                            f"{', '.join(BERT_LAYERS)} or a layer's number")
+        if self.elmo_stateful and self.vector_cache:
+            raise UserError("elmo_stateful and vector_cache are both given, expected one of them: what ELMo gives depends on the batch "
+                            "before, and can not be kept")
 
     def _check_encoder(self):
         if self.encoder not in ENCODERS and not registry.is_known("encoder", self.encoder):
@@ -206,7 +234,8 @@ def _check_rules(name, value, rules):
 # What --restore takes over from a checkpoint, what of that a flag may change, and what may change under --resume.
 MODEL_FIELDS = ("tag_scheme", "use_word", "wrd_dim", "train_wrd", "lowercase", "use_chr", "chr_dim", "chr_conv_type",
                 "chr_filter_widths", "num_filters", "word_length", "use_pos", "pos_dim", "use_chk", "chk_dim", "use_shape",
-                "shape_dim", "gazetteer", "use_highway", "highway_layers", "encoder", "rnn_type", "rnn_size", "rnn_layers",
+                "shape_dim", "gazetteer", "use_elmo", "elmo_layer_norm", "use_bert", "bert_layers", "bert_pooling", "bert_context",
+                "use_highway", "highway_layers", "encoder", "rnn_type", "rnn_size", "rnn_layers",
                 "qrnn_width", "cnn_width", "cnn_filters", "transformer_layers", "attention_size", "attention_heads", "ffn_size",
                 "ffn_kernel", "use_crf", "constrained")
 FREE_FIELDS = ("wrd_dim", "train_wrd", "rnn_type", "word_length", "constrained")

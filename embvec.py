@@ -20,11 +20,13 @@ import zlib
 import numpy as np
 
 import conll
+import pretrained
 from cli import Parser, UserError, atomic_write, check_readable, check_writable, parse_bool, run_command, suggest
 
 PAD, UNK = "#PAD#", "#UNK#"      # ids 0 and 1 of words, characters, POS and chunks
 FORMAT = 1
 SECTIONS = ("wrd", "chr", "pos", "chk", "tag")
+BERT = "bert"                    # the section of BERT's pieces, only where BERT is in use
 
 _MAGIC = "etagger EmbVec"
 _MEND_VOCAB = "; make it again with embvec.py, or take the vocab.txt that export.py wrote"
@@ -32,12 +34,18 @@ _DIGITS = str.maketrans("123456789", "000000000")
 
 
 class EmbVec:
-    """Vocabularies as lists, whose index is the id, and float32 word vectors (words, wrd_dim), or None: start at random."""
+    """Vocabularies as lists, whose index is the id, and float32 word vectors (words, wrd_dim), or None: start at random.
 
-    def __init__(self, words, chars, pos, chunks, tags, wrd_dim, vectors=None, lowercase=True, filtered=False, sources=()):
-        self.vocab = {"wrd": words, "chr": chars, "pos": pos, "chk": chunks, "tag": tags}
+    elmo, bert: the language models beside them, or None; their weights stay in their files. elmo: {"options": what options.json
+    says, "weights": path, "hash": sha256}. bert: {"config": what bert_config.json says, "do_lower_case", "max_seq_length", "weights":
+    path, "hash"}; pieces: BERT's vocabulary.
+    """
+
+    def __init__(self, words, chars, pos, chunks, tags, wrd_dim, vectors=None, lowercase=True, filtered=False, sources=(),
+                 elmo=None, bert=None, pieces=()):
+        self.vocab = {"wrd": words, "chr": chars, "pos": pos, "chk": chunks, "tag": tags, **({BERT: list(pieces)} if pieces else {})}
         self.wrd_dim, self.vectors, self.lowercase, self.filtered = wrd_dim, vectors, lowercase, filtered
-        self.sources = dict(sources)
+        self.sources, self.elmo, self.bert = dict(sources), elmo, bert
         self.ids = {name: {token: i for i, token in enumerate(tokens)} for name, tokens in self.vocab.items()}
 
     @property
@@ -60,11 +68,11 @@ class EmbVec:
         return self.ids[section].get(token) or 1
 
     def vocab_text(self):
-        """The five sections that C++ reads, as bytes: `# wrd_vocab N`, then N lines `token id`; chr, pos, chk, tag alike."""
+        """What C++ reads, as bytes: `# wrd_vocab N`, then N lines `token id`; chr, pos, chk, tag and BERT's pieces alike."""
         out = io.StringIO()
-        for name in SECTIONS:
-            out.write(f"# {name}_vocab {len(self.vocab[name])}\n")
-            out.writelines(f"{token} {i}\n" for i, token in enumerate(self.vocab[name]))
+        for name, tokens in self.vocab.items():
+            out.write(f"# {name}_vocab {len(tokens)}\n")
+            out.writelines(f"{token} {i}\n" for i, token in enumerate(tokens))
         return out.getvalue().encode()
 
     @functools.cached_property
@@ -76,7 +84,7 @@ class EmbVec:
         """What load_header() reads without reading the vectors."""
         return {"magic": _MAGIC, "format": FORMAT, "wrd_dim": self.wrd_dim, "words": len(self.vocab["wrd"]),
                 "lowercase": self.lowercase, "filtered": self.filtered, "sources": self.sources,
-                "vocab_hash": self.vocab_hash,
+                "vocab_hash": self.vocab_hash, **({"elmo": self.elmo} if self.elmo else {}), **({"bert": self.bert} if self.bert else {}),
                 "vectors": None if self.vectors is None else hashlib.sha256(np.ascontiguousarray(self.vectors)).hexdigest()}
 
     def save(self, path):
@@ -96,7 +104,7 @@ class EmbVec:
         try:
             vectors = None if body["vectors"] is None else body["vectors"].value
             emb = cls(*(list(body["vocab"][name]) for name in SECTIONS), header["wrd_dim"], vectors, header["lowercase"],
-                      header["filtered"], header["sources"])
+                      header["filtered"], header["sources"], header.get("elmo"), header.get("bert"), body["vocab"].get(BERT, ()))
             fits = vectors is None or (vectors.dtype == np.float32 and vectors.shape == (header["words"], header["wrd_dim"]))
             whole = fits and emb.header() == header         # the same hashes: no bit has flipped
         except (LookupError, TypeError, ValueError, AttributeError):
@@ -114,9 +122,12 @@ class EmbVec:
         vocab, at = {}, 0
         for name in SECTIONS:
             vocab[name], at = _read_section(name, lines, at, path)
+        pieces = ()
+        if lines[at].startswith(b"# bert_vocab "):
+            pieces, at = _read_section(BERT, lines, at, path)
         if lines[at:] != [b""]:
-            raise UserError(f"{path}:{at + 1}: more than the five sections{_MEND_VOCAB}")
-        return cls(*vocab.values(), wrd_dim=0)
+            raise UserError(f"{path}:{at + 1}: more than the sections of a vocabulary{_MEND_VOCAB}")
+        return cls(*vocab.values(), wrd_dim=0, pieces=pieces)
 
     @classmethod
     def from_sentences(cls, sentences, wrd_dim, lowercase, first=None):
@@ -130,7 +141,7 @@ class EmbVec:
         for sentence in sentences:
             builder.add(sentence)
         words = list(dict.fromkeys((PAD, UNK, *first.get("wrd", ()), *builder.words)))
-        return cls(words, builder.chars, builder.pos, builder.chunks, builder.tags, wrd_dim, None, lowercase)
+        return cls(words, *builder.tables(), wrd_dim, None, lowercase)
 
 
 def _read_section(name, lines, at, path):
@@ -245,6 +256,14 @@ class _Vocabularies:
     pos = property(lambda self: list(self._tables["pos"]))
     chunks = property(lambda self: list(self._tables["chk"]))
     tags = property(lambda self: list(self._tags))
+
+    def tables(self):
+        """Characters, POS, chunks and tags, as EmbVec takes them."""
+        return self.chars, self.pos, self.chunks, self.tags
+
+    def spelled(self):
+        """The corpus's distinct words as they stand there."""
+        return self._seen
 
     def add(self, sentence, with_tags=True):
         for word in sentence.words:
@@ -441,6 +460,24 @@ def _are_numbers(fields):
 
 def build(args):
     """Reads what the flags name. Returns (EmbVec, lines for the user about what was read and skipped)."""
+    corpus, hashes = _read_corpus(args), {path: file_hash(path) for path in [*args.train_path, *args.total_path]}
+    models = read_language_models(args)
+    if args.emb_path:
+        emb, notes = _with_vectors(args, corpus, {**hashes, args.emb_path: file_hash(args.emb_path)}, models)
+    else:
+        words = dict.fromkeys((PAD, UNK, *corpus.words))
+        emb = EmbVec(list(words), *corpus.tables(), args.wrd_dim, None, args.lowercase, sources=hashes, **models)
+        notes = [f"no --emb_path: {len(words) - 2:,} words of the corpus, whose vectors of {args.wrd_dim} start at random"]
+    if emb.elmo:
+        notes.append(f"ELMo from {args.elmo_weight_path}{_known_to_elmo(args.elmo_vocab_path, corpus)}")
+    if emb.bert:
+        cased = "lowercased, without accents" if emb.bert["do_lower_case"] else "case kept"
+        notes.append(f"BERT from {emb.bert['weights']}: {len(emb.vocab[BERT]):,} pieces, {cased}, {emb.bert['max_seq_length']} at once")
+    return emb, notes
+
+
+def _read_corpus(args):
+    """Vocabularies of --train_path and --total_path."""
     vocabularies = _Vocabularies(args.lowercase)
     for flag, section in (("tags_path", "tag"), ("chars_path", "chr")):
         if getattr(args, flag):
@@ -453,15 +490,16 @@ def build(args):
     for path in args.total_path:
         for sentence in conll.read_sentences(path, columns, own=own, need=("word",))[0]:
             vocabularies.add(sentence, with_tags=False)
+    return vocabularies
 
-    reader = _VectorReader(args.emb_path, args.member, args.wrd_dim, args.lowercase,
-                           vocabularies.spellings() if args.filter else None)
+
+def _with_vectors(args, corpus, hashes, models):
+    """The vocabularies, and the vectors of --emb_path. Returns what build does."""
+    reader = _VectorReader(args.emb_path, args.member, args.wrd_dim, args.lowercase, corpus.spellings() if args.filter else None)
     words, vectors = reader.read()
     read = len(words) - 2
-    emb = EmbVec(words, vocabularies.chars, vocabularies.pos, vocabularies.chunks, vocabularies.tags,
-                 args.wrd_dim, None, args.lowercase, args.filter,
-                 {path: file_hash(path) for path in [args.emb_path, *args.train_path, *args.total_path]})
-    unseen = [word for word in vocabularies.words if emb.word_id(word) == 1 and word not in (PAD, UNK)]
+    emb = EmbVec(words, *corpus.tables(), args.wrd_dim, None, args.lowercase, args.filter, hashes, **models)
+    unseen = [word for word in corpus.words if emb.word_id(word) == 1 and word not in (PAD, UNK)]
     unknown = vectors.mean(axis=0, keepdims=True)
     words.extend(unseen)                 # without a vector of their own they start where the unknown word does
     emb.ids["wrd"].update({word: read + 2 + i for i, word in enumerate(unseen)})
@@ -474,11 +512,44 @@ def build(args):
     return emb, notes
 
 
+def read_language_models(args):
+    """What EmbVec says of ELMo and BERT, {"elmo", "bert", "pieces"}, as the flags name them; all files are checked. Raises UserError."""
+    found = {}
+    if args.elmo_options_path:
+        options = pretrained.read_elmo_options(args.elmo_options_path)
+        pretrained.elmo_weights(options, args.elmo_weight_path)
+        found["elmo"] = {"options": options, "weights": args.elmo_weight_path, "hash": pretrained.files_hash([args.elmo_weight_path])}
+    if args.bert_init_checkpoint:
+        weights = pretrained.find_bert(args.bert_init_checkpoint)
+        config_path, vocab_path = pretrained.bert_neighbours(weights, args.bert_config_path, args.bert_vocab_path)
+        config = pretrained.read_bert_config(config_path)
+        found["pieces"] = pretrained.read_bert_vocab(vocab_path, config)
+        length = args.bert_max_seq_length or min(config["max_position_embeddings"], 512)
+        if not 3 <= length <= config["max_position_embeddings"]:
+            raise UserError(f"--bert_max_seq_length {length}: expected at least 3, and at most the {config['max_position_embeddings']} "
+                            f"max_position_embeddings of {config_path}")
+        lower = pretrained.lowercases(found["pieces"]) if args.bert_do_lower_case is None else args.bert_do_lower_case
+        pretrained.open_bert(config, weights)
+        found["bert"] = {"config": config, "do_lower_case": lower, "max_seq_length": length, "weights": weights,
+                         "hash": pretrained.files_hash(pretrained.bert_files(weights))}
+    return found
+
+
+def _known_to_elmo(path, corpus):
+    if not path:
+        return ""
+    known = set(pretrained.read_elmo_vocab(path))
+    words = corpus.spelled()
+    return (f"; its vocabulary has {sum(word in known for word in words):,} of the corpus's {len(words):,} words, the others are read "
+            "by their characters all the same")
+
+
 def parse_args():
     parser = Parser(description=__doc__)
-    parser.add_argument("--emb_path", required=True, help="vectors: GloVe or word2vec text; plain, .gz, .bz2, .xz, .zip")
+    parser.add_argument("--emb_path", default="", help="vectors: GloVe or word2vec text; plain, .gz, .bz2, .xz, .zip; without it, the "
+                                                       "corpus's words, whose vectors start at random")
     parser.add_argument("--member", default="", help="member of a .zip that has several")
-    parser.add_argument("--wrd_dim", type=int, required=True, help="numbers of a vector")
+    parser.add_argument("--wrd_dim", type=int, help="numbers of a vector (without --emb_path: default 50)")
     parser.add_argument("--train_path", nargs="+", default=["data/train.txt"], help="training files: vocabularies and tags")
     parser.add_argument("--total_path", nargs="+", default=[], help="more files for the vocabularies, not for the tags")
     parser.add_argument("--columns", default="", help="columns in order, such as 'word pos chunk tag'")
@@ -487,13 +558,42 @@ def parse_args():
     parser.add_argument("--filter", action="store_true", help="keep only the corpus's words: for training, not for service")
     parser.add_argument("--tags_path", default="", help="file that fixes tag ids, one tag a line (O is always 0)")
     parser.add_argument("--chars_path", default="", help="file that fixes character ids, one character a line")
+    parser.add_argument("--elmo_options_path", default="", help="ELMo's options.json; with it, the model reads ELMo's vectors")
+    parser.add_argument("--elmo_weight_path", default="", help="ELMo's weights.hdf5")
+    parser.add_argument("--elmo_vocab_path", default="", help="ELMo's vocabulary, a word a line: tells how many of the corpus's words it has")
+    parser.add_argument("--bert_init_checkpoint", default="", help="BERT's weights, with them the model reads BERT's vectors: the prefix of a "
+                        "TensorFlow 1 checkpoint (D/bert_model.ckpt), a model.safetensors, or a folder with one of them")
+    parser.add_argument("--bert_config_path", default="", help="its bert_config.json or config.json (default: the one beside the weights)")
+    parser.add_argument("--bert_vocab_path", default="", help="its vocab.txt (default: the one beside the weights)")
+    parser.add_argument("--bert_do_lower_case", type=parse_bool, metavar="TRUE|FALSE",
+                        help="lowercase words for BERT and take off their accents (default: unless its vocabulary has capitals)")
+    parser.add_argument("--bert_max_seq_length", type=int, default=0, help="pieces that BERT sees at once, at most; longer sentences are cut "
+                        "into overlapping windows (default: max_position_embeddings)")
     parser.add_argument("--out_path", default="", help="where to write (default: <emb_path>.pkl)")
     args = parser.parse_args()
-    if args.wrd_dim < 1:
-        raise UserError(f"--wrd_dim {args.wrd_dim}: expected at least 1")
+    _check_args(args)
     args.out_path = args.out_path or args.emb_path + ".pkl"
     check_writable(args.out_path, "--out_path")
     return args
+
+
+def _check_args(args):
+    if args.wrd_dim is None and args.emb_path:
+        raise UserError("--wrd_dim: expected the numbers of a vector in --emb_path, such as --wrd_dim 100")
+    args.wrd_dim = 50 if args.wrd_dim is None else args.wrd_dim
+    if args.wrd_dim < 1:
+        raise UserError(f"--wrd_dim {args.wrd_dim}: expected at least 1")
+    if not args.emb_path and not args.out_path:
+        raise UserError("--emb_path: expected word vectors, or --out_path to say where to write without them")
+    if not args.emb_path and (args.filter or args.member):
+        raise UserError("--filter and --member: there are no vectors to choose from; give --emb_path, or leave them out")
+    if bool(args.elmo_options_path) != bool(args.elmo_weight_path):
+        raise UserError("--elmo_options_path and --elmo_weight_path: expected both or neither")
+    if args.elmo_vocab_path and not args.elmo_options_path:
+        raise UserError("--elmo_vocab_path: expected --elmo_options_path and --elmo_weight_path beside it")
+    for name in ("bert_config_path", "bert_vocab_path", "bert_do_lower_case", "bert_max_seq_length"):
+        if getattr(args, name) not in ("", 0, None) and not args.bert_init_checkpoint:
+            raise UserError(f"--{name}: expected --bert_init_checkpoint beside it, BERT's weights")
 
 
 def main():
@@ -501,7 +601,7 @@ def main():
     emb, notes = build(args)
     emb.save(args.out_path)
     sys.stdout.buffer.write(emb.vocab_text())
-    sizes = ", ".join(f"{len(emb.vocab[name]):,} {name}" for name in SECTIONS)
+    sizes = ", ".join(f"{len(tokens):,} {name}" for name, tokens in emb.vocab.items())
     for note in notes + [f"wrote {args.out_path}: vocabularies of {sizes}"]:
         print(f"embvec.py: {note}", file=sys.stderr)
 

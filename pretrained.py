@@ -1,0 +1,357 @@
+"""Published language models: reads their files, checked by name and shape, for layers/elmo.py and layers/bert.py. No TensorFlow."""
+import glob
+import hashlib
+import json
+import math
+import os
+import re
+
+import numpy as np
+
+from cli import UserError, check_readable
+from wordpiece import SPECIAL
+
+# ---------------------------------------------------------------- ELMo
+
+def read_elmo_options(path):
+    """ELMo's options.json as a dict: what the graph relies on, checked, with bilm-tf's defaults where it says nothing.
+
+    {"lstm": {"dim", "projection_dim", "n_layers", "cell_clip", "proj_clip" (None: no clip), "use_skip_connections"},
+    "char_cnn": {"embedding": {"dim"}, "filters": [[width, filters], ...], "activation": "relu" or "tanh", "n_highway",
+    "n_characters", "max_characters_per_token"}}. Raises UserError.
+    """
+    given = _read_json(path, "--elmo_options_path")
+
+    def option(name, expected, is_right, *default):
+        value = given
+        for key in name.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is None and default:
+            return default[0]
+        if not is_right(value):
+            raise UserError(f"{path}: {name} is {'missing' if value is None else json.dumps(value)}, expected {expected}")
+        return value
+
+    def size(name, *default, low=1):
+        return option(name, f"a whole number, at least {low}", lambda value: _is_whole(value, low), *default)
+
+    def clip(name):
+        return option(name, "a number above 0", lambda value: type(value) in (int, float) and 0 < value < math.inf, None)
+
+    lstm = {"dim": size("lstm.dim"), "projection_dim": size("lstm.projection_dim"), "n_layers": size("lstm.n_layers", 1),
+            "cell_clip": clip("lstm.cell_clip"), "proj_clip": clip("lstm.proj_clip"),
+            "use_skip_connections": option("lstm.use_skip_connections", "true or false", lambda value: isinstance(value, bool))}
+    cnn = {"embedding": {"dim": size("char_cnn.embedding.dim")},
+           "filters": option("char_cnn.filters", "a list of [width, filters]", _are_filters),
+           "activation": option("char_cnn.activation", '"relu" or "tanh"', lambda value: value in ("relu", "tanh")),
+           "n_highway": size("char_cnn.n_highway", 0, low=0),
+           "n_characters": option("char_cnn.n_characters", "262 (training writes 261: set it to 262)", lambda value: value == 262),
+           "max_characters_per_token": option("char_cnn.max_characters_per_token", "50", lambda value: value == 50)}
+    if lstm["projection_dim"] > lstm["dim"]:
+        raise UserError(f"{path}: lstm.projection_dim {lstm['projection_dim']} is above lstm.dim {lstm['dim']}, expected at most that")
+    widest = max(width for width, _ in cnn["filters"])
+    if widest > cnn["max_characters_per_token"]:
+        raise UserError(f"{path}: char_cnn.filters has a width of {widest}, but a word has at most "
+                        f"{cnn['max_characters_per_token']} characters (max_characters_per_token)")
+    return {"lstm": lstm, "char_cnn": cnn}
+
+
+def elmo_shapes(options):
+    """{name in the weights file, and in the graph: shape}."""
+    lstm, cnn = options["lstm"], options["char_cnn"]
+    dim, size, characters = lstm["dim"], lstm["projection_dim"], cnn["embedding"]["dim"]
+    total = sum(filters for _, filters in cnn["filters"])
+    shapes = {"char_embed": (cnn["n_characters"] - 1, characters)}        # the file has no row for padding
+    for i, (width, filters) in enumerate(cnn["filters"]):
+        shapes |= {f"CNN/W_cnn_{i}": (1, width, characters, filters), f"CNN/b_cnn_{i}": (filters,)}
+    for k in range(cnn["n_highway"]):
+        for part in ("carry", "transform"):
+            shapes |= {f"CNN_high_{k}/W_{part}": (total, total), f"CNN_high_{k}/b_{part}": (total,)}
+    if total != size:
+        shapes |= {"CNN_proj/W_proj": (total, size), "CNN_proj/b_proj": (size,)}
+    for direction in range(2):
+        for k in range(lstm["n_layers"]):
+            cell = f"RNN_{direction}/RNN/MultiRNNCell/Cell{k}/LSTMCell"
+            shapes |= {f"{cell}/W_0": (2 * size, 4 * dim), f"{cell}/B": (4 * dim,)}
+            if size < dim:
+                shapes[f"{cell}/W_P_0"] = (dim, size)
+    return shapes
+
+
+def elmo_weights(options, path):
+    """{name: float32 array} of a weights file (HDF5). Raises UserError where it is damaged, or of another shape than the options."""
+    import h5py
+    check_readable(path, "--elmo_weight_path")
+    shapes = elmo_shapes(options)
+    try:
+        with h5py.File(path, "r") as file:
+            found = {}
+            file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+            _check_datasets(path, {name: item.shape for name, item in found.items()}, shapes)
+            weights = {name: np.asarray(found[name], np.float32) for name in shapes}
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:      # as h5py tells of damage
+        raise UserError(f"{path}: not an HDF5 file of weights, or truncated ({error}); fetch it again") from None
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            raise UserError(f"{path}: {name} has values that are not finite numbers; fetch it again")
+    return weights
+
+
+def _check_datasets(path, found, wanted):
+    apart = "options and weights do not belong together"
+    for name, shape in wanted.items():
+        if name not in found:
+            raise UserError(f"{path}: there is no {name}, the options want {shape}; {apart}")
+        if found[name] != shape:
+            raise UserError(f"{path}: {name} is {found[name]}, the options want {shape}; {apart}")
+    for name in found:
+        if name not in wanted and name.startswith(("CNN", "RNN_")):
+            raise UserError(f"{path}: {name} is {found[name]}, the options want none; {apart}")
+
+
+def read_elmo_vocab(path):
+    """The words of a vocabulary, one a line. ELMo reads words by their bytes, so only <S> and </S> must be there, as in bilm-tf.
+
+    Raises UserError.
+    """
+    check_readable(path, "--elmo_vocab_path")
+    with open(path, "rb") as stream:
+        lines = stream.read().split(b"\n")
+    words = []
+    for number, line in enumerate(lines, 1):
+        try:
+            words.append(line.decode().strip())
+        except UnicodeDecodeError:
+            raise UserError(f"{path}:{number}: not UTF-8, but UTF-8 was expected; is it ELMo's vocabulary?") from None
+    for special in ("<S>", "</S>"):
+        if special not in words:
+            raise UserError(f"{path}: there is no line {special}, expected one word a line, <S> and </S> among them")
+    return [word for word in words if word]
+
+
+def _is_whole(value, low):
+    return type(value) is int and value >= low
+
+
+def _are_filters(value):
+    return isinstance(value, list) and bool(value) and all(
+        isinstance(each, list) and len(each) == 2 and all(_is_whole(number, 1) for number in each) for each in value)
+
+
+# ---------------------------------------------------------------- BERT
+
+_BERT_SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings",
+               "type_vocab_size")
+_BERT_DEFAULTS = {"hidden_act": "gelu", "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1, "initializer_range": 0.02,
+                  "layer_norm_eps": 1e-12}
+BERT_ACTIVATIONS = ("gelu", "gelu_new", "relu")
+_BERT_NAMES = ("bert_model.ckpt", "model.safetensors")        # in the folders that Google and HuggingFace give out
+
+
+def read_bert_config(path):
+    """What Google's bert_config.json, or HuggingFace's config.json, says of the network: {name: value}. Raises UserError."""
+    values = _read_json(path, "--bert_config_path")
+    if values.get("model_type", "bert") != "bert":
+        raise UserError(f"{path}: model_type {values['model_type']!r}, expected bert; other models compute something else")
+    if values.get("position_embedding_type", "absolute") != "absolute":
+        raise UserError(f"{path}: position_embedding_type {values['position_embedding_type']!r}, expected absolute")
+    for name in _BERT_SIZES:
+        if not isinstance(values.get(name), int) or values[name] < 1:
+            raise UserError(f"{path}: {name} is {values.get(name)!r}, expected a whole number from 1 on, as bert_config.json has it")
+    config = {**{name: values[name] for name in _BERT_SIZES}, **{name: values.get(name, default) for name, default in _BERT_DEFAULTS.items()}}
+    if config["hidden_act"] not in BERT_ACTIVATIONS:
+        raise UserError(f"{path}: hidden_act {config['hidden_act']!r}, expected one of {', '.join(BERT_ACTIVATIONS)}")
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+        if not isinstance(config[name], (int, float)) or not 0 <= config[name] < 1:
+            raise UserError(f"{path}: {name} is {config[name]!r}, expected a number from 0 to below 1")
+    if config["hidden_size"] % config["num_attention_heads"]:
+        raise UserError(f"{path}: hidden_size {config['hidden_size']}, expected a multiple of num_attention_heads "
+                        f"{config['num_attention_heads']}")
+    return config
+
+
+def read_bert_vocab(path, config):
+    """Pieces of vocab.txt, one a line; the index is the id. Raises UserError, also where the config wants another number."""
+    check_readable(path, "--bert_vocab_path")
+    with open(path, "rb") as stream:
+        lines = stream.read().split(b"\n")
+    lines = [line.rstrip(b"\r") for line in (lines if lines[-1] else lines[:-1])]
+    pieces = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            piece = line.decode()
+        except UnicodeDecodeError:
+            raise UserError(f"{path}:{number}: not UTF-8, but UTF-8 was expected; get the vocabulary again") from None
+        if piece in pieces:
+            raise UserError(f"{path}:{number}: {piece!r} stands twice, expected each piece once")
+        pieces[piece] = None
+    for piece in SPECIAL:
+        if piece not in pieces:
+            raise UserError(f"{path}: no {piece} in it, expected the vocab.txt of a BERT model; check --bert_vocab_path")
+    if len(pieces) != config["vocab_size"]:
+        raise UserError(f"{path}: {len(pieces):,} pieces, and the config's vocab_size is {config['vocab_size']:,}; vocabulary and config "
+                        "do not belong together")
+    return list(pieces)
+
+
+def lowercases(pieces):
+    """Whether the model of these pieces reads lowercased words: none of them has a capital but the special ones."""
+    return not any(piece.lower() != piece for piece in pieces if not piece.startswith("["))
+
+
+def bert_shapes(config):
+    """{variable: shape} of the graph, under the names of Google's checkpoints."""
+    size, inner = config["hidden_size"], config["intermediate_size"]
+    norm = lambda scope: {f"{scope}/LayerNorm/beta": (size,), f"{scope}/LayerNorm/gamma": (size,)}
+    dense = lambda scope, of, to: {f"{scope}/kernel": (of, to), f"{scope}/bias": (to,)}
+    shapes = {"bert/embeddings/word_embeddings": (config["vocab_size"], size),
+              "bert/embeddings/token_type_embeddings": (config["type_vocab_size"], size),
+              "bert/embeddings/position_embeddings": (config["max_position_embeddings"], size), **norm("bert/embeddings")}
+    for k in range(config["num_hidden_layers"]):
+        layer = f"bert/encoder/layer_{k}"
+        for name in ("query", "key", "value"):
+            shapes.update(dense(f"{layer}/attention/self/{name}", size, size))
+        shapes.update({**dense(f"{layer}/attention/output/dense", size, size), **norm(f"{layer}/attention/output"),
+                       **dense(f"{layer}/intermediate/dense", size, inner), **dense(f"{layer}/output/dense", inner, size),
+                       **norm(f"{layer}/output")})
+    return shapes
+
+
+def find_bert(path):
+    """A checkpoint's prefix (TensorFlow 1), a .safetensors file, or a folder with one of them -> prefix or file. Raises UserError."""
+    if os.path.isdir(path):
+        found = [os.path.join(path, name) for name in _BERT_NAMES
+                 if os.path.exists(os.path.join(path, name + ".index")) or os.path.exists(os.path.join(path, name))]
+        if len(found) != 1:
+            raise UserError(f"{path}: {'both' if found else 'neither'} of {' and '.join(_BERT_NAMES)} in this folder; "
+                            "name the file with --bert_init_checkpoint")
+        return found[0]
+    for ending in (".index", ".meta", ".data-00000-of-00001"):
+        path = path.removesuffix(ending)
+    if not path.endswith(".safetensors"):
+        check_readable(path + ".index", "--bert_init_checkpoint (the prefix of a TensorFlow checkpoint, a model.safetensors, or a folder "
+                       "with one)")
+    else:
+        check_readable(path, "--bert_init_checkpoint")
+    return path
+
+
+def bert_neighbours(weights, config_path, vocab_path):
+    """Paths of the config and of the vocabulary: those given, or else those beside the weights. Raises UserError."""
+    folder = os.path.dirname(weights)
+    configs = [name for name in ("bert_config.json", "config.json") if os.path.exists(os.path.join(folder, name))]
+    if not config_path and not configs:
+        raise UserError(f"{folder or '.'}: neither bert_config.json nor config.json beside the weights; name it with --bert_config_path")
+    return config_path or os.path.join(folder, configs[0]), vocab_path or os.path.join(folder, "vocab.txt")
+
+
+def bert_files(path):
+    """The files that hold the weights of what find_bert gives."""
+    if path.endswith(".safetensors"):
+        return [path]
+    shards = sorted(glob.glob(glob.escape(path) + ".data-*"))
+    if not shards:
+        raise UserError(f"{path}.data-00000-of-00001: no such file, beside {path}.index; get the checkpoint again")
+    return shards
+
+
+class _TensorFlowWeights:
+    """Of a TensorFlow 1 checkpoint. The optimizer's slots and the heads of the pre-training stay where they are."""
+
+    def __init__(self, path):
+        from tf1 import tf
+        try:
+            self._reader = tf.train.load_checkpoint(path)
+        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+            raise UserError(f"{path}: not a TensorFlow checkpoint, or damaged ({str(error).splitlines()[0][:150]}); get it again") from None
+        self._shapes = self._reader.get_variable_to_shape_map()
+
+    def shape(self, name):
+        """In the graph's orientation, or None where it is not there."""
+        return tuple(self._shapes[name]) if name in self._shapes else None
+
+    def read(self, name):
+        from tf1 import tf
+        try:
+            return self._reader.get_tensor(name)
+        except tf.errors.OpError as error:
+            raise ValueError(error.message) from None
+
+
+class _SafetensorsWeights:
+    """Of HuggingFace's model.safetensors, where kernels are turned round and names are other ones."""
+
+    def __init__(self, path):
+        import safetensors
+        try:
+            self._file = safetensors.safe_open(path, framework="np")
+        except (safetensors.SafetensorError, OSError) as error:
+            raise UserError(f"{path}: not a safetensors file, or truncated ({str(error).splitlines()[0][:150]}); get it again") from None
+        self._names = {}
+        for name in self._file.keys():
+            ours = _google_name(name)
+            if self._file.get_slice(name).get_dtype() not in ("F16", "F32", "F64"):
+                ours = ""
+            self._names[ours] = name
+
+    def shape(self, name):
+        if name not in self._names:
+            return None
+        shape = self._file.get_slice(self._names[name]).get_shape()
+        return tuple(reversed(shape) if name.endswith("/kernel") else shape)
+
+    def read(self, name):
+        value = self._file.get_tensor(self._names[name])
+        return value.T if name.endswith("/kernel") else value
+
+
+def _google_name(name):
+    """HuggingFace's name of a weight -> that of Google's checkpoint."""
+    scope, _, last = name.removeprefix("bert.").rpartition(".")
+    in_norm = scope.endswith("LayerNorm")
+    last = {"weight": "gamma" if in_norm else "kernel", "bias": "beta" if in_norm else "bias"}.get(last, last)
+    scope = "bert/" + re.sub(r"\blayer\.(\d+)", r"layer_\1", scope).replace(".", "/")
+    return scope if scope.endswith("_embeddings") else f"{scope}/{last}"
+
+
+def open_bert(config, path):
+    """The weights of what find_bert gives, all of them checked: a function from a variable's name to float32 array. Raises UserError."""
+    weights = (_SafetensorsWeights if path.endswith(".safetensors") else _TensorFlowWeights)(path)
+    for name, shape in bert_shapes(config).items():
+        if weights.shape(name) is None:
+            raise UserError(f"{path}: no {name} {shape} in it; config and weights do not belong together")
+        if weights.shape(name) != shape:
+            raise UserError(f"{path}: {name} is {weights.shape(name)}, the config wants {shape}; config and weights do not belong together")
+
+    def read(name):
+        try:
+            return np.ascontiguousarray(weights.read(name), dtype=np.float32)
+        except (RuntimeError, ValueError, OSError) as error:
+            raise UserError(f"{path}: {name} can not be read ({str(error).splitlines()[0][:150]}); get it again") from None
+    return read
+
+
+# ---------------------------------------------------------------- shared
+
+def files_hash(paths):
+    """sha256 of files, one behind the other, in hexadecimal."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as stream:
+            while data := stream.read(1 << 20):
+                digest.update(data)
+    return digest.hexdigest()
+
+
+def _read_json(path, flag):
+    """An object of a JSON file, the value of `flag`. Raises UserError."""
+    check_readable(path, flag)
+    with open(path, "rb") as stream:
+        text = stream.read()
+    try:
+        value = json.loads(text)
+    except ValueError as error:                                           # UnicodeDecodeError is one
+        raise UserError(f"{path}: not JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: expected a JSON object {{...}}")
+    return value
