@@ -13,6 +13,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from serving import INFERENCE, probe
 from test_lines import CORPORA, NASTY
+from wordpiece import Wordpiece
 
 KINDS = ("cased", "uncased")
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
@@ -157,9 +158,8 @@ def test_pieces_of_every_word_of_the_corpora(shared, tmp_path, name):
     words = sorted(words_of(shared))
     words += [word.decode().upper().encode() for word in words] + [b"".join(words[i:i + 4]) for i in range(0, len(words), 4)]
     assert len(words) > 100_000
-    path = save(vocab, tmp_path / "vocab.txt")
-    seen = {case: check_pieces(words, vocab, case, path) for case in KINDS}
-    assert len(seen[kind]) > (3000 if name != "chinese" else 1500)
+    seen = check_pieces(words, vocab, kind, save(vocab, tmp_path / "vocab.txt"))
+    assert len(seen) > (3000 if name != "chinese" else 1500)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -175,3 +175,43 @@ def test_pieces_of_random_words(tmp_path, kind):
     words += ["[SEP]", "[UNK]", "##a", "#", "a##b", "\u200b", "\ufffd", " "]
     seen = check_pieces([word.encode() for word in words], vocab, kind, save(vocab, tmp_path / "vocab.txt"))
     assert len(seen) > 0.8 * len(vocab) and 1 in seen
+
+
+# ---------------------------------------------------------------- windows
+
+WORDS = ["a", "bb", "aab", "Cd", "a.b", "x", "漢字漢", "\u200b", "\udcff", "z" * 120, "-" * 7, "a" * 40]
+
+
+def check_windows(documents, max_seq_length, path):
+    """C++ makes of documents, lists of sentences, the windows of wordpiece.py. Returns how many there are."""
+    vocab = path.read_text(encoding="utf-8").split("\n")[:-1]
+    wordpiece, count = Wordpiece(vocab, False, max_seq_length), 0
+    lines = [" ".join(words).encode(errors="surrogateescape") for document in documents for words in [*document, ""]]
+    given = iter(probe("windows", lines, str(path), "cased", max_seq_length))
+    for document in documents:
+        for i, words in enumerate(document):
+            before, behind = ([word for each in part for word in each] for part in (document[:i], document[i + 1:]))
+            expected = wordpiece.encode(words, before, behind)
+            window, offset, *windows = ([int(each) for each in part.split()] for part in next(given).split(b"|")[:-1])
+            assert windows == [each.tolist() for each in expected.windows], words
+            assert (window, offset) == (expected.window.tolist(), expected.offset.tolist())
+            count += len(windows)
+    assert next(given, None) is None
+    return count
+
+
+@pytest.mark.parametrize("max_seq_length", [3, 4, 9, 40, 180])
+def test_windows_of_random_documents(tmp_path, max_seq_length):
+    path = save([*SPECIAL, *"abcdC.-漢字", "##a", "##b", "##d"], tmp_path / "vocab.txt")
+    rng = random.Random(max_seq_length)
+    documents = [[rng.choices(WORDS, k=rng.choice((1, 2, 5, 20, 90))) for _ in range(rng.choice((1, 2, 3, 9)))] for _ in range(60)]
+    assert check_windows(documents, max_seq_length, path) > 400
+    assert check_windows([[["a"] * (max_seq_length + k)] * 3 for k in range(-4, 3) if max_seq_length + k > 0], max_seq_length, path) > 10
+
+
+@pytest.mark.parametrize("max_seq_length", [3, 64, 512])
+def test_windows_of_10000_tokens(tmp_path, max_seq_length):
+    path = save([*SPECIAL, *"abcdC.-漢字", "##a", "##b", "##d"], tmp_path / "vocab.txt")
+    rng = random.Random(8)
+    documents = [[["a"] * 10_000], [["a"], rng.choices(WORDS, k=10_000), ["bb"]], [[word] for word in rng.choices(WORDS, k=1000)]]
+    assert check_windows(documents, max_seq_length, path) > 1000

@@ -2,6 +2,7 @@
 //   probe lower|shape|sha256|json|tokenize
 //   probe bert_tokens cased|uncased
 //   probe wordpiece VOCAB cased|uncased                   a word each line -> ids of its pieces
+//   probe windows VOCAB cased|uncased MAX_SEQ_LENGTH      a sentence each line, a document until a blank one -> windows, places of words
 //   probe scheme SOURCE TARGET TAG...
 //   probe entities line|columns SCHEME                    text and tags, two lines a sentence -> JSON
 //   probe emissions MODEL [INSTRUCTIONS [BATCH_SIZE]]     columns -> emission scores, a row each token
@@ -24,6 +25,7 @@
 #include "text.h"
 #include "tokenizer.h"
 #include "vocab.h"
+#include "windows.h"
 #include "wordpiece.h"
 
 namespace {
@@ -134,12 +136,41 @@ void print_pieces(const std::string& path, const std::string& kind) {
   }
 }
 
+template <class Numbers>
+void print_numbers(const Numbers& numbers) {
+  for (auto number : numbers) std::cout << number << ' ';
+  std::cout << '|';
+}
+
+// A line each sentence: the window of each word, where it lies there, and the windows, with | behind each of these.
+void print_windows(const std::vector<std::string>& args) {
+  etagger::MappedFile file(args[0]);
+  etagger::Section vocabulary = read_pieces(file.text());
+  etagger::WindowMaker maker(vocabulary, args[1] == "uncased", std::stoul(args[2]));
+  std::vector<etagger::CutWords> document;
+  for (std::string line; std::getline(std::cin, line);) {
+    if (!line.empty()) {
+      document.push_back(maker.cut(split(line)));
+      continue;
+    }
+    for (size_t place = 0; place < document.size(); ++place) {
+      etagger::Windows made = maker.windows(document.data(), document.size(), place);
+      print_numbers(made.window);
+      print_numbers(made.offset);
+      for (const std::vector<int32_t>& window : made.windows) print_numbers(window);
+      std::cout << "\n";
+    }
+    document.clear();
+  }
+}
+
 void run(const std::string& what, const std::vector<std::string>& args) {
   if (what == "scheme") return convert_lines(args);
   if (what == "emissions") return print_emissions(args);
   if (what == "decode") return decode_emissions(args);
   if (what == "entities") return print_json(args[0], args[1]);
   if (what == "wordpiece") return print_pieces(args[0], args[1]);
+  if (what == "windows") return print_windows(args);
   if (what == "sha256") {
     std::cout << etagger::sha256(all_input()) << "\n";
     return;
