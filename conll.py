@@ -90,11 +90,65 @@ class Sentence(NamedTuple):
     pos: Optional[list]
     chunks: Optional[list]
     tags: Optional[list]
+    document: Optional[list] = None       # all words of its document, where they are known: see in_documents
+    start: int = 0                        # where its own begin there
 
     @property
     def is_docstart(self):
         """A -DOCSTART- line alone marks the begin of a document: it is tagged O and never trained on."""
         return len(self.words) == 1 and self.words[0] == DOCSTART
+
+
+def in_documents(sentences, past=()):
+    """The sentences with the words of their documents, each of which a -DOCSTART- begins; one that has them keeps them.
+
+    past: words before the first sentence.
+    """
+    document, placed = list(past), []
+    for sentence in sentences:
+        if sentence.is_docstart:
+            document = []
+        elif sentence.document is None:
+            sentence = sentence._replace(document=document, start=len(document))
+            document.extend(sentence.words)
+        placed.append(sentence)
+    return placed
+
+
+class DocumentReader:
+    """Pairs (block, Sentence or None) of a stream, held back until the words around each sentence are known.
+
+    limit: so many words on each side, or fewer where its document begins or ends there.
+    """
+
+    def __init__(self, limit):
+        self.limit, self.waiting, self.past = limit, [], []
+
+    def feed(self, pairs):
+        """Takes the next pairs. Returns those that are ready."""
+        self.waiting += pairs
+        ready, behind = len(self.waiting), 0
+        while ready and behind < self.limit:
+            ready -= 1
+            sentence = self.waiting[ready][1]
+            if sentence and sentence.is_docstart:
+                ready += 1
+                break
+            behind += len(sentence.words) if sentence else 0
+        return self._take(ready)
+
+    def close(self):
+        """The end of the stream. Returns the last pairs."""
+        return self._take(len(self.waiting))
+
+    def _take(self, count):
+        placed = iter(in_documents([sentence for _, sentence in self.waiting if sentence], self.past))
+        pairs = [(block, next(placed) if sentence else None) for block, sentence in self.waiting]
+        for _, sentence in pairs[:count]:
+            if sentence:
+                self.past = [] if sentence.is_docstart else sentence.document[:sentence.start + len(sentence.words)][-self.limit:]
+        self.waiting = self.waiting[count:]
+        return pairs[:count]
 
 
 def parse_columns(text):
@@ -210,7 +264,7 @@ def read_sentences(path, columns=None, own=None, need=("word", "tag")):
     parser = SentenceParser(path, columns, own, strict=True)
     with open(path, "rb") as stream:
         sentences = [parser.parse(block) for block in read_blocks(stream) if block.rows]
-    sentences = [sentence for sentence in sentences if not sentence.is_docstart]
+    sentences = [sentence for sentence in in_documents(sentences) if not sentence.is_docstart]
     if not sentences:
         raise UserError(f"{path}:1: no sentence in this file, expected rows of columns with blank lines between sentences")
     for name in need:

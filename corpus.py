@@ -16,6 +16,7 @@ class Data:
     """Everything that a training run needs to know but the graph."""
     train: list          # Examples
     dev: list            # Examples; tags are None where a tag was never seen in training
+    sentences: dict      # {"train" or "dev": conll.Sentences}, where vectors are to be computed for them
     dev_gold: list       # the dev sentences' tags, in the data's own scheme
     feeder: Feeder
     emb: EmbVec
@@ -52,7 +53,7 @@ def load_data(config, emb=None, gazetteer=None, tags=None, first=None, sentences
     target = config.tag_scheme or scheme
     tags = tags or conll.scheme_tags(emb.tags, scheme, target)
     feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(tags)}, gazetteer if config.gazetteer else None)
-    data = Data([], [], [sentence.tags for sentence in dev], feeder, emb, tags, target, scheme, columns)
+    data = Data([], [], {"train": train, "dev": dev} if config.vector_cache else {}, [sentence.tags for sentence in dev], feeder, emb, tags, target, scheme, columns)
     data.train = [feeder.encode(sentence, conll.convert(sentence.tags, scheme, target)) for sentence in train]
     feeder.mark_rare(data.train)
     data.dev = _encode_dev(dev, data)
@@ -75,8 +76,8 @@ def to_sentences(items, name):
         if not item.words or item.tags is None or len(item.words) != len(item.tags):
             raise UserError(f"{name}:{number}: {len(item.words)} words and {len(item.tags or ())} tags, "
                             "expected a tag for each word, and one word at least")
-        if not item.is_docstart:
-            sentences.append(item._replace(first_line=number))
+        sentences.append(item._replace(first_line=number))
+    sentences = [sentence for sentence in conll.in_documents(sentences) if not sentence.is_docstart]
     if not sentences:
         raise UserError(f"{name}: no sentence, expected pairs (words, tags)")
     return sentences
@@ -146,10 +147,25 @@ def _load_emb(config):
 def _decide(config, emb, columns):
     """Fills in what the config leaves to the data: sizes, features without a column, how random vectors are trained."""
     train_wrd = emb.vectors is None if config.train_wrd is None else config.train_wrd
+    decided = {}
+    for name, there in (("use_elmo", emb.elmo), ("use_bert", emb.bert)):
+        wanted = getattr(config, name)
+        if wanted and not there:
+            raise UserError(f"--{name} True: {config.emb_path or 'the vocabulary'} names no {name[4:].upper()}; make the embeddings' file "
+                            f"with embvec.py --{'elmo_options_path' if name == 'use_elmo' else 'bert_init_checkpoint'} ...")
+        decided[name] = bool(there) if wanted is None else wanted
+    if decided["use_bert"]:
+        _check_bert_layers(config.bert_layers, emb.bert["config"]["num_hidden_layers"])
     return dataclasses.replace(
-        config, wrd_dim=emb.wrd_dim, train_wrd=train_wrd,
+        config, wrd_dim=emb.wrd_dim, train_wrd=train_wrd, **decided,
         unk_replace=(0.5 if train_wrd else 0.0) if config.unk_replace is None else config.unk_replace,
-        use_pos=config.use_pos and "pos" in columns, use_chk=config.use_chk and "chunk" in columns)
+        use_pos=config.use_pos and "pos" in columns, use_chk=config.use_chk and "chunk" in columns).check()
+
+
+def _check_bert_layers(wanted, number):
+    if (wanted == "last4" and number < 3) or (wanted.isdecimal() and int(wanted) > number):
+        raise UserError(f"--bert_layers {wanted}: this BERT has {number} layers above its embeddings, layer 0; expected top, mix or a "
+                        f"number from 0 to {number}")
 
 
 def _check_tags(parts, emb):

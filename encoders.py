@@ -80,6 +80,12 @@ def bilstm_attention(x, mask, config, is_train):
         return x + self_attention(x, mask, config.attention_size, config.attention_heads)
 
 
+@register("encoder", "none")
+def none(x, mask, config, is_train):
+    """No encoder: each token is tagged by its features alone, as in the plain fine-tuning of BERT (Devlin et al. 2019)."""
+    return x
+
+
 def _lstm(config):
     return lambda x: (fused_lstm if config.rnn_type == "fused" else lstm)(x, config.rnn_size)
 

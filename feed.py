@@ -5,6 +5,11 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
+import conll
+from elmo_bytes import MAX_CHARACTERS, elmo_byte_ids
+from embvec import BERT
+from wordpiece import Pieces, Wordpiece
+
 SHAPES = ("padding", "unknown", "lower", "upper", "initial", "mixed", "digits", "with digit", "punctuation", "other")
 _SHAPE_ID = {name: i for i, name in enumerate(SHAPES)}
 _ASCII_LETTERS, _ASCII_DIGITS, _ASCII_PUNCTUATION = set(string.ascii_letters), set(string.digits), set(string.punctuation)
@@ -34,19 +39,21 @@ class Example(NamedTuple):
     chunks: Optional[np.ndarray]      # int32 (sentence,)
     gazetteer: Optional[np.ndarray]   # int32 (sentence, types), 0 or 1
     tags: Optional[np.ndarray]        # int32 (sentence,)
+    pieces: Optional[Pieces]          # for BERT
+    vectors: Optional[dict] = None    # what ELMo and BERT have computed before, see vector_cache.py
 
     def __len__(self):
         return len(self.rows)
 
 
 class WordTable:
-    """What the graph wants to know of each distinct word, computed once: word id, character ids, shape id.
+    """What the graph wants to know of each distinct word, computed once: word id, character ids, shape id, ELMo's byte ids.
 
     Row 0 is padding. `limit` bounds the rows for endless streams: trim() starts anew when there are more.
     """
 
-    def __init__(self, emb, word_length, limit=0):
-        self.emb, self.word_length, self.limit = emb, word_length, limit
+    def __init__(self, emb, word_length, limit=0, elmo=False):
+        self.emb, self.word_length, self.limit, self.elmo = emb, word_length, limit, elmo
         self._clear(1 << 12)
 
     def _clear(self, capacity):
@@ -54,6 +61,7 @@ class WordTable:
         self.word_ids = np.zeros(capacity, np.int32)
         self.chr_ids = np.zeros((capacity, self.word_length), np.int32)
         self.shape_ids = np.zeros(capacity, np.int32)
+        self.elmo_ids = np.zeros((capacity, MAX_CHARACTERS if self.elmo else 0), np.int32)
 
     def rows(self, words):
         """Rows of words, int32 (words,)."""
@@ -63,12 +71,15 @@ class WordTable:
     def _add(self, word):
         row = self.index[word] = len(self.index) + 1
         if row == len(self.word_ids):
-            self.word_ids, self.chr_ids, self.shape_ids = (
-                np.concatenate([table, np.zeros_like(table)]) for table in (self.word_ids, self.chr_ids, self.shape_ids))
+            self.word_ids, self.chr_ids, self.shape_ids, self.elmo_ids = (
+                np.concatenate([table, np.zeros_like(table)])
+                for table in (self.word_ids, self.chr_ids, self.shape_ids, self.elmo_ids))
         self.word_ids[row] = self.emb.word_id(word)
         head = word[:self.word_length]
         self.chr_ids[row, :len(head)] = [self.emb.id("chr", character) for character in head]
         self.shape_ids[row] = word_shape(word)
+        if self.elmo:
+            self.elmo_ids[row] = elmo_byte_ids(word)
         return row
 
     def trim(self):
@@ -83,13 +94,16 @@ class Feeder:
     def __init__(self, emb, config, tag_ids, gazetteer=None, limit=0):
         """tag_ids: {tag in the model's scheme: id}. gazetteer: a Gazetteer or None. limit: see WordTable."""
         self.emb, self.config, self.tag_ids, self.gazetteer = emb, config, tag_ids, gazetteer
-        self.table = WordTable(emb, config.word_length, limit)
+        self.table = WordTable(emb, config.word_length, limit, config.use_elmo)
+        self.wordpiece = None
+        if config.use_bert:
+            self.wordpiece = Wordpiece(emb.vocab[BERT], emb.bert["do_lower_case"], emb.bert["max_seq_length"])
         self.rare_rows = None
 
     def sizes(self):
-        """How many ids there are of each kind, as Model wants it."""
-        vocab = self.emb.vocab
-        return {**{name: len(vocab[name]) for name in ("wrd", "chr", "pos", "chk")}, "shape": len(SHAPES),
+        """How many ids there are of each kind, and what ELMo and BERT are made of, as Model wants it."""
+        vocab, elmo, bert = self.emb.vocab, self.emb.elmo or {}, self.emb.bert or {}
+        return {"elmo": elmo.get("options"), "bert": bert.get("config"), **{name: len(vocab[name]) for name in ("wrd", "chr", "pos", "chk")}, "shape": len(SHAPES),
                 "tag": len(self.tag_ids), "gazetteer": len(self.gazetteer.types) if self.gazetteer else 0}
 
     def encode(self, sentence, tags=None):
@@ -100,7 +114,20 @@ class Feeder:
             self._column("pos", sentence.pos, count) if config.use_pos else None,
             self._column("chk", sentence.chunks, count) if config.use_chk else None,
             self._names(sentence.words) if self.gazetteer else None,
-            None if tags is None else np.array([self.tag_ids[tag] for tag in tags], np.int32))
+            None if tags is None else np.array([self.tag_ids[tag] for tag in tags], np.int32),
+            self._pieces(sentence) if config.use_bert else None)
+
+    def smallest(self):
+        """Inputs of a sentence of one word, tagged O."""
+        example = self.encode(conll.Sentence(1, ["a"], None, None, None))
+        return {**self.batch([example]), "target_tag_ids": np.zeros([1, 1], np.int32)}
+
+    def _pieces(self, sentence):
+        if not self.config.bert_context or sentence.document is None:
+            return self.wordpiece.encode(sentence.words)
+        limit, end = self.wordpiece.capacity, sentence.start + len(sentence.words)
+        return self.wordpiece.encode(sentence.words, sentence.document[max(sentence.start - limit, 0):sentence.start],
+                                     sentence.document[end:end + limit])
 
     def _column(self, section, column, count):
         if column is None:
@@ -137,10 +164,47 @@ class Feeder:
             inputs["input_data_shape_ids"] = table.shape_ids[rows]
         if self.gazetteer:
             inputs["input_data_gazetteer"] = pad([example.gazetteer for example in examples])
+        if config.use_elmo:
+            inputs["elmo_input_data_wordchr_ids"] = self._elmo_ids(rows)
+        if config.use_bert:
+            inputs.update(self._windows([example.pieces for example in examples], rows.shape[1], few_shapes=bool(length)))
+        for name in examples[0].vectors or ():
+            inputs[name] = pad([example.vectors[name] for example in examples], dtype=np.float32)
         if examples[0].tags is not None:
             inputs["target_tag_ids"] = pad([example.tags for example in examples])
         if rng is not None:
             self._disturb(inputs, rows, rng)
+        return inputs
+
+    def _elmo_ids(self, rows):
+        """Rows of the table, int32 (batch, sentence) -> byte ids, int32 (batch, sentence + 2, 50), <S> and </S> around each."""
+        ids = np.zeros((len(rows), rows.shape[1] + 2, MAX_CHARACTERS), np.int32)
+        ids[:, 0] = elmo_byte_ids("<S>")
+        ids[:, 1:-1] = self.table.elmo_ids[rows]
+        ids[np.arange(len(rows)), 1 + np.count_nonzero(rows, axis=1)] = elmo_byte_ids("</S>")
+        return ids
+
+    def _windows(self, sentences, longest, few_shapes):
+        """Pieces of sentences -> BERT's inputs, the windows of all of them one below the other.
+
+        few_shapes: the windows and their pieces are padded to round numbers, see tagging_batches.
+        """
+        windows = [window for each in sentences for window in each.windows]
+        count, size = len(windows), max(map(len, windows))
+        if few_shapes:
+            count, size = rounded_up(count, 3), min(rounded_up(size, 3), self.wordpiece.capacity + 2)
+        tokens = np.full((count, size), self.wordpiece.pad, np.int32)
+        masks, index = np.zeros_like(tokens), np.zeros((len(sentences), longest), np.int32)
+        for token, mask, window in zip(tokens, masks, windows):
+            token[:len(window)], mask[:len(window)] = window, 1
+        first = 0
+        for row, each in zip(index, sentences):
+            row[:len(each.offset)] = (first + each.window) * size + each.offset
+            first += len(each.windows)
+        inputs = {"bert_input_data_token_ids": tokens, "bert_input_data_token_masks": masks,
+                  "bert_input_data_segment_ids": np.zeros_like(tokens), "bert_input_data_word_index": index}
+        if self.config.bert_pooling == "mean":
+            inputs["bert_input_data_word_pieces"] = _pad([each.count for each in sentences], longest)
         return inputs
 
     def _disturb(self, inputs, rows, rng):
@@ -155,9 +219,9 @@ class Feeder:
                 inputs[name] = np.where(lost, np.minimum(inputs[name], 1), inputs[name])
 
 
-def _pad(arrays, length=0):
-    """Arrays (sentence, ...) -> int32 (batch, longest or `length`, ...), 0 behind the end."""
-    padded = np.zeros((len(arrays), max(length, *map(len, arrays)), *arrays[0].shape[1:]), np.int32)
+def _pad(arrays, length=0, dtype=np.int32):
+    """Arrays (sentence, ...) -> (batch, longest or `length`, ...), 0 behind the end."""
+    padded = np.zeros((len(arrays), max(length, *map(len, arrays)), *arrays[0].shape[1:]), dtype)
     for row, array in zip(padded, arrays):
         row[:len(array)] = array
     return padded

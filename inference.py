@@ -118,6 +118,9 @@ class ColumnTagger:
         self.tagger, self.out, self.form = tagger, out, form or plain_form(tagger)
         self.parser = conll.SentenceParser(name, columns, own=tagger.meta["columns"])
         self.sentences = self.tokens = 0
+        self.documents = None          # holds back what is tagged by its neighbours
+        if tagger.config.bert_context:
+            self.documents = conll.DocumentReader(tagger.feeder.wordpiece.capacity)
         self.started = time.perf_counter()
         self.warned = False
 
@@ -130,9 +133,14 @@ class ColumnTagger:
             except UserError as error:
                 failure = error
                 break
-        self._write(good)
+        self._write(self.documents.feed(good) if self.documents else good)
         if failure:
+            self._write_held_back()
             raise failure
+
+    def _write_held_back(self):
+        if self.documents:
+            self._write(self.documents.close())
 
     def _write(self, pairs):
         sentences = [sentence for _, sentence in pairs if sentence]
@@ -162,6 +170,7 @@ class ColumnTagger:
     def close(self, blocks):
         """Tags and writes the last blocks, and what the form has kept."""
         self.process(blocks)
+        self._write_held_back()
         self.form.close(self.out)
 
     def report(self, timing):

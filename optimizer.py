@@ -1,5 +1,6 @@
 """The training op: learning rate, clipped gradients, optimizer, moving average of the weights."""
 import math
+import re
 
 from tf1 import tf
 
@@ -41,17 +42,24 @@ class AdamW(LazyAdam):
         self._decay = decay
 
     def _resource_apply_dense(self, grad, var):
+        with tf.control_dependencies(self._decayed(grad, var)):
+            return super()._resource_apply_dense(grad, var)
+
+    def _resource_apply_sparse(self, grad, var, indices):
+        with tf.control_dependencies(self._decayed(grad, var)):
+            return super()._resource_apply_sparse(grad, var, indices)
+
+    def _decayed(self, grad, var):
         if not is_decayed(var):
-            return super()._resource_apply_dense(grad, var)
+            return []
         with tf.control_dependencies([grad]):       # the weights are read before
-            decayed = var.assign_sub(tf.cast(self._lr_t, var.dtype.base_dtype) * self._decay * var)
-        with tf.control_dependencies([decayed]):
-            return super()._resource_apply_dense(grad, var)
+            return [var.assign_sub(tf.cast(self._lr_t, var.dtype.base_dtype) * self._decay * var)]
 
 
 def is_decayed(variable):
     """Whether AdamW decays a variable: kernels and filters. Not vectors (biases, layer norm); not embeddings, whose rare
     rows would fade away between two sentences that have them; not the CRF's transitions, which are scores as biases are.
+    Of BERT all but biases and LayerNorm, its embeddings too, as google-research/bert has it.
     """
     return len(variable.shape) > 1 and variable.op.name.partition("/")[0] not in ("embeddings", "crf")
 
@@ -93,20 +101,23 @@ def make_optimizer(config, rate, step):
 
 # ---------------------------------------------------------------- learning rate
 
+TO_ZERO = ("cosine", "linear")        # the schedules that end at 0 with the last step
+
+
 def scheduled_rate(config, step, total_steps=0, factor=1.0):
     """Learning rate at a step, float32 (): linear warm-up times config.lr_schedule.
 
     constant. exponential: lr_decay_rate for each lr_decay_steps, in stairs. cosine: from the end of the warm-up down to 0 at
-    lr_total_steps, or else total_steps, as half a wave (Loshchilov and Hutter 2017, without restarts). plateau: `factor`,
-    float32 (), which the hook of that name lowers.
+    lr_total_steps, or else total_steps, as half a wave (Loshchilov and Hutter 2017, without restarts). linear: the same in a
+    straight line (Devlin et al. 2019). plateau: `factor`, float32 (), which the hook of that name lowers.
     """
     rate = tf.constant(config.learning_rate)
     if config.lr_schedule == "exponential":
         rate = tf.train.exponential_decay(config.learning_rate, step, config.lr_decay_steps, config.lr_decay_rate, staircase=True)
-    if config.lr_schedule == "cosine":
+    if config.lr_schedule in TO_ZERO:
         length = max((config.lr_total_steps or total_steps) - config.warmup_steps, 1)
         done = tf.clip_by_value(tf.cast(step - config.warmup_steps, tf.float32) / length, 0.0, 1.0)
-        rate *= 0.5 * (1.0 + tf.cos(math.pi * done))
+        rate *= 1.0 - done if config.lr_schedule == "linear" else 0.5 * (1.0 + tf.cos(math.pi * done))
     if config.lr_schedule == "plateau":
         rate *= factor
     if config.warmup_steps:
@@ -123,20 +134,39 @@ def training_op(model, config, total_steps=0, factor=1.0, optimizer=None):
     a tf.train.Optimizer, whose rate is its own (the one returned is NaN then).
     """
     rate = scheduled_rate(config, model.step, total_steps, factor)
-    if isinstance(optimizer, tf.train.Optimizer):
-        rate = tf.constant(math.nan)
-    elif optimizer:
-        optimizer = optimizer(rate)
-    else:
-        optimizer = make_optimizer(config, rate, model.step)
+    make = optimizer or (lambda rate: make_optimizer(config, rate, model.step))
     variables = tf.trainable_variables()
     clipped, norm = tf.clip_by_global_norm(tf.gradients(model.loss, variables), config.clip_norm)
-    op = optimizer.apply_gradients(zip(clipped, variables), global_step=model.step)
+    if isinstance(optimizer, tf.train.Optimizer):
+        rate, op = tf.constant(math.nan), optimizer.apply_gradients(zip(clipped, variables), global_step=model.step)
+    else:
+        op = _apply_by_rate(make, rate, clipped, variables, config, model.step)
     if not config.ema_decay:
         return op, rate, norm, None
     average = tf.train.ExponentialMovingAverage(config.ema_decay, num_updates=model.step)
     with tf.control_dependencies([op]):
         return average.apply(averaged_variables()), rate, norm, average
+
+
+def _apply_by_rate(make, rate, gradients, variables, config, step):
+    """Applies gradients, each at the learning rate of its variable: an optimizer of its own for each rate. make: rate -> optimizer."""
+    factors = rate_factors([variable.op.name for variable in variables], config)
+    groups = {factor: [] for factor in factors}
+    for factor, *pair in zip(factors, gradients, variables):
+        groups[factor].append(pair)
+    ops = [make(rate * factor if factor != 1.0 else rate).apply_gradients(pairs) for factor, pairs in groups.items()]
+    with tf.control_dependencies(ops):
+        return step.assign_add(1)
+
+
+def rate_factors(names, config):
+    """Of variables, by their names: learning rate / config.learning_rate. BERT has a rate of its own, bert_learning_rate for
+    the topmost layer, and times bert_layer_decay for each layer further down (Howard and Ruder 2018), down to the embeddings.
+    """
+    layers = [int(found[1]) + 1 if (found := re.match(r"bert/encoder/layer_(\d+)/", name)) else 0 for name in names]
+    ratio = config.bert_learning_rate / config.learning_rate
+    return [ratio * config.bert_layer_decay ** (max(layers) - layer) if layer or name.startswith("bert/embeddings/") else 1.0
+            for name, layer in zip(names, layers)]
 
 
 def averaged_variables():

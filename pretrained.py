@@ -331,6 +331,25 @@ def open_bert(config, path):
     return read
 
 
+# ---------------------------------------------------------------- both
+
+def open_weights(scope, about):
+    """The weights that an EmbVec's `elmo` or `bert` names: a function from a variable's name to float32 array. scope: 'elmo/' or 'bert/'.
+
+    Raises UserError where they are no longer those that embvec.py has seen.
+    """
+    path = about["weights"]
+    files = [path] if scope == "elmo/" else bert_files(path)
+    for file in files:
+        check_readable(file, "the embeddings' file, which names it: embvec.py makes it again")
+    if files_hash(files) != about["hash"]:
+        raise UserError(f"{path}: not the weights that embvec.py has read; bring them back, or make the embeddings' file again")
+    if scope == "bert/":
+        return open_bert(about["config"], path)
+    weights = elmo_weights(about["options"], path)
+    return lambda name: weights[name.removeprefix(scope)]
+
+
 # ---------------------------------------------------------------- shared
 
 def files_hash(paths):

@@ -88,7 +88,7 @@ class Tagger:
         emb = checkpoint.load_emb(prefix, meta)
         gazetteer = Gazetteer.from_dict(meta["gazetteer"]) if meta["gazetteer"] else None
         feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer, limit=WORDS_KEPT)
-        run, graph = _graph(prefix, config, meta, feeder.sizes(), threads)
+        run, graph = _graph(prefix, config, meta, feeder, threads)
         return cls(run, config, meta, feeder, graph, prefix, temperature)
 
     def save(self, path):
@@ -166,6 +166,8 @@ class Tagger:
 
     def in_batches(self, sentences, run):
         """Runs the sentences in batches, but -DOCSTART- and empty ones: yields (their indices, their lengths, *results)."""
+        if self.config.bert_context:
+            sentences = conll.in_documents(sentences)
         places = [i for i, sentence in enumerate(sentences) if sentence.words and not sentence.is_docstart]
         self.feeder.table.trim()
         examples = [self.feeder.encode(sentences[i]) for i in places]
@@ -186,7 +188,7 @@ class Tagger:
         """`run` with the emission scores: -> [int32 (batch, sentence), float32 (batch, sentence, tags)]."""
         from tf1 import callable_of
         model = self.graph.model
-        return callable_of(self.graph.session, [model.logits_indices, model.logits], model.inputs)
+        return callable_of(self.graph.session, [model.logits_indices, model.logits], model.inputs, self.feeder.smallest())
 
     @functools.cached_property
     def transitions(self):
@@ -220,16 +222,16 @@ class Graph(NamedTuple):
     legal: tuple          # conll.legal_transitions where decoding is held to them, or None
 
 
-def _graph(prefix, config, meta, sizes, threads):
+def _graph(prefix, config, meta, feeder, threads):
     """The checkpoint's graph without dropout. Returns (`run`, see Tagger, and the Graph)."""
     from model import Model
     from tf1 import callable_of, new_session, quiet, tf
     legal = conll.legal_transitions(meta["tags"], meta["tag_scheme"]) if config.constrained else None
     with tf.Graph().as_default(), quiet():
-        model = Model(config, sizes, legal=legal)
+        model = Model(config, feeder.sizes(), legal=legal)
         graph = Graph(new_session(threads), model, tf.train.Saver(model.variables), legal)
         checkpoint.restore(graph.session, graph.saver, prefix)
-        return callable_of(graph.session, model.logits_indices, model.inputs), graph
+        return callable_of(graph.session, model.logits_indices, model.inputs, feeder.smallest()), graph
 
 
 def _sentences(given, pos=None, chunks=None, tags=None):

@@ -3,8 +3,6 @@ import contextlib
 import os
 import sys
 
-import numpy as np
-
 
 @contextlib.contextmanager
 def quiet():
@@ -34,12 +32,18 @@ def new_session(threads=0):
     return tf.Session(config=tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads))
 
 
-def callable_of(session, fetches, inputs, warm_up=True):
+def put(session, variable, value):
+    """Gives a variable a value, an array of its shape, without an op of its own in the graph."""
+    session.run(variable.initializer, {variable.initializer.inputs[1]: value})
+
+
+def callable_of(session, fetches, inputs, example=None):
     """A function {input name: array} -> values of `fetches`. inputs: {name: placeholder}; the rest of a dict is ignored.
 
-    warm_up: run once, with ones of the smallest shape, so that the first call is as fast as the later ones.
+    example: a dict to run once, so that the first call is as fast as the later ones.
     """
     call = session.make_callable(fetches, feed_list=list(inputs.values()))
-    if warm_up:
-        call(*(np.ones([size or 1 for size in each.shape.as_list()], each.dtype.as_numpy_dtype) for each in inputs.values()))
-    return lambda values: call(*(values[name] for name in inputs))
+    run = lambda values: call(*(values[name] for name in inputs))
+    if example:
+        run(example)
+    return run

@@ -40,7 +40,7 @@ class Given(NamedTuple):
     hooks: tuple = ()                       # see hooks.user_hooks
 
     def hashes(self):
-        return {f"<{name}>": hashlib.sha256(repr([each[1:] for each in sentences]).encode()).hexdigest()
+        return {f"<{name}>": hashlib.sha256(repr([each[1:5] for each in sentences]).encode()).hexdigest()
                 for name, sentences in self.sentences.items()}
 
 
@@ -64,7 +64,7 @@ def run_training(config, restore="", resume=False, source=None, given=Given()):
     else:
         config, data = load_data(config, given.emb, sentences=given.sentences)
         trainer = Trainer(config, data, _hashes(config, given), given.optimizer, given.hooks)
-        trainer.load_vectors()
+        trainer.load_pretrained()
     interrupted = trainer.run()
     if trainer.state.history:
         plot_history(trainer.state.history, os.path.join(trainer.config.checkpoint_dir, "learning_curve.png"))
@@ -92,7 +92,7 @@ def _warm_started(config, source, given):
     config, data = load_data(config, given.emb, first=first, sentences=given.sentences)
     warm_start.check_scheme(source, data)
     trainer = Trainer(config, data, {**_hashes(config, given), **source.hashes()}, given.optimizer, given.hooks)
-    trainer.load_vectors()
+    trainer.load_pretrained()
     warm_start.take_over(source, trainer.model, trainer.session, data)
     return trainer
 

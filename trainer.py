@@ -14,8 +14,10 @@ import numpy as np
 import checkpoint
 import chunk_eval
 import conll
+import pretrained
 import registry
 import token_eval
+import vector_cache
 import warm_start
 from cli import Progress, UserError, atomic_write
 from feed import sorted_batches, training_batches
@@ -82,25 +84,50 @@ class Trainer:
                 self.put_vectors = self.model.word_table.assign(self.vectors)
             self.session = new_session(config.threads)
             self.session.run(tf.global_variables_initializer())
-            inputs = {name: tensor for name, tensor in self.model.inputs.items() if name != "target_tag_ids"}
-            self.run_tags = callable_of(self.session, [self.model.logits_indices], inputs)
-            self.run_loss = callable_of(self.session, [self.model.logits_indices, self.model.loss], self.model.inputs)
+            targets = {"target_tag_ids": self.model.targets}
+            inputs = {name: tensor for name, tensor in self.model.inputs.items() if name not in targets}
+            self.run_vectors = {name: callable_of(self.session, tensor, inputs) for name, tensor in self._cached().items()}
+            inputs.update(self._cached())
+            example = {**data.feeder.smallest(), **{name: np.zeros([1, 1, *tensor.shape[2:]]) for name, tensor in self._cached().items()}}
+            self.run_tags = callable_of(self.session, [self.model.logits_indices], inputs, example)
+            self.run_loss = callable_of(self.session, [self.model.logits_indices, self.model.loss], {**inputs, **targets}, example)
             self.run_step = callable_of(self.session, [self.train_op, self.model.loss, self.rate, self.norm],
-                                        {**self.model.inputs, "is_train": self.model.is_train}, warm_up=False)
+                                        {**inputs, **targets, "is_train": self.model.is_train})
         if warm_start.is_partial(config):
             warm_start.tell_trained(self.model, self.graph)
 
-    def load_vectors(self):
-        """Puts the EmbVec's word vectors into the graph; they are not kept twice."""
+    def load_pretrained(self):
+        """Puts the EmbVec's word vectors into the graph, which are not kept twice, and the published weights of ELMo and BERT."""
+        from tf1 import put
         emb = self.data.emb
         if emb.vectors is not None and self.config.use_word:
             self.session.run(self.put_vectors, {self.vectors: emb.vectors})
         emb.vectors = None
+        for scope, use, about in (("elmo/", self.config.use_elmo, emb.elmo), ("bert/", self.config.use_bert, emb.bert)):
+            if use:
+                read = pretrained.open_weights(scope, about)
+                for variable in self.model.variables:
+                    if variable.op.name.startswith(scope) and not variable.op.name.startswith(f"{scope}mix/"):
+                        put(self.session, variable, read(variable.op.name))
+
+    def _cached(self):
+        """The model's tensors that are fed with stored vectors, {name: tensor}."""
+        return {name: tensor for name, tensor in self.model.vectors.items()
+                if self.config.vector_cache and not (name == "bert_vectors" and self.config.train_bert)}
+
+    def fill_cache(self):
+        """Gives the examples the vectors that ELMo and a frozen BERT have for them, where config.vector_cache wants it."""
+        data = self.data
+        if self.run_vectors:
+            for name in ("train", "dev"):
+                setattr(data, name, vector_cache.fill(getattr(data, name), data.sentences[name], data.feeder, self.run_vectors,
+                                                      self.config, name))
 
     # ------------------------------------------------------------ epochs
 
     def run(self):
         """Epochs until the last, until a hook stops them, or Ctrl-C. Returns True where Ctrl-C ended it."""
+        self.fill_cache()
         state, previous = self.state, _on_interrupt(self._interrupt)
         try:
             self._call("start")
@@ -149,8 +176,9 @@ class Trainer:
 
     def _total_steps(self):
         """Steps of all epochs, where the learning rate depends on them."""
-        cosine = self.config.lr_schedule == "cosine" and not self.config.lr_total_steps
-        return sum(len(self._batches(epoch)) for epoch in range(self.config.epoch)) if cosine else 0
+        from optimizer import TO_ZERO
+        wanted = self.config.lr_schedule in TO_ZERO and not self.config.lr_total_steps
+        return sum(len(self._batches(epoch)) for epoch in range(self.config.epoch)) if wanted else 0
 
     def scale_rate(self, factor):
         """For hooks: from the next step on, the learning rate times `factor` (lr_schedule plateau)."""

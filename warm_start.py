@@ -80,7 +80,7 @@ def take_over(source, model, session, data):
 
     Raises UserError where nothing is taken.
     """
-    from tf1 import tf
+    from tf1 import put, tf
     reader = tf.train.load_checkpoint(source.prefix)
     shapes = reader.get_variable_to_shape_map()
     new_tokens = {**data.emb.vocab, "tag": data.tags}
@@ -95,7 +95,7 @@ def take_over(source, model, session, data):
             continue
         value = session.run(variable)
         counts = copy_by_token(reader.get_tensor(name), value, _AXES.get(name, ()), source.tokens(), new_tokens)
-        session.run(variable.initializer, {variable.initializer.inputs[1]: value})
+        put(session, variable, value)
         _say(f"{name} {value.shape}: taken{', ' if counts else ''}{counts}")
         taken.append(name)
     if not taken:

@@ -41,7 +41,7 @@ class TensorFlowSystem:
     def __init__(self, config, data, kind):
         config.rnn_type = kind
         self.trainer = Trainer(config, data, {})
-        self.trainer.load_vectors()
+        self.trainer.load_pretrained()
 
         self.variables = {each.op.name: each for each in self.trainer.model.variables if "Adam" not in each.op.name}
 

@@ -29,6 +29,7 @@ def model_config(config, meta, emb):
     """What a graph says of itself: config, tags, schemes, columns and the vocabulary's hash, as JSON."""
     return json.dumps({"format": FORMAT, "etagger": __version__,
                        "config": {name: getattr(config, name) for name in sorted(MODEL_FIELDS)},
+                       "bert": {name: emb.bert[name] for name in ("do_lower_case", "max_seq_length")} if config.use_bert else None,
                        "lowercase": emb.lowercase, "vocab_hash": emb.vocab_hash, "gazetteer": meta["gazetteer"],
                        **{name: meta[name] for name in ("tags", "tag_scheme", "data_scheme", "columns")}})
 

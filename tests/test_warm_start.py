@@ -52,7 +52,7 @@ def begun(old, *flags):
         trainer = train._warm_started(config, warm_start.read(args.warm_start, args.warm_start_vars or ".*"), train.Given())
     else:
         trainer = train.Trainer(*train.load_data(config), {})
-        trainer.load_vectors()
+        trainer.load_pretrained()
     with trainer.session as session:
         yield trainer, {variable.op.name: value for variable, value in zip(trainer.model.variables, session.run(trainer.model.variables))}
 

@@ -30,11 +30,11 @@ def load(path, frozen, emb, batch_size=64, threads=0):
     if emb.vocab_hash != meta["vocab_hash"]:
         raise UserError(f"the vocabulary is not the one that {path} was trained with; give the vocab.txt that export.py wrote "
                         "beside it, or the EmbVec file of that training")
-    emb.lowercase = meta["lowercase"]
+    emb.lowercase, emb.bert = meta["lowercase"], meta.get("bert")
     config = Config(**meta["config"], batch_size=batch_size)
     gazetteer = Gazetteer.from_dict(meta["gazetteer"]) if meta["gazetteer"] else None
     feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer, limit=WORDS_KEPT)
-    return Tagger(_callable(session), config, meta, feeder)
+    return Tagger(_callable(session, feeder), config, meta, feeder)
 
 
 def _settings(session, path):
@@ -47,13 +47,13 @@ def _settings(session, path):
         return json.loads(session.run(operations[CONFIG].outputs[0]))
 
 
-def _callable(session):
+def _callable(session, feeder):
     from tf1 import callable_of, quiet
     graph = session.graph
     inputs = {operation.name: operation.outputs[0] for operation in graph.get_operations() if operation.type == "Placeholder"
-              and (operation.name.startswith("input_data") or operation.name == "sentence_length")}
+              and ("input_data" in operation.name or operation.name == "sentence_length")}
     with quiet():
-        return callable_of(session, graph.get_tensor_by_name("logits_indices:0"), inputs)
+        return callable_of(session, graph.get_tensor_by_name("logits_indices:0"), inputs, feeder.smallest())
 
 
 def parse_args():
