@@ -66,7 +66,10 @@ CutWords WindowMaker::cut(const std::vector<std::string_view>& words) const {
 }
 
 Windows WindowMaker::windows(const CutWords* document, size_t count, size_t place) const {
-  return document[place].ids.size() <= capacity_ ? whole(document, count, place) : parts(document[place]);
+  const CutWords& sentence = document[place];
+  Windows made = sentence.ids.size() <= capacity_ ? whole(document, count, place) : parts(sentence);
+  for (size_t word = 0; word + 1 < sentence.begins.size(); ++word) made.count.push_back(sentence.begins[word + 1] - sentence.begins[word]);
+  return made;
 }
 
 // Half of the room is for words before it, or more where there are fewer behind.

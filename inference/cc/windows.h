@@ -22,6 +22,7 @@ struct Windows {
   std::vector<std::vector<int32_t>> windows;    // ids of pieces, [CLS] and [SEP] included
   std::vector<size_t> window;                   // of each word: the one in which it is read
   std::vector<size_t> offset;                   // of each word: where its first piece lies there
+  std::vector<size_t> count;                    // of each word: its pieces there
 };
 
 class WindowMaker {
