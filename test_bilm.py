@@ -1,10 +1,10 @@
-"""A look at ELMo's layers: of each layer of each sentence its shape, its mean, and the L2 norm of its vectors, the mean over tokens.
+"""A look at ELMo's layers: the shape of each layer of each sentence, its mean, and its norm (of a token's vector, L2; the mean).
 
     python test_bilm.py --elmo_options_path options.json --elmo_weight_path weights.hdf5
     python test_bilm.py --elmo_options_path options.json --elmo_weight_path weights.hdf5 --input sentences.txt --stateful
 
-Layer 0 is the token layer, twice; the layers above are the LSTMs', forward beside backward. Only sums of weights and bytes
-go in, so the same files give the same figures here, in bilm-tf and in AllenNLP.
+Layer 0 is the token layer, twice; those above are the LSTMs', forward beside backward. Each sentence stands by itself; with
+--stateful the figures are those of bilm-tf, fed with the same batches.
 """
 import sys
 
@@ -18,7 +18,7 @@ SENTENCES = ["Our language models read each sentence from both ends .", "In Lisb
 
 
 def read_sentences(path):
-    """Sentences of a file, one a line, tokens apart by spaces or tabs; [[word, ...], ...]. Blank lines are none. Raises UserError."""
+    """[[word, ...], ...] of a file, one sentence a line, tokens apart by spaces or tabs; blank lines are none. Raises UserError."""
     check_readable(path, "--input")
     with open(path, "rb") as stream:
         lines = stream.read().decode(errors="surrogateescape").split("\n")
