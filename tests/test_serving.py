@@ -262,7 +262,7 @@ def test_the_wrong_vocabulary_is_refused(served, zygote, tmp_path):
 
 @pytest.mark.parametrize("spoil, what", [
     (lambda text: b"", ":1: expected `# wrd_vocab N`"), (lambda text: text[:200], "the file ends in section wrd"),
-    (lambda text: text.replace(b"#UNK# 1\n", b"#UNK# 7\n", 1), ":3: expected `token 1`"), (lambda text: text + b"more\n", "more than the five sections")])
+    (lambda text: text.replace(b"#UNK# 1\n", b"#UNK# 7\n", 1), ":3: expected `token 1`"), (lambda text: text + b"more\n", "more than the sections of a vocabulary")])
 def test_a_damaged_vocabulary_is_told_alike(served, zygote, tmp_path, spoil, what):
     with open(served.vocab, "rb") as stream:
         (tmp_path / "vocab.txt").write_bytes(spoil(stream.read()))

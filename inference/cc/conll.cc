@@ -50,6 +50,14 @@ void append_tagged(std::string_view row, std::string_view tag, std::string* out)
   if (body.size() < row.size()) out->push_back('\r');
 }
 
+// Whether it is a line alone that begins a document.
+bool is_docstart(const Block& block) {
+  if (block.rows.size() != 1) return false;
+  std::vector<std::string_view> cells;
+  split(without_return(block.rows[0]), &cells);
+  return cells[0] == kDocstart;
+}
+
 }  // namespace
 
 void Block::write(const std::vector<std::string_view>& tags, std::string* out) const {
@@ -127,6 +135,51 @@ Run RunReader::cut(size_t end) {
 Run RunReader::close() {
   open_ = used_;
   return cut(used_);
+}
+
+bool DocumentReader::feed(Run* run) {
+  if (!words_) return true;
+  add(*run);
+  size_t ready = held_.size(), behind = 0;
+  while (ready > out_ && behind < words_ && !held_[ready - 1].is_docstart) behind += held_[--ready].words;
+  if (ready == out_) return false;
+  *run = take(ready);
+  return true;
+}
+
+void DocumentReader::close(Run* run) {
+  if (!words_) return;
+  add(*run);
+  *run = take(held_.size());
+}
+
+void DocumentReader::add(const Run& run) {
+  if (text_.empty()) line_ = run.first_line;
+  text_ += run.text;
+  size_t begin = 0;
+  for (const Block& block : blocks_of(run)) {
+    std::string_view last = block.has_end ? block.end : block.rows.back();
+    size_t end = static_cast<size_t>(last.data() + last.size() - run.text.data()) + block.newline;
+    if (!block.rows.empty() || held_.size() == out_) held_.push_back({0, 0, block.rows.size(), is_docstart(block)});
+    held_.back().blocks += 1;
+    held_.back().bytes += end - begin;
+    begin = end;
+  }
+}
+
+// All that is held, of which the first `ready` are out then; those that nothing needs any more are dropped.
+Run DocumentReader::take(size_t ready) {
+  Run run{text_, line_};
+  for (size_t i = 0; i < out_; ++i) run.before += held_[i].blocks;
+  for (size_t i = ready; i < held_.size(); ++i) run.behind += held_[i].blocks;
+  size_t first = ready, bytes = 0;
+  for (size_t words = 0; first > 0 && words < words_ && !held_[first - 1].is_docstart;) words += held_[--first].words;
+  for (size_t i = 0; i < first; ++i) bytes += held_[i].bytes;
+  line_ += static_cast<size_t>(std::count(text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(bytes), '\n'));
+  text_.erase(0, bytes);
+  held_.erase(held_.begin(), held_.begin() + static_cast<std::ptrdiff_t>(first));
+  out_ = ready - first;
+  return run;
 }
 
 std::vector<std::string> parse_columns(std::string_view text) {

@@ -25,6 +25,7 @@ struct Block {
 struct Run {
   std::string text;
   size_t first_line = 1;                  // number of its first line, from 1
+  size_t before = 0, behind = 0;          // how many of its first and of its last blocks are not its own: those around it, see DocumentReader
 };
 
 // The sentences of a run. A line that has only spaces, tabs or `\r` is blank.
@@ -55,12 +56,43 @@ class RunReader {
 
 constexpr std::string_view kDocstart = "-DOCSTART-";
 
+// Holds the sentences of Runs back until the words around each are known: `words` on each side, or fewer where its document begins or
+// ends. With 0 it lets all pass.
+class DocumentReader {
+ public:
+  explicit DocumentReader(size_t words) : words_(words) {}
+
+  // Takes the next Run, and puts in its place the sentences that are ready, with those around them. false: none is.
+  bool feed(Run* run);
+  // The same at the end of the stream: all that are left.
+  void close(Run* run);
+
+ private:
+  struct Held {                           // a sentence, and the blank lines behind it
+    size_t blocks, bytes, words;
+    bool is_docstart;
+  };
+  void add(const Run& run);
+  Run take(size_t ready);
+
+  size_t words_;
+  std::string text_;                      // of what is held
+  size_t line_ = 1;                       // number of its first line
+  std::vector<Held> held_;
+  size_t out_ = 0;                        // of them, those at the beginning that are out: only what follows still needs them
+};
+
 // Columns of one sentence.
 struct Sentence {
   std::vector<std::string_view> words, pos, chunks;
   bool has_pos = false, has_chunks = false;
 
   bool is_docstart() const { return words.size() == 1 && words[0] == kDocstart; }      // such a line alone: O without asking the model
+};
+
+// Sentences that lie before the first and behind the last of some others in memory: to be read, and not to be tagged.
+struct Around {
+  size_t before = 0, behind = 0;
 };
 
 // `word pos chunk tag`, or with commas; `_` ignores a column. Throws Error.

@@ -126,13 +126,26 @@ Sentence sentence_at(const Request& request, size_t word, size_t length) {
   return sentence;
 }
 
+// The part, and before and behind it as many sentences as its tags may depend on.
+Part with_context(const Request& request, Part part) {
+  const size_t most = request.model->tagger->settings().context_words();
+  for (size_t words = 0; part.begin > 0 && words < most;) words += request.lengths[--part.begin];
+  for (size_t words = 0; part.end < request.sentences && words < most;) words += request.lengths[part.end++];
+  return part;
+}
+
 void tag_part(const Request& request, const Part& part) {
+  const Part all = with_context(request, part);
+  size_t word = part.word - std::accumulate(request.lengths + all.begin, request.lengths + part.begin, size_t{0}), count = 0;
   std::vector<Sentence> sentences;
-  size_t word = part.word;
-  for (size_t i = part.begin; i < part.end; word += request.lengths[i++])
-    if (request.lengths[i]) sentences.push_back(sentence_at(request, word, request.lengths[i]));
+  etagger::Around around;
+  for (size_t i = all.begin; i < all.end; word += request.lengths[i++]) {
+    if (!request.lengths[i]) continue;
+    sentences.push_back(sentence_at(request, word, request.lengths[i]));
+    ++(i < part.begin ? around.before : i < part.end ? count : around.behind);
+  }
   const char** to = request.tags + part.word;
-  for (const auto& tagged : request.model->tagger->tag(sentences.data(), sentences.size(), kBatchSize))
+  for (const auto& tagged : request.model->tagger->tag(sentences.data() + around.before, count, kBatchSize, nullptr, around))
     for (std::string_view tag : tagged) *to++ = tag.data();      // whole strings of the model, which end in NUL
 }
 

@@ -197,6 +197,12 @@ const Json& Json::operator[](std::string_view key) const {
   throw Error("the settings lack " + std::string(key));
 }
 
+bool Json::has(std::string_view key) const {
+  expect(Kind::kObject, "an object");
+  auto found = std::find(keys_.begin(), keys_.end(), key);
+  return found != keys_.end() && !items_[static_cast<size_t>(found - keys_.begin())].is_null();
+}
+
 namespace {
 
 bool is_plain(unsigned char byte) { return byte >= ' ' && byte < 0x80 && byte != '"' && byte != '\\'; }

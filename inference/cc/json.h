@@ -20,6 +20,7 @@ class Json {
   const std::vector<Json>& array() const;
   std::vector<std::string> strings() const;                  // an array of strings
   const Json& operator[](std::string_view key) const;        // of an object; throws Error where there is no such key
+  bool has(std::string_view key) const;                      // of an object: whether there is such a key, and no null
   bool is_null() const { return kind_ == Kind::kNull; }
 
  private:

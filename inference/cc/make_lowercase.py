@@ -57,14 +57,18 @@ def is_cased(code):
 
 
 def write(kind, name, rows):
+    write_cells(kind, name, ["{" + ", ".join(str(value) if i == 3 else f"{value:#x}" for i, value in enumerate(row)) + "}" for row in rows])
+
+
+def write_cells(kind, name, cells):
+    """A C++ array of these initializers, in lines."""
     print(f"\nconst {kind} {name}[] = {{")
-    cells = ["{" + ", ".join(str(value) if i == 3 else f"{value:#x}" for i, value in enumerate(row)) + "}," for row in rows]
     line = "   "
     for cell in cells:
-        if len(line) + 1 + len(cell) > 118:
+        if len(line) + 2 + len(cell) > 118:
             print(line)
             line = "   "
-        line += " " + cell
+        line += " " + cell + ","
     print(line)
     print("};")
 

@@ -18,6 +18,18 @@ int whole(const Json& json, const std::string& what, int least, int most = kLarg
   return static_cast<int>(number);
 }
 
+// Language models: a model from before they were known says nothing of them.
+void read_language_models(const Json& json, Settings* settings) {
+  const Json& config = json["config"];
+  settings->use_elmo = config.has("use_elmo") && config["use_elmo"].boolean();
+  settings->use_bert = config.has("use_bert") && config["use_bert"].boolean();
+  if (!settings->use_bert) return;
+  settings->bert_mean = config["bert_pooling"].string() == "mean";
+  settings->bert_context = config["bert_context"].boolean();
+  settings->bert_lower = json["bert"]["do_lower_case"].boolean();
+  settings->bert_length = whole(json["bert"]["max_seq_length"], "max_seq_length", 3);
+}
+
 void read_config(const Json& config, Settings* settings) {
   settings->use_word = config["use_word"].boolean();
   settings->use_chr = config["use_chr"].boolean();
@@ -64,6 +76,7 @@ Settings Settings::parse(std::string_view text, const std::string& name) {
       throw Error("its model_config has another format, expected " + std::to_string(kFormat) + "; export it again with this version");
     Settings settings;
     read_config(json["config"], &settings);
+    read_language_models(json, &settings);
     settings.lowercase = json["lowercase"].boolean();
     settings.tag_scheme = json["tag_scheme"].string();
     settings.data_scheme = json["data_scheme"].string();

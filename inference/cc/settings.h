@@ -17,6 +17,11 @@ struct Settings {
   int num_filters;                                // of each width
   bool use_highway, use_crf;
   int highway_layers, rnn_size, rnn_layers;
+  bool use_elmo, use_bert;
+  bool bert_mean = false;                         // a word's vector is the mean of its pieces' vectors, or else that of the first one
+  bool bert_context = false;                      // neighbouring sentences of the document fill BERT's window
+  bool bert_lower = false;                        // BERT reads words lowercased and without accents
+  int bert_length = 0;                            // pieces of a window, [CLS] and [SEP] included
   std::string tag_scheme, data_scheme;            // in which the model has learned; of the training data
   std::vector<std::string> tags;                  // the model's tags; the index is the id
   std::vector<std::string> columns;               // of the training data
@@ -26,6 +31,9 @@ struct Settings {
 
   // Throws Error. `name`: whose settings they are, for messages.
   static Settings parse(std::string_view json, const std::string& name);
+
+  // Words on each side of a sentence, in its document, that its tags may depend on.
+  size_t context_words() const { return bert_context ? static_cast<size_t>(bert_length) - 2 : 0; }
 };
 
 }  // namespace etagger

@@ -42,15 +42,35 @@ using Tags = std::vector<std::vector<std::string_view>>;
 struct Text {
   std::vector<Block> blocks;                   // columns: a block each sentence, and those that are a blank line alone
   std::vector<std::string_view> lines;         // or text: a line each sentence
-  std::vector<Sentence> sentences;
+  std::vector<Sentence> sentences;             // those around it included
+  Around around;
+
+  const Sentence* begin() const { return sentences.data() + around.before; }                         // its own sentences
+  size_t count() const { return sentences.size() - around.before - around.behind; }
 };
 
-// A bad row throws Error; the sentences before it are in `text`.
-void read_columns(const Run& run, SentenceParser* parser, Text* text) {
-  for (Block& block : blocks_of(run)) {
-    if (!block.rows.empty()) text->sentences.push_back(parser->parse(block));
-    text->blocks.push_back(std::move(block));
+// Returns whether it is a sentence.
+bool read_block(const Block& block, SentenceParser* parser, Text* text) {
+  if (!block.rows.empty()) text->sentences.push_back(parser->parse(block));
+  return !block.rows.empty();
+}
+
+// A bad row throws Error; the sentences before it are in `text`. bad: the number of bytes that are not UTF-8 is added.
+void read_columns(const Run& run, SentenceParser* parser, Text* text, size_t* bad) {
+  std::vector<Block> blocks = blocks_of(run);
+  for (size_t i = 0; i < run.before; ++i) text->around.before += read_block(blocks[i], parser, text);
+  parser->take_bad_bytes();
+  for (size_t i = run.before; i < blocks.size() - run.behind; ++i) {
+    read_block(blocks[i], parser, text);
+    text->blocks.push_back(std::move(blocks[i]));
   }
+  *bad += parser->take_bad_bytes();
+  try {
+    for (size_t i = blocks.size() - run.behind; i < blocks.size(); ++i) text->around.behind += read_block(blocks[i], parser, text);
+  } catch (const Error&) {
+    // A bad row behind it ends what is known; it is told of once it comes to its own sentence.
+  }
+  parser->take_bad_bytes();
 }
 
 void read_lines(const Run& run, Text* text, size_t* bad) {
@@ -84,7 +104,7 @@ void write_lines(const Text& text, const Tags& tags, std::string* out) {
 
 void write_json(const Text& text, const Tags& tags, const std::string& scheme, std::string* out) {
   for (size_t i = 0; i < tags.size(); ++i) {
-    const std::vector<std::string_view>& words = text.sentences[i].words;
+    const std::vector<std::string_view>& words = text.begin()[i].words;
     std::vector<Entity> found = entities(tags[i], scheme);
     if (text.lines.empty()) append_json(words, found, out);
     else append_json(text.lines[i], words, found, out);
@@ -117,28 +137,27 @@ class Work {
     Text text;
     try {
       if (options_.lines) read_lines(job->run, &text, &job->bad_bytes);
-      else read_columns(job->run, parser, &text);
+      else read_columns(job->run, parser, &text, &job->bad_bytes);
     } catch (const Error&) {
       job->error = std::current_exception();
     }
-    const std::vector<Sentence>& sentences = text.sentences;
-    auto real = std::find_if(sentences.begin(), sentences.end(), is_real);
+    const Sentence *begin = text.begin(), *end = begin + text.count(), *real = std::find_if(begin, end, is_real);
     size_t alone = 0;
-    if (is_first && real != sentences.end()) {
+    if (is_first && real != end) {
       warn_of_missing(*real, parser->name());
-      alone = static_cast<size_t>(real - sentences.begin()) + 1;
+      alone = static_cast<size_t>(real - begin) + 1;
     }
-    Tags tags = tagger_.tag(sentences.data(), alone, options_.batch_size);
-    Tags rest = tagger_.tag(sentences.data() + alone, sentences.size() - alone, options_.batch_size, &job->timings);
+    const size_t others = text.count() - alone, before = text.around.before, behind = text.around.behind;
+    Tags tags = tagger_.tag(begin, alone, options_.batch_size, nullptr, {before, others + behind});
+    Tags rest = tagger_.tag(begin + alone, others, options_.batch_size, &job->timings, {before + alone, behind});
     tags.insert(tags.end(), std::make_move_iterator(rest.begin()), std::make_move_iterator(rest.end()));
     if (options_.json) write_json(text, tags, tagger_.settings().data_scheme, &job->out);
     else if (options_.lines) write_lines(text, tags, &job->out);
     else write_columns(text, tags, &job->out);
-    for (const Sentence& sentence : sentences) {
-      job->sentences += !sentence.words.empty();
-      job->tokens += sentence.words.size();
+    for (const Sentence* sentence = begin; sentence < end; ++sentence) {
+      job->sentences += !sentence->words.empty();
+      job->tokens += sentence->words.size();
     }
-    job->bad_bytes += parser->take_bad_bytes();
   }
 
   void warn_of_missing(const Sentence& sentence, const std::string& name) const {
@@ -265,14 +284,18 @@ class Pool {
 class Stream {
  public:
   Stream(const Tagger& tagger, const StreamOptions& options, Source* input, Sink* output)
-      : options_(options), input_(input), output_(output), work_(tagger, options, input->name()) {}
+      : options_(options), context_words_(tagger.settings().context_words()), input_(input), output_(output),
+        work_(tagger, options, input->name()) {}
 
   StreamReport tag() {
     RunReader reader(options_.lines);
+    DocumentReader documents(context_words_);
     Run run;
     while (size_t size = read(reader.room(kReadSize)))
-      if (reader.feed(size, &run)) take(std::move(run));
-    take(reader.close());
+      if (reader.feed(size, &run) && documents.feed(&run)) take(std::move(run));
+    run = reader.close();
+    documents.close(&run);
+    take(std::move(run));
     if (pool_) pool_->finish();
     return report_;
   }
@@ -314,6 +337,7 @@ class Stream {
   }
 
   const StreamOptions& options_;
+  size_t context_words_;
   Source* input_;
   Sink* output_;
   Work work_;

@@ -10,6 +10,7 @@
 #include "feed.h"
 #include "scheme.h"
 #include "vocab.h"
+#include "windows.h"
 
 namespace etagger {
 namespace {
@@ -19,36 +20,46 @@ constexpr size_t kMaxBatchTokens = 4000;      // padded tokens in a batch, as in
 class GraphTagger : public Tagger {
  public:
   GraphTagger(const std::string& graph_path, GraphFile kind, const std::string& vocab_path, int threads);
-  std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count, size_t batch_size,
-                                                 std::vector<Timing>* timings) const override;
+  std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count, size_t batch_size, std::vector<Timing>* timings,
+                                                 Around around) const override;
   const Settings& settings() const override { return settings_; }
 
  private:
   std::unique_ptr<Graph> graph_;
   Settings settings_;
   Vocabulary vocab_;
+  std::unique_ptr<WindowMaker> windows_;       // of BERT
   Feeder feeder_;
   TagConverter converter_;
 };
+
+// The vocabulary, once it is sure that it is the model's.
+const Vocabulary& checked(const Vocabulary& vocab, const std::string& vocab_path, const Settings& settings, const std::string& graph_path) {
+  if (vocab.hash() == settings.vocab_hash) return vocab;
+  throw Error(vocab_path + ": not the vocabulary that " + graph_path +
+              " was trained with; give the vocab.txt that export.py wrote beside it");
+}
+
+std::unique_ptr<WindowMaker> make_windows(const Vocabulary& vocab, const Settings& settings) {
+  if (!settings.use_bert) return nullptr;
+  return std::make_unique<WindowMaker>(vocab.pieces(), settings.bert_lower, static_cast<size_t>(settings.bert_length));
+}
 
 GraphTagger::GraphTagger(const std::string& graph_path, GraphFile kind, const std::string& vocab_path, int threads)
     : graph_(open_graph(graph_path, kind, threads)),
       settings_(Settings::parse(graph_->model_config(), graph_path)),
       vocab_(vocab_path, settings_.gazetteer_types.size(), settings_.gazetteer_names),
-      feeder_(settings_, vocab_),
-      converter_(settings_.tags, settings_.tag_scheme, settings_.data_scheme) {
-  if (vocab_.hash() != settings_.vocab_hash)
-    throw Error(vocab_path + ": not the vocabulary that " + graph_path +
-                " was trained with; give the vocab.txt that export.py wrote beside it");
-}
+      windows_(make_windows(checked(vocab_, vocab_path, settings_, graph_path), settings_)),
+      feeder_(settings_, vocab_, windows_.get()),
+      converter_(settings_.tags, settings_.tag_scheme, settings_.data_scheme) {}
 
 std::vector<std::vector<std::string_view>> GraphTagger::tag(const Sentence* sentences, size_t count, size_t batch_size,
-                                                       std::vector<Timing>* timings) const {
+                                                            std::vector<Timing>* timings, Around around) const {
   std::vector<std::vector<std::string_view>> tags(count);
   for (size_t i = 0; i < count; ++i)
     if (sentences[i].is_docstart()) tags[i] = {"O"};
   std::vector<size_t> places;
-  std::vector<Example> examples = feeder_.encode(sentences, count, &places);
+  std::vector<Example> examples = feeder_.encode(sentences, count, &places, around);
   for (const Batch& batch : tagging_batches(examples, batch_size, kMaxBatchTokens)) {
     std::vector<Input> inputs = feeder_.inputs(examples, batch);
     auto started = std::chrono::steady_clock::now();

@@ -23,9 +23,10 @@ class Tagger {
   virtual ~Tagger() = default;
 
   // Tags in the scheme of the training data; the views live as long as the tagger, and each ends in NUL. A -DOCSTART- line alone is O.
-  // timings, if given, gets an entry for each batch. Threads may call it at the same time. Throws Error.
+  // timings, if given, gets an entry for each batch. around: where a sentence's tags depend on its neighbours (Settings::context_words),
+  // those in memory before sentences[0] and behind the last one. Threads may call it at the same time. Throws Error.
   virtual std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count, size_t batch_size,
-                                                         std::vector<Timing>* timings = nullptr) const = 0;
+                                                         std::vector<Timing>* timings = nullptr, Around around = {}) const = 0;
 
   virtual const Settings& settings() const = 0;
 };

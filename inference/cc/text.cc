@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <iterator>
+
+#include "ranges.h"
 
 namespace etagger {
 namespace {
@@ -13,22 +14,10 @@ struct CaseRange {
   int32_t delta;
 };
 
-struct Range {
-  uint32_t first, last;
-};
-
 #include "unicode_lower.inc"      // kUnicodeVersion, kLowerCase, kCased, kCaseIgnorable
 
 constexpr uint32_t kCapitalSigma = 0x3A3, kSmallSigma = 0x3C3, kFinalSigma = 0x3C2, kCapitalIWithDot = 0x130;
 constexpr uint32_t kCombiningDotAbove = 0x307;
-
-// The range that may hold `code`, of ranges that are sorted and disjoint; nullptr if none does.
-template <class R, size_t N>
-const R* find_range(const R (&ranges)[N], uint32_t code) {
-  const R* found = std::lower_bound(std::begin(ranges), std::end(ranges), code,
-                                    [](const R& range, uint32_t value) { return range.last < value; });
-  return found != std::end(ranges) && found->first <= code ? found : nullptr;
-}
 
 // Lower case of one code point without special casing.
 uint32_t simple_lower(uint32_t code) {

@@ -99,7 +99,9 @@ Vocabulary::Vocabulary(const std::string& path, size_t types, const std::vector<
   read_section(&pos_, "pos", &at, &line);
   read_section(&chunks_, "chk", &at, &line);
   read_section(&tags_, "tag", &at, &line);
-  if (at < file_.text().size()) throw Error(path + ":" + std::to_string(line + 1) + ": more than the five sections" + kMend);
+  pieces_.reserve(0);
+  if (file_.text().substr(std::min(at, file_.text().size())).rfind("# bert_vocab ", 0) == 0) read_section(&pieces_, "bert", &at, &line);
+  if (at < file_.text().size()) throw Error(path + ":" + std::to_string(line + 1) + ": more than the sections of a vocabulary" + kMend);
 
   ascii_ids_.fill(1);
   for (size_t id = 2; id < chars_.size(); ++id) {

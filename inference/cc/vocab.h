@@ -57,13 +57,14 @@ class Vocabulary : public Ids {
   int pos_id(std::string_view pos) const override { return known_or_1(pos_.find(pos)); }
   int chunk_id(std::string_view chunk) const override { return known_or_1(chunks_.find(chunk)); }
   std::vector<int32_t> marks(const std::vector<std::string_view>& words) const override;
+  const Section& pieces() const { return pieces_; }    // BERT's; none where the file has no such section
 
  private:
   void read_section(Section* section, const char* name, size_t* at, int* line);
 
   MappedFile file_;
   std::string path_;
-  Section words_, chars_, pos_, chunks_, tags_;
+  Section words_, chars_, pos_, chunks_, tags_, pieces_;
   std::array<int, 128> ascii_ids_;
   std::unordered_map<uint32_t, int> character_ids_;    // those beyond ASCII
   size_t types_;                                       // of names

@@ -89,10 +89,12 @@ class FileEngine : public Engine {
         ids_(file_, settings_),
         feeder_(settings_, ids_),
         network_(file_, settings_, need_kernels(instructions)),
-        converter_(settings_.tags, settings_.tag_scheme, settings_.data_scheme) {}
+        converter_(settings_.tags, settings_.tag_scheme, settings_.data_scheme) {
+    if (settings_.use_elmo || settings_.use_bert) throw Error(file_.path() + ": a model with ELMo or BERT; serve it with TensorFlow: freeze.py");
+  }
 
   std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count, size_t batch_size,
-                                                 std::vector<Timing>* timings) const override {
+                                                 std::vector<Timing>* timings, Around) const override {
     std::vector<std::vector<std::string_view>> tags(count);
     for (size_t i = 0; i < count; ++i)
       if (sentences[i].is_docstart()) tags[i] = {"O"};

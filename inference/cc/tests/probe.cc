@@ -1,5 +1,8 @@
 // Shows the tests what our C++ makes of lines from standard input:
 //   probe lower|shape|sha256|json|tokenize
+//   probe bert_tokens cased|uncased
+//   probe wordpiece VOCAB cased|uncased                   a word each line -> ids of its pieces
+//   probe windows VOCAB cased|uncased MAX_SEQ_LENGTH      a sentence each line, a document until a blank one -> windows, places of words
 //   probe scheme SOURCE TARGET TAG...
 //   probe entities line|columns SCHEME                    text and tags, two lines a sentence -> JSON
 //   probe emissions MODEL [INSTRUCTIONS [BATCH_SIZE]]     columns -> emission scores, a row each token
@@ -21,6 +24,9 @@
 #include "sha256.h"
 #include "text.h"
 #include "tokenizer.h"
+#include "vocab.h"
+#include "windows.h"
+#include "wordpiece.h"
 
 namespace {
 
@@ -101,11 +107,70 @@ void print_json(const std::string& kind, const std::string& scheme) {
   }
 }
 
+// BERT's own vocabulary, a piece a line.
+etagger::Section read_pieces(std::string_view text) {
+  etagger::Section section;
+  section.reserve(static_cast<size_t>(std::count(text.begin(), text.end(), '\n')));
+  for (size_t at = 0; at < text.size();) {
+    size_t end = std::min(text.find('\n', at), text.size());
+    section.add(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return section;
+}
+
+void print_tokens(const std::string& line, const std::string& kind) {
+  for (const std::string& token : etagger::bert_tokens(line, kind == "uncased")) std::cout << token << ' ';
+  std::cout << "\n";
+}
+
+void print_pieces(const std::string& path, const std::string& kind) {
+  etagger::MappedFile file(path);
+  etagger::Section vocabulary = read_pieces(file.text());
+  etagger::Wordpiece wordpiece(vocabulary, kind == "uncased");
+  std::vector<int32_t> ids;
+  for (std::string line; std::getline(std::cin, line); ids.clear()) {
+    wordpiece.pieces(line, &ids);
+    for (int32_t id : ids) std::cout << id << ' ';
+    std::cout << "\n";
+  }
+}
+
+template <class Numbers>
+void print_numbers(const Numbers& numbers) {
+  for (auto number : numbers) std::cout << number << ' ';
+  std::cout << '|';
+}
+
+// A line each sentence: the window of each word, where it lies there, and the windows, with | behind each of these.
+void print_windows(const std::vector<std::string>& args) {
+  etagger::MappedFile file(args[0]);
+  etagger::Section vocabulary = read_pieces(file.text());
+  etagger::WindowMaker maker(vocabulary, args[1] == "uncased", std::stoul(args[2]));
+  std::vector<etagger::CutWords> document;
+  for (std::string line; std::getline(std::cin, line);) {
+    if (!line.empty()) {
+      document.push_back(maker.cut(split(line)));
+      continue;
+    }
+    for (size_t place = 0; place < document.size(); ++place) {
+      etagger::Windows made = maker.windows(document.data(), document.size(), place);
+      print_numbers(made.window);
+      print_numbers(made.offset);
+      for (const std::vector<int32_t>& window : made.windows) print_numbers(window);
+      std::cout << "\n";
+    }
+    document.clear();
+  }
+}
+
 void run(const std::string& what, const std::vector<std::string>& args) {
   if (what == "scheme") return convert_lines(args);
   if (what == "emissions") return print_emissions(args);
   if (what == "decode") return decode_emissions(args);
   if (what == "entities") return print_json(args[0], args[1]);
+  if (what == "wordpiece") return print_pieces(args[0], args[1]);
+  if (what == "windows") return print_windows(args);
   if (what == "sha256") {
     std::cout << etagger::sha256(all_input()) << "\n";
     return;
@@ -113,6 +178,7 @@ void run(const std::string& what, const std::vector<std::string>& args) {
   for (std::string line; std::getline(std::cin, line);) {
     if (what == "lower") std::cout << etagger::lower(line) << "\n";
     if (what == "tokenize") tokenize_line(line);
+    if (what == "bert_tokens") print_tokens(line, args[0]);
     if (what == "shape") std::cout << etagger::word_shape(line) << "\n";
     if (what == "json") std::cout << etagger::Json::parse(line, "line").string() << "\n";
   }
