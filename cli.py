@@ -164,8 +164,9 @@ def _umask():
 class Progress:
     """Progress of long work on standard error: a bar on a terminal, a plain line every `every` seconds elsewhere."""
 
-    def __init__(self, what, total, every=30.0):
-        self.what, self.total, self.every = what, total, every
+    def __init__(self, what, total, every=30.0, begun=0):
+        """begun: how many were finished before this work began, so that the time left is not told too short."""
+        self.what, self.total, self.every, self.begun = what, total, every, begun
         self.terminal = sys.stderr.isatty()
         self.start = self.last = time.monotonic()
 
@@ -177,7 +178,7 @@ class Progress:
         self.last = now
         text = f"{self.what} {done:,}"
         if self.total:
-            left = (now - self.start) / max(done, 1) * (self.total - done)
+            left = (now - self.start) / max(done - self.begun, 1) * (self.total - done)
             text = f"{self.what} {done:,}/{self.total:,} {100 * done // self.total}%, {_clock(left)} left"
             if self.terminal:
                 filled = 24 * done // self.total

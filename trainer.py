@@ -87,7 +87,7 @@ class Trainer:
             targets = {"target_tag_ids": self.model.targets}
             inputs = {name: tensor for name, tensor in self.model.inputs.items() if name not in targets}
             self.run_vectors = {name: callable_of(self.session, tensor, inputs) for name, tensor in self._cached().items()}
-            inputs.update(self._cached())
+            inputs = {**inputs, **self._cached()}
             example = {**data.feeder.smallest(), **{name: np.zeros([1, 1, *tensor.shape[2:]]) for name, tensor in self._cached().items()}}
             self.run_tags = callable_of(self.session, [self.model.logits_indices], inputs, example)
             self.run_loss = callable_of(self.session, [self.model.logits_indices, self.model.loss], {**inputs, **targets}, example)

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from cli import Progress, UserError, atomic_write
-from feed import sorted_batches
+from feed import Example, sorted_batches
 
 
 def fill(examples, sentences, feeder, run, config, what):
@@ -28,7 +28,7 @@ def fill(examples, sentences, feeder, run, config, what):
         if not os.path.exists(path):
             _write(path, examples, ends, feeder, compute, config, f"{name} of {what}")
         stored[name] = _open(path, name, ends[-1])
-    return [example._replace(vectors={name: _Rows(data, end - len(example), end) for name, data in stored.items()})
+    return [Example(*example[:-1], {name: _Rows(data, end - len(example), end) for name, data in stored.items()})
             for example, end in zip(examples, ends)]
 
 

@@ -152,6 +152,9 @@ def _settings(config, types):
     features = [f"{name} {config[dim]}" for name, use, dim in
                 (("word", "use_word", "wrd_dim"), ("characters", "use_chr", "num_filters"), ("POS", "use_pos", "pos_dim"),
                  ("chunk tags", "use_chk", "chk_dim"), ("shape", "use_shape", "shape_dim")) if config[use]]
+    features += ["ELMo"] * bool(config.get("use_elmo"))
+    if config.get("use_bert"):
+        features.append(f"BERT {config['bert_layers']} {config['bert_pooling']}")
     features += [f"names of {' '.join(types)}"] * bool(types)
     return [(re.compile("highway/|encoder/"), f"features of {', '.join(features)}"),
             (re.compile("encoder/(.*/)?attention/"), f"{config.get('attention_heads')} attention heads")]

@@ -15,7 +15,7 @@ def elmo_layers(ids, options, state=None):
     """
     lstm = options["lstm"]
     lengths = tf.reduce_sum(tf.cast(ids[:, :, 0] > 0, tf.int32), axis=1)  # (batch,), <S> and </S> included
-    tokens = _token_layer(tf.transpose(ids, [1, 0, 2]), options["char_cnn"], lstm["projection_dim"])
+    tokens = tf.transpose(_token_layer(ids, options["char_cnn"], lstm["projection_dim"]), [1, 0, 2])
     if state is None:
         sizes = [lstm["dim"], lstm["projection_dim"]] * (2 * lstm["n_layers"])
         state = [tf.zeros([tf.shape(ids)[0], size]) for size in sizes]
@@ -60,28 +60,44 @@ def update_elmo_state(variables, final):
 
 
 def _token_layer(ids, options, projection_dim):
-    """ids: int32 (sentence, batch, characters). Returns float32 (sentence, batch, projection_dim), which no context changes."""
-    dim, max_characters = options["embedding"]["dim"], ids.shape[-1]
-    activation = {"relu": tf.nn.relu, "tanh": tf.tanh}[options["activation"]]
-    embeddings = _variable("char_embed", [options["n_characters"] - 1, dim])
-    embeddings = tf.pad(embeddings, [[1, 0], [0, 0]])                     # padding, id 0, is not in the file
-    characters = tf.nn.embedding_lookup(embeddings, tf.reshape(ids, [-1, max_characters]))    # (words, characters, dim)
-    pooled = []
-    for i, (width, filters) in enumerate(options["filters"]):
-        kernel = tf.reshape(_variable(f"CNN/W_cnn_{i}", [1, width, dim, filters]), [width * dim, filters])
-        bias = _variable(f"CNN/b_cnn_{i}", [filters])
-        positions = max_characters - width + 1
-        windows = tf.concat([characters[:, j:j + positions] for j in range(width)], axis=-1)
-        scores = tf.reshape(tf.matmul(tf.reshape(windows, [-1, width * dim]), kernel), [-1, positions, filters])
-        pooled.append(activation(tf.reduce_max(scores, axis=1) + bias))
-    x = tf.concat(pooled, axis=-1)                                        # (words, all filters)
+    """ids: int32 (batch, sentence, characters). Returns float32 (batch, sentence, projection_dim), which no context changes.
+
+    Computed once for each distinct word, and on no more characters than the longest word needs: further windows hold
+    nothing but padding, and one of them is enough for the maximum.
+    """
+    max_characters, widest = options["max_characters_per_token"], max(width for width, _ in options["filters"])
+    words, places = tf.raw_ops.UniqueV2(x=tf.reshape(ids, [-1, max_characters]), axis=[0])
+    words = tf.reshape(words, [-1, max_characters])
+    is_padding = tf.equal(words % (options["n_characters"] - 1), 0)       # of the batch, 0, or of a word, the last character
+    longest = max_characters - tf.reduce_min(tf.reduce_sum(tf.cast(is_padding, tf.int32), axis=1))
+    x = _char_cnn(words[:, :tf.minimum(longest + widest, max_characters)], options)
     for k in range(options["n_highway"]):
         carry = tf.sigmoid(_dense(x, f"CNN_high_{k}/W_carry", f"CNN_high_{k}/b_carry"))       # as bilm-tf calls the gate
         transform = tf.nn.relu(_dense(x, f"CNN_high_{k}/W_transform", f"CNN_high_{k}/b_transform"))
         x = carry * transform + (1.0 - carry) * x
     if x.shape[-1] != projection_dim:
         x = _dense(x, "CNN_proj/W_proj", "CNN_proj/b_proj", projection_dim)
-    return tf.reshape(x, [tf.shape(ids)[0], tf.shape(ids)[1], projection_dim])
+    return tf.reshape(tf.gather(x, places), [tf.shape(ids)[0], tf.shape(ids)[1], projection_dim])
+
+
+def _char_cnn(ids, options):
+    """A convolution over the characters for each width, the maximum over the word, the activation.
+
+    ids: int32 (words, characters). Returns float32 (words, all filters).
+    """
+    dim, activation = options["embedding"]["dim"], {"relu": tf.nn.relu, "tanh": tf.tanh}[options["activation"]]
+    embeddings = _variable("char_embed", [options["n_characters"] - 1, dim])
+    embeddings = tf.pad(embeddings, [[1, 0], [0, 0]])                     # padding of the batch, id 0, is not in the file
+    characters = tf.nn.embedding_lookup(embeddings, ids)                  # (words, characters, dim)
+    pooled = []
+    for i, (width, filters) in enumerate(options["filters"]):
+        kernel, bias = _variable(f"CNN/W_cnn_{i}", [1, width, dim, filters]), _variable(f"CNN/b_cnn_{i}", [filters])
+        positions = tf.shape(ids)[1] - width + 1
+        windows = tf.concat([characters[:, j:j + positions] for j in range(width)], axis=-1)
+        scores = tf.matmul(tf.reshape(windows, [-1, width * dim]), tf.reshape(kernel, [width * dim, filters]))
+        scores = tf.reshape(scores, [tf.shape(ids)[0], positions, filters])
+        pooled.append(activation(tf.reduce_max(scores, axis=1) + bias))
+    return tf.concat(pooled, axis=-1)
 
 
 def _projected_lstm(x, lengths, c, h, options):
@@ -96,7 +112,7 @@ def _projected_lstm(x, lengths, c, h, options):
     projection = _variable("W_P_0", [dim, size]) if size < dim else None
     bias += tf.concat([tf.zeros([2 * dim]), tf.ones([dim]), tf.zeros([dim])], axis=0)
     products = tf.matmul(tf.reshape(x, [-1, size]), kernel[:size]) + bias
-    products, recurrent = tf.reshape(products, [steps, -1, 4 * dim]), kernel[size:]
+    products, recurrent = tf.reshape(products, [steps, tf.shape(x)[1], 4 * dim]), kernel[size:]
 
     def step(t, c, h, outputs):
         i, j, f, o = tf.split(products[t] + tf.matmul(h, recurrent), 4, axis=1)

@@ -79,7 +79,7 @@ class Readers {
 
   bool only_read_by(const tf::NodeDef& node, int place, const std::string& scope) const {
     static const std::unordered_set<std::string> safe = {"MatMul", "BatchMatMulV2", "Conv2D", "BlockLSTM", "Gather", "GatherV2", "ResourceGather", "Shape"};
-    static const std::unordered_set<std::string> alias = {"Identity", "ReadVariableOp", "StopGradient", "Reshape", "ExpandDims", "Squeeze", "Transpose"};
+    static const std::unordered_set<std::string> alias = {"Identity", "ReadVariableOp", "StopGradient", "Reshape", "ExpandDims", "Squeeze", "StridedSlice", "Transpose"};
     if (safe.count(node.op())) return true;
     if (alias.count(node.op())) return only_read(node.name(), scope);
     if (node.op() != "StatelessWhile" && node.op() != "While") return false;
