@@ -11,7 +11,8 @@ import conll
 from config import Config
 from embvec import PAD, UNK, EmbVec
 from feed import Feeder, tagging_batches
-from serving import INFERENCE, probe_bytes
+from commands import SMALL
+from serving import INFERENCE, Served, binary, probe_bytes, python_package, run_binary, succeed, ties, untrained
 from test_wordpiece_cc import vocabulary, words_of
 
 sys.path.insert(0, INFERENCE)
@@ -87,3 +88,60 @@ def test_inputs_of_corpora(shared, tmp_path, corpus, columns, lower, max_seq_len
         data = stream.read()
     assert check_inputs(data, columns.split(), words_of(shared, [corpus]), tmp_path, lower=lower, max_seq_length=max_seq_length,
                         **SETTINGS["both, with context"]) > 1_000_000
+
+
+# ---------------------------------------------------------------- the same tags
+
+SMALLEST = [*SMALL, "--use_chr", "False", "--use_highway", "False", "--use_pos", "False", "--use_chk", "False", "--summary_dir", ""]
+MODELS = {"both": ("--use_word", "False", "--bert_context", "True", "--bert_pooling", "mean"), "BERT": (), "uncased": ("--use_word", "False"),
+          "ELMo": ("--use_word", "False")}
+
+
+@pytest.fixture(scope="module")
+def models(zygote, shared, tmp_path_factory):
+    """A function: name -> a Served with the fixtures' weights, and random ones above them under which every tag occurs."""
+    made = {}
+
+    def make(name):
+        if name not in made:
+            made[name] = _serve(zygote, shared, name, tmp_path_factory.mktemp("language_model"))
+        return made[name]
+    return make
+
+
+def _serve(zygote, shared, name, folder):
+    binary("inference")
+    corpus = shared("data/conll2003/dev.txt")
+    bert = ["--bert_init_checkpoint", shared("conformance/bert/random_cased/bert_model.ckpt.index")[:-len(".index")], "--bert_config_path",
+            shared("conformance/bert/random_cased/bert_config.json"), "--bert_vocab_path", shared("conformance/bert/cased_vocab.txt"),
+            "--bert_max_seq_length", 40, "--bert_do_lower_case", name == "uncased"]
+    elmo = ["--elmo_options_path", shared("conformance/elmo/allennlp/options.json"), "--elmo_weight_path", shared("conformance/elmo/allennlp/lm_weights.hdf5")]
+    flags = {"both": bert + elmo, "ELMo": elmo}.get(name, bert)
+    succeed(zygote.run("embvec.py", "--train_path", corpus, "--wrd_dim", 8, "--out_path", folder / "emb.pkl", *flags))
+    prefix = untrained(folder / "random" / "ner_model", "--train_path", corpus, "--dev_path", corpus, "--emb_path", folder / "emb.pkl",
+                       *SMALLEST, *MODELS[name])
+    (folder / "served").mkdir()
+    return Served(zygote, prefix, folder / "served")
+
+
+def conll_part(shared, sentences):
+    """The first sentences of CoNLL-2003's dev part, -DOCSTART- lines included."""
+    with open(shared("data/conll2003/dev.txt"), "rb") as stream:
+        return b"\n\n".join(stream.read().split(b"\n\n")[:sentences]) + b"\n\n"
+
+
+def odd_rows():
+    """odd_documents() with the columns of CoNLL-2003."""
+    return b"".join(line + b" NN O O\n" if line else b"\n" for line in odd_documents().split(b"\n")[:-1])
+
+
+@pytest.mark.parametrize("name", ["both", "BERT", pytest.param("uncased", marks=pytest.mark.slow), pytest.param("ELMo", marks=pytest.mark.slow)])
+def test_same_tags(models, shared, name):
+    served, data = models(name), conll_part(shared, 300) + odd_rows()
+    ways = served.ways()
+    first = succeed(ways["restored"](data, 32)).out
+    for way in ("frozen", "C++ frozen", "C++ memory-mapped"):
+        out = succeed(ways[way](data, 32)).out
+        if out != first:
+            print(f"{way}: ties: {ties(served.prefix, first, out)}")
+    assert len({line.split()[-1] for line in first.split(b"\n") if line}) >= 7
