@@ -1,8 +1,12 @@
 """ELMo and BERT from C++: the graph is fed what feed.py feeds it, and the tags are those of Python, byte for byte."""
 import dataclasses
 import io
+import os
 import random
+import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -135,7 +139,7 @@ def odd_rows():
     return b"".join(line + b" NN O O\n" if line else b"\n" for line in odd_documents().split(b"\n")[:-1])
 
 
-@pytest.mark.parametrize("name", ["both", "BERT", pytest.param("uncased", marks=pytest.mark.slow), pytest.param("ELMo", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["both", *(pytest.param(name, marks=pytest.mark.slow) for name in ("BERT", "uncased", "ELMo"))])
 def test_same_tags(models, shared, name):
     served, data = models(name), conll_part(shared, 300) + odd_rows()
     ways = served.ways()
@@ -145,3 +149,86 @@ def test_same_tags(models, shared, name):
         if out != first:
             print(f"{way}: ties: {ties(served.prefix, first, out)}")
     assert len({line.split()[-1] for line in first.split(b"\n") if line}) >= 7
+
+
+# ---------------------------------------------------------------- document context, from streams and lists
+
+def tagged(served, data, *flags):
+    return succeed(run_binary(*served.command("inference"), *flags, stdin=data))
+
+
+def test_tags_depend_on_the_document(models, shared):
+    """Taken apart, sentences have other tags; a -DOCSTART- before each takes them apart."""
+    served, data = models("both"), conll_part(shared, 60)
+    sentences = [part + b"\n\n" for part in data.split(b"\n\n")[:-1] if not part.startswith(b"-DOCSTART-")]
+    together = tagged(served, b"".join(sentences)).out
+    alone = tagged(served, b"".join(b"-DOCSTART- -X- O O\n\n" + each for each in sentences)).out
+    assert together != alone.replace(b"-DOCSTART- -X- O O O\n\n", b"")
+    assert b"".join(tagged(served, each).out for each in sentences[:5]) == b"".join(part + b"\n\n" for part in alone.split(b"\n\n")[1:10:2])
+
+
+def test_tags_do_not_depend_on_how_the_stream_comes(models, shared):
+    """In pieces of any size, with pauses, sentence by sentence, and whole."""
+    served, data = models("both"), conll_part(shared, 80) + b"\n\n \t\n" + conll_part(shared, 30)[:-1]
+    whole, rng = tagged(served, data).out, random.Random(10)
+    for most in (100, 3000):
+        process = subprocess.Popen([binary("inference"), *served.command("inference")[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL)
+        reader = threading.Thread(target=lambda: pieces.append(process.stdout.read()))
+        pieces, rest = [], data[:100 * most]
+        reader.start()
+        while rest:
+            size = rng.randint(1, most)
+            process.stdin.write(rest[:size])
+            process.stdin.flush()
+            rest = rest[size:]
+            time.sleep(0.002)
+        process.stdin.close()
+        reader.join()
+        assert process.wait(30) == 0
+        assert pieces[0] == (whole if len(data) <= 100 * most else tagged(served, data[:100 * most]).out)
+
+
+def test_a_document_that_ends_is_answered_at_once(models):
+    served = models("both")
+    process = subprocess.Popen([binary("inference"), *served.command("inference")[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process.stdin.write(b"a NN O O\n\nb NN O O\n\n-DOCSTART- -X- O O\n\n")
+    process.stdin.flush()
+    assert [process.stdout.readline().split(b" ")[0] for _ in range(5)] == [b"a", b"\n", b"b", b"\n", b"-DOCSTART-"]
+    process.stdin.write(b"c NN O O\n\n" * 60)
+    process.stdin.flush()
+    assert [process.stdout.readline()[:1] for _ in range(41)] == [b"\n", *[b"c", b"\n"] * 20]      # those with 38 words behind them
+    process.stdin.close()
+    assert process.stdout.read().count(b"c") == 40
+    assert process.wait(30) == 0
+
+
+def test_a_bad_row_is_told_alike(models, zygote, shared):
+    served, rows = models("both"), conll_part(shared, 40)
+    for data in (rows + b"a NN\n\n" + rows, b"a NN O O\n\nb\n\n" + rows, rows[:-1] + b"x\n"):
+        python = zygote.run("inference.py", "--mode", "bucket", "--restore", served.prefix, stdin=data)
+        cc = run_binary(*served.command("inference"), stdin=data)
+        assert python.code == cc.code == 2
+        assert python.out == cc.out != b""
+        assert python.err.partition(": ")[2] == cc.err.partition(": ")[2]
+
+
+def test_the_library_takes_neighbours_from_the_list(models, shared, tmp_path):
+    """Files and lists of sentences, by one thread and by four, whatever parts these are cut into."""
+    served, data = models("both"), conll_part(shared, 1000)
+    sentences = [[row.split()[0].decode() for row in part.split(b"\n")] for part in data.split(b"\n\n")[:-1]]
+    expected = [[row.split()[-1].decode() for row in part.split(b"\n")] for part in tagged(served, data).out.split(b"\n\n")[:-1]]
+    (tmp_path / "in.txt").write_bytes(data)
+    with python_package().load(served.folder) as model:
+        for threads in (1, 4):
+            assert model.tag_sentences(sentences, threads=threads) == expected
+            model.tag_file(tmp_path / "in.txt", tmp_path / "out.txt", threads=threads)
+            assert [[row.split()[-1].decode() for row in part.split(b"\n")] for part in (tmp_path / "out.txt").read_bytes().split(b"\n\n")[:-1]] == expected
+        assert model.tag(sentences[1]) == model.tag_sentences([sentences[1], ["-DOCSTART-"], sentences[2]])[0]
+
+
+def test_the_engine_refuses_it(models, zygote, tmp_path):
+    message = zygote.mistake(os.path.join(INFERENCE, "export.py"), "--restore", models("both").prefix, "--engine", tmp_path / "x.etagger")
+    assert "--engine: use_bert True: the C++ engine does not cover it; serve this model with TensorFlow: export.py without --engine, then " \
+           "freeze.py; inference/README.md says how" in message
+    assert os.listdir(tmp_path) == []
