@@ -88,7 +88,7 @@ class Model:
         """Tokens of each sentence, int32 (batch,), by any of the inputs: id 0 is padding."""
         name, first = next(iter(ids.items()))
         if name == "elmo":
-            first = first[:, 1:-1]                                          # ends with </S>, which counts for <S>
+            first = first[:, 2:]                                            # </S>, wherever it stands, counts for the first word
         first = first[:, :, 0] if first.shape.rank == 3 else first
         return tf.reduce_sum(tf.cast(first > 0, tf.int32), axis=1)
 
