@@ -144,10 +144,10 @@ def test_same_tags(models, shared, name):
     served, data = models(name), conll_part(shared, 300) + odd_rows()
     ways = served.ways()
     first = succeed(ways["restored"](data, 32)).out
-    for way in ("frozen", "C++ frozen", "C++ memory-mapped"):
-        out = succeed(ways[way](data, 32)).out
+    for way, batch_size in (("frozen", 32), ("C++ frozen", 32), ("C++ memory-mapped", 32), ("C++ frozen", 1)):
+        out = succeed(ways[way](data, batch_size)).out
         if out != first:
-            print(f"{way}: ties: {ties(served.prefix, first, out)}")
+            print(f"{way}, {batch_size}: ties: {ties(served.prefix, first, out)}")
     assert len({line.split()[-1] for line in first.split(b"\n") if line}) >= 7
 
 
@@ -167,26 +167,25 @@ def test_tags_depend_on_the_document(models, shared):
     assert b"".join(tagged(served, each).out for each in sentences[:5]) == b"".join(part + b"\n\n" for part in alone.split(b"\n\n")[1:10:2])
 
 
-def test_tags_do_not_depend_on_how_the_stream_comes(models, shared):
-    """In pieces of any size, with pauses, sentence by sentence, and whole."""
-    served, data = models("both"), conll_part(shared, 80) + b"\n\n \t\n" + conll_part(shared, 30)[:-1]
-    whole, rng = tagged(served, data).out, random.Random(10)
-    for most in (100, 3000):
-        process = subprocess.Popen([binary("inference"), *served.command("inference")[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   stderr=subprocess.DEVNULL)
-        reader = threading.Thread(target=lambda: pieces.append(process.stdout.read()))
-        pieces, rest = [], data[:100 * most]
-        reader.start()
-        while rest:
-            size = rng.randint(1, most)
-            process.stdin.write(rest[:size])
-            process.stdin.flush()
-            rest = rest[size:]
-            time.sleep(0.002)
-        process.stdin.close()
-        reader.join()
-        assert process.wait(30) == 0
-        assert pieces[0] == (whole if len(data) <= 100 * most else tagged(served, data[:100 * most]).out)
+@pytest.mark.parametrize("most, sentences", [(100, 20), (3000, 110)])
+def test_tags_do_not_depend_on_how_the_stream_comes(models, shared, most, sentences):
+    """In pieces of up to `most` bytes, with pauses between them, and whole."""
+    served, rng, pieces = models("both"), random.Random(10), []
+    data = rest = conll_part(shared, sentences) + b"\n\n \t\n" + conll_part(shared, 10)[:-1]
+    process = subprocess.Popen([binary("inference"), *served.command("inference")[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL)
+    reader = threading.Thread(target=lambda: pieces.append(process.stdout.read()))
+    reader.start()
+    while rest:
+        size = rng.randint(1, most)
+        process.stdin.write(rest[:size])
+        process.stdin.flush()
+        rest = rest[size:]
+        time.sleep(0.002)
+    process.stdin.close()
+    reader.join()
+    assert process.wait(30) == 0
+    assert pieces == [tagged(served, data).out]
 
 
 def test_a_document_that_ends_is_answered_at_once(models):
