@@ -13,14 +13,14 @@ import pytest
 
 import pretrained
 from commands import ROOT
-from layers.bert import bert_layers, words_of_pieces
+from layers.bert import ACTIVATIONS, bert_layers, words_of_pieces
 from numeric import check, evaluate, put
 from tf1 import new_session, tf
 
 TORCH_PYTHON = os.environ.get("TORCH_PYTHON", sys.executable)
 CONFIG = {"vocab_size": 11, "hidden_size": 6, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 10,
           "max_position_embeddings": 9, "type_vocab_size": 2, "hidden_act": "gelu", "hidden_dropout_prob": 0.1,
-          "attention_probs_dropout_prob": 0.1, "initializer_range": 0.02, "layer_norm_eps": 1e-12}
+          "attention_probs_dropout_prob": 0.1, "initializer_range": 0.02, "layer_norm_eps": 0.01}
 LENGTHS = (7, 3, 1, 5)             # pieces of the windows
 
 
@@ -101,6 +101,12 @@ def test_layers(hidden_act):
         np.testing.assert_allclose(layers[:, window, :length], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("hidden_act", GELU)
+def test_activations(hidden_act):
+    x = np.linspace(-6, 6, 241, dtype=np.float32)
+    np.testing.assert_allclose(evaluate(ACTIVATIONS[hidden_act], x), GELU[hidden_act](x), atol=1e-6)
+
+
 def test_padding_changes_nothing():
     """Neither what stands there, nor how much of it, nor windows of nothing else."""
     weights, (ids, mask, segments) = random_weights(CONFIG, 0.5), windows(CONFIG, LENGTHS)
@@ -146,6 +152,15 @@ def test_training(trained):
     assert (noisy != still).any() == trained
 
 
+@pytest.mark.parametrize("name, places", [("hidden", 1 + 2 * 3), ("attention_probs", 3)])
+def test_places_of_dropout(name, places):
+    config = {**CONFIG, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, f"{name}_dropout_prob": 0.3}
+    with tf.Graph().as_default():
+        tf.train.get_or_create_global_step()
+        bert_layers(*map(tf.constant, windows(CONFIG, LENGTHS)), config, 3, True, tf.constant(True))
+        assert len(tf.get_collection("dropout_places")) == places
+
+
 # ---------------------------------------------------------------- against transformers
 
 @pytest.mark.parametrize("name", ["random_cased", "pretraining_ckpt"])
@@ -175,7 +190,7 @@ def test_base_against_transformers(tmp_path):
     if subprocess.run([TORCH_PYTHON, "-c", check]).returncode:
         pytest.skip("torch and transformers are not here: make bench-deps, or name an interpreter that has them with TORCH_PYTHON")
     config = {**CONFIG, "vocab_size": 30522, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12,
-              "intermediate_size": 3072, "max_position_embeddings": 512}
+              "intermediate_size": 3072, "max_position_embeddings": 512, "layer_norm_eps": 1e-12}
     weights, batch = random_weights(config, 0.04), windows(config, (40, 25))
     (tmp_path / "bert_config.json").write_text(json.dumps(config))
     np.savez(tmp_path / "weights.npz", **weights, **{"projection/kernel": np.zeros((768, 9), np.float32), "projection/bias": np.zeros(9, np.float32)})
