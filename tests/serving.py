@@ -76,8 +76,12 @@ def _tie(prefix, rows, others):
 
 def probe(what, lines, *args):
     """What the C++ makes of lines (bytes)."""
-    done = succeed(run_binary("probe", what, *args, stdin=b"".join(line + b"\n" for line in lines)))
-    return done.out.split(b"\n")[:-1]
+    return probe_bytes(what, b"".join(line + b"\n" for line in lines), *args)
+
+
+def probe_bytes(what, data, *args):
+    """The lines that the C++ makes of bytes."""
+    return succeed(run_binary("probe", what, *args, stdin=data)).out.split(b"\n")[:-1]
 
 
 class Served:
