@@ -1,11 +1,14 @@
 """A look at ELMo's layers: the shape of each layer of each sentence, its mean, and its norm (of a token's vector, L2; the mean).
 
+    python test_bilm.py                                             # the ELMo that etc/download.py has put into embeddings/
     python test_bilm.py --emb_path embeddings/glove.6B.100d.txt.pkl
     python test_bilm.py --elmo_options_path options.json --elmo_weight_path weights.hdf5 --input sentences.txt --stateful
 
 Layer 0 is the token layer, twice; those above are the LSTMs', forward beside backward. Each sentence stands by itself; with
 --stateful the figures are those of bilm-tf, fed with the same batches.
 """
+import glob
+import os
 import sys
 
 import numpy as np
@@ -85,15 +88,21 @@ def parse_args():
     args = parser.parse_args()
     if args.batch_size < 1:
         raise UserError(f"--batch_size {args.batch_size}: expected at least 1")
-    if bool(args.elmo_options_path and args.elmo_weight_path) == bool(args.emb_path):
+    if bool(args.elmo_options_path) != bool(args.elmo_weight_path) or (args.elmo_options_path and args.emb_path):
         raise UserError("expected --elmo_options_path and --elmo_weight_path, or --emb_path, an embeddings' file that names them")
     return args
 
 
 def find_elmo(args):
-    """(options, path of the weights) that the flags name. Raises UserError."""
-    if not args.emb_path:
+    """(options, path of the weights) that the flags name, or else of the one in embeddings/. Raises UserError."""
+    if args.elmo_options_path:
         return read_elmo_options(args.elmo_options_path), args.elmo_weight_path
+    if not args.emb_path:
+        found = sorted(glob.glob(os.path.join("embeddings", "elmo_*_options.json")))
+        if len(found) != 1:
+            raise UserError(f"embeddings/elmo_*_options.json: {len(found)} files, expected one; fetch it with etc/download.py elmo-original, "
+                            "or name one with --elmo_options_path and --elmo_weight_path, or with --emb_path")
+        return read_elmo_options(found[0]), found[0].replace("_options.json", "_weights.hdf5")
     elmo = load_header(args.emb_path).get("elmo")
     if not elmo:
         raise UserError(f"{args.emb_path}: names no ELMo; make it with embvec.py --elmo_options_path ... --elmo_weight_path ...")
