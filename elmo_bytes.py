@@ -6,7 +6,7 @@ _BEGIN_SENTENCE, _END_SENTENCE, _BEGIN_WORD, _END_WORD, _PADDING = range(256, 26
 
 
 def elmo_byte_ids(word, max_characters=MAX_CHARACTERS):
-    """The ids of a word, int32 (max_characters,): begin of word, its first max_characters - 2 bytes, end of word, padding; all + 1.
+    """The ids of a word, int32 (max_characters,), all + 1: begin of word, its first max_characters - 2 bytes, end of word, padding.
 
     The words <S> and </S> are the begin and the end of a sentence, as in bilm-tf and AllenNLP, in the text as well.
     A lone surrogate, as bytes.decode(errors="surrogateescape") makes it, is the byte that was no UTF-8.

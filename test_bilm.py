@@ -1,24 +1,28 @@
-"""A look at ELMo's layers: of each layer of each sentence its shape, its mean, and the L2 norm of its vectors, the mean over tokens.
+"""A look at ELMo's layers: the shape of each layer of each sentence, its mean, and its norm (of a token's vector, L2; the mean).
 
-    python test_bilm.py --elmo_options_path options.json --elmo_weight_path weights.hdf5
+    python test_bilm.py                                             # the ELMo that etc/download.py has put into embeddings/
+    python test_bilm.py --emb_path embeddings/glove.6B.100d.txt.pkl
     python test_bilm.py --elmo_options_path options.json --elmo_weight_path weights.hdf5 --input sentences.txt --stateful
 
-Layer 0 is the token layer, twice; the layers above are the LSTMs', forward beside backward. Only sums of weights and bytes
-go in, so the same files give the same figures here, in bilm-tf and in AllenNLP.
+Layer 0 is the token layer, twice; those above are the LSTMs', forward beside backward. Each sentence stands by itself; with
+--stateful the figures are those of bilm-tf, fed with the same batches.
 """
+import glob
+import os
 import sys
 
 import numpy as np
 
 from cli import Parser, UserError, check_readable, run_command
 from elmo_bytes import elmo_ids
+from embvec import load_header
 from pretrained import elmo_weights, read_elmo_options, read_elmo_vocab
 
 SENTENCES = ["Our language models read each sentence from both ends .", "In Lisbon , Ms. Duarte paid 40 euros for the book ."]
 
 
 def read_sentences(path):
-    """Sentences of a file, one a line, tokens apart by spaces or tabs; [[word, ...], ...]. Blank lines are none. Raises UserError."""
+    """[[word, ...], ...] of a file, one sentence a line, tokens apart by spaces or tabs; blank lines are none. Raises UserError."""
     check_readable(path, "--input")
     with open(path, "rb") as stream:
         lines = stream.read().decode(errors="surrogateescape").split("\n")
@@ -37,7 +41,7 @@ def layers_of(sentences, options, weights, batch_size, stateful=False, threads=0
     sentence starts from zeros.
     """
     from layers.elmo import elmo_layers, elmo_state, update_elmo_state
-    from tf1 import new_session, quiet, tf
+    from tf1 import new_session, put, quiet, tf
     characters = options["char_cnn"]["max_characters_per_token"]
     with tf.Graph().as_default(), quiet():
         ids = tf.placeholder(tf.int32, [None, None, characters])
@@ -49,8 +53,7 @@ def layers_of(sentences, options, weights, batch_size, stateful=False, threads=0
         session.run(tf.global_variables_initializer())
         variables = {variable.op.name: variable for variable in tf.global_variables()}
         for name, value in weights.items():
-            initializer = variables[f"elmo/{name}"].initializer
-            session.run(initializer, {initializer.inputs[1]: value})
+            put(session, variables[f"elmo/{name}"], value)
     for start in range(0, len(sentences), batch_size):
         batch = [elmo_ids(words, characters) for words in sentences[start:start + batch_size]]
         padded = np.zeros((len(batch), max(map(len, batch)), characters), np.int32)
@@ -73,8 +76,9 @@ def report(number, words, layers):
 
 def parse_args():
     parser = Parser(description=__doc__)
-    parser.add_argument("--elmo_options_path", required=True, help="ELMo's options.json")
-    parser.add_argument("--elmo_weight_path", required=True, help="ELMo's weights, HDF5")
+    parser.add_argument("--emb_path", default="", help="an EmbVec file that names ELMo's files (embvec.py --elmo_options_path ...)")
+    parser.add_argument("--elmo_options_path", default="", help="without --emb_path: ELMo's options.json")
+    parser.add_argument("--elmo_weight_path", default="", help="without --emb_path: ELMo's weights, HDF5")
     parser.add_argument("--elmo_vocab_path", default="", help="ELMo's vocabulary, checked: the bytes of a word say all else")
     parser.add_argument("--input", default="", help="sentences, one a line, tokens apart by spaces (default: two sample sentences)")
     parser.add_argument("--batch_size", type=int, default=16, help="sentences in a batch (default 16)")
@@ -84,20 +88,35 @@ def parse_args():
     args = parser.parse_args()
     if args.batch_size < 1:
         raise UserError(f"--batch_size {args.batch_size}: expected at least 1")
-    for flag in ("elmo_options_path", "elmo_weight_path", "elmo_vocab_path"):
-        if getattr(args, flag):
-            check_readable(getattr(args, flag), f"--{flag}")
+    if bool(args.elmo_options_path) != bool(args.elmo_weight_path) or (args.elmo_options_path and args.emb_path):
+        raise UserError("expected --elmo_options_path and --elmo_weight_path, or --emb_path, an embeddings' file that names them")
     return args
+
+
+def find_elmo(args):
+    """(options, path of the weights) that the flags name, or else of the one in embeddings/. Raises UserError."""
+    if args.elmo_options_path:
+        return read_elmo_options(args.elmo_options_path), args.elmo_weight_path
+    if not args.emb_path:
+        found = sorted(glob.glob(os.path.join("embeddings", "elmo_*_options.json")))
+        if len(found) != 1:
+            raise UserError(f"embeddings/elmo_*_options.json: {len(found)} files, expected one; fetch it with etc/download.py elmo-original, "
+                            "or name one with --elmo_options_path and --elmo_weight_path, or with --emb_path")
+        return read_elmo_options(found[0]), found[0].replace("_options.json", "_weights.hdf5")
+    elmo = load_header(args.emb_path).get("elmo")
+    if not elmo:
+        raise UserError(f"{args.emb_path}: names no ELMo; make it with embvec.py --elmo_options_path ... --elmo_weight_path ...")
+    return elmo["options"], elmo["weights"]
 
 
 def main():
     args = parse_args()
     sentences = read_sentences(args.input) if args.input else [text.split() for text in SENTENCES]
-    options = read_elmo_options(args.elmo_options_path)
+    options, path = find_elmo(args)
     if args.elmo_vocab_path:
         read_elmo_vocab(args.elmo_vocab_path)
-    weights = elmo_weights(options, args.elmo_weight_path)
-    print(f"{args.elmo_weight_path}: {sum(value.size for value in weights.values()):,} weights", file=sys.stderr)
+    weights = elmo_weights(options, path)
+    print(f"{path}: {sum(value.size for value in weights.values()):,} weights", file=sys.stderr)
     layers = layers_of(sentences, options, weights, args.batch_size, args.stateful, args.threads)
     for number, (words, value) in enumerate(zip(sentences, layers), 1):
         print(report(number, words, value), flush=True)

@@ -181,7 +181,8 @@ def freeze(config):
     if not trained:
         raise UserError(f"--train_vars {config.train_vars}: matches no variable that can be trained; expected one or more of the "
                         f"scopes {_scopes(variable.op.name for variable in trainable)}"
-                        + ("" if config.train_wrd else "; the word vectors are trained with --train_wrd True only"))
+                        + ("" if config.train_wrd else "; the word vectors are trained with --train_wrd True only")
+                        + ("; BERT is trained with --train_bert True only" if config.use_bert and not config.train_bert else ""))
     trainable[:] = trained
 
 

@@ -66,9 +66,10 @@ def _self_attention(x, hide, shape, config, drop):
         """-> (windows, heads, pieces, size / heads)."""
         return tf.transpose(tf.reshape(_dense(x, size, name, config), [shape[0], shape[1], heads, size // heads]), [0, 2, 1, 3])
 
-    scores = tf.matmul(split("query"), split("key"), transpose_b=True) * (size // heads) ** -0.5
+    scores = tf.matmul(split("query") * (size // heads) ** -0.5, split("key"), transpose_b=True)
     weights = drop(tf.nn.softmax(scores + hide), "attention_probs")                             # (windows, heads, from, to)
-    return tf.reshape(tf.transpose(tf.matmul(weights, split("value")), [0, 2, 1, 3]), [-1, size])
+    y = tf.transpose(tf.matmul(weights, split("value")), [0, 2, 1, 3])                          # (windows, pieces, heads, size / heads)
+    return tf.reshape(y, tf.shape(x))            # not [-1, size]: the sum that follows is fused where shapes are known to be equal
 
 
 def _dense(x, size, name, config):

@@ -76,7 +76,8 @@ def test_without_tags_and_gazetteer_there_are_no_such_arrays():
 
 
 def test_sizes():
-    assert Feeder(EMB, config(), TAGS).sizes() == {"wrd": 5, "chr": 9, "pos": 4, "chk": 3, "shape": len(SHAPES), "tag": 2, "gazetteer": 0}
+    sizes = {"wrd": 5, "chr": 9, "pos": 4, "chk": 3, "shape": len(SHAPES), "tag": 2, "gazetteer": 0, "elmo": None, "bert": None}
+    assert Feeder(EMB, config(), TAGS).sizes() == sizes
     assert Feeder(EMB, config(), TAGS, Gazetteer(["P", "Q"], {("a",): [0]})).sizes()["gazetteer"] == 2
 
 

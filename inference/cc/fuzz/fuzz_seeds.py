@@ -1,6 +1,6 @@
 """Seeds for the fuzz targets: small models of every kind with random weights, column files and JSON; and a dictionary for JSON.
 
-    python fuzz_seeds.py FOLDER          # writes FOLDER/model/*, FOLDER/columns/*, FOLDER/lines/*, FOLDER/json/*, FOLDER/json.dict
+    python fuzz_seeds.py FOLDER          # writes FOLDER/TARGET/* and FOLDER/json.dict
 """
 import json
 import os
@@ -82,12 +82,16 @@ COLUMNS = [b"EU NNP B-NP B-ORG\nrejects VBZ B-VP O\n\n-DOCSTART- -X- O O\n\nPete
 JSON = [b'{"a": [1, -2.5e3, true, false, null, "\\u00e9\\ud83d\\ude00\\n"]}', b"[[[[[[]]]]]]", b"[" * 50_000, b'"\xc3\xa9"', b"1e999", b'{"a":1,"a":2}']
 
 
+DOCUMENTS = [b"-DOCSTART- -X- O O\n\na\nb\n\nc\n\n\n\nd\n" * 3, b"a\n\n" * 30 + b"-DOCSTART-\n\n" + b"b\nc\n\n" * 20, b"a\n" * 200 + b"\n" + b" -DOCSTART-\t\r\n\r\nx\n"]
+PIECES = b"a b c ##a ##b ##c an ##ana [ ] # U S . e ##e \xe6\xbc\xa2 i ##\xcc\x87 "      # the third byte of an input: how long they are
+WORDPIECE = [(PIECES, "banana anac Éa. U.S. [SEP] \u200b\nİ 漢字漢 e\u0301\u0327 \u1d15e\u302e\n\ue000".encode() + b" \xff\xc3a"),
+             (PIECES, b"a " * 300 + b"\n" + b"b\n" * 40 + b"c" * 120), (b"", "ᄀ가각 ΑΣ ﬁ\u0344\u0f73\u302f".encode())]
 LINES = ["Obama's wife left Berlin (Ms. O'Neil didn't) ... U.S.A.".encode(), "«É漢😀’ll» \u3000\x01\x02 \"a\\".encode(), b"\xff\xed\xa0\x80 \xf0\x9f x"]
 
 
 def write_all(folder):
     """Writes all seeds below `folder`."""
-    for name in ("model", "columns", "lines", "json"):
+    for name in ("model", "columns", "documents", "lines", "wordpiece", "json"):
         os.makedirs(os.path.join(folder, name), exist_ok=True)
     words = set()
     for name, settings in KINDS.items():
@@ -100,6 +104,10 @@ def write_all(folder):
             _write(folder, kind, str(number), (bytes([30, 1, 99, 0, 255, 7, 2, number]) if kind == "columns" else b"") + seed)
     for number, line in enumerate(LINES):
         _write(folder, "lines", str(number), bytes([1, 2, 3, 4, 0, 5, 1, 7, number]) + line)
+    for number, text in enumerate(DOCUMENTS):
+        _write(folder, "documents", str(number), bytes([3 * number, 1, 99, 0, 255, 7, 2, number]) + text)
+    for number, (pieces, text) in enumerate(WORDPIECE):
+        _write(folder, "wordpiece", str(number), bytes([number, 9 * number, len(pieces)]) + pieces + text)
     with open(os.path.join(folder, "json.dict"), "w", encoding="utf-8") as out:
         for word in sorted(words) + ["1048576", "1e300", "-1", "0.5", "conv1d", "null", "[[", "\\ud800", "word pos", "_"]:
             out.write('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"\n')

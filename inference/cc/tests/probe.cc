@@ -3,6 +3,7 @@
 //   probe bert_tokens cased|uncased
 //   probe wordpiece VOCAB cased|uncased                   a word each line -> ids of its pieces
 //   probe windows VOCAB cased|uncased MAX_SEQ_LENGTH      a sentence each line, a document until a blank one -> windows, places of words
+//   probe inputs SETTINGS VOCAB BATCH_SIZE                columns -> what the graph is fed, batch by batch
 //   probe scheme SOURCE TARGET TAG...
 //   probe entities line|columns SCHEME                    text and tags, two lines a sentence -> JSON
 //   probe emissions MODEL [INSTRUCTIONS [BATCH_SIZE]]     columns -> emission scores, a row each token
@@ -11,6 +12,7 @@
 #include <cstdio>
 #include <iostream>
 #include <iterator>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -46,6 +48,14 @@ void convert_lines(const std::vector<std::string>& args) {
 
 std::string all_input() { return std::string(std::istreambuf_iterator<char>(std::cin), {}); }
 
+std::vector<etagger::Sentence> read_sentences(const etagger::Run& input, const std::vector<std::string>& columns) {
+  etagger::SentenceParser parser("<stdin>", {}, columns);
+  std::vector<etagger::Sentence> sentences;
+  for (const etagger::Block& block : etagger::blocks_of(input))
+    if (!block.rows.empty()) sentences.push_back(parser.parse(block));
+  return sentences;
+}
+
 std::string argument(const std::vector<std::string>& args, size_t i) { return i < args.size() ? args[i] : ""; }
 
 // Columns in, emission scores out: a row each token, a blank line after each sentence.
@@ -53,10 +63,7 @@ void print_emissions(const std::vector<std::string>& args) {
   auto engine = etagger::open_engine(args[0], argument(args, 1));
   size_t batch_size = args.size() > 2 ? std::stoul(args[2]) : 64, tags = engine->settings().tags.size();
   etagger::Run input{all_input()};
-  etagger::SentenceParser parser("<stdin>", {}, engine->settings().columns);
-  std::vector<etagger::Sentence> sentences;
-  for (const etagger::Block& block : etagger::blocks_of(input))
-    if (!block.rows.empty()) sentences.push_back(parser.parse(block));
+  std::vector<etagger::Sentence> sentences = read_sentences(input, engine->settings().columns);
   for (const std::vector<float>& scores : engine->emissions(sentences.data(), sentences.size(), batch_size)) {
     for (size_t i = 0; i < scores.size(); ++i) std::printf("%.9g%c", static_cast<double>(scores[i]), (i + 1) % tags ? ' ' : '\n');
     std::printf("\n");
@@ -142,6 +149,30 @@ void print_numbers(const Numbers& numbers) {
   std::cout << '|';
 }
 
+// A line with the sentences of each batch, and one with name, shape and values of each input.
+void print_inputs(const std::string& settings_path, const std::string& vocab_path, size_t batch_size) {
+  etagger::MappedFile json(settings_path);
+  etagger::Settings settings = etagger::Settings::parse(json.text(), settings_path);
+  etagger::Vocabulary vocab(vocab_path, settings.gazetteer_types.size(), settings.gazetteer_names);
+  std::unique_ptr<etagger::WindowMaker> windows;
+  if (settings.use_bert) windows = std::make_unique<etagger::WindowMaker>(vocab.pieces(), settings.bert_lower, static_cast<size_t>(settings.bert_length));
+  etagger::Feeder feeder(settings, vocab, windows.get());
+  etagger::Run input{all_input()};
+  std::vector<etagger::Sentence> sentences = read_sentences(input, settings.columns);
+  std::vector<size_t> places;
+  std::vector<etagger::Example> examples = feeder.encode(sentences.data(), sentences.size(), &places);
+  for (const etagger::Batch& batch : etagger::tagging_batches(examples, batch_size, 4000)) {
+    for (size_t k : batch.indices) std::cout << places[k] << ' ';
+    std::cout << "\n";
+    for (const etagger::Input& each : feeder.inputs(examples, batch)) {
+      std::cout << each.name << ' ';
+      print_numbers(each.shape);
+      print_numbers(each.values);
+      std::cout << "\n";
+    }
+  }
+}
+
 // A line each sentence: the window of each word, where it lies there, and the windows, with | behind each of these.
 void print_windows(const std::vector<std::string>& args) {
   etagger::MappedFile file(args[0]);
@@ -170,6 +201,7 @@ void run(const std::string& what, const std::vector<std::string>& args) {
   if (what == "decode") return decode_emissions(args);
   if (what == "entities") return print_json(args[0], args[1]);
   if (what == "wordpiece") return print_pieces(args[0], args[1]);
+  if (what == "inputs") return print_inputs(args[0], args[1], std::stoul(args[2]));
   if (what == "windows") return print_windows(args);
   if (what == "sha256") {
     std::cout << etagger::sha256(all_input()) << "\n";
