@@ -158,7 +158,7 @@ def _decide(config, emb, columns):
     if decided["use_bert"]:
         _check_bert_layers(config.bert_layers, emb.bert["config"]["num_hidden_layers"])
     return dataclasses.replace(
-        config, wrd_dim=emb.wrd_dim, train_wrd=train_wrd, **decided,
+        config, wrd_dim=emb.wrd_dim, train_wrd=train_wrd, **decided, bert_context=config.bert_context and decided["use_bert"],
         unk_replace=(0.5 if train_wrd else 0.0) if config.unk_replace is None else config.unk_replace,
         use_pos=config.use_pos and "pos" in columns, use_chk=config.use_chk and "chunk" in columns).check()
 
