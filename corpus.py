@@ -53,7 +53,8 @@ def load_data(config, emb=None, gazetteer=None, tags=None, first=None, sentences
     target = config.tag_scheme or scheme
     tags = tags or conll.scheme_tags(emb.tags, scheme, target)
     feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(tags)}, gazetteer if config.gazetteer else None)
-    data = Data([], [], {"train": train, "dev": dev} if config.vector_cache else {}, [sentence.tags for sentence in dev], feeder, emb, tags, target, scheme, columns)
+    sentences = {"train": train, "dev": dev} if config.vector_cache else {}
+    data = Data([], [], sentences, [sentence.tags for sentence in dev], feeder, emb, tags, target, scheme, columns)
     data.train = [feeder.encode(sentence, conll.convert(sentence.tags, scheme, target)) for sentence in train]
     feeder.mark_rare(data.train)
     data.dev = _encode_dev(dev, data)

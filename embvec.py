@@ -560,23 +560,31 @@ def parse_args():
     parser.add_argument("--filter", action="store_true", help="keep only the corpus's words: for training, not for service")
     parser.add_argument("--tags_path", default="", help="file that fixes tag ids, one tag a line (O is always 0)")
     parser.add_argument("--chars_path", default="", help="file that fixes character ids, one character a line")
-    parser.add_argument("--elmo_options_path", default="", help="ELMo's options.json; with it, the model reads ELMo's vectors")
-    parser.add_argument("--elmo_weight_path", default="", help="ELMo's weights.hdf5")
-    parser.add_argument("--elmo_vocab_path", default="", help="ELMo's vocabulary, a word a line: tells how many of the corpus's words it has")
-    parser.add_argument("--bert_init_checkpoint", default="", help="BERT's weights, with them the model reads BERT's vectors: the prefix of a "
-                        "TensorFlow 1 checkpoint (D/bert_model.ckpt), a model.safetensors, or a folder with one of them")
-    parser.add_argument("--bert_config_path", default="", help="its bert_config.json or config.json (default: the one beside the weights)")
-    parser.add_argument("--bert_vocab_path", default="", help="its vocab.txt (default: the one beside the weights)")
-    parser.add_argument("--bert_do_lower_case", type=parse_bool, metavar="TRUE|FALSE",
-                        help="lowercase words for BERT and take off their accents (default: unless its vocabulary has capitals)")
-    parser.add_argument("--bert_max_seq_length", type=int, help="pieces that BERT sees at once, at most; longer sentences are cut into "
-                        "overlapping windows (default: max_position_embeddings, but no more than 512)")
+    _add_language_model_flags(parser)
     parser.add_argument("--out_path", default="", help="where to write (default: <emb_path>.pkl)")
     args = parser.parse_args()
     _check_args(args)
     args.out_path = args.out_path or args.emb_path + ".pkl"
     check_writable(args.out_path, "--out_path")
     return args
+
+
+def _add_language_model_flags(parser):
+    parser.add_argument("--elmo_options_path", default="", help="ELMo's options.json; with it, the model reads ELMo's vectors")
+    parser.add_argument("--elmo_weight_path", default="", help="ELMo's weights.hdf5")
+    parser.add_argument("--elmo_vocab_path", default="",
+                        help="ELMo's vocabulary, a word a line: tells how many of the corpus's words it has")
+    parser.add_argument("--bert_init_checkpoint", default="",
+                        help="BERT's weights; with them, the model reads BERT's vectors: the prefix of a "
+                        "TensorFlow 1 checkpoint (D/bert_model.ckpt), a model.safetensors, or a folder with one of them")
+    parser.add_argument("--bert_config_path", default="",
+                        help="its bert_config.json or config.json (default: the one beside the weights)")
+    parser.add_argument("--bert_vocab_path", default="", help="its vocab.txt (default: the one beside the weights)")
+    parser.add_argument("--bert_do_lower_case", type=parse_bool, metavar="TRUE|FALSE",
+                        help="lowercase words for BERT and take off their accents (default: unless its vocabulary has capitals)")
+    parser.add_argument("--bert_max_seq_length", type=int,
+                        help="pieces that BERT sees at once, at most; longer sentences are cut into overlapping windows "
+                        "(default: max_position_embeddings, but no more than 512)")
 
 
 def _check_args(args):

@@ -158,7 +158,7 @@ def read_bert_config(path):
     for name in _BERT_SIZES:
         if not _is_whole(values.get(name), 1):
             raise UserError(f"{path}: {name} is {values.get(name)!r}, expected a whole number from 1 on, as bert_config.json has it")
-    config = {**{name: values[name] for name in _BERT_SIZES}, **{name: values.get(name, default) for name, default in _BERT_DEFAULTS.items()}}
+    config = {name: values.get(name, _BERT_DEFAULTS.get(name)) for name in (*_BERT_SIZES, *_BERT_DEFAULTS)}
     if config["hidden_act"] not in BERT_ACTIVATIONS:
         raise UserError(f"{path}: hidden_act {config['hidden_act']!r}, expected one of {', '.join(BERT_ACTIVATIONS)}")
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
