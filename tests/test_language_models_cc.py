@@ -94,6 +94,35 @@ def test_inputs_of_corpora(shared, tmp_path, corpus, columns, lower, max_seq_len
                         **SETTINGS["both, with context"]) > 1_000_000
 
 
+# ---------------------------------------------------------------- documents in a stream
+
+@pytest.mark.parametrize("size", [1, 7, 40, 10_000])
+@pytest.mark.parametrize("limit", [1, 2, 9, 60])
+def test_sentences_are_held_back_for_their_documents(limit, size):
+    """C++ gives the same sentences after the same bytes as conll.DocumentReader, with at least the words that it knows around each."""
+    rng = random.Random(f"{limit} {size}")
+    words = (f"w{i}" for i in range(10_000))
+    blocks = [[next(words) for _ in range(rng.choice((1, 1, 2, 5, 30)))] if rng.random() < 0.8 else rng.choice(([], [], ["-DOCSTART-"])) for _ in range(150)]
+    data = "".join("".join(word + "\n" for word in block) + "\n" for block in blocks).encode()
+    expected, reader, held, parser = [], conll.BlockReader(), conll.DocumentReader(limit), conll.SentenceParser("test", ("word",))
+    for reads, at in enumerate(range(0, len(data), size), 1):
+        pairs = [(block, parser.parse(block) if block.rows else None) for block in reader.feed(data[at:at + size])]
+        expected += [(reads, sentence) for _, sentence in held.feed(pairs) if sentence]
+    expected += [(reads, sentence) for _, sentence in held.close() if sentence]
+    for line, (reads, sentence) in zip(probe_bytes("documents", data, limit, size), expected, strict=True):
+        when, before, own, behind = (part.split() for part in line.decode().split("|")[:-1])
+        assert (int(when[0]), own) == (reads, sentence.words)
+        if not sentence.is_docstart:
+            end = sentence.start + len(sentence.words)
+            assert _nearest(before[::-1], limit)[::-1] == sentence.document[:sentence.start][-limit:]
+            assert _nearest(behind, limit) == sentence.document[end:end + limit]
+
+
+def _nearest(words, limit):
+    """The first words, at most `limit`, until a document begins or ends."""
+    return words[:([*words, "-DOCSTART-"]).index("-DOCSTART-")][:limit]
+
+
 # ---------------------------------------------------------------- the same tags
 
 SMALLEST = [*SMALL, "--use_chr", "False", "--use_highway", "False", "--use_pos", "False", "--use_chk", "False", "--summary_dir", ""]
