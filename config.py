@@ -17,7 +17,9 @@ from cli import UserError, check_readable, compile_regex, parse_bool, suggest
 
 
 def option(default, help, **rules):
-    """A hyper-parameter. rules: low, high (inclusive bounds), above (exclusive lower bound), choices."""
+    """A hyper-parameter. rules: low, high (inclusive bounds), above (exclusive lower bound), choices, numbers (a str that may be
+    a whole number, as which YAML reads it).
+    """
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata={"help": help, **rules})
     return field(default=default, metadata={"help": help, **rules})
@@ -71,7 +73,7 @@ class Config:
                                         "as bilm-tf has it; evaluation and tagging always start from zeros")
     use_bert: typing.Optional[bool] = option(None, "BERT; default: where the EmbVec file names one")
     bert_layers: str = option("top", "which of BERT's layers: top; last4: the last four side by side; mix: all of them, their weights "
-                                     "trained; or one by its number, 0 being the embeddings")
+                                     "trained; or one by its number, 0 being the embeddings", numbers=True)
     bert_pooling: str = option("first", "a word's vector: that of its first piece, or the mean of its pieces", choices=("first", "mean"))
     bert_context: bool = option(False, "neighbouring sentences of the document fill BERT's window")
     train_bert: bool = option(False, "fine-tune BERT; otherwise its weights stay as they are")
@@ -364,6 +366,8 @@ def _coerce_scalar(where, name, value, kind):
             number = False
     if kind is dict and isinstance(value, str):
         return {"call": value}
+    if type(value) is int and _FIELDS[name].metadata.get("numbers"):
+        return str(value)
     if isinstance(value, kind) and (kind is bool) == isinstance(value, bool):
         return value
     raise UserError(f"{where}: {name}: {value!r}, expected {kind.__name__}")

@@ -53,7 +53,8 @@ def load_data(config, emb=None, gazetteer=None, tags=None, first=None, sentences
     target = config.tag_scheme or scheme
     tags = tags or conll.scheme_tags(emb.tags, scheme, target)
     feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(tags)}, gazetteer if config.gazetteer else None)
-    data = Data([], [], {"train": train, "dev": dev} if config.vector_cache else {}, [sentence.tags for sentence in dev], feeder, emb, tags, target, scheme, columns)
+    sentences = {"train": train, "dev": dev} if config.vector_cache else {}
+    data = Data([], [], sentences, [sentence.tags for sentence in dev], feeder, emb, tags, target, scheme, columns)
     data.train = [feeder.encode(sentence, conll.convert(sentence.tags, scheme, target)) for sentence in train]
     feeder.mark_rare(data.train)
     data.dev = _encode_dev(dev, data)
@@ -157,7 +158,7 @@ def _decide(config, emb, columns):
     if decided["use_bert"]:
         _check_bert_layers(config.bert_layers, emb.bert["config"]["num_hidden_layers"])
     return dataclasses.replace(
-        config, wrd_dim=emb.wrd_dim, train_wrd=train_wrd, **decided,
+        config, wrd_dim=emb.wrd_dim, train_wrd=train_wrd, **decided, bert_context=config.bert_context and decided["use_bert"],
         unk_replace=(0.5 if train_wrd else 0.0) if config.unk_replace is None else config.unk_replace,
         use_pos=config.use_pos and "pos" in columns, use_chk=config.use_chk and "chunk" in columns).check()
 

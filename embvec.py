@@ -524,12 +524,14 @@ def read_language_models(args):
         config_path, vocab_path = pretrained.bert_neighbours(weights, args.bert_config_path, args.bert_vocab_path)
         config = pretrained.read_bert_config(config_path)
         found["pieces"] = pretrained.read_bert_vocab(vocab_path, config)
-        length = args.bert_max_seq_length or min(config["max_position_embeddings"], 512)
+        length = min(config["max_position_embeddings"], 512) if args.bert_max_seq_length is None else args.bert_max_seq_length
         if not 3 <= length <= config["max_position_embeddings"]:
             raise UserError(f"--bert_max_seq_length {length}: expected at least 3, and at most the {config['max_position_embeddings']} "
                             f"max_position_embeddings of {config_path}")
         lower = pretrained.lowercases(found["pieces"]) if args.bert_do_lower_case is None else args.bert_do_lower_case
-        pretrained.open_bert(config, weights)
+        read = pretrained.open_bert(config, weights)
+        for name in pretrained.bert_shapes(config):
+            read(name)
         found["bert"] = {"config": config, "do_lower_case": lower, "max_seq_length": length, "weights": weights,
                          "hash": pretrained.files_hash(pretrained.bert_files(weights))}
     return found
@@ -558,23 +560,31 @@ def parse_args():
     parser.add_argument("--filter", action="store_true", help="keep only the corpus's words: for training, not for service")
     parser.add_argument("--tags_path", default="", help="file that fixes tag ids, one tag a line (O is always 0)")
     parser.add_argument("--chars_path", default="", help="file that fixes character ids, one character a line")
-    parser.add_argument("--elmo_options_path", default="", help="ELMo's options.json; with it, the model reads ELMo's vectors")
-    parser.add_argument("--elmo_weight_path", default="", help="ELMo's weights.hdf5")
-    parser.add_argument("--elmo_vocab_path", default="", help="ELMo's vocabulary, a word a line: tells how many of the corpus's words it has")
-    parser.add_argument("--bert_init_checkpoint", default="", help="BERT's weights, with them the model reads BERT's vectors: the prefix of a "
-                        "TensorFlow 1 checkpoint (D/bert_model.ckpt), a model.safetensors, or a folder with one of them")
-    parser.add_argument("--bert_config_path", default="", help="its bert_config.json or config.json (default: the one beside the weights)")
-    parser.add_argument("--bert_vocab_path", default="", help="its vocab.txt (default: the one beside the weights)")
-    parser.add_argument("--bert_do_lower_case", type=parse_bool, metavar="TRUE|FALSE",
-                        help="lowercase words for BERT and take off their accents (default: unless its vocabulary has capitals)")
-    parser.add_argument("--bert_max_seq_length", type=int, default=0, help="pieces that BERT sees at once, at most; longer sentences are cut "
-                        "into overlapping windows (default: max_position_embeddings)")
+    _add_language_model_flags(parser)
     parser.add_argument("--out_path", default="", help="where to write (default: <emb_path>.pkl)")
     args = parser.parse_args()
     _check_args(args)
     args.out_path = args.out_path or args.emb_path + ".pkl"
     check_writable(args.out_path, "--out_path")
     return args
+
+
+def _add_language_model_flags(parser):
+    parser.add_argument("--elmo_options_path", default="", help="ELMo's options.json; with it, the model reads ELMo's vectors")
+    parser.add_argument("--elmo_weight_path", default="", help="ELMo's weights.hdf5")
+    parser.add_argument("--elmo_vocab_path", default="",
+                        help="ELMo's vocabulary, a word a line: tells how many of the corpus's words it has")
+    parser.add_argument("--bert_init_checkpoint", default="",
+                        help="BERT's weights; with them, the model reads BERT's vectors: the prefix of a "
+                        "TensorFlow 1 checkpoint (D/bert_model.ckpt), a model.safetensors, or a folder with one of them")
+    parser.add_argument("--bert_config_path", default="",
+                        help="its bert_config.json or config.json (default: the one beside the weights)")
+    parser.add_argument("--bert_vocab_path", default="", help="its vocab.txt (default: the one beside the weights)")
+    parser.add_argument("--bert_do_lower_case", type=parse_bool, metavar="TRUE|FALSE",
+                        help="lowercase words for BERT and take off their accents (default: unless its vocabulary has capitals)")
+    parser.add_argument("--bert_max_seq_length", type=int,
+                        help="pieces that BERT sees at once, at most; longer sentences are cut into overlapping windows "
+                        "(default: max_position_embeddings, but no more than 512)")
 
 
 def _check_args(args):
@@ -592,7 +602,7 @@ def _check_args(args):
     if args.elmo_vocab_path and not args.elmo_options_path:
         raise UserError("--elmo_vocab_path: expected --elmo_options_path and --elmo_weight_path beside it")
     for name in ("bert_config_path", "bert_vocab_path", "bert_do_lower_case", "bert_max_seq_length"):
-        if getattr(args, name) not in ("", 0, None) and not args.bert_init_checkpoint:
+        if getattr(args, name) not in ("", None) and not args.bert_init_checkpoint:
             raise UserError(f"--{name}: expected --bert_init_checkpoint beside it, BERT's weights")
 
 

@@ -103,8 +103,9 @@ class Feeder:
     def sizes(self):
         """How many ids there are of each kind, and what ELMo and BERT are made of, as Model wants it."""
         vocab, elmo, bert = self.emb.vocab, self.emb.elmo or {}, self.emb.bert or {}
-        return {"elmo": elmo.get("options"), "bert": bert.get("config"), **{name: len(vocab[name]) for name in ("wrd", "chr", "pos", "chk")}, "shape": len(SHAPES),
-                "tag": len(self.tag_ids), "gazetteer": len(self.gazetteer.types) if self.gazetteer else 0}
+        return {**{name: len(vocab[name]) for name in ("wrd", "chr", "pos", "chk")}, "shape": len(SHAPES), "tag": len(self.tag_ids),
+                "gazetteer": len(self.gazetteer.types) if self.gazetteer else 0,
+                "elmo": elmo.get("options"), "bert": bert.get("config")}
 
     def encode(self, sentence, tags=None):
         """conll.Sentence -> Example. tags: in the model's scheme; a column that is not there is unknown throughout."""

@@ -87,10 +87,9 @@ class Model:
     def _lengths(self, ids):
         """Tokens of each sentence, int32 (batch,), by any of the inputs: id 0 is padding."""
         name, first = next(iter(ids.items()))
-        if name == "elmo":
-            first = first[:, 1:-1]                                          # ends with </S>, which counts for <S>
         first = first[:, :, 0] if first.shape.rank == 3 else first
-        return tf.reduce_sum(tf.cast(first > 0, tf.int32), axis=1)
+        lengths = tf.reduce_sum(tf.cast(first > 0, tf.int32), axis=1)
+        return lengths - 2 if name == "elmo" else lengths                   # without <S> and </S>
 
     def _embed(self, name, ids, size, dim):
         """ids (...) -> float32 (..., dim)."""

@@ -156,14 +156,17 @@ def read_bert_config(path):
     if values.get("position_embedding_type", "absolute") != "absolute":
         raise UserError(f"{path}: position_embedding_type {values['position_embedding_type']!r}, expected absolute")
     for name in _BERT_SIZES:
-        if not isinstance(values.get(name), int) or values[name] < 1:
+        if not _is_whole(values.get(name), 1):
             raise UserError(f"{path}: {name} is {values.get(name)!r}, expected a whole number from 1 on, as bert_config.json has it")
-    config = {**{name: values[name] for name in _BERT_SIZES}, **{name: values.get(name, default) for name, default in _BERT_DEFAULTS.items()}}
+    config = {name: values.get(name, _BERT_DEFAULTS.get(name)) for name in (*_BERT_SIZES, *_BERT_DEFAULTS)}
     if config["hidden_act"] not in BERT_ACTIVATIONS:
         raise UserError(f"{path}: hidden_act {config['hidden_act']!r}, expected one of {', '.join(BERT_ACTIVATIONS)}")
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-        if not isinstance(config[name], (int, float)) or not 0 <= config[name] < 1:
+        if type(config[name]) not in (int, float) or not 0 <= config[name] < 1:
             raise UserError(f"{path}: {name} is {config[name]!r}, expected a number from 0 to below 1")
+    for name in ("initializer_range", "layer_norm_eps"):
+        if type(config[name]) not in (int, float) or not 0 < config[name] < math.inf:
+            raise UserError(f"{path}: {name} is {config[name]!r}, expected a number above 0")
     if config["hidden_size"] % config["num_attention_heads"]:
         raise UserError(f"{path}: hidden_size {config['hidden_size']}, expected a multiple of num_attention_heads "
                         f"{config['num_attention_heads']}")
@@ -274,8 +277,8 @@ class _TensorFlowWeights:
         from tf1 import tf
         try:
             return self._reader.get_tensor(name)
-        except tf.errors.OpError as error:
-            raise ValueError(error.message) from None
+        except (tf.errors.OpError, IndexError) as error:        # IndexError: the file ends before
+            raise ValueError(str(error)) from None
 
 
 class _SafetensorsWeights:
@@ -287,18 +290,15 @@ class _SafetensorsWeights:
             self._file = safetensors.safe_open(path, framework="np")
         except (safetensors.SafetensorError, OSError) as error:
             raise UserError(f"{path}: not a safetensors file, or truncated ({str(error).splitlines()[0][:150]}); get it again") from None
-        self._names = {}
-        for name in self._file.keys():
-            ours = _google_name(name)
-            if self._file.get_slice(name).get_dtype() not in ("F16", "F32", "F64"):
-                ours = ""
-            self._names[ours] = name
+        self._path, self._names = path, {_google_name(name): name for name in self._file.keys()}
 
     def shape(self, name):
         if name not in self._names:
             return None
-        shape = self._file.get_slice(self._names[name]).get_shape()
-        return tuple(reversed(shape) if name.endswith("/kernel") else shape)
+        part = self._file.get_slice(self._names[name])
+        if part.get_dtype() not in ("F16", "F32", "F64"):
+            raise UserError(f"{self._path}: {self._names[name]} is {part.get_dtype()}, expected F32, F16 or F64; save the model as float32")
+        return tuple(reversed(part.get_shape()) if name.endswith("/kernel") else part.get_shape())
 
     def read(self, name):
         value = self._file.get_tensor(self._names[name])
@@ -315,7 +315,9 @@ def _google_name(name):
 
 
 def open_bert(config, path):
-    """The weights of what find_bert gives, all of them checked: a function from a variable's name to float32 array. Raises UserError."""
+    """The weights of what find_bert gives, names and shapes checked: a function from a variable's name to float32 array, which checks
+    the numbers. Raises UserError.
+    """
     weights = (_SafetensorsWeights if path.endswith(".safetensors") else _TensorFlowWeights)(path)
     for name, shape in bert_shapes(config).items():
         if weights.shape(name) is None:
@@ -325,9 +327,12 @@ def open_bert(config, path):
 
     def read(name):
         try:
-            return np.ascontiguousarray(weights.read(name), dtype=np.float32)
+            value = np.ascontiguousarray(weights.read(name), dtype=np.float32)
         except (RuntimeError, ValueError, OSError) as error:
             raise UserError(f"{path}: {name} can not be read ({str(error).splitlines()[0][:150]}); get it again") from None
+        if not np.isfinite(value).all():
+            raise UserError(f"{path}: {name} has values that are not finite numbers; get it again")
+        return value
     return read
 
 

@@ -100,8 +100,8 @@ def find_elmo(args):
     if not args.emb_path:
         found = sorted(glob.glob(os.path.join("embeddings", "elmo_*_options.json")))
         if len(found) != 1:
-            raise UserError(f"embeddings/elmo_*_options.json: {len(found)} files, expected one; fetch it with etc/download.py elmo-original, "
-                            "or name one with --elmo_options_path and --elmo_weight_path, or with --emb_path")
+            raise UserError(f"embeddings/elmo_*_options.json: {len(found)} files, expected one; fetch it with "
+                            "etc/download.py elmo-original, or name one with --elmo_options_path and --elmo_weight_path, or with --emb_path")
         return read_elmo_options(found[0]), found[0].replace("_options.json", "_weights.hdf5")
     elmo = load_header(args.emb_path).get("elmo")
     if not elmo:

@@ -283,7 +283,7 @@ def _config_to_resume(args, flags):
     flags = {**read_config(args.config_path), **flags}
     folder = flags.get("checkpoint_dir", Config().checkpoint_dir)
     meta = checkpoint.load_meta(checkpoint.resolve(os.path.join(folder, checkpoint.STATE), "--checkpoint_dir"))
-    left_to_data = {"wrd_dim": 0, "train_wrd": None, "unk_replace": None}
+    left_to_data = {"wrd_dim": 0, "train_wrd": None, "unk_replace": None, "use_elmo": None, "use_bert": None}
     config = load_config("", {name: value for name, value in flags.items() if name in RUN_FIELDS}, meta["config"])
     for name, value in flags.items():
         was = meta["config"].get(name, getattr(Config(), name))

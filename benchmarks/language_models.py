@@ -36,10 +36,10 @@ class Row(NamedTuple):
     models: tuple       # names of language models, see embvec_flags
 
 
-# The small BERTs' and ELMos' weights say nothing of language: what is fine-tuned learns from nothing, at a greater rate.
+# The small models' weights say nothing of language: what is fine-tuned learns from nothing, at a greater rate and with GloVe beside it.
 ROWS = {
     "bert-features": Row("bert_glove_bilstm_crf", SMALL + " --vector_cache", ("random_cased",)),
-    "bert-finetuned": Row("bert_crf", "--batch_size 20 --bert_learning_rate 0.001", ("random_cased",)),
+    "bert-finetuned": Row("bert_crf", "--batch_size 20 --bert_learning_rate 0.001 --learning_rate 0.004 --use_word True --use_chr True", ("random_cased",)),
     "bert-real": Row("bert_glove_bilstm_crf", SMALL + " --bert_layers mix", ("pretraining_ckpt",)),
     "elmo-bilm": Row("elmo_glove_bilstm_crf", SMALL, ("bilm",)),
     "elmo-allennlp": Row("elmo_bilstm_crf", SMALL + " --vector_cache", ("allennlp",)),
@@ -225,7 +225,7 @@ def print_table(rows):
 def main():
     parser = Parser(description=__doc__)
     parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)}, or with published files of {', '.join(PUBLISHED)}; default: all")
-    parser.add_argument("--epochs", type=int, help="epochs of each training (default 4; published files: what the config says)")
+    parser.add_argument("--epochs", type=int, help="epochs of each training (default 6; published files: what the config says)")
     parser.add_argument("--steps", type=int, help="batches of each epoch, at most: for a trial")
     parser.add_argument("--once", action="store_true", help="do not train each row a second time, killed and resumed")
     parser.add_argument("--bert", default="", help="a published BERT's folder")
@@ -237,7 +237,7 @@ def main():
     args = parser.parse_args()
     rows = published_rows(args) or ROWS
     if rows is ROWS and args.epochs is None:
-        args.epochs = 4
+        args.epochs = 6
     for name in args.rows:
         if name not in rows:
             raise UserError(f"no row {name!r}{suggest(name, rows)}; known are {', '.join(rows)}")

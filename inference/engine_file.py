@@ -150,13 +150,16 @@ COVERED = {"encoder": ("bilstm",), "chr_conv_type": ("conv1d", "conv2d"), "rnn_t
                             "highway_layers", "rnn_size", "rnn_layers", "use_crf", "constrained"), ANY),
            # of no concern to a BiLSTM
            **dict.fromkeys(("qrnn_width", "cnn_width", "cnn_filters", "transformer_layers", "attention_size", "attention_heads", "ffn_size",
-                            "ffn_kernel"), ANY)}
+                            "ffn_kernel"), ANY),
+           # of no concern without ELMo and BERT
+           **dict.fromkeys(("elmo_layer_norm", "bert_layers", "bert_pooling", "bert_context"), ANY)}
 MOST_GAZETTEER_TYPES = 32        # a bit for each
 
 
 def refuse(what):
     """Raises UserError for a model that the engine does not compute."""
-    raise UserError(f"--engine: {what}: the C++ engine does not cover it; serve this model with TensorFlow: export.py without --engine, then freeze.py")
+    raise UserError(f"--engine: {what}: the C++ engine does not cover it; serve this model with TensorFlow: export.py without --engine, then freeze.py; "
+                    "inference/README.md says how")
 
 
 def check_covered(settings):

@@ -49,29 +49,30 @@ def ties(prefix, one, other):
     """The words of the sentences that differ between two files tagged with a checkpoint, once it is sure that each is a tie."""
     blocks = [[block.rows for block in conll.read_blocks(io.BytesIO(data)) if block.rows] for data in (one, other)]
     assert len(blocks[0]) == len(blocks[1]) > 0
-    differ = [(rows, others) for rows, others in zip(*blocks) if rows != others]
+    parts = [[[row.split() for row in rows] for rows in each] for each in blocks]
+    sentences = conll.in_documents([conll.Sentence(1, [row[0].decode(errors="surrogateescape") for row in rows], None, None, None) for rows in parts[0]])
+    differ = [each for each in zip(sentences, *parts) if each[1] != each[2]]
     assert differ, "the files differ, but not in their rows"
-    return [_tie(prefix, *([row.split() for row in rows] for rows in pair)) for pair in differ]
+    return [_tie(prefix, *each) for each in differ]
 
 
-def _tie(prefix, rows, others):
+def _tie(prefix, sentence, rows, others):
     """Checks that both tag sequences of a sentence score the same, within 1e-4. Returns its words."""
     sys.path.insert(0, INFERENCE)
     import export
     import inference
-    words = [row[0].decode(errors="surrogateescape") for row in rows]
     tagger = inference.Tagger.load(prefix)
     meta = tagger.meta
     sequences = [conll.convert([row[-1].decode() for row in each], meta["data_scheme"], meta["tag_scheme"]) for each in (rows, others)]
     columns = {name: [row[i].decode(errors="surrogateescape") for row in rows] for i, name in enumerate(meta["columns"][:len(rows[0]) - 1])}
-    example = tagger.feeder.encode(conll.Sentence(1, words, columns.get("pos"), columns.get("chunk"), None))
+    example = tagger.feeder.encode(sentence._replace(pos=columns.get("pos"), chunks=columns.get("chunk")))
     session, graph, _ = export.build(prefix)
     feeds = {f"{name}:0": value for name, value in tagger.feeder.batch([example]).items()}
     emissions, transitions = (each.astype(float) for each in session.run(["logits:0", "crf_transitions:0"], feeds))
     ids = [[meta["tags"].index(tag) for tag in tags] for tags in sequences]
     scores = [sum(emissions[0, t, tag] for t, tag in enumerate(each)) + sum(transitions[a, b] for a, b in zip(each, each[1:])) for each in ids]
-    assert abs(scores[0] - scores[1]) < 1e-4, (words, sequences, scores)
-    return words
+    assert abs(scores[0] - scores[1]) < 1e-4, (sentence.words, sequences, scores)
+    return sentence.words
 
 
 def probe(what, lines, *args):
@@ -95,7 +96,8 @@ class Served:
         self.listing = succeed(self.script("export.py", "--restore", prefix, "--export", self.exported, "--export-pb", folder,
                                            *flags)).out.decode()
         with open(f"{prefix}.json", encoding="utf-8") as meta:
-            covered = json.load(meta)["config"]["encoder"] == "bilstm"
+            config = json.load(meta)["config"]
+        covered = config["encoder"] == "bilstm" and not config["use_elmo"] and not config["use_bert"]
         self.engine = str(folder / "ner.etagger") if covered else None
         if covered:
             succeed(self.script("export.py", "--restore", prefix, "--engine", self.engine, *flags))
@@ -172,9 +174,19 @@ def _save_random(prefix, config, sizes, meta, emb, scale, seed):
         model = Model(config, sizes)
         session = new_session()
         shapes = {variable.op.name: variable.shape.as_list() for variable in model.variables}
-        put(session, model.variables, random_weights(shapes, scale, seed).values())
+        put(session, model.variables, {**random_weights(shapes, scale, seed), **published_weights(shapes, config, emb)}.values())
         checkpoint.save(prefix, session, tf.train.Saver(model.variables), meta, emb)
     return prefix
+
+
+def published_weights(names, config, emb):
+    """{variable name: float32 array} of those that ELMo's and BERT's files hold."""
+    import pretrained
+    weights = {}
+    for scope, use, about in (("elmo/", config.use_elmo, emb.elmo), ("bert/", config.use_bert, emb.bert)):
+        read = pretrained.open_weights(scope, about) if use else None
+        weights.update({name: read(name) for name in names if name.startswith(scope) and not name.startswith(f"{scope}mix/")})
+    return weights
 
 
 def random_weights(shapes, scale, seed=0):

@@ -29,6 +29,8 @@ OTHER = {       # a value for each field that is not its default
     "metric": "metrics.recall", "eval_every": 2, "run_every_secs": 30.0, "max_steps_without_increase": 1000, "min_steps": 500,
     "hooks": [{"call": "mine.log", "every": 100, "path": "a.txt"}, {"call": "mine.stop"}],
     "train_vars": "encoder/", "fine_tune": True,
+    "use_elmo": False, "elmo_keep_prob": 0.6, "elmo_layer_norm": True, "elmo_stateful": True, "use_bert": True, "bert_layers": "mix",
+    "bert_pooling": "mean", "bert_context": True, "train_bert": True, "bert_learning_rate": 2e-5, "bert_layer_decay": 0.95, "vector_cache": "v",
     "save_by": "loss", "seed": 2, "threads": 1, "max_train_steps_per_epoch": 5, "max_eval_steps": 6}
 
 
@@ -104,9 +106,9 @@ def test_short_flag_for_threads():
 def test_every_field_is_explained():
     parser = argparse.ArgumentParser()
     config.add_flags(parser)
-    text = " ".join(parser.format_help().split())
+    text = "".join(parser.format_help().split())         # lines are broken behind hyphens, too
     for field in dataclasses.fields(Config):
-        assert f"--{field.name}" in text and " ".join(field.metadata["help"].split()) in text
+        assert f"--{field.name}" in text and "".join(field.metadata["help"].split()) in text
 
 
 def test_flags_override_the_file_and_the_file_the_base(tmp_path):
@@ -126,6 +128,7 @@ def test_an_empty_file_changes_nothing(tmp_path, text):
     ("learning_rate: 1e-3", "learning_rate", 0.001), ("learning_rate: 1", "learning_rate", 1.0), ("train_path: a.txt", "train_path", ["a.txt"]),
     ("chr_conv_type: conv2d\nchr_filter_widths: [2, 3]", "chr_filter_widths", [2, 3]), ("chr_filter_widths: 5", "chr_filter_widths", [5]),
     ("hooks: a.b", "hooks", [{"call": "a.b"}]), ("hooks:\n- a.b\n- {call: c.d, every: 3}", "hooks", [{"call": "a.b"}, {"call": "c.d", "every": 3}]),
+    ("bert_layers: 3", "bert_layers", "3"), ("bert_layers: '3'", "bert_layers", "3"), ("use_bert: null", "use_bert", None),
     ("train_wrd: null", "train_wrd", None), ("train_wrd: yes", "train_wrd", True), ("unk_replace: 0", "unk_replace", 0.0)])
 def test_values_in_files_take_the_type_of_their_field(tmp_path, text, name, value):
     got = getattr(from_text(tmp_path, text), name)
@@ -136,7 +139,7 @@ def test_values_in_files_take_the_type_of_their_field(tmp_path, text, name, valu
     ("seed: 2\nrnn_sise: 3\n", 2, r"unknown key 'rnn_sise' \(did you mean rnn_size\?\)"), ("lr_decay_rate: 0.5\nlr: 1\n", 2, "unknown key 'lr'"),
     ("lr_decay_steps: 4\n\nbatchsize: 3\n", 3, "did you mean batch_size"), ("rnn_size: big\n", 1, "rnn_size: 'big', expected int"),
     ("\nrnn_size: 2.5\n", 2, "expected int"), ("rnn_size: true\n", 1, "expected int"), ("use_crf: 1\n", 1, "expected bool"),
-    ("keep_prob: yes\n", 1, "expected float"), ("keep_prob: half\n", 1, "expected float"), ("rnn_type: 3\n", 1, "expected str"),
+    ("keep_prob: yes\n", 1, "expected float"), ("keep_prob: half\n", 1, "expected float"), ("rnn_type: 3\n", 1, "expected str"), ("bert_layers: true\n", 1, "expected str"),
     ("rnn_size: null\n", 1, "expected int"), ("rnn_size: [1, 2]\n", 1, "expected int"), ("train_path: [1]\n", 1, "expected str"),
     ("- a\n- b\n", 1, "expected `key: value`"), ("seed: 2\n  epoch: [\n", 2, "expected YAML"), ("seed: 1\n5: 6\n", 2, "unknown key 5"),
     ("{seed: 2, rnn_sise: 1}", 1, "did you mean rnn_size"), (b"seed: 2\nemb_path: \xff\n", 1, "expected YAML")])
@@ -164,9 +167,11 @@ def test_a_file_that_is_not_there(tmp_path):
     ("batch_size", [1], [0]), ("patience", [0], [-1]), ("seed", [0, 2**31 - 1], [-1, 2**31]), ("dev_fraction", [0.0, 0.9], [0.95, -0.1]),
     ("chr_filter_widths", [[1], [15]], [[0], [2, 3], []]), ("clip_norm", [0.1], [0.0, float("nan")]), ("rnn_type", ["fused", "normal"], ["", "gru", "fsued"]),
     ("tag_scheme", ["", "bio", "bilou"], ["BIO", "iob"]), ("save_by", ["chunk", "token", "loss"], ["f1"]), ("optimizer", ["sgd", "adamw", "radam"], ["adagrad"]),
-    ("lr_schedule", ["constant", "plateau"], ["step"]), ("lr_factor", [0.1, 1.0], [0.0, 1.1]), ("eval_every", [1], [0]),
+    ("lr_schedule", ["constant", "plateau", "linear"], ["step"]), ("lr_factor", [0.1, 1.0], [0.0, 1.1]), ("eval_every", [1], [0]),
     ("metric", ["", "a.b"], ["f1"]), ("weight_decay", [0.0], [-0.1]), ("lr_patience", [1], [0]),
     ("hooks", [[], [{"call": "a.b"}], [{"call": "a.b", "every": 1}]], [[{}], [{"call": "a.b", "every": 0}], [{"call": "a.b", "every": "x"}]]),
+    ("bert_layers", ["top", "last4", "mix", "0", "12"], ["all", "-1", "1,2"]), ("bert_pooling", ["mean"], ["max"]), ("elmo_keep_prob", [1.0], [0.0, 1.1]),
+    ("bert_layer_decay", [1.0], [0.0, 1.1]), ("bert_learning_rate", [1e-9], [0.0]),
     ("lr_decay_rate", [1.0, 0.1], [0.0, 1.1]), ("warmup_steps", [0], [-1]), ("word_length", [1], [0])])
 def test_bounds(name, good, bad):
     for value in good:
@@ -177,7 +182,10 @@ def test_bounds(name, good, bad):
 
 
 @pytest.mark.parametrize("values, message", [
-    ({"use_word": False, "use_chr": False}, "use_word and use_chr are both off"),
+    ({"use_word": False, "use_chr": False, "use_elmo": False, "use_bert": False}, "use_word, use_chr, use_elmo and use_bert are all off"),
+    ({"elmo_stateful": True, "vector_cache": "v"}, "elmo_stateful and vector_cache are both given"),
+    ({"bert_layers": "last"}, "bert_layers: 'last' .did you mean last4.., expected one of top, last4, mix or a layer's number"),
+    ({"bert_layers": "-1"}, "or a layer's number"), ({"bert_layers": ""}, "or a layer's number"), ({"bert_layers": "1.5"}, "or a layer's number"),
     ({"chr_conv_type": "conv2d", "chr_filter_widths": [3, 3]}, "each width once"),
     ({"chr_conv_type": "conv2d", "chr_filter_widths": [3, 16]}, "none above word_length 15"),
     ({"chr_conv_type": "conv2d", "chr_filter_widths": []}, "one at least"),
@@ -189,6 +197,15 @@ def test_bounds(name, good, bad):
 def test_values_that_do_not_go_together(values, message):
     with pytest.raises(UserError, match=message):
         load_config(flags=values)
+
+
+@pytest.mark.parametrize("left", ["use_word", "use_chr", "use_elmo", "use_bert"])
+def test_one_feature_is_enough(left):
+    """ELMo and BERT may be left to the EmbVec file."""
+    off = {name: False for name in ("use_word", "use_chr", "use_elmo", "use_bert") if name != left}
+    assert getattr(load_config(flags={**off, left: True}), left)
+    if left in ("use_elmo", "use_bert"):
+        assert getattr(load_config(flags=off), left) is None
 
 
 @pytest.mark.parametrize("arguments, message", [

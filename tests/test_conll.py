@@ -399,7 +399,7 @@ def test_conll2003_sizes_are_the_published_ones(shared):
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
 def test_load_the_sample(split):
     sentences = conll.load("sample", split)
-    assert [[list(row) for row in zip(*each[1:])] for each in sentences] == test_sample.read(split)
+    assert [[list(row) for row in zip(*each[1:5])] for each in sentences] == test_sample.read(split)
 
 
 @pytest.mark.parametrize("name, split, sizes", [
@@ -411,7 +411,7 @@ def test_load_corpora(shared, name, split, sizes):
     sentences = conll.load(name, split)
     if sizes:
         assert (len(sentences), sum(len(sentence.words) for sentence in sentences)) == sizes
-    assert all(len(each) == len(sentence.words) for sentence in sentences for each in sentence[1:] if each is not None)
+    assert all(len(each) == len(sentence.words) for sentence in sentences for each in sentence[1:5] if each is not None)
     columns = {"conll2003": (True, True), "conll2000": (True, False)}.get(name, (False, False))
     assert (sentences[0].pos is not None, sentences[0].chunks is not None) == columns
     assert not any(sentence.is_docstart for sentence in sentences)
@@ -428,7 +428,7 @@ def test_load_looks_here_first(tmp_path, monkeypatch):
         (place / "data" / "conll2003").mkdir(parents=True)
         (place / "data" / "conll2003" / "test.txt").write_text(f"-DOCSTART- -X- O O\n\n{place.name} NN I-NP O\n")
         (sentence,) = conll.load("conll2003", "test")
-        assert sentence[1:] == ([place.name], ["NN"], ["I-NP"], ["O"])
+        assert sentence[1:5] == ([place.name], ["NN"], ["I-NP"], ["O"])
 
 
 @pytest.mark.parametrize("name, split, message", [
@@ -444,3 +444,100 @@ def test_load_what_is_not_known(name, split, message):
 def test_example_of_load():
     (example,) = doctest.DocTestFinder(recurse=False).find(conll.load, "load", globs={})
     assert example.examples and not doctest.DocTestRunner().run(example).failed
+
+
+# ---------------------------------------------------------------- documents
+
+def documents_of(data):
+    """For each sentence of `data` but -DOCSTART-: the words before it and behind it in its document, by splitting at -DOCSTART-."""
+    found, document = [], []
+    for sentence in [*parse(data, columns=("word",)), None]:
+        if sentence is None or sentence.is_docstart:
+            for i, words in enumerate(document):
+                found.append((list(itertools.chain(*document[:i])), list(itertools.chain(*document[i + 1:]))))
+            document = []
+        else:
+            document.append(sentence.words)
+    return found
+
+
+def around(sentences):
+    """The same of placed Sentences."""
+    return [(each.document[:each.start], each.document[each.start + len(each.words):]) for each in sentences if not each.is_docstart]
+
+
+def stream_of_documents(rng, sentences=30):
+    """Documents of many lengths, blank lines and -DOCSTART- wherever they may stand."""
+    blocks = [b"-DOCSTART-\n"] * rng.randint(0, 2)
+    for _ in range(rng.randint(1, sentences)):
+        words = [b"w%d" % rng.randrange(1000) for _ in range(rng.choice((1, 2, 5, 12)))]
+        blocks.append(b"\n".join(words) + b"\n")
+        blocks += [b"-DOCSTART-\n"] * (rng.random() < 0.15) + [b""] * rng.choice((0, 0, 1, 4))
+        blocks += [b"-DOCSTART-\nword\n"] * (rng.random() < 0.05)          # not alone: a sentence like any other
+    return b"\n".join(blocks) + b"\n" * rng.randint(0, 2)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_sentences_in_documents(seed):
+    data = stream_of_documents(random.Random(seed))
+    placed = conll.in_documents(parse(data, columns=("word",)))
+    assert around(placed) == documents_of(data)
+    assert [each[:5] for each in placed] == [each[:5] for each in parse(data, columns=("word",))]
+    assert all(each.document[each.start:each.start + len(each.words)] == each.words for each in placed if not each.is_docstart)
+    assert all(each.document is None for each in placed if each.is_docstart)
+
+
+def test_a_sentence_keeps_its_document():
+    """Those of a part of a corpus know the words that are not in it, and what stands between them does not count."""
+    sentences = conll.in_documents(parse(b"a\n\nb\nc\n\nd\n", columns=("word",)))
+    again = conll.in_documents([sentences[2], conll.Sentence(1, ["x"], None, None, None), sentences[0]])
+    assert around(again) == [(["a", "b", "c"], []), ([], []), ([], ["b", "c", "d"])]
+
+
+def test_words_before_the_first_sentence():
+    first, _, second = conll.in_documents(parse(b"a\n\n-DOCSTART-\n\nb\n", columns=("word",)), past=["x", "y"])
+    assert around([first, second]) == [(["x", "y"], []), ([], [])]
+
+
+def read_documents(data, limit, cuts=()):
+    """What DocumentReader gives for a stream in pieces that end at `cuts`: [(pairs that come with a piece, words in so far)]."""
+    reader, parser, documents = BlockReader(), SentenceParser("FILE", columns=("word",)), conll.DocumentReader(limit)
+    bounds, given = [0, *sorted(cuts), len(data)], []
+    for start, end in zip(bounds, bounds[1:]):
+        blocks = reader.feed(data[start:end])
+        given.append(documents.feed([(block, parser.parse(block) if block.rows else None) for block in blocks]))
+    given.append(documents.feed([(block, parser.parse(block) if block.rows else None) for block in reader.close()]))
+    return [*given, documents.close()]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_stream_in_pieces_has_the_contexts_of_the_whole(seed):
+    rng = random.Random(seed)
+    data = stream_of_documents(rng)
+    limit = rng.choice((1, 2, 7, 30, 1000))
+    cuts = range(len(data)) if seed % 3 == 0 else [rng.randrange(len(data) + 1) for _ in range(rng.randrange(9))]
+    pairs = [pair for part in read_documents(data, limit, cuts) for pair in part]
+    assert [block for block, _ in pairs] == blocks_of(data)
+    assert all((sentence is None) == (not block.rows) for block, sentence in pairs)
+    got = around([sentence for _, sentence in pairs if sentence])
+    near = lambda contexts: [(before[-limit:], behind[:limit]) for before, behind in contexts]
+    assert near(got) == near(documents_of(data))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_sentence_is_out_as_soon_as_what_follows_is_known(seed):
+    """`limit` words behind it, or the end of its document; and not before."""
+    rng = random.Random(seed)
+    data, limit = stream_of_documents(rng), rng.choice((1, 3, 10))
+    sentences = [sentence for sentence in parse(data, columns=("word",))]
+    blocks, documents = blocks_of(data), conll.DocumentReader(limit)
+    parsed, out = iter(sentences), []
+    for k, block in enumerate(blocks):
+        out += documents.feed([(block, next(parsed) if block.rows else None)])
+        seen = [each for each in blocks[:k + 1]]
+        for i, each in enumerate(seen):
+            behind = [later.rows for later in seen[i + 1:] if later.rows]
+            ended = [b"-DOCSTART-"] in behind or each.rows == [b"-DOCSTART-"]
+            words = sum(map(len, itertools.takewhile(lambda rows: rows != [b"-DOCSTART-"], behind)))
+            assert (i < len(out)) == (ended or words >= limit)
+    assert len(out) + len(documents.close()) == len(blocks)

@@ -9,8 +9,9 @@ import feed
 from cli import UserError
 from config import Config
 from conll import Sentence
+from elmo_bytes import elmo_ids
 from embvec import PAD, UNK, EmbVec
-from feed import SHAPES, Feeder, WordTable, bucket, sorted_batches, training_batches
+from feed import SHAPES, Feeder, WordTable, bucket, sorted_batches, tagging_batches, training_batches
 from gazetteer import Gazetteer
 
 EMB = EmbVec([PAD, UNK, "tim", "ran", "0"], [PAD, UNK, "T", "i", "m", "r", "a", "n", "7"], [PAD, UNK, "NN", "VB"], [PAD, UNK, "B-NP"],
@@ -76,7 +77,8 @@ def test_without_tags_and_gazetteer_there_are_no_such_arrays():
 
 
 def test_sizes():
-    assert Feeder(EMB, config(), TAGS).sizes() == {"wrd": 5, "chr": 9, "pos": 4, "chk": 3, "shape": len(SHAPES), "tag": 2, "gazetteer": 0}
+    sizes = {"wrd": 5, "chr": 9, "pos": 4, "chk": 3, "shape": len(SHAPES), "tag": 2, "gazetteer": 0, "elmo": None, "bert": None}
+    assert Feeder(EMB, config(), TAGS).sizes() == sizes
     assert Feeder(EMB, config(), TAGS, Gazetteer(["P", "Q"], {("a",): [0]})).sizes()["gazetteer"] == 2
 
 
@@ -105,6 +107,122 @@ def test_trimming_forgets_only_above_the_limit():
     endless.rows(list("abcdef"))
     endless.trim()
     assert len(endless.index) == 6
+
+
+# ---------------------------------------------------------------- ELMo and BERT
+
+PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefg", *(f"##{letter}" for letter in "abcdefg")]      # a word of n letters has n pieces
+LENGTH = 20
+
+
+def language_feeder(**values):
+    emb = EmbVec(*EMB.vocab.values(), 3, elmo={"options": {"some": 1}}, pieces=PIECES,
+                 bert={"config": {"layers": 2}, "do_lower_case": False, "max_seq_length": LENGTH})
+    return Feeder(emb, config(**{"use_elmo": True, "use_bert": True, **values}), TAGS)
+
+
+def random_sentences(seed, count=9):
+    rng = random.Random(seed)
+    words = lambda: ["".join(rng.choices("abcdefgX", k=rng.choice((1, 1, 2, 3, 30)))) for _ in range(rng.choice((1, 3, 8, 20)))]
+    return [Sentence(1, words(), None, None, None) for _ in range(count)]
+
+
+def check_bert(feeder, sentences, inputs):
+    """Each word's pieces stand in the flat token_ids from word_index on; the rest is padding. Returns the shape of token_ids."""
+    tokens, masks, segments, index = (inputs[f"bert_input_data_{name}"] for name in ("token_ids", "token_masks", "segment_ids", "word_index"))
+    assert tokens.shape == masks.shape == segments.shape and tokens.shape[1] <= LENGTH and not segments.any()
+    assert index.shape == (len(sentences), inputs["sentence_length"])
+    assert all(array.dtype == np.int32 for array in (tokens, masks, segments, index))
+    expected = [window for each in sentences for window in feeder.wordpiece.encode(each.words).windows]
+    for row, mask, window in zip(tokens, masks, expected):
+        assert row.tolist() == [*window, *[PIECES.index("[PAD]")] * (len(row) - len(window))]
+        assert mask.tolist() == [1] * len(window) + [0] * (len(row) - len(window))
+    assert len(tokens) >= len(expected) and not tokens[len(expected):].any() and not masks[len(expected):].any()
+    for i, each in enumerate(sentences):
+        for word, place in zip(each.words, index[i]):
+            pieces = feeder.wordpiece.pieces(word)
+            assert place > 0 and tuple(tokens.ravel()[place:place + len(pieces)]) == pieces and masks.ravel()[place:place + len(pieces)].all()
+        assert not index[i, len(each.words):].any()
+    return tokens.shape
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pieces_of_a_batch(seed):
+    feeder, sentences = language_feeder(), random_sentences(seed)
+    examples = [feeder.encode(each) for each in sentences]
+    shape = check_bert(feeder, sentences, feeder.batch(examples))
+    assert shape == (sum(len(each.pieces.windows) for each in examples), max(len(window) for each in examples for window in each.pieces.windows))
+    padded = feeder.batch(examples, length=32)
+    count, size = check_bert(feeder, sentences, padded)
+    for size, at_least, most in ((count, shape[0], 1 << 30), (size, shape[1], LENGTH)):
+        assert at_least <= size <= max(1.25 * at_least, 8) and (bin(size).rstrip("0").count("1") <= 3 or size == most)
+    assert "bert_input_data_word_pieces" not in padded
+
+
+def test_shapes_of_tagging_are_few():
+    """Of windows as of sentences: TensorFlow keeps something for each that it has met."""
+    feeder, shapes = language_feeder(), set()
+    for seed in range(60):
+        sentences = random_sentences(seed, random.Random(seed).randint(1, 30))
+        examples = [feeder.encode(each) for each in sentences]
+        for batch, size, length in tagging_batches([len(example) for example in examples], feeder.config):
+            filled = batch + batch[-1:] * (size - len(batch))
+            shapes.add(check_bert(feeder, [sentences[i] for i in filled], feeder.batch([examples[i] for i in filled], length=length)))
+    assert len({count for count, _ in shapes}) <= 20 and len({size for _, size in shapes}) <= 12
+    assert max(count for count, _ in shapes) > 40
+
+
+def test_counts_of_pieces_for_their_mean():
+    feeder = language_feeder(bert_pooling="mean")
+    sentences = [sentence("abc X d"), sentence("g")]
+    inputs = feeder.batch([feeder.encode(each) for each in sentences], length=4)
+    assert inputs["bert_input_data_word_pieces"].tolist() == [[3, 1, 1, 0], [1, 0, 0, 0]]
+    assert inputs["bert_input_data_word_index"].tolist() == [[1, 4, 5, 0], [8, 0, 0, 0]]
+    assert inputs["bert_input_data_token_ids"][:, :3].tolist() == [[2, 4, 12], [2, 10, 3]]
+
+
+@pytest.mark.parametrize("length", [0, 40])
+def test_byte_ids_of_a_batch(length):
+    """Each sentence between <S> and </S>, as elmo_bytes.py has it alone; 0 behind."""
+    feeder, sentences = language_feeder(), [*random_sentences(3), sentence("<S> a </S>"), sentence("é")]
+    inputs = feeder.batch([feeder.encode(each) for each in sentences], length=length)
+    ids = inputs["elmo_input_data_wordchr_ids"]
+    assert ids.dtype == np.int32 and ids.shape == (len(sentences), inputs["sentence_length"] + 2, 50)
+    for row, each in zip(ids, sentences):
+        expected = elmo_ids(each.words)
+        np.testing.assert_array_equal(row[:len(expected)], expected)
+        assert not row[len(expected):].any()
+
+
+def test_byte_ids_of_many_words():
+    """The table grows."""
+    feeder = language_feeder(use_bert=False)
+    words = [f"w{i}" for i in range(9_000)]
+    ids = feeder.batch([feeder.encode(Sentence(1, words, None, None, None))])["elmo_input_data_wordchr_ids"]
+    np.testing.assert_array_equal(ids[0], elmo_ids(words))
+
+
+def test_a_language_model_left_out_has_no_arrays():
+    for use_elmo, use_bert in ((False, True), (True, False), (None, None)):
+        feeder = language_feeder(use_elmo=use_elmo, use_bert=use_bert, bert_pooling="mean")
+        names = feeder.batch([feeder.encode(sentence("a"))])
+        assert ("elmo_input_data_wordchr_ids" in names) == bool(use_elmo)
+        assert sum(name.startswith("bert_input_data_") for name in names) == 5 * bool(use_bert)
+        assert feeder.sizes()["elmo"] == {"some": 1} and feeder.sizes()["bert"] == {"layers": 2}
+
+
+def test_words_of_the_document_fill_the_window():
+    document = [letter * (i % 3 + 1) for i, letter in enumerate("abcdefgabcdefgabcdefgabcdefgabcdefg")]
+    feeder, without = language_feeder(bert_context=True), language_feeder()
+    for start, count in ((0, 2), (5, 1), (17, 3), (30, 5)):
+        given = Sentence(1, document[start:start + count], None, None, None, document, start)
+        (window,) = feeder.encode(given).pieces.windows
+        (expected,) = feeder.wordpiece.encode(given.words, document[:start], document[start + count:]).windows
+        np.testing.assert_array_equal(window, expected)
+        (alone,) = without.encode(given).pieces.windows
+        assert len(alone) < len(window) == len(feeder.encode(given).pieces.windows[0])
+        (unplaced,) = feeder.encode(given._replace(document=None)).pieces.windows
+        np.testing.assert_array_equal(unplaced, alone)
 
 
 # ---------------------------------------------------------------- noise of training

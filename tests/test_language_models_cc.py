@@ -1,8 +1,12 @@
 """ELMo and BERT from C++: the graph is fed what feed.py feeds it, and the tags are those of Python, byte for byte."""
 import dataclasses
 import io
+import os
 import random
+import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -11,7 +15,8 @@ import conll
 from config import Config
 from embvec import PAD, UNK, EmbVec
 from feed import Feeder, tagging_batches
-from serving import INFERENCE, probe_bytes
+from commands import SMALL
+from serving import INFERENCE, Served, binary, probe_bytes, python_package, run_binary, succeed, ties, untrained
 from test_wordpiece_cc import vocabulary, words_of
 
 sys.path.insert(0, INFERENCE)
@@ -87,3 +92,142 @@ def test_inputs_of_corpora(shared, tmp_path, corpus, columns, lower, max_seq_len
         data = stream.read()
     assert check_inputs(data, columns.split(), words_of(shared, [corpus]), tmp_path, lower=lower, max_seq_length=max_seq_length,
                         **SETTINGS["both, with context"]) > 1_000_000
+
+
+# ---------------------------------------------------------------- the same tags
+
+SMALLEST = [*SMALL, "--use_chr", "False", "--use_highway", "False", "--use_pos", "False", "--use_chk", "False", "--summary_dir", ""]
+MODELS = {"both": ("--use_word", "False", "--bert_context", "True", "--bert_pooling", "mean"), "BERT": (), "uncased": ("--use_word", "False"),
+          "ELMo": ("--use_word", "False")}
+
+
+@pytest.fixture(scope="module")
+def models(zygote, shared, tmp_path_factory):
+    """A function: name -> a Served with the fixtures' weights, and random ones above them under which every tag occurs."""
+    made = {}
+
+    def make(name):
+        if name not in made:
+            made[name] = _serve(zygote, shared, name, tmp_path_factory.mktemp("language_model"))
+        return made[name]
+    return make
+
+
+def _serve(zygote, shared, name, folder):
+    binary("inference")
+    corpus = shared("data/conll2003/dev.txt")
+    bert = ["--bert_init_checkpoint", shared("conformance/bert/random_cased/bert_model.ckpt.index")[:-len(".index")], "--bert_config_path",
+            shared("conformance/bert/random_cased/bert_config.json"), "--bert_vocab_path", shared("conformance/bert/cased_vocab.txt"),
+            "--bert_max_seq_length", 40, "--bert_do_lower_case", name == "uncased"]
+    elmo = ["--elmo_options_path", shared("conformance/elmo/allennlp/options.json"), "--elmo_weight_path", shared("conformance/elmo/allennlp/lm_weights.hdf5")]
+    flags = {"both": bert + elmo, "ELMo": elmo}.get(name, bert)
+    succeed(zygote.run("embvec.py", "--train_path", corpus, "--wrd_dim", 8, "--out_path", folder / "emb.pkl", *flags))
+    prefix = untrained(folder / "random" / "ner_model", "--train_path", corpus, "--dev_path", corpus, "--emb_path", folder / "emb.pkl",
+                       *SMALLEST, *MODELS[name])
+    (folder / "served").mkdir()
+    return Served(zygote, prefix, folder / "served")
+
+
+def conll_part(shared, sentences):
+    """The first sentences of CoNLL-2003's dev part, -DOCSTART- lines included."""
+    with open(shared("data/conll2003/dev.txt"), "rb") as stream:
+        return b"\n\n".join(stream.read().split(b"\n\n")[:sentences]) + b"\n\n"
+
+
+def odd_rows():
+    """odd_documents() with the columns of CoNLL-2003."""
+    return b"".join(line + b" NN O O\n" if line else b"\n" for line in odd_documents().split(b"\n")[:-1])
+
+
+@pytest.mark.parametrize("name", ["both", *(pytest.param(name, marks=pytest.mark.slow) for name in ("BERT", "uncased", "ELMo"))])
+def test_same_tags(models, shared, name):
+    served, data = models(name), conll_part(shared, 300) + odd_rows()
+    ways = served.ways()
+    first = succeed(ways["restored"](data, 32)).out
+    for way, batch_size in (("frozen", 32), ("C++ frozen", 32), ("C++ memory-mapped", 32), ("C++ transformed", 1)):
+        out = succeed(ways[way](data, batch_size)).out
+        if out != first:
+            print(f"{way}, {batch_size}: ties: {ties(served.prefix, first, out)}")
+    assert len({line.split()[-1] for line in first.split(b"\n") if line}) >= 7
+
+
+# ---------------------------------------------------------------- document context, from streams and lists
+
+def tagged(served, data, *flags):
+    return succeed(run_binary(*served.command("inference"), *flags, stdin=data))
+
+
+def test_tags_depend_on_the_document(models, shared):
+    """Taken apart, sentences have other tags; a -DOCSTART- before each takes them apart."""
+    served, data = models("both"), conll_part(shared, 60)
+    sentences = [part + b"\n\n" for part in data.split(b"\n\n")[:-1] if not part.startswith(b"-DOCSTART-")]
+    together = tagged(served, b"".join(sentences)).out
+    alone = tagged(served, b"".join(b"-DOCSTART- -X- O O\n\n" + each for each in sentences)).out
+    assert together != alone.replace(b"-DOCSTART- -X- O O O\n\n", b"")
+    assert b"".join(tagged(served, each).out for each in sentences[:5]) == b"".join(part + b"\n\n" for part in alone.split(b"\n\n")[1:10:2])
+
+
+@pytest.mark.parametrize("most, sentences", [(100, 20), (3000, 110)])
+def test_tags_do_not_depend_on_how_the_stream_comes(models, shared, most, sentences):
+    """In pieces of up to `most` bytes, with pauses between them, and whole."""
+    served, rng, pieces = models("both"), random.Random(10), []
+    data = rest = conll_part(shared, sentences) + b"\n\n \t\n" + conll_part(shared, 10)[:-1]
+    process = subprocess.Popen([binary("inference"), *served.command("inference")[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL)
+    reader = threading.Thread(target=lambda: pieces.append(process.stdout.read()))
+    reader.start()
+    while rest:
+        size = rng.randint(1, most)
+        process.stdin.write(rest[:size])
+        process.stdin.flush()
+        rest = rest[size:]
+        time.sleep(0.002)
+    process.stdin.close()
+    reader.join()
+    assert process.wait(30) == 0
+    assert pieces == [tagged(served, data).out]
+
+
+def test_a_document_that_ends_is_answered_at_once(models):
+    served = models("both")
+    process = subprocess.Popen([binary("inference"), *served.command("inference")[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process.stdin.write(b"a NN O O\n\nb NN O O\n\n-DOCSTART- -X- O O\n\n")
+    process.stdin.flush()
+    assert [process.stdout.readline().split(b" ")[0] for _ in range(5)] == [b"a", b"\n", b"b", b"\n", b"-DOCSTART-"]
+    process.stdin.write(b"c NN O O\n\n" * 60)
+    process.stdin.flush()
+    assert [process.stdout.readline()[:1] for _ in range(41)] == [b"\n", *[b"c", b"\n"] * 20]      # those with 38 words behind them
+    process.stdin.close()
+    assert process.stdout.read().count(b"c") == 40
+    assert process.wait(30) == 0
+
+
+def test_a_bad_row_is_told_alike(models, zygote, shared):
+    served, rows = models("both"), conll_part(shared, 40)
+    for data in (rows + b"a NN\n\n" + rows, b"a NN O O\n\nb\n\n"):
+        python = zygote.run("inference.py", "--mode", "bucket", "--restore", served.prefix, stdin=data)
+        cc = run_binary(*served.command("inference"), stdin=data)
+        assert python.code == cc.code == 2
+        assert python.out == cc.out != b""
+        assert python.err.partition(": ")[2] == cc.err.partition(": ")[2]
+
+
+def test_the_library_takes_neighbours_from_the_list(models, shared, tmp_path):
+    """Files and lists of sentences, by one thread and by four, whatever parts these are cut into."""
+    served, data = models("both"), conll_part(shared, 1000)
+    sentences = [[row.split()[0].decode() for row in part.split(b"\n")] for part in data.split(b"\n\n")[:-1]]
+    expected = [[row.split()[-1].decode() for row in part.split(b"\n")] for part in tagged(served, data).out.split(b"\n\n")[:-1]]
+    (tmp_path / "in.txt").write_bytes(data)
+    with python_package().load(served.folder) as model:
+        for threads in (1, 4):
+            assert model.tag_sentences(sentences, threads=threads) == expected
+            model.tag_file(tmp_path / "in.txt", tmp_path / "out.txt", threads=threads)
+            assert [[row.split()[-1].decode() for row in part.split(b"\n")] for part in (tmp_path / "out.txt").read_bytes().split(b"\n\n")[:-1]] == expected
+        assert model.tag(sentences[1]) == model.tag_sentences([sentences[1], ["-DOCSTART-"], sentences[2]])[0]
+
+
+def test_the_engine_refuses_it(models, zygote, tmp_path):
+    message = zygote.mistake(os.path.join(INFERENCE, "export.py"), "--restore", models("both").prefix, "--engine", tmp_path / "x.etagger")
+    assert "--engine: use_bert True: the C++ engine does not cover it; serve this model with TensorFlow: export.py without --engine, then " \
+           "freeze.py; inference/README.md says how" in message
+    assert os.listdir(tmp_path) == []

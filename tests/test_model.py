@@ -12,13 +12,18 @@ import pytest
 import config as config_module
 import conll
 from config import Config
+from elmo_bytes import elmo_ids
 from model import Model
 from numeric import put, put_by_name
 from optimizer import LazyAdam, averaged_variables, scheduled_rate, training_op
+from test_elmo import small_options
 from tf1 import new_session, tf
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SIZES = {"wrd": 30, "chr": 20, "pos": 9, "chk": 6, "shape": 10, "gazetteer": 3, "tag": 5}
+BERT = {"vocab_size": 20, "hidden_size": 8, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 12, "hidden_act": "gelu",
+        "max_position_embeddings": 40, "type_vocab_size": 2, "initializer_range": 0.02, "hidden_dropout_prob": 0.1,
+        "attention_probs_dropout_prob": 0.1, "layer_norm_eps": 1e-12}
+SIZES = {"wrd": 30, "chr": 20, "pos": 9, "chk": 6, "shape": 10, "gazetteer": 3, "tag": 5, "bert": BERT, "elmo": small_options()}
 TAGS = ["O", "B-X", "I-X", "B-Y", "I-Y"]
 SMALL = Config(wrd_dim=6, chr_dim=4, num_filters=5, word_length=4, pos_dim=3, chk_dim=2, shape_dim=3, rnn_size=7, use_shape=True,
                gazetteer="names.txt", chr_filter_widths=[3])
@@ -34,19 +39,47 @@ def sentence(length, seed):
     characters = rng.integers(1, SIZES["chr"], (length, 4)) * (np.arange(4) < rng.integers(1, 5, (length, 1)))
     ids = {f"input_data_{name}_ids": rng.integers(1, SIZES[size], length)
            for name, size in (("word", "wrd"), ("pos", "pos"), ("chk", "chk"), ("shape", "shape"))}
+    words = ["".join(map(chr, rng.integers(97, 101, rng.integers(1, 9)))) for _ in range(length)]
     return {**ids, "input_data_wordchr_ids": characters, "input_data_gazetteer": rng.integers(0, 2, (length, 3)),
-            "target_tag_ids": rng.integers(0, 5, length)}
+            "target_tag_ids": rng.integers(0, 5, length), "elmo_input_data_wordchr_ids": elmo_ids(words), "bert": windows(length, rng)}
 
 
-def batch(*sentences):
+def windows(length, rng):
+    """Random pieces of each word, one to three, in windows of eight words: lists of lists of ids."""
+    pieces = [rng.integers(4, BERT["vocab_size"], rng.integers(1, 4)).tolist() for _ in range(length)]
+    return [pieces[start:start + 8] for start in range(0, length, 8)]
+
+
+def batch(*sentences, more_windows=0, more_pieces=0):
     """Sentences -> padded inputs."""
+    length = len(sentences[0]["input_data_word_ids"])
     longest = max(len(each["input_data_word_ids"]) for each in sentences)
     inputs = {"sentence_length": np.int32(longest)}
-    for name, first in sentences[0].items():
-        inputs[name] = np.zeros((len(sentences), longest, *first.shape[1:]), np.int32)
+    for name in sentences[0].keys() - {"bert"}:
+        first = sentences[0][name]
+        inputs[name] = np.zeros((len(sentences), longest + len(first) - length, *first.shape[1:]), np.int32)
         for row, each in zip(inputs[name], sentences):
             row[:len(each[name])] = each[name]
-    return inputs
+    return {**inputs, **bert_inputs([each["bert"] for each in sentences], longest, more_windows, more_pieces)}
+
+
+def bert_inputs(sentences, longest, more_windows=0, more_pieces=0):
+    """Windows of words of pieces, of each sentence -> BERT's inputs: [CLS] is 2, [SEP] is 3."""
+    together = [[2, *sum(window, []), 3] for each in sentences for window in each]
+    size = max(map(len, together)) + more_pieces
+    tokens = [window + [0] * (size - len(window)) for window in together] + [[0] * size] * more_windows
+    masks = [[1] * len(window) + [0] * (size - len(window)) for window in together] + [[0] * size] * more_windows
+    index, counts, row = [], [], 0
+    for each in sentences:
+        places = []
+        for window in each:
+            starts = np.cumsum([1] + [len(word) for word in window])[:-1]
+            places += [row * size + start for start in starts]
+            row += 1
+        index.append(places + [0] * (longest - len(places)))
+        counts.append([len(word) for window in each for word in window] + [0] * (longest - len(places)))
+    names = "token_ids", "token_masks", "segment_ids", "word_index", "word_pieces"
+    return {f"bert_input_data_{name}": np.array(value, np.int32) for name, value in zip(names, (tokens, masks, np.zeros_like(tokens), index, counts))}
 
 
 class Built:
@@ -145,9 +178,16 @@ ENCODER_FLAGS = [
     ("bilstm_transformer", "transformer_layers", 1, True), ("bilstm_transformer", "rnn_layers", 1, True)]
 
 
+# What ELMo and BERT have: the config, the flag, another value, and what that changes.
+LANGUAGE_FLAGS = [
+    ({}, "use_elmo", True, "inputs variables"), ({"use_elmo": True}, "elmo_layer_norm", True, "logits"), ({}, "use_bert", True, "inputs variables"),
+    *(({"use_bert": True}, "bert_layers", value, "variables") for value in ("last4", "mix", "3", "0")),
+    ({"use_bert": True, "bert_layers": "3"}, "bert_layers", "2", "variables"), ({"use_bert": True}, "bert_pooling", "mean", "inputs logits")]
+
+
 def test_every_flag_of_the_model_is_tested():
-    not_of_the_graph = {"tag_scheme", "lowercase"}
-    tested = {name for name, _, _ in FLAGS} | {name for _, name, _, _ in ENCODER_FLAGS}
+    not_of_the_graph = {"tag_scheme", "lowercase", "bert_context"}
+    tested = {name for name, _, _ in FLAGS} | {name for _, name, _, _ in ENCODER_FLAGS + LANGUAGE_FLAGS}
     assert tested == set(config_module.MODEL_FIELDS) - not_of_the_graph
 
 
@@ -157,6 +197,16 @@ def test_every_flag_of_an_encoder_changes_it(encoder, name, value, variables):
     assert (before.shapes != after.shapes) == variables
     inputs = batch(*(sentence(9, seed) for seed in range(8)))
     assert np.abs(before.tag(inputs)[0] - after.tag(inputs)[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("base, name, value, changes", LANGUAGE_FLAGS)
+def test_every_flag_of_a_language_model_changes_it(base, name, value, changes):
+    before, after = (Built(variant(use_highway=False, **values)) for values in (base, {**base, name: value}))
+    one, other = traits(before), traits(after)
+    assert {trait for trait in ("inputs", "variables") if one[trait] != other[trait]} == set(changes.split()) - {"logits"}
+    if "logits" in changes:
+        inputs = batch(*(sentence(9, seed) for seed in range(8)))
+        assert np.abs(before.tag(inputs)[0] - after.tag(inputs)[0]).max() > 1e-3
 
 
 def traits(built):
@@ -217,12 +267,142 @@ def test_constrained_tags_are_well_formed(use_crf):
     assert ill_formed[0] > 5 and ill_formed[1] == 0
 
 
+# ---------------------------------------------------------------- ELMo and BERT
+
+ALONE = {"use_word": False, "use_chr": False, "use_pos": False, "use_chk": False, "use_shape": False, "gazetteer": "", "use_highway": False,
+         "encoder": "none", "use_crf": False}
+
+
+@functools.lru_cache(maxsize=None)
+def with_bert(layers="mix", pooling="first", **more):
+    return Built(variant(use_bert=True, bert_layers=layers, bert_pooling=pooling, **ALONE, **more))
+
+
+def test_names_of_the_inputs_of_language_models():
+    built = Built(variant(use_elmo=True, use_bert=True, bert_pooling="mean", **ALONE))
+    names = ("bert_input_data_token_ids", "bert_input_data_token_masks", "bert_input_data_segment_ids", "bert_input_data_word_index",
+             "bert_input_data_word_pieces")
+    expected = {"sentence_length": [], "elmo_input_data_wordchr_ids": [None, None, 50], **dict.fromkeys(names, [None, None])}
+    assert {op.name for op in built.graph.get_operations() if op.type.startswith("Placeholder")} == set(expected)
+    for name, shape in expected.items():
+        tensor = built.graph.get_tensor_by_name(f"{name}:0")
+        assert tensor.dtype == tf.int32 and tensor.shape.as_list() == shape
+    assert {name: tensor.shape.as_list()[2:] for name, tensor in built.model.vectors.items()} == {"elmo_vectors": [3, 8], "bert_vectors": [1, 8]}
+
+
+@pytest.mark.parametrize("values", [{"use_elmo": True}, {"use_bert": True}, {"use_elmo": True, "use_bert": True}, {"use_chr": True, "use_bert": True},
+                                    {"use_word": True, "use_elmo": True}], ids=str)
+def test_lengths_by_any_of_the_inputs(values):
+    built = Built(variant(**{**ALONE, **values}))
+    lengths = (3, 1, 17, 16, 2)
+    inputs = batch(*(sentence(length, 4) for length in lengths))
+    got, logits, tags = built.run(["sentence_lengths:0", "logits:0", "logits_indices:0"], inputs)
+    assert got.tolist() == list(lengths)
+    np.testing.assert_array_equal(tags, logits.argmax(axis=-1) * (np.arange(17) < np.array(lengths)[:, None]))
+
+
+def pieces_of(words):
+    """The same windows, but each piece is a word."""
+    return [[[piece] for word in window for piece in word] for window in words]
+
+
+@pytest.mark.parametrize("pooling", ["first", "mean"])
+def test_layers_of_bert(pooling):
+    """Each choice of layers is what the mix of all is made of; the mean is that of the vectors that the pieces have."""
+    sentences = [sentence(length, 7) for length in (20, 3)]
+    inputs = batch(*sentences)
+    every = with_bert("mix", pooling).run("bert/vectors:0", inputs)
+    assert every.shape == (2, 20, 5, 8)
+    for name, layers in {"top": [4], "last4": [1, 2, 3, 4], "0": [0], "3": [3]}.items():
+        np.testing.assert_allclose(with_bert(name, pooling).run("bert/vectors:0", inputs), every[:, :, layers], atol=1e-5, err_msg=name)
+    shattered = bert_inputs([pieces_of(each["bert"]) for each in sentences], 60)
+    vectors = with_bert("mix").run("bert/vectors:0", {**inputs, **shattered, "sentence_length": 60})
+    for got, of_pieces, each in zip(every, vectors, sentences):
+        at = 0
+        for i, word in enumerate(word for window in each["bert"] for word in window):
+            own = of_pieces[at:at + len(word)]
+            np.testing.assert_allclose(got[i], own.mean(axis=0) if pooling == "mean" else own[0], atol=1e-5)
+            at += len(word)
+
+
+def test_features_of_bert():
+    """Layers side by side, or their mix, go into the projection as they are."""
+    inputs = batch(sentence(9, 0), sentence(4, 0))
+    for layers in ("top", "last4", "2", "mix"):
+        built = with_bert(layers)
+        kernel, bias = (next(v for v in built.model.variables if v.op.name == f"projection/{name}") for name in ("kernel", "bias"))
+        vectors, kernel, bias, logits = built.run(["bert/vectors:0", kernel, bias, "logits:0"], inputs)
+        features = vectors.reshape(2, 9, -1)
+        if layers == "mix":
+            weights, gamma = built.session.run([v for v in built.model.variables if v.op.name.startswith("bert/mix/")])
+            features = gamma * np.einsum("bslf,l->bsf", vectors, np.exp(weights) / np.exp(weights).sum())
+        np.testing.assert_allclose(logits[0], features[0] @ kernel + bias, atol=1e-4)
+        np.testing.assert_allclose(logits[1, :4], features[1, :4] @ kernel + bias, atol=1e-4)
+
+
+def test_stored_vectors_may_be_fed_in_place_of_what_goes_in():
+    built = Built(variant(use_elmo=True, use_bert=True))
+    inputs = batch(sentence(9, 0), sentence(4, 0))
+    logits, *vectors = built.run([built.model.logits, "elmo/vectors:0", "bert/vectors:0"], inputs)
+    nothing = {name: np.zeros_like(value) for name, value in inputs.items() if name.startswith("bert_input_data_token")}
+    fed = built.run(built.model.logits, {**inputs, **nothing}, **{"elmo/vectors": vectors[0], "bert/vectors": vectors[1]})
+    np.testing.assert_array_equal(fed, logits)
+    assert np.abs(built.run(built.model.logits, inputs, **{"elmo/vectors": 0 * vectors[0]}) - logits).max() > 1e-3
+
+
+@pytest.mark.parametrize("train_bert", [False, True])
+def test_what_of_the_language_models_is_trained(train_bert):
+    built = Built(variant(use_elmo=True, use_bert=True, bert_layers="mix", train_bert=train_bert))
+    trained, of_models = traits(built)["trained"], [name for name in built.shapes if name.startswith(("elmo/", "bert/"))]
+    mixes = {"elmo/mix/weights", "elmo/mix/gamma", "bert/mix/weights", "bert/mix/gamma"}
+    assert {name for name in of_models if name in trained} == mixes | ({name for name in of_models if name.startswith("bert/")} if train_bert else set())
+
+
+def test_dropout_of_language_models(monkeypatch):
+    """ELMo's own; BERT's, where it is trained, are layers/bert.py's; without an encoder there is one before the projection."""
+    places = []
+    monkeypatch.setattr("model.dropout", lambda x, keep_prob, is_train, seed: places.append((x.shape[-1], keep_prob)) or x)
+    with tf.Graph().as_default():
+        Model(variant(use_elmo=True, use_bert=True, elmo_keep_prob=0.25, **ALONE), SIZES, training=True)
+    assert places == [(8, 0.25), (16, 0.7)]
+    monkeypatch.undo()
+    inputs = batch(sentence(8, 0))
+    for train_bert in (True, False):
+        built = Built(variant(use_bert=True, train_bert=train_bert, keep_prob=1.0, **ALONE), training=True)
+        first, again = (built.run("logits:0", inputs, is_train=True) for _ in range(2))
+        np.testing.assert_array_equal(first, again)
+        assert (np.abs(first - built.run("logits:0", inputs)).max() > 1e-3) == train_bert
+
+
+def test_elmos_state_is_carried_in_training_only():
+    """From batch to batch, row by row; evaluation starts from zeros, and leaves the state as it is."""
+    cfg = variant(use_elmo=True, elmo_stateful=True, elmo_keep_prob=1.0, keep_prob=1.0, batch_size=3, **ALONE)
+    built, stateless = Built(cfg, training=True), Built(dataclasses.replace(cfg, elmo_stateful=False), training=True)
+    with built.graph.as_default():
+        state = [v for v in tf.global_variables() if v.op.name.startswith("elmo/state/")]
+    assert len(state) == 8 and state[0].shape[0] == 3 and not [name for name in built.shapes if "/state/" in name]
+    one, two = batch(sentence(5, 0), sentence(9, 1)), batch(sentence(4, 2))
+    plain = {name: stateless.run("logits:0", inputs, is_train=True) for name, inputs in (("one", one), ("two", two))}
+    np.testing.assert_array_equal(built.run("logits:0", one), plain["one"])
+    assert all((value == 0).all() for value in built.session.run(state))
+    np.testing.assert_array_equal(built.run("logits:0", one, is_train=True), plain["one"])          # from zeros
+    kept = built.session.run(state)
+    assert all((value[:2] != 0).all() and (value[2:] == 0).all() for value in kept)
+    np.testing.assert_array_equal(built.run("logits:0", two), plain["two"])
+    assert all((now == before).all() for now, before in zip(built.session.run(state), kept))
+    assert np.abs(built.run("logits:0", two, is_train=True) - plain["two"]).max() > 1e-3
+    assert not [op for op in Built(cfg).graph.get_operations() if "/state/" in op.name]             # a graph that only tags has none
+
+
 # ---------------------------------------------------------------- padding
 
 @pytest.mark.parametrize("values", [
     {}, {"rnn_type": "normal", "use_pos": False}, {"chr_conv_type": "conv2d", "chr_filter_widths": [2, 3], "use_chk": False},
     {"rnn_type": "normal", "chr_conv_type": "conv2d", "use_shape": False}, {"use_word": False, "gazetteer": ""}, {"use_chr": False, "rnn_layers": 3},
     {"use_pos": False, "use_chk": False, "use_shape": False, "gazetteer": "", "use_highway": False}, {"use_crf": False}, {"constrained": True},
+    {"use_elmo": True}, {"use_elmo": True, "elmo_layer_norm": True, "use_word": False, "use_chr": False},
+    {"use_bert": True, "bert_layers": "mix", "bert_pooling": "mean"}, {"use_bert": True, "use_word": False, "use_chr": False},
+    {"use_elmo": True, "use_bert": True, "bert_layers": "last4", "encoder": "none", "use_word": False, "use_chr": False},
     *({"encoder": name} for name in config_module.ENCODERS[1:])])
 def test_padding_never_changes_the_result_of_a_token(values):
     """A sentence alone, and the same in a batch with longer ones."""
@@ -234,6 +414,16 @@ def test_padding_never_changes_the_result_of_a_token(values):
         alone_logits, alone_tags = built.tag(batch(each))
         np.testing.assert_allclose(some_logits[:length], alone_logits[0], atol=1e-5)
         assert (some_tags[:length] == alone_tags[0]).all() and (some_tags[length:] == 0).all()
+
+
+def test_windows_and_pieces_of_padding_change_nothing():
+    built = with_bert("mix", "mean")
+    sentences = [sentence(length, 0) for length in (20, 3, 1)]
+    logits, tags = built.tag(batch(*sentences))
+    for more in ((0, 5), (3, 0), (2, 7)):
+        padded, same = built.tag(batch(*sentences, more_windows=more[0], more_pieces=more[1]))
+        np.testing.assert_allclose(padded, logits, atol=1e-5)
+        assert (same == tags).all()
 
 
 @pytest.mark.parametrize("use_crf", [True, False])
@@ -418,10 +608,10 @@ def test_schedule(warmup):
 
 # ---------------------------------------------------------------- the graph in service
 
-@pytest.mark.parametrize("rnn_type", ["fused", "normal"])
-def test_the_graph_can_be_frozen(rnn_type):
+@pytest.mark.parametrize("values", [{"rnn_type": "fused"}, {"rnn_type": "normal"}, {"use_elmo": True, "use_bert": True, "bert_pooling": "mean"}])
+def test_the_graph_can_be_frozen(values):
     """Weights as constants, written out and read again: the same numbers under the same names."""
-    built, inputs = Built(variant(rnn_type=rnn_type)), batch(sentence(6, 0), sentence(4, 0))
+    built, inputs = Built(variant(**values)), batch(sentence(6, 0), sentence(4, 0))
     with built.graph.as_default():
         frozen = tf.graph_util.convert_variables_to_constants(built.session, built.graph.as_graph_def(), ["logits_indices", "logits", "crf_transitions"])
     with tf.Graph().as_default() as graph, new_session(1) as session:
@@ -438,6 +628,7 @@ LONG = """
 import resource, sys
 import numpy as np
 from config import Config
+from elmo_bytes import elmo_ids
 from model import Model
 from tf1 import new_session, tf
 tokens, rng = int(sys.argv[1]), np.random.default_rng(0)

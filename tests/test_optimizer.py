@@ -1,12 +1,16 @@
 """Optimizers and learning rates against numpy, written from the papers; dense weights and rows of an embedding."""
 import math
+import re
+import types
 
 import numpy as np
 import pytest
 
 import optimizer
 from config import Config
+from model import Model as WholeModel
 from numeric import put
+from test_model import ALONE, SIZES, Built, batch, sentence, variant
 from tf1 import new_session, tf
 
 STEPS = 12
@@ -121,6 +125,91 @@ def test_what_decays():
     assert decayed == {"encoder/kernel", "char_cnn/filters", "highway/kernel"}
 
 
+def test_what_decays_of_language_models():
+    """Of BERT all but biases and LayerNorm, as in google-research/bert; of the mixes nothing."""
+    config = Config(use_elmo=True, use_bert=True, train_bert=True, bert_layers="mix", wrd_dim=4)
+    with tf.Graph().as_default():
+        WholeModel(config, SIZES, training=True)
+        names = {variable.op.name: optimizer.is_decayed(variable) for variable in tf.trainable_variables() if variable.op.name.startswith(("bert/", "elmo/"))}
+    assert len(names) == 4 + 5 + 4 * 16
+    for name, decayed in names.items():
+        assert decayed == name.endswith(("/kernel", "_embeddings")), name
+
+
+# ---------------------------------------------------------------- BERT's own rates
+
+def test_rates_by_layer():
+    config = Config(learning_rate=0.001, bert_learning_rate=0.0001, bert_layer_decay=0.5)
+    factors = {"bert/encoder/layer_2/output/dense/kernel": 0.1, "bert/encoder/layer_2/attention/self/query/bias": 0.1,
+               "bert/encoder/layer_1/output/LayerNorm/gamma": 0.05, "bert/encoder/layer_0/output/dense/kernel": 0.025,
+               "bert/embeddings/word_embeddings": 0.0125, "bert/embeddings/LayerNorm/beta": 0.0125, "bert/mix/weights": 1.0, "elmo/mix/gamma": 1.0,
+               "encoder/bilstm_0/forward/kernel": 1.0, "embeddings/word": 1.0, "projection/bias": 1.0}
+    assert optimizer.rate_factors(list(factors), config) == pytest.approx(list(factors.values()))
+    names = [f"bert/encoder/layer_{k}/output/dense/bias" for k in range(12)]          # as numbers, not as words
+    assert optimizer.rate_factors(names, config) == pytest.approx([0.1 * 0.5 ** (11 - k) for k in range(12)])
+    assert optimizer.rate_factors(["encoder/kernel"], config) == [1.0]
+    flat = Config(learning_rate=0.001, bert_learning_rate=0.0001)
+    assert optimizer.rate_factors(names, flat) == pytest.approx([0.1] * 12)
+
+
+RATES = {"encoder/kernel": 0.05, "bert/encoder/layer_1/output/dense/kernel": 0.02, "bert/encoder/layer_1/output/LayerNorm/gamma": 0.02,
+         "bert/encoder/layer_0/output/dense/kernel": 0.01, "bert/embeddings/word_embeddings": 0.005}
+TABLE = "bert/embeddings/word_embeddings"
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_an_optimizer_at_several_rates(name):
+    """Each variable as if it were alone with its rate; AdamW's decay takes from all rows of BERT's embeddings, a batch's or not."""
+    config = Config(optimizer=name, learning_rate=0.05, weight_decay=0.1, clip_norm=1e9, lr_schedule="linear", lr_total_steps=20,
+                    bert_learning_rate=0.02, bert_layer_decay=0.5)
+    rng = np.random.default_rng(2)
+    start = {each: rng.normal(size=(3,) if each.endswith("gamma") else (7, 3)).astype(np.float32) for each in RATES}
+    with tf.Graph().as_default(), new_session(1) as session:
+        variables = {each: tf.get_variable(each, initializer=value) for each, value in start.items()}
+        goals, ids = {each: tf.placeholder(tf.float32, value.shape) for each, value in start.items() if each != TABLE}, tf.placeholder(tf.int32, [4])
+        loss = sum(tf.reduce_sum(tf.square(variables[each] - goal)) for each, goal in goals.items())
+        loss += tf.reduce_sum(tf.square(tf.nn.embedding_lookup(variables[TABLE], ids)))
+        op, rate, *_ = optimizer.training_op(types.SimpleNamespace(loss=loss, step=tf.train.get_or_create_global_step()), config)
+        session.run(tf.global_variables_initializer())
+        systems = {each: SYSTEMS[name](value, each.endswith("kernel")) for each, value in start.items()}
+        for step in range(8):
+            targets = {each: rng.normal(size=start[each].shape) for each in goals}
+            rows = rng.integers(0, 6, 4)
+            got = session.run([op, rate], {ids: rows, **{goals[each]: target for each, target in targets.items()}})[1]
+            assert got == pytest.approx(0.05 * (1 - step / 20), rel=1e-5)
+            scale = 1 - step / 20
+            for each, target in targets.items():
+                systems[each].step(RATES[each] * scale, 2 * (systems[each].value - target))
+            table, (touched, counts) = systems[TABLE], np.unique(rows, return_counts=True)
+            fade = RATES[TABLE] * scale * 0.1 * table.value if name == "adamw" else 0.0
+            table.step(RATES[TABLE] * scale, 2 * counts[:, None] * table.value[touched], touched)
+            table.value -= fade
+            for each, value in session.run(variables).items():
+                np.testing.assert_allclose(value, systems[each].value, atol=2e-5, err_msg=f"{each} at step {step}")
+        untouched = session.run(variables[TABLE])[6] / start[TABLE][6]
+        np.testing.assert_allclose(untouched, np.prod([1 - 0.005 * (1 - k / 20) * 0.1 for k in range(8)]) if name == "adamw" else 1.0, rtol=1e-5)
+
+
+def test_a_step_of_a_whole_model():
+    """By plain gradient descent each variable moves by its gradient times the rate that is its own."""
+    config = variant(**{**ALONE, "use_word": True}, use_bert=True, train_bert=True, bert_layers="mix", train_wrd=True, optimizer="sgd", momentum=0.0,
+                     clip_norm=1e9, learning_rate=0.02, bert_learning_rate=0.005, bert_layer_decay=0.5, lr_schedule="constant")
+    built = Built(config, learning=True)
+    inputs = batch(*(sentence(5, seed) for seed in range(3)))
+    with built.graph.as_default():
+        variables = {variable.op.name: variable for variable in tf.trainable_variables()}
+        gradients = dict(zip(variables, map(tf.convert_to_tensor, tf.gradients(built.model.loss, list(variables.values())))))
+    before, slopes = built.session.run(variables), built.run(gradients, inputs, is_train=True)
+    built.run(built.train_op, inputs, is_train=True)
+    after, moved = built.session.run(variables), set()
+    for name in variables:
+        layer = re.match("bert/encoder/layer_([0-9])/", name)
+        expected = 0.005 * 0.5 ** (3 - int(layer[1])) if layer else 0.005 * 0.5 ** 4 if name.startswith("bert/embeddings/") else 0.02
+        np.testing.assert_allclose(before[name] - after[name], expected * slopes[name], atol=1e-6, rtol=1e-3, err_msg=name)
+        moved |= {round(expected, 9)} if (before[name] != after[name]).any() else set()
+    assert len(moved) == 6 and built.session.run(built.model.step) == 1
+
+
 def test_optimizers_by_value():
     """A function gets the scheduled rate; an optimizer has its own, and none is returned for it."""
     def run(by_value, **values):
@@ -144,12 +233,12 @@ def test_optimizers_by_value():
 def expected_rate(schedule, k, warmup):
     """Of learning_rate 0.5 with lr_decay_rate 0.9, lr_decay_steps 10, 40 steps in all, a plateau's factor of 0.25."""
     warm = min(1.0, (k + 1) / warmup) if warmup else 1.0
-    after = {"constant": 1.0, "exponential": 0.9 ** (k // 10), "plateau": 0.25,
-             "cosine": (1 + math.cos(math.pi * min(max(k - warmup, 0) / (40 - warmup), 1))) / 2}[schedule]
+    done = min(max(k - warmup, 0) / (40 - warmup), 1)
+    after = {"constant": 1.0, "exponential": 0.9 ** (k // 10), "plateau": 0.25, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}[schedule]
     return 0.5 * warm * after
 
 
-@pytest.mark.parametrize("schedule", ["constant", "exponential", "cosine", "plateau"])
+@pytest.mark.parametrize("schedule", ["constant", "exponential", "cosine", "linear", "plateau"])
 @pytest.mark.parametrize("warmup", [0, 4])
 def test_schedules(schedule, warmup):
     cfg = Config(learning_rate=0.5, lr_schedule=schedule, lr_decay_rate=0.9, lr_decay_steps=10, warmup_steps=warmup)

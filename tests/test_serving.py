@@ -646,8 +646,8 @@ def test_sanitizers_find_nothing(served, tmp_path):
             done = run_binary(*served.command(command), "--columns", "word", stdin=junk, build=build, environment=quiet)
             assert done.code in (0, 2) and "Sanitizer" not in done.err and "runtime error" not in done.err
     words = [bytes(rng.choices(range(256), k=5)).replace(b"\n", b"") for _ in range(2000)]
-    for what in ("lower", "shape", "tokenize"):
-        succeed(run_binary("probe", what, stdin=b"\n".join(words), build=build, environment=quiet))
+    for what in (["lower"], ["shape"], ["tokenize"], ["bert_tokens", "cased"], ["bert_tokens", "uncased"]):
+        succeed(run_binary("probe", *what, stdin=b"\n".join(words), build=build, environment=quiet))
     words = [word for word in words if len(tokenize(word.decode(errors="surrogateescape"))) == 1]
     tagged = b"".join(word + b"\n" + rng.choice((b"S-X", b"I-\xff", b"O", b"x")) + b"\n" for word in words)
     for kind in ("line", "columns"):

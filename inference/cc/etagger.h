@@ -48,7 +48,8 @@ ETAGGER_API int etagger_tag(const etagger_model *model, const char *const *words
 
 /* The same for many sentences, in batches and on up to `threads` threads, the caller's among them; 0: one for each core. words, pos,
  * chunks and tags hold all sentences, one behind the other; lengths[0 .. sentences-1] is how many words each has, 0 included. The tags
- * are those of etagger_tag, sentence by sentence. */
+ * are those of etagger_tag, sentence by sentence; but a model with document context (bert_context) reads each sentence with those around
+ * it in the list, as far as one of the single word -DOCSTART-. */
 ETAGGER_API int etagger_tag_sentences(const etagger_model *model, const char *const *words, const char *const *pos,
                                       const char *const *chunks, const size_t *lengths, size_t sentences, int threads, const char **tags);
 

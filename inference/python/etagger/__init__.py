@@ -88,7 +88,8 @@ class Model:
 
     def tag_sentences(self, sentences: Iterable[Sequence[str]], pos: Iterable[Sequence[str]] | None = None,
                       chunks: Iterable[Sequence[str]] | None = None, threads: int = 0) -> list[list[str]]:
-        """Tags of many sentences, in batches: the same as tag() of each, and quicker.
+        """Tags of many sentences, in batches: the same as tag() of each, and quicker. A model with document context (bert_context) reads
+        each sentence with those around it, as far as a sentence of the one word -DOCSTART-.
 
         sentences: lists of words. pos, chunks: a list for each sentence, where there are any. threads: 0 is one for each core. Raises Error.
         """
