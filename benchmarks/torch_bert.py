@@ -2,19 +2,20 @@
 
     python benchmarks/torch_bert.py FOLDER --attention sdpa --threads 2
 
-FOLDER: bert_config.json, and weights.npz with Google's names (see pretrained.bert_shapes), projection/kernel and projection/bias.
+FOLDER: bert_config.json; weights.npz with Google's names (see pretrained.bert_shapes), projection/kernel and projection/bias;
+batch.npz with token_ids, mask, segment_ids and, to train, tags (-100: none), all of them (windows, pieces).
 PyTorch's float32 products are MKL's, which knows no AVX-512 on processors that are not Intel's. --onednn has those of the dense layers
 from oneDNN, as TensorFlow's are, for tagging.
 """
 import os
-import resource
 import time
 
 import numpy as np
 
-from common import serve
+from common import peak_memory, serve
 
 from cli import Parser, UserError, run_command  # noqa: E402
+from config import load_config, model_path  # noqa: E402
 
 
 def state_name(name):
@@ -28,7 +29,7 @@ def state_name(name):
 
 
 class TorchBert:
-    """A BertForTokenClassification with our weights. Batches come as .npz files: token_ids, mask, segment_ids, tags (all (windows, pieces))."""
+    """A BertForTokenClassification with our weights, and its batch."""
 
     def __init__(self, folder, attention, threads, onednn):
         try:
@@ -48,7 +49,12 @@ class TorchBert:
         self.model.load_state_dict(state)
         if onednn:
             self._products_by_onednn()
-        self.optimizer = None
+        with np.load(os.path.join(folder, "batch.npz")) as file:
+            batch = {name: torch.from_numpy(file[name].astype(np.int64)) for name in file}
+        self.inputs = {"input_ids": batch["token_ids"], "attention_mask": batch["mask"], "token_type_ids": batch["segment_ids"]}
+        self.tags, recipe = batch.get("tags"), load_config(model_path("bert_softmax"))
+        self.clip_norm = recipe.clip_norm
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=recipe.bert_learning_rate, weight_decay=recipe.weight_decay, fused=True)
         self.loaded = time.perf_counter() - started
 
     def _products_by_onednn(self):
@@ -62,52 +68,47 @@ class TorchBert:
         return getattr(self, do)(**arguments)
 
     def about(self):
-        return {"load": self.loaded, "parameters": sum(each.numel() for each in self.model.parameters()),
-                "gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9}
+        """Seconds of loading; the peak of resident memory."""
+        return {"load": self.loaded, "gigabytes": peak_memory() / 1e9}
 
     def save(self, folder):
         """As HuggingFace gives models out."""
         self.model.save_pretrained(folder)
         return {}
 
-    def hidden(self, batch, out):
+    def hidden(self, out):
         """Writes the hidden states, float32 (layers + 1, windows, pieces, hidden_size)."""
-        inputs, _ = self._inputs(batch)
-        self.model.eval()
-        with self.torch.inference_mode():
-            np.save(out, self.torch.stack(self.model(**inputs, output_hidden_states=True).hidden_states).numpy())
+        with self._inference():
+            np.save(out, self.torch.stack(self.model(**self.inputs, output_hidden_states=True).hidden_states).numpy())
         return {}
 
-    def tag(self, batch, out=""):
-        """Seconds of one batch, from ids to the best tags; the emission scores go to `out`."""
-        inputs, _ = self._inputs(batch)
-        self.model.eval()
-        with self.torch.inference_mode():
-            started = time.perf_counter()
-            logits = self.model(**inputs).logits
-            logits.argmax(dim=-1).numpy()
-            seconds = time.perf_counter() - started
-        if out:
-            np.save(out, logits.numpy())
-        return {"seconds": seconds}
+    def scores(self, out):
+        """Writes emission scores, float32 (windows, pieces, tags)."""
+        with self._inference():
+            np.save(out, self.model(**self.inputs).logits.numpy())
+        return {}
 
-    def step(self, batch, rate, decay, clip_norm):
-        """Seconds and loss of a training step: AdamW, gradients clipped."""
-        inputs, tags = self._inputs(batch)
+    def tag(self):
+        """Seconds of the batch, from ids to tags."""
+        with self._inference():
+            started = time.perf_counter()
+            self.model(**self.inputs).logits.argmax(dim=-1).numpy()
+            return {"seconds": time.perf_counter() - started}
+
+    def _inference(self):
+        self.model.eval()
+        return self.torch.inference_mode()
+
+    def step(self):
+        """Seconds and loss of a training step as configs/bert_softmax.yaml has it: AdamW, gradients clipped."""
         self.model.train()
-        self.optimizer = self.optimizer or self.torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=decay, fused=True)
         started = time.perf_counter()
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.model(**inputs, labels=tags).loss
+        loss = self.model(**self.inputs, labels=self.tags).loss
         loss.backward()
-        self.torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip_norm)
+        self.torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
         self.optimizer.step()
         return {"seconds": time.perf_counter() - started, "loss": loss.item()}
-
-    def _inputs(self, batch):
-        with np.load(batch) as file:
-            tensors = {name: self.torch.from_numpy(file[name].astype(np.int64)) for name in file}
-        return {"input_ids": tensors["token_ids"], "attention_mask": tensors["mask"], "token_type_ids": tensors["segment_ids"]}, tensors.get("tags")
 
 
 def main():

@@ -195,7 +195,7 @@ def test_base_against_transformers(tmp_path):
     (tmp_path / "bert_config.json").write_text(json.dumps(config))
     np.savez(tmp_path / "weights.npz", **weights, **{"projection/kernel": np.zeros((768, 9), np.float32), "projection/bias": np.zeros(9, np.float32)})
     np.savez(tmp_path / "batch.npz", **dict(zip(("token_ids", "mask", "segment_ids"), batch)))
-    questions = [{"do": "hidden", "batch": str(tmp_path / "batch.npz"), "out": str(tmp_path / "hidden.npy")},
+    questions = [{"do": "hidden", "out": str(tmp_path / "hidden.npy")},
                  {"do": "save", "folder": str(tmp_path / "published")}]
     subprocess.run([TORCH_PYTHON, "benchmarks/torch_bert.py", tmp_path], cwd=ROOT, check=True, stdout=subprocess.DEVNULL,
                    input="".join(json.dumps(each) + "\n" for each in questions).encode())

@@ -1,0 +1,273 @@
+"""A full-size BERT-base and a full-size ELMo, random weights: seconds and peak memory of loading, training and tagging; HuggingFace
+transformers beside BERT.
+
+    python benchmarks/pretrained.py --rounds 7 --threads 2
+    python benchmarks/pretrained.py --torch_python other/venv/bin/python
+
+Makes both models' files as they are published, a corpus of one batch (16 sentences of 126 words, 128 pieces with [CLS] and [SEP]) and the
+embeddings' files; trains an epoch of configs/bert_softmax.yaml (fine-tuned) and of configs/elmo_bilstm_crf.yaml, that is one batch with
+its evaluation and its checkpoints, and tags with the model. Each system trains, and tags, in a process of its own, whose peak of
+resident memory is taken. transformers (requirements-bench.txt, see torch_bert.py) gets the trained model's weights and the same batch; it is an
+error when its emission scores are other ones. Tagging takes turns; training, for the memory's sake, does not. Printed are medians, of
+tagging also the median of the rounds' ratios. Exit code 1 where BERT's tagging takes more than 1.2 times as long as transformers' quicker
+attention, or a process needs 12 GB. Takes 4 GB of disk for a while, in runs/bench/.
+"""
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+from common import Worker, peak_memory, serve
+from corpora import BENCH, ROOT
+
+import checkpoint  # noqa: E402
+import conll  # noqa: E402
+from cli import Parser, UserError, run_command  # noqa: E402
+from config import load_config, model_path  # noqa: E402
+from pretrained import bert_shapes, elmo_shapes  # noqa: E402
+from wordpiece import SPECIAL  # noqa: E402
+
+MODELS = {"bert": ("BERT-base", "bert_softmax"), "elmo": ("ELMo", "elmo_bilstm_crf")}
+OURS = "etagger"
+PEERS = {"eager": "transformers, eager attention", "sdpa": "transformers, SDPA", "onednn": "transformers, SDPA, oneDNN's products"}
+MOST_RATIO, MOST_GIGABYTES = 1.2, 12.0
+FURTHEST = 1e-3           # of emission scores from transformers'
+
+BERT_BASE = {"vocab_size": 30522, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072,
+             "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1, "max_position_embeddings": 512,
+             "type_vocab_size": 2, "initializer_range": 0.02}
+ELMO = {"lstm": {"dim": 4096, "projection_dim": 512, "n_layers": 2, "cell_clip": 3, "proj_clip": 3, "use_skip_connections": True},
+        "char_cnn": {"embedding": {"dim": 16}, "filters": [[1, 32], [2, 32], [3, 64], [4, 128], [5, 256], [6, 512], [7, 1024]],
+                     "activation": "relu", "n_highway": 2, "n_characters": 262, "max_characters_per_token": 50}}
+SENTENCES, WORDS = 16, 126
+
+
+# ---------------------------------------------------------------- files
+
+def make_files(folder):
+    """Writes the models, the corpus, and the embeddings' files bert.pkl and elmo.pkl."""
+    from tf1 import new_session, put, quiet, tf
+    rng = np.random.default_rng(1)
+    words = [f"w{i:05d}" for i in range(BERT_BASE["vocab_size"] - len(SPECIAL))]
+    in_folder = lambda name: os.path.join(folder, name)
+    _write(in_folder("vocab.txt"), "".join(f"{piece}\n" for piece in [*SPECIAL, *words]))
+    _write(in_folder("train.txt"), "".join("".join(f"{rng.choice(words)} {rng.choice(['O', 'B-PER', 'B-LOC'])}\n" for _ in range(WORDS)) + "\n"
+                                           for _ in range(SENTENCES)))
+    _write(in_folder("bert_config.json"), json.dumps(BERT_BASE))
+    _write(in_folder("options.json"), json.dumps(ELMO))
+    pooler = {"bert/pooler/dense/kernel": (768, 768), "bert/pooler/dense/bias": (768,)}        # which tagging does not need
+    with tf.Graph().as_default(), quiet():
+        variables = [tf.get_variable(name, shape) for name, shape in {**bert_shapes(BERT_BASE), **pooler}.items()]
+        saver = tf.train.Saver(variables)
+        with new_session() as session:
+            for variable in variables:
+                put(session, variable, _random(rng, variable.op.name, variable.shape))
+            saver.save(session, in_folder("bert_model.ckpt"), write_meta_graph=False)
+    import h5py
+    with h5py.File(in_folder("weights.hdf5"), "w") as file:
+        for name, shape in elmo_shapes(ELMO).items():
+            file[name] = _random(rng, name, shape)
+    flags = {"bert": ["--bert_init_checkpoint", folder, "--bert_do_lower_case", "True", "--bert_max_seq_length", str(WORDS + 2)],
+             "elmo": ["--elmo_options_path", in_folder("options.json"), "--elmo_weight_path", in_folder("weights.hdf5")]}
+    for name in MODELS:
+        subprocess.run([sys.executable, "embvec.py", "--train_path", in_folder("train.txt"), "--columns", "word tag", "--wrd_dim", "50",
+                        "--out_path", in_folder(f"{name}.pkl"), *flags[name]], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+def _write(path, text):
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(text)
+
+
+def _random(rng, name, shape):
+    """Gains of LayerNorm are near 1."""
+    return rng.standard_normal(shape, np.float32) * np.float32(0.04) + np.float32(name.endswith("/gamma"))
+
+
+# ---------------------------------------------------------------- the workers' side
+
+class Ours:
+    """What both workers answer."""
+
+    def answer(self, do, **arguments):
+        return getattr(self, do)(**arguments)
+
+    def about(self):
+        return {"load": self.loaded, "gigabytes": peak_memory() / 1e9}
+
+
+class Training(Ours):
+    def __init__(self, name, folder, threads):
+        from corpus import load_data
+        from trainer import Trainer
+        started = time.perf_counter()
+        path = os.path.join(folder, "train.txt")
+        config = load_config(model_path(MODELS[name][1]), {
+            "emb_path": os.path.join(folder, f"{name}.pkl"), "train_path": [path], "dev_path": [path], "columns": "word tag", "epoch": 1,
+            "checkpoint_dir": os.path.join(folder, name), "summary_dir": "", "threads": threads})
+        config, data = load_data(config)
+        os.mkdir(config.checkpoint_dir)
+        self.trainer = Trainer(config, data, {})
+        self.trainer.load_pretrained()
+        self.loaded = time.perf_counter() - started
+        self.inputs = {**data.feeder.batch(data.train), "is_train": True}
+
+    def run(self):
+        """The epoch: one batch, its evaluation, the best model and the last state."""
+        self.trainer.run()
+        return {}
+
+    def step(self):
+        started = time.perf_counter()
+        self.trainer.run_step(self.inputs)
+        return {"seconds": time.perf_counter() - started}
+
+    def batch(self, out):
+        """Writes BERT's batch for torch_bert.py: each word is one piece."""
+        tags = np.pad(self.inputs["target_tag_ids"], ((0, 0), (1, 1)), constant_values=-100)     # -100: no tag
+        names = {"token_ids": "token_ids", "mask": "token_masks", "segment_ids": "segment_ids"}
+        np.savez(out, tags=tags, **{name: self.inputs[f"bert_input_data_{ours}"] for name, ours in names.items()})
+        return {}
+
+
+class Tagging(Ours):
+    def __init__(self, name, folder, threads):
+        from tagger import Tagger
+        started = time.perf_counter()
+        self.tagger = Tagger.load(os.path.join(folder, name), threads=threads)
+        self.loaded = time.perf_counter() - started
+        feeder, (sentences, *_) = self.tagger.feeder, conll.read_sentences(os.path.join(folder, "train.txt"), ["word", "tag"])
+        self.inputs = feeder.batch([feeder.encode(sentence) for sentence in sentences])
+
+    def tag(self):
+        """Seconds of the batch, from ids to tags."""
+        started = time.perf_counter()
+        self.tagger.run(self.inputs)
+        return {"seconds": time.perf_counter() - started}
+
+    def scores(self, out):
+        """Writes emission scores, float32 (sentences, words, tags)."""
+        np.save(out, self.tagger.scores(self.inputs)[1])
+        return {}
+
+
+# ---------------------------------------------------------------- the measurement
+
+class Bench:
+    def __init__(self, folder, args):
+        self.folder, self.args = folder, args
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def ours(self, name, task):
+        return Worker([sys.executable, os.path.abspath(__file__), "--worker", f"{name}/{task}", "--folder", self.folder,
+                       "--threads", str(self.args.threads)])
+
+    def peer(self, kind):
+        return Worker([self.args.torch_python, os.path.join(ROOT, "benchmarks", "torch_bert.py"), self.path("peer"), "--attention",
+                       "eager" if kind == "eager" else "sdpa", "--threads", str(self.args.threads), *["--onednn"] * (kind == "onednn")])
+
+    def rounds(self, do, workers):
+        """Asks the workers in turn, `do` and once more than counts. Returns {name: {"load", "gigabytes", "seconds": of each round}}."""
+        seconds = {name: [] for name in workers}
+        for _ in range(1 + self.args.rounds):
+            for name, worker in workers.items():
+                seconds[name].append(worker.ask(do=do)["seconds"])
+        rows = {name: {**worker.ask(do="about"), "seconds": seconds[name][1:]} for name, worker in workers.items()}
+        for worker in workers.values():
+            worker.close()
+        return rows
+
+    def train(self, name):
+        """Trains the epoch; then rows of single steps, the peers' too."""
+        worker = self.ours(name, "train")
+        worker.ask(do="run")
+        if name == "bert":
+            os.mkdir(self.path("peer"))
+            shutil.copy(self.path("bert_config.json"), self.path("peer"))
+            worker.ask(do="batch", out=self.path("peer", "batch.npz"))
+            np.savez(self.path("peer", "weights.npz"), **self.weights(name))
+        rows = self.rounds("step", {OURS: worker})
+        for kind in ("eager", "sdpa") if name == "bert" else ():
+            rows |= self.rounds("step", {kind: self.peer(kind)})
+        return rows
+
+    def weights(self, name):
+        """{variable: array} of the trained model."""
+        from tf1 import tf
+        reader = tf.train.load_checkpoint(self.path(name, checkpoint.MODEL))
+        return {variable: reader.get_tensor(variable) for variable in reader.get_variable_to_shape_map()}
+
+    def tag(self, name):
+        """Rows of tagging. Raises UserError where the peers compute something else."""
+        workers = {}
+        for kind in (OURS, *(PEERS if name == "bert" else ())):
+            workers[kind] = self.ours(name, "tag") if kind == OURS else self.peer(kind)
+            workers[kind].ask(do="scores", out=self.path(f"{kind}.npy"))                      # when it has, the next one loads
+        ours = np.load(self.path(f"{OURS}.npy"))
+        for kind in [*workers][1:]:
+            far = float(np.abs(np.load(self.path(f"{kind}.npy"))[:, 1:-1] - ours).max())       # without [CLS] and [SEP]
+            print(f"{PEERS[kind]}: emission scores are within {far:.1e} of ours", file=sys.stderr)
+            if not far < FURTHEST:
+                raise UserError(f"{PEERS[kind]}: an emission score is {far:.1e} from ours, expected {FURTHEST:.0e} at most")
+        return self.rounds("tag", workers)
+
+
+def report(title, train, tag):
+    """Prints a model's table. Returns what is not reached, a list of str."""
+    line = "{:40}{:>10}{:>8}{:>9}{:>10}{:>8}{:>9}".format
+    print(f"{title}\n{line('', 'training:', '', '', 'tagging:', '', '')}\n{line('medians', *2 * ('load s', 'batch s', 'peak GB'))}")
+    for name, row in tag.items():
+        cells = [[f"{each['load']:.1f}", f"{median(each):.2f}", f"{each['gigabytes']:.2f}"] if each else "---" for each in (train.get(name), row)]
+        print(line(PEERS.get(name, name), *cells[0], *cells[1]))
+    missed = [f"{row['gigabytes']:.1f} GB, expected less than {MOST_GIGABYTES:.0f}" for row in (train[OURS], tag[OURS])
+              if row["gigabytes"] >= MOST_GIGABYTES]
+    for name in [*tag][1:]:
+        ratio = statistics.median(ours / theirs for ours, theirs in zip(tag[OURS]["seconds"], tag[name]["seconds"]))
+        print(f"{OURS} / {PEERS[name]}: tagging {ratio:.2f}" + (f", training {median(train[OURS]) / median(train[name]):.2f}" if name in train else ""))
+        if ratio > MOST_RATIO and name != "onednn":
+            missed.append(f"tagging takes {ratio:.2f} times as long as {PEERS[name]}, expected {MOST_RATIO} at most")
+    return missed
+
+
+def median(row):
+    return statistics.median(row["seconds"])
+
+
+def main():
+    parser = Parser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="rounds (default 7)")
+    parser.add_argument("--threads", "-j", type=int, default=2, help="threads of each system (default 2)")
+    parser.add_argument("--torch_python", default=sys.executable, help="interpreter that has PyTorch and transformers (default: this one)")
+    parser.add_argument("--worker", default="", help="serve as MODEL/TASK (the benchmark's own use)")
+    parser.add_argument("--folder", default="", help="of --worker")
+    args = parser.parse_args()
+    if args.rounds < 1 or args.threads < 1:
+        raise UserError("--rounds and --threads: expected at least 1")
+    if args.worker:
+        name, task = args.worker.split("/")
+        return serve({"train": Training, "tag": Tagging}[task](name, args.folder, args.threads).answer)
+    os.makedirs(BENCH, exist_ok=True)
+    missed = []
+    with tempfile.TemporaryDirectory(dir=BENCH) as folder:
+        bench = Bench(folder, args)
+        make_files(folder)
+        for name, (title, _) in MODELS.items():
+            train = bench.train(name)
+            count = sum(value.size for variable, value in bench.weights(name).items() if variable.startswith(f"{name}/"))
+            missed += report(f"{title}, {count:,} weights; {SENTENCES} x {WORDS} words; {args.threads} thread{'s' * (args.threads > 1)}",
+                             train, bench.tag(name))
+    for each in missed:
+        print(f"not reached: {each}", file=sys.stderr)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    run_command(main)
