@@ -87,20 +87,19 @@ def take_over(source, model, session, data):
     settings = (_settings(source.meta["config"], (source.meta["gazetteer"] or {}).get("types", [])),
                 _settings(model.config.to_dict(), data.feeder.gazetteer.types if data.feeder.gazetteer else []))
     taken = []
-    for variable in model.variables:
-        name = variable.op.name
+    for variable, value in zip(model.variables, session.run(model.variables)):
+        name, value = variable.op.name, np.array(value)
         problem = _problem(source, name, variable.shape.as_list(), shapes.get(name), settings)
         if problem:
             _say(f"{name} {tuple(variable.shape.as_list())}: not taken, {problem}")
             continue
-        value = session.run(variable)
         counts = copy_by_token(reader.get_tensor(name), value, _AXES.get(name, ()), source.tokens(), new_tokens)
-        put(session, variable, value)
         _say(f"{name} {value.shape}: taken{', ' if counts else ''}{counts}")
-        taken.append(name)
+        taken.append((variable, value))
     if not taken:
         raise UserError(f"--warm_start {source.prefix}: nothing is taken over, see above; "
                         f"the variables' scopes are {_scopes(shapes.keys() - {'global_step'})}")
+    put(session, *zip(*taken))
 
 
 def copy_by_token(old, new, axes, old_tokens, new_tokens):
