@@ -26,12 +26,11 @@ class Data:
     columns: tuple
 
 
-def load_data(config, emb=None, gazetteer=None, tags=None, first=None, sentences=None):
+def load_data(config, emb=None, gazetteer=None, tags=None, first=None, models=None, sentences=None):
     """Reads the corpus. Returns (Config with what the data decided, Data). Raises UserError.
 
-    emb, gazetteer, tags: those of the checkpoint that training starts from. first: tokens that come first in the vocabularies
-    of the training files, {section: tokens}. sentences: {"train" or "dev": conll.Sentences} in place of the files of
-    config.train_path or dev_path.
+    emb, gazetteer, tags: those of the checkpoint that training starts from. first, models: see EmbVec.from_sentences.
+    sentences: {"train" or "dev": conll.Sentences} in place of the files of config.train_path or dev_path.
     """
     named, sentences = conll.parse_columns(config.columns) if config.columns else None, sentences or {}
     train, columns = _given("train", sentences) or _read_all(config.train_path, named)
@@ -45,7 +44,7 @@ def load_data(config, emb=None, gazetteer=None, tags=None, first=None, sentences
     dev = [sentence for _, sentences in dev for sentence in sentences]
     if config.dev_fraction:
         train, dev = _cut_off(train, config)
-    emb = emb or EmbVec.from_sentences(train, config.wrd_dim or 50, config.lowercase, first)
+    emb = emb or EmbVec.from_sentences(train, config.wrd_dim or 50, config.lowercase, first, models)
     config = _decide(config, emb, columns)
     if config.gazetteer and gazetteer is None:
         gazetteer = Gazetteer.read(config.gazetteer)

@@ -88,8 +88,8 @@ def _restored(config, prefix, given):
 
 
 def _warm_started(config, source, given):
-    config, first = warm_start.vocabulary(source, config)
-    config, data = load_data(config, given.emb, first=first, sentences=given.sentences)
+    config, first, models = warm_start.vocabulary(source, config)
+    config, data = load_data(config, given.emb, first=first, models=models, sentences=given.sentences)
     warm_start.check_scheme(source, data)
     trainer = Trainer(config, data, {**_hashes(config, given), **source.hashes()}, given.optimizer, given.hooks)
     trainer.load_pretrained()

@@ -107,8 +107,8 @@ class Trainer:
         for scope, use, about in (("elmo/", self.config.use_elmo, emb.elmo), ("bert/", self.config.use_bert, emb.bert)):
             if use:
                 read = pretrained.open_weights(scope, about)
-                for variable in self._published(scope):
-                    put(self.session, variable, read(variable.op.name))
+                variables = self._published(scope)
+                put(self.session, variables, [read(variable.op.name) for variable in variables])
 
     def _published(self, scope):
         """The variables of a language model that its files hold. scope: 'elmo/' or 'bert/'."""
@@ -118,8 +118,8 @@ class Trainer:
     def _hash_of(self, scope):
         """sha256 of what those variables are now, which a checkpoint may have changed, in hexadecimal."""
         digest = hashlib.sha256()
-        for variable in self._published(scope):
-            digest.update(np.ascontiguousarray(self.session.run(variable)))
+        for value in self.session.run(self._published(scope)):
+            digest.update(np.ascontiguousarray(value))
         return digest.hexdigest()
 
     def _cached(self):
