@@ -52,8 +52,7 @@ def layers_of(sentences, options, weights, batch_size, stateful=False, threads=0
         session = new_session(threads)
         session.run(tf.global_variables_initializer())
         variables = {variable.op.name: variable for variable in tf.global_variables()}
-        for name, value in weights.items():
-            put(session, variables[f"elmo/{name}"], value)
+        put(session, [variables[f"elmo/{name}"] for name in weights], weights.values())
     for start in range(0, len(sentences), batch_size):
         batch = [elmo_ids(words, characters) for words in sentences[start:start + batch_size]]
         padded = np.zeros((len(batch), max(map(len, batch)), characters), np.int32)

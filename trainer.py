@@ -106,9 +106,9 @@ class Trainer:
         for scope, use, about in (("elmo/", self.config.use_elmo, emb.elmo), ("bert/", self.config.use_bert, emb.bert)):
             if use:
                 read = pretrained.open_weights(scope, about)
-                for variable in self.model.variables:
-                    if variable.op.name.startswith(scope) and not variable.op.name.startswith(f"{scope}mix/"):
-                        put(self.session, variable, read(variable.op.name))
+                variables = [variable for variable in self.model.variables
+                             if variable.op.name.startswith(scope) and not variable.op.name.startswith(f"{scope}mix/")]
+                put(self.session, variables, [read(variable.op.name) for variable in variables])
 
     def _cached(self):
         """The model's tensors that are fed with stored vectors, {name: tensor}."""

@@ -86,18 +86,16 @@ def take_over(source, model, session, data):
     new_tokens = {**data.emb.vocab, "tag": data.tags}
     settings = (_settings(source.meta["config"], (source.meta["gazetteer"] or {}).get("types", [])),
                 _settings(model.config.to_dict(), data.feeder.gazetteer.types if data.feeder.gazetteer else []))
-    taken = []
-    for variable in model.variables:
-        name = variable.op.name
-        problem = _problem(source, name, variable.shape.as_list(), shapes.get(name), settings)
+    variables = {variable.op.name: variable for variable in model.variables}
+    problems = {name: _problem(source, name, variable.shape.as_list(), shapes.get(name), settings) for name, variable in variables.items()}
+    taken = session.run({name: variables[name] for name, problem in problems.items() if not problem})
+    for name, problem in problems.items():
         if problem:
-            _say(f"{name} {tuple(variable.shape.as_list())}: not taken, {problem}")
+            _say(f"{name} {tuple(variables[name].shape.as_list())}: not taken, {problem}")
             continue
-        value = session.run(variable)
-        counts = copy_by_token(reader.get_tensor(name), value, _AXES.get(name, ()), source.tokens(), new_tokens)
-        put(session, variable, value)
-        _say(f"{name} {value.shape}: taken{', ' if counts else ''}{counts}")
-        taken.append(name)
+        counts = copy_by_token(reader.get_tensor(name), taken[name], _AXES.get(name, ()), source.tokens(), new_tokens)
+        _say(f"{name} {taken[name].shape}: taken{', ' if counts else ''}{counts}")
+    put(session, [variables[name] for name in taken], taken.values())
     if not taken:
         raise UserError(f"--warm_start {source.prefix}: nothing is taken over, see above; "
                         f"the variables' scopes are {_scopes(shapes.keys() - {'global_step'})}")
