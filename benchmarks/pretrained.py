@@ -66,8 +66,7 @@ def make_files(folder):
         variables = [tf.get_variable(name, shape) for name, shape in {**bert_shapes(BERT_BASE), **pooler}.items()]
         saver = tf.train.Saver(variables)
         with new_session() as session:
-            for variable in variables:
-                put(session, variable, _random(rng, variable.op.name, variable.shape))
+            put(session, variables, [_random(rng, variable.op.name, variable.shape) for variable in variables])
             saver.save(session, in_folder("bert_model.ckpt"), write_meta_graph=False)
     import h5py
     with h5py.File(in_folder("weights.hdf5"), "w") as file:

@@ -1,7 +1,7 @@
 """What tests of graphs share: a layer's values and gradients as arrays, and derivatives from finite differences."""
 import numpy as np
 
-from tf1 import new_session, tf
+from tf1 import new_session, put, tf
 
 
 def finite_differences(function, arrays, epsilon=1e-6):
@@ -47,12 +47,6 @@ def layer(build, x, seed=0):
             weights = rng.normal(size=output.shape).astype(np.float32)
             of_x, *rest = session.run(gradients, {upstream: weights})
     return output, values, weights, of_x, dict(zip(values, rest))
-
-
-def put(session, variables, values):
-    """Gives variables their values, all in one run."""
-    session.run([variable.initializer for variable in variables],
-                {variable.initializer.inputs[1]: value for variable, value in zip(variables, values)})
 
 
 def put_by_name(session, variables):
