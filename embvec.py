@@ -564,6 +564,8 @@ def parse_args():
     parser.add_argument("--out_path", default="", help="where to write (default: <emb_path>.pkl)")
     args = parser.parse_args()
     _check_args(args)
+    if args.emb_path:
+        check_readable(args.emb_path, "--emb_path")
     args.out_path = args.out_path or args.emb_path + ".pkl"
     check_writable(args.out_path, "--out_path")
     return args
