@@ -53,7 +53,7 @@ def run_training(config, restore="", resume=False, source=None, given=Given()):
     for kind in ("encoder", "loss", "metric"):
         registry.import_custom(kind, getattr(config, kind))
     given = given._replace(hooks=user_hooks([*config.hooks, *given.hooks]))
-    for name in ("checkpoint_dir", "summary_dir"):
+    for name in ("checkpoint_dir", "summary_dir", "vector_cache"):
         check_folder(getattr(config, name), f"--{name}")
     if resume:
         trainer = _resumed(config, given)
