@@ -226,6 +226,11 @@ def test_layers_that_are_not_there(copied, layers):
                                                 f"mix or a number from 0 to {number}")
 
 
+def test_a_cache_that_can_not_be_made(copied):
+    folder, refused = copied
+    assert refused("--vector_cache", folder / "train.txt" / "cache") == f"{folder}/train.txt/cache: {folder}/train.txt is not a folder; check --vector_cache"
+
+
 def test_language_models_that_are_not_there(copied):
     folder, refused = copied
     write_embeddings(folder / "emb.pkl", "--train_path", folder / "train.txt")
