@@ -153,20 +153,23 @@ def _decide(config, emb, columns):
         use_pos=config.use_pos and "pos" in columns, use_chk=config.use_chk and "chunk" in columns).check()
 
 
+_MODELS = {"elmo": "ELMo", "bert": "BERT"}
+
+
 def _decide_language_models(config, emb):
     """use_elmo, use_bert and bert_context as they will be. Raises UserError for what is wanted and is not there."""
     used = {}
     for name, there, flag in (("elmo", emb.elmo, "elmo_options_path"), ("bert", emb.bert, "bert_init_checkpoint")):
         wanted = getattr(config, f"use_{name}")
         if wanted and not there:
-            raise UserError(f"--use_{name} True: {config.emb_path or 'the vocabulary'} names no {name.upper()}; make the embeddings' file "
+            raise UserError(f"--use_{name} True: {config.emb_path or 'the vocabulary'} names no {_MODELS[name]}; make the embeddings' file "
                             f"with embvec.py --{flag} ...")
         used[name] = bool(there) if wanted is None else wanted
     if used["bert"]:
         _check_bert_layers(config.bert_layers, emb.bert["config"]["num_hidden_layers"])
     for flag, name in (("train_bert", "bert"), ("elmo_stateful", "elmo")):
         if getattr(config, flag) and not used[name]:
-            raise UserError(f"--{flag} True: the model has no {name.upper()}; leave the flag out, or give embeddings that name one")
+            raise UserError(f"--{flag} True: the model has no {_MODELS[name]}; leave the flag out, or give embeddings that name one")
     if config.vector_cache and not (used["elmo"] or used["bert"] and not config.train_bert):
         raise UserError("--vector_cache: the model has neither ELMo nor a frozen BERT, whose vectors it would keep; leave it out")
     return {"use_elmo": used["elmo"], "use_bert": used["bert"], "bert_context": config.bert_context and used["bert"]}
