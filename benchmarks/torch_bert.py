@@ -11,10 +11,12 @@ import os
 import time
 
 import numpy as np
+import torch
+import transformers
 
 from common import peak_memory, serve
 
-from cli import Parser, UserError, run_command  # noqa: E402
+from cli import Parser, run_command  # noqa: E402
 from config import load_config, model_path  # noqa: E402
 
 
@@ -32,20 +34,13 @@ class TorchBert:
     """A BertForTokenClassification with our weights, and its batch."""
 
     def __init__(self, folder, attention, threads, onednn):
-        try:
-            import torch
-            import transformers
-        except ImportError:
-            raise UserError("PyTorch or transformers are not here: pip install -r requirements-bench.txt, or name an interpreter that "
-                            "has them with --torch_python") from None
         started = time.perf_counter()
         torch.set_num_threads(threads)
-        self.torch = torch
         with np.load(os.path.join(folder, "weights.npz")) as file:
             state = {state_name(name): torch.from_numpy(file[name].T.copy() if name.endswith("/kernel") else file[name]) for name in file}
         config = transformers.BertConfig.from_json_file(os.path.join(folder, "bert_config.json"))
-        config._attn_implementation, config.num_labels = attention, len(state["classifier.bias"])
-        self.model = transformers.BertForTokenClassification(config)
+        config.num_labels = len(state["classifier.bias"])
+        self.model = transformers.AutoModelForTokenClassification.from_config(config, attn_implementation=attention)
         self.model.load_state_dict(state)
         if onednn:
             self._products_by_onednn()
@@ -58,9 +53,9 @@ class TorchBert:
         self.loaded = time.perf_counter() - started
 
     def _products_by_onednn(self):
-        product = self.torch.ops.mkldnn
+        product = torch.ops.mkldnn
         for layer in self.model.modules():
-            if isinstance(layer, self.torch.nn.Linear):
+            if isinstance(layer, torch.nn.Linear):
                 weight, bias = product._reorder_linear_weight(layer.weight.detach()), layer.bias.detach()
                 layer.forward = lambda x, weight=weight, bias=bias: product._linear_pointwise(x, weight, bias, "none", [], "")
 
@@ -79,7 +74,7 @@ class TorchBert:
     def hidden(self, out):
         """Writes the hidden states, float32 (layers + 1, windows, pieces, hidden_size)."""
         with self._inference():
-            np.save(out, self.torch.stack(self.model(**self.inputs, output_hidden_states=True).hidden_states).numpy())
+            np.save(out, torch.stack(self.model(**self.inputs, output_hidden_states=True).hidden_states).numpy())
         return {}
 
     def scores(self, out):
@@ -97,7 +92,7 @@ class TorchBert:
 
     def _inference(self):
         self.model.eval()
-        return self.torch.inference_mode()
+        return torch.inference_mode()
 
     def step(self):
         """Seconds and loss of a training step as configs/bert_softmax.yaml has it: AdamW, gradients clipped."""
@@ -106,7 +101,7 @@ class TorchBert:
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.model(**self.inputs, labels=self.tags).loss
         loss.backward()
-        self.torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
         self.optimizer.step()
         return {"seconds": time.perf_counter() - started, "loss": loss.item()}
 
