@@ -234,7 +234,16 @@ def test_a_cache_that_can_not_be_made(copied):
 def test_language_models_that_are_not_there(copied):
     folder, refused = copied
     write_embeddings(folder / "emb.pkl", "--train_path", folder / "train.txt")
-    for name, flag in (("elmo", "elmo_options_path"), ("bert", "bert_init_checkpoint")):
-        assert refused(f"--use_{name}", "True") == (f"--use_{name} True: {folder}/emb.pkl names no {name.upper()}; make the embeddings' file with "
+    for name, what, flag in (("elmo", "ELMo", "elmo_options_path"), ("bert", "BERT", "bert_init_checkpoint")):
+        assert refused(f"--use_{name}", "True") == (f"--use_{name} True: {folder}/emb.pkl names no {what}; make the embeddings' file with "
                                                     f"embvec.py --{flag} ...")
     assert "use_word, use_chr, use_elmo and use_bert are all off" in refused("--use_word", "False")
+
+
+@pytest.mark.parametrize("given, message", [
+    (["--use_bert", "False", "--train_bert", "True"], "--train_bert True: the model has no BERT"),
+    (["--use_elmo", "False", "--elmo_stateful", "True"], "--elmo_stateful True: the model has no ELMo"),
+    (["--use_elmo", "False", "--train_bert", "True", "--vector_cache", "v"], "--vector_cache: the model has neither ELMo nor a frozen BERT"),
+    (["--use_elmo", "False", "--use_bert", "False", "--vector_cache", "v"], "--vector_cache: the model has neither ELMo nor a frozen BERT")])
+def test_flags_of_a_language_model_that_is_off(copied, given, message):
+    assert copied[1](*given).startswith(message)
