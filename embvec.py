@@ -130,10 +130,10 @@ class EmbVec:
         return cls(*vocab.values(), wrd_dim=0, pieces=pieces)
 
     @classmethod
-    def from_sentences(cls, sentences, wrd_dim, lowercase, first=None):
+    def from_sentences(cls, sentences, wrd_dim, lowercase, first=None, models=None):
         """Vocabularies of training sentences alone; the word vectors start at random.
 
-        first: tokens that come before those of the sentences, {section but 'tag': tokens}.
+        first: tokens that come before those of the sentences, {section but 'tag': tokens}. models: {"elmo", "bert", "pieces"}.
         """
         first, builder = first or {}, _Vocabularies(lowercase)
         for section in first.keys() - {"wrd"}:
@@ -141,7 +141,7 @@ class EmbVec:
         for sentence in sentences:
             builder.add(sentence)
         words = list(dict.fromkeys((PAD, UNK, *first.get("wrd", ()), *builder.words)))
-        return cls(words, *builder.tables(), wrd_dim, None, lowercase)
+        return cls(words, *builder.tables(), wrd_dim, None, lowercase, **(models or {}))
 
 
 def _read_section(name, lines, at, path):
@@ -564,6 +564,8 @@ def parse_args():
     parser.add_argument("--out_path", default="", help="where to write (default: <emb_path>.pkl)")
     args = parser.parse_args()
     _check_args(args)
+    if args.emb_path:
+        check_readable(args.emb_path, "--emb_path")
     args.out_path = args.out_path or args.emb_path + ".pkl"
     check_writable(args.out_path, "--out_path")
     return args

@@ -33,11 +33,11 @@ def new_session(threads=0):
 
 
 def put(session, variables, values):
-    """Gives variables their values, arrays of their shapes, without ops of its own in the graph. All in one run: a session prepares
-    each new one by a walk over the whole graph, which for 200 variables of BERT takes far longer than the values themselves.
+    """Gives variables their values, arrays of their shapes, without ops of their own in the graph. All in one run: a session
+    prepares each new one by a walk over the whole graph, which for BERT's 200 variables takes longer than the values themselves.
     """
-    session.run([variable.initializer for variable in variables],
-                {variable.initializer.inputs[1]: value for variable, value in zip(variables, values)})
+    feeds = {variable.initializer.inputs[1]: value for variable, value in zip(variables, values, strict=True)}
+    session.run([variable.initializer for variable in variables], feeds)
 
 
 def callable_of(session, fetches, inputs, example=None):

@@ -53,7 +53,7 @@ def run_training(config, restore="", resume=False, source=None, given=Given()):
     for kind in ("encoder", "loss", "metric"):
         registry.import_custom(kind, getattr(config, kind))
     given = given._replace(hooks=user_hooks([*config.hooks, *given.hooks]))
-    for name in ("checkpoint_dir", "summary_dir"):
+    for name in ("checkpoint_dir", "summary_dir", "vector_cache"):
         check_folder(getattr(config, name), f"--{name}")
     if resume:
         trainer = _resumed(config, given)
@@ -88,8 +88,8 @@ def _restored(config, prefix, given):
 
 
 def _warm_started(config, source, given):
-    config, first = warm_start.vocabulary(source, config)
-    config, data = load_data(config, given.emb, first=first, sentences=given.sentences)
+    config, first, models = warm_start.vocabulary(source, config)
+    config, data = load_data(config, given.emb, first=first, models=models, sentences=given.sentences)
     warm_start.check_scheme(source, data)
     trainer = Trainer(config, data, {**_hashes(config, given), **source.hashes()}, given.optimizer, given.hooks)
     trainer.load_pretrained()

@@ -1,6 +1,7 @@
 """Trainer: a training run, epoch after epoch, with its hooks, its evaluation and its files."""
 import contextlib
 import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -106,9 +107,20 @@ class Trainer:
         for scope, use, about in (("elmo/", self.config.use_elmo, emb.elmo), ("bert/", self.config.use_bert, emb.bert)):
             if use:
                 read = pretrained.open_weights(scope, about)
-                variables = [variable for variable in self.model.variables
-                             if variable.op.name.startswith(scope) and not variable.op.name.startswith(f"{scope}mix/")]
+                variables = self._published(scope)
                 put(self.session, variables, [read(variable.op.name) for variable in variables])
+
+    def _published(self, scope):
+        """The variables of a language model that its files hold. scope: 'elmo/' or 'bert/'."""
+        return [variable for variable in self.model.variables
+                if variable.op.name.startswith(scope) and not variable.op.name.startswith(f"{scope}mix/")]
+
+    def _hash_of(self, scope):
+        """sha256 of what those variables are now, which a checkpoint may have changed, in hexadecimal."""
+        digest = hashlib.sha256()
+        for value in self.session.run(self._published(scope)):
+            digest.update(np.ascontiguousarray(value))
+        return digest.hexdigest()
 
     def _cached(self):
         """The model's tensors that are fed with stored vectors, {name: tensor}."""
@@ -118,9 +130,10 @@ class Trainer:
     def fill_cache(self):
         """Gives the examples the vectors that ELMo and a frozen BERT have for them, where config.vector_cache wants it."""
         data = self.data
+        weights = {name: self._hash_of(name.replace("_vectors", "/")) for name in self.run_vectors}
         if self.run_vectors:
             for name in ("train", "dev"):
-                setattr(data, name, vector_cache.fill(getattr(data, name), data.sentences[name], data.feeder, self.run_vectors,
+                setattr(data, name, vector_cache.fill(getattr(data, name), data.sentences[name], data.feeder, self.run_vectors, weights,
                                                       self.config, name))
 
     # ------------------------------------------------------------ epochs

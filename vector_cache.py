@@ -14,17 +14,18 @@ from cli import Progress, UserError, atomic_write
 from feed import Example, sorted_batches
 
 
-def fill(examples, sentences, feeder, run, config, what):
+def fill(examples, sentences, feeder, run, weights, config, what):
     """Gives the examples their stored vectors, Example.vectors; what is not yet in config.vector_cache is computed and put there.
 
     examples: of `sentences`, conll.Sentences. run: {name of vectors: a function from the graph's inputs to the vectors, float32 (batch,
-    sentence, layers, dim)}. what: the sentences' name, for messages. Returns the examples. Raises UserError.
+    sentence, layers, dim)}. weights: {name of vectors: hash of the weights that compute them}. what: the sentences' name, for messages.
+    Returns the examples. Raises UserError.
     """
     os.makedirs(config.vector_cache, exist_ok=True)
     ends = np.cumsum([len(example) for example in examples])
     stored = {}
     for name, compute in run.items():
-        path = os.path.join(config.vector_cache, f"{name}-{_key(name, sentences, feeder.emb, config)}.hdf5")
+        path = os.path.join(config.vector_cache, f"{name}-{_key(name, weights[name], sentences, feeder.emb, config)}.hdf5")
         if not os.path.exists(path):
             _write(path, examples, ends, feeder, compute, config, f"{name} of {what}")
         stored[name] = _open(path, name, ends[-1])
@@ -46,13 +47,13 @@ class _Rows:
         return self.data[self.first:self.end]
 
 
-def _key(name, sentences, emb, config):
-    """Hash of the language model, of how it is used, and of the words, in hexadecimal."""
+def _key(name, weights, sentences, emb, config):
+    """Hash of the language model, of how it is used, and of the words, in hexadecimal. weights: their hash."""
     if name == "elmo_vectors":
-        model = [emb.elmo["hash"], emb.elmo["options"]]
+        model = [weights, emb.elmo["options"]]
     else:
-        settings = {setting: emb.bert[setting] for setting in ("hash", "config", "do_lower_case", "max_seq_length")}
-        model = [settings, emb.vocab["bert"], config.bert_layers, config.bert_pooling]
+        settings = {setting: emb.bert[setting] for setting in ("config", "do_lower_case", "max_seq_length")}
+        model = [weights, settings, emb.vocab["bert"], config.bert_layers, config.bert_pooling]
     digest = hashlib.sha256(json.dumps(model, sort_keys=True).encode())
     for sentence in sentences:
         words = [sentence.words]

@@ -12,7 +12,7 @@ import numpy as np
 
 import checkpoint
 from cli import UserError, compile_regex
-from embvec import EmbVec, file_hash
+from embvec import BERT, EmbVec, file_hash
 
 FINE_TUNED = "embeddings/|projection/|crf/"      # what learns where the config says fine_tune
 
@@ -51,17 +51,24 @@ def read(path, pattern=".*"):
 
 def vocabulary(source, config):
     """Without --emb_path, an embedding table that is taken over brings its vocabulary along, so that a few sentences do not
-    make the model forget all other words. Returns (Config, {section: tokens that come first}).
+    make the model forget all other words; and ELMo and BERT come along with their weights.
+
+    Returns (Config, {section: tokens that come first}, what EmbVec says of ELMo and BERT: {"elmo", "bert", "pieces"}).
     """
     if config.emb_path:
-        return config, {}
+        return config, {}, {}
     first = {section: source.emb.vocab[section] for section, name in _TABLES.items() if source.wanted.match(name)}
     if "wrd" in first and config.use_word:
         if config.lowercase != source.emb.lowercase:
             raise UserError(f"--lowercase {config.lowercase}: the checkpoint's words have {source.emb.lowercase}; give the same, "
                             "or leave the words out: --warm_start_vars '(?!embeddings/word)'")
         config = dataclasses.replace(config, wrd_dim=config.wrd_dim or source.emb.wrd_dim)
-    return config, first
+    models, used = {}, source.meta["config"]
+    if used.get("use_elmo") and source.wanted.match("elmo/char_embed"):
+        models["elmo"] = source.emb.elmo
+    if used.get("use_bert") and source.wanted.match("bert/embeddings/word_embeddings"):
+        models.update(bert=source.emb.bert, pieces=source.emb.vocab[BERT])
+    return config, first, models
 
 
 def check_scheme(source, data):
@@ -84,21 +91,22 @@ def take_over(source, model, session, data):
     reader = tf.train.load_checkpoint(source.prefix)
     shapes = reader.get_variable_to_shape_map()
     new_tokens = {**data.emb.vocab, "tag": data.tags}
-    settings = (_settings(source.meta["config"], (source.meta["gazetteer"] or {}).get("types", [])),
-                _settings(model.config.to_dict(), data.feeder.gazetteer.types if data.feeder.gazetteer else []))
-    variables = {variable.op.name: variable for variable in model.variables}
-    problems = {name: _problem(source, name, variable.shape.as_list(), shapes.get(name), settings) for name, variable in variables.items()}
-    taken = session.run({name: variables[name] for name, problem in problems.items() if not problem})
-    for name, problem in problems.items():
+    settings = (_settings(source.meta["config"], (source.meta["gazetteer"] or {}).get("types", []), source.emb),
+                _settings(model.config.to_dict(), data.feeder.gazetteer.types if data.feeder.gazetteer else [], data.emb))
+    taken = []
+    for variable, value in zip(model.variables, session.run(model.variables)):
+        name, value = variable.op.name, np.array(value)
+        problem = _problem(source, name, variable.shape.as_list(), shapes.get(name), settings)
         if problem:
-            _say(f"{name} {tuple(variables[name].shape.as_list())}: not taken, {problem}")
+            _say(f"{name} {tuple(variable.shape.as_list())}: not taken, {problem}")
             continue
-        counts = copy_by_token(reader.get_tensor(name), taken[name], _AXES.get(name, ()), source.tokens(), new_tokens)
-        _say(f"{name} {taken[name].shape}: taken{', ' if counts else ''}{counts}")
-    put(session, [variables[name] for name in taken], taken.values())
+        counts = copy_by_token(reader.get_tensor(name), value, _AXES.get(name, ()), source.tokens(), new_tokens)
+        _say(f"{name} {value.shape}: taken{', ' if counts else ''}{counts}")
+        taken.append((variable, value))
     if not taken:
         raise UserError(f"--warm_start {source.prefix}: nothing is taken over, see above; "
                         f"the variables' scopes are {_scopes(shapes.keys() - {'global_step'})}")
+    put(session, *zip(*taken))
 
 
 def copy_by_token(old, new, axes, old_tokens, new_tokens):
@@ -142,11 +150,13 @@ def _shape(sizes):
     return f"({', '.join(map(str, sizes))})"
 
 
-def _settings(config, types):
+def _settings(config, types, emb):
     """What decides on the meaning of variables of the same shape: [(pattern of their names, setting in words), ...].
 
     The highway network and the encoder read all features side by side: these must be the same ones. types: the gazetteer's.
+    A language model goes on from the files that it began with, whose vocabulary and config no shape tells.
     """
+    begun = lambda about: f"begun with the published weights {about['hash'][:8] if about else '-'}"
     features = [f"{name} {config[dim]}" for name, use, dim in
                 (("word", "use_word", "wrd_dim"), ("characters", "use_chr", "num_filters"), ("POS", "use_pos", "pos_dim"),
                  ("chunk tags", "use_chk", "chk_dim"), ("shape", "use_shape", "shape_dim")) if config[use]]
@@ -155,7 +165,8 @@ def _settings(config, types):
         features.append(f"BERT {config['bert_layers']} {config['bert_pooling']}")
     features += [f"names of {' '.join(types)}"] * bool(types)
     return [(re.compile("highway/|encoder/"), f"features of {', '.join(features)}"),
-            (re.compile("encoder/(.*/)?attention/"), f"{config.get('attention_heads')} attention heads")]
+            (re.compile("encoder/(.*/)?attention/"), f"{config.get('attention_heads')} attention heads"),
+            (re.compile("elmo/(?!mix/)"), begun(emb.elmo)), (re.compile("bert/(?!mix/)"), begun(emb.bert))]
 
 
 # ---------------------------------------------------------------- partial training

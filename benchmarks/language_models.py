@@ -39,7 +39,8 @@ class Row(NamedTuple):
 # The small models' weights say nothing of language: what is fine-tuned learns from nothing, at a greater rate and with GloVe beside it.
 ROWS = {
     "bert-features": Row("bert_glove_bilstm_crf", SMALL + " --vector_cache", ("random_cased",)),
-    "bert-finetuned": Row("bert_crf", "--batch_size 20 --bert_learning_rate 0.001 --learning_rate 0.004 --use_word True --use_chr True", ("random_cased",)),
+    "bert-finetuned": Row("bert_crf", "--batch_size 20 --bert_learning_rate 0.001 --learning_rate 0.004 --use_word True --use_chr True",
+                          ("random_cased",)),
     "bert-real": Row("bert_glove_bilstm_crf", SMALL + " --bert_layers mix", ("pretraining_ckpt",)),
     "elmo-bilm": Row("elmo_glove_bilstm_crf", SMALL, ("bilm",)),
     "elmo-allennlp": Row("elmo_bilstm_crf", SMALL + " --vector_cache", ("allennlp",)),
@@ -235,6 +236,10 @@ def main():
     parser.add_argument("--wrd_dim", type=int, default=50, help="numbers of a vector (default 50)")
     parser.add_argument("--threads", "-j", type=int, default=0, help="threads of a training; 0: one for each core")
     args = parser.parse_args()
+    for name in ("bert", "elmo_options", "elmo_weights"):
+        setattr(args, name, getattr(args, name) and os.path.abspath(getattr(args, name)))
+    if bool(args.elmo_options) != bool(args.elmo_weights):
+        raise UserError("--elmo_options and --elmo_weights: expected both or neither")
     rows = published_rows(args) or ROWS
     if rows is ROWS and args.epochs is None:
         args.epochs = 6

@@ -106,7 +106,7 @@ def test_files_with_other_columns(train, folder):
     ("--save_by f1", "save_by: 'f1', expected one of"),
     ("--tag_scheme iobe", "did you mean iobes?"),
     ("--dev_fraction 0.95", "dev_fraction: 0.95, expected at most 0.9"),
-    ("--use_word False --use_chr False", "use_word and use_chr are both off"),
+    ("--use_word False --use_chr False", "use_word, use_chr, use_elmo and use_bert are all off"),
     ("--chr_filter_widths 2 3", "conv1d takes one width"),
     ("--columns word", "train.txt:1: 4 columns, expected 1 (word)"),
     ("--columns word,pos,chunk,tga", "--columns: unknown column 'tga' (did you mean tag?)"),

@@ -94,6 +94,35 @@ def test_inputs_of_corpora(shared, tmp_path, corpus, columns, lower, max_seq_len
                         **SETTINGS["both, with context"]) > 1_000_000
 
 
+# ---------------------------------------------------------------- documents in a stream
+
+@pytest.mark.parametrize("size", [1, 7, 40, 10_000])
+@pytest.mark.parametrize("limit", [1, 2, 9, 60])
+def test_sentences_are_held_back_for_their_documents(limit, size):
+    """C++ gives the same sentences after the same bytes as conll.DocumentReader, with at least the words that it knows around each."""
+    rng = random.Random(f"{limit} {size}")
+    words = (f"w{i}" for i in range(10_000))
+    blocks = [[next(words) for _ in range(rng.choice((1, 1, 2, 5, 30)))] if rng.random() < 0.8 else rng.choice(([], [], ["-DOCSTART-"])) for _ in range(150)]
+    data = "".join("".join(word + "\n" for word in block) + "\n" for block in blocks).encode()
+    expected, reader, held, parser = [], conll.BlockReader(), conll.DocumentReader(limit), conll.SentenceParser("test", ("word",))
+    for reads, at in enumerate(range(0, len(data), size), 1):
+        pairs = [(block, parser.parse(block) if block.rows else None) for block in reader.feed(data[at:at + size])]
+        expected += [(reads, sentence) for _, sentence in held.feed(pairs) if sentence]
+    expected += [(reads, sentence) for _, sentence in held.close() if sentence]
+    for line, (reads, sentence) in zip(probe_bytes("documents", data, limit, size), expected, strict=True):
+        when, before, own, behind = (part.split() for part in line.decode().split("|")[:-1])
+        assert (int(when[0]), own) == (reads, sentence.words)
+        if not sentence.is_docstart:
+            end = sentence.start + len(sentence.words)
+            assert _nearest(before[::-1], limit)[::-1] == sentence.document[:sentence.start][-limit:]
+            assert _nearest(behind, limit) == sentence.document[end:end + limit]
+
+
+def _nearest(words, limit):
+    """The first words, at most `limit`, until a document begins or ends."""
+    return words[:([*words, "-DOCSTART-"]).index("-DOCSTART-")][:limit]
+
+
 # ---------------------------------------------------------------- the same tags
 
 SMALLEST = [*SMALL, "--use_chr", "False", "--use_highway", "False", "--use_pos", "False", "--use_chk", "False", "--summary_dir", ""]
@@ -153,8 +182,8 @@ def test_same_tags(models, shared, name):
 
 # ---------------------------------------------------------------- document context, from streams and lists
 
-def tagged(served, data, *flags):
-    return succeed(run_binary(*served.command("inference"), *flags, stdin=data))
+def tagged(served, data):
+    return succeed(run_binary(*served.command("inference"), stdin=data))
 
 
 def test_tags_depend_on_the_document(models, shared):
@@ -170,22 +199,26 @@ def test_tags_depend_on_the_document(models, shared):
 @pytest.mark.parametrize("most, sentences", [(100, 20), (3000, 110)])
 def test_tags_do_not_depend_on_how_the_stream_comes(models, shared, most, sentences):
     """In pieces of up to `most` bytes, with pauses between them, and whole."""
-    served, rng, pieces = models("both"), random.Random(10), []
-    data = rest = conll_part(shared, sentences) + b"\n\n \t\n" + conll_part(shared, 10)[:-1]
+    served, rng = models("both"), random.Random(10)
+    data = conll_part(shared, sentences).partition(b"\n\n")[2] + b"\n\n \t\n" + conll_part(shared, 10)[:-1]
     process = subprocess.Popen([binary("inference"), *served.command("inference")[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                stderr=subprocess.DEVNULL)
+    at = data.index(b"\n\n", 1000) + 2
+    process.stdin.write(data[:at])
+    process.stdin.flush()
+    pieces = [process.stdout.readline()]       # the first sentence is out, with what follows it as far as it counts: TensorFlow is there
     reader = threading.Thread(target=lambda: pieces.append(process.stdout.read()))
     reader.start()
-    while rest:
+    while at < len(data):
         size = rng.randint(1, most)
-        process.stdin.write(rest[:size])
+        process.stdin.write(data[at:at + size])
         process.stdin.flush()
-        rest = rest[size:]
-        time.sleep(0.002)
+        at += size
+        time.sleep(0.005)
     process.stdin.close()
     reader.join()
     assert process.wait(30) == 0
-    assert pieces == [tagged(served, data).out]
+    assert b"".join(pieces) == tagged(served, data).out
 
 
 def test_a_document_that_ends_is_answered_at_once(models):

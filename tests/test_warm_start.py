@@ -146,7 +146,7 @@ def test_attention_of_as_many_heads(old):
     """The weights of 2 heads have the shape of those of 4, and another meaning."""
     source = warm_start.read(old / "c")
     config = {**source.meta["config"], "attention_heads": 2}
-    heads = warm_start._settings(config, []), warm_start._settings({**config, "attention_heads": 4}, [])
+    heads = warm_start._settings(config, [], source.emb), warm_start._settings({**config, "attention_heads": 4}, [], source.emb)
     for name, problem in (("encoder/block_0/attention/output/kernel", "2 attention heads in the checkpoint"),
                           ("encoder/attention/query_key_value/kernel", "4 attention heads here"), ("encoder/bilstm_0/forward/kernel", "")):
         assert problem in warm_start._problem(source, name, [4, 4], [4, 4], heads)

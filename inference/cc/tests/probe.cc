@@ -3,6 +3,7 @@
 //   probe bert_tokens cased|uncased
 //   probe wordpiece VOCAB cased|uncased                   a word each line -> ids of its pieces
 //   probe windows VOCAB cased|uncased MAX_SEQ_LENGTH      a sentence each line, a document until a blank one -> windows, places of words
+//   probe documents WORDS SIZE                            words in SIZE bytes at a time -> sentences and the words known around each
 //   probe inputs SETTINGS VOCAB BATCH_SIZE                columns -> what the graph is fed, batch by batch
 //   probe scheme SOURCE TARGET TAG...
 //   probe entities line|columns SCHEME                    text and tags, two lines a sentence -> JSON
@@ -149,6 +150,41 @@ void print_numbers(const Numbers& numbers) {
   std::cout << '|';
 }
 
+void print_words(const std::vector<etagger::Block>& blocks, size_t begin, size_t end) {
+  for (size_t i = begin; i < end; ++i)
+    for (std::string_view row : blocks[i].rows) std::cout << row << ' ';
+  std::cout << '|';
+}
+
+// A line each sentence: after how many reads it came out, the words before it, its own, and those behind it.
+void print_documents(size_t words, size_t size) {
+  etagger::RunReader reader;
+  etagger::DocumentReader documents(words);
+  etagger::Run run;
+  size_t reads = 0;
+  auto print = [&] {
+    std::vector<etagger::Block> blocks = etagger::blocks_of(run);
+    for (size_t i = run.before; i < blocks.size() - run.behind; ++i) {
+      if (blocks[i].rows.empty()) continue;
+      std::cout << reads << '|';
+      print_words(blocks, 0, i);
+      print_words(blocks, i, i + 1);
+      print_words(blocks, i + 1, blocks.size());
+      std::cout << "\n";
+    }
+  };
+  const std::string input = all_input();
+  for (size_t at = 0; at < input.size(); at += size) {
+    const std::string part = input.substr(at, size);
+    std::copy(part.begin(), part.end(), reader.room(size));
+    ++reads;
+    if (reader.feed(part.size(), &run) && documents.feed(&run)) print();
+  }
+  run = reader.close();
+  documents.close(&run);
+  print();
+}
+
 // A line with the sentences of each batch, and one with name, shape and values of each input.
 void print_inputs(const std::string& settings_path, const std::string& vocab_path, size_t batch_size) {
   etagger::MappedFile json(settings_path);
@@ -202,6 +238,7 @@ void run(const std::string& what, const std::vector<std::string>& args) {
   if (what == "entities") return print_json(args[0], args[1]);
   if (what == "wordpiece") return print_pieces(args[0], args[1]);
   if (what == "inputs") return print_inputs(args[0], args[1], std::stoul(args[2]));
+  if (what == "documents") return print_documents(std::stoul(args[0]), std::stoul(args[1]));
   if (what == "windows") return print_windows(args);
   if (what == "sha256") {
     std::cout << etagger::sha256(all_input()) << "\n";
