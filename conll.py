@@ -287,7 +287,8 @@ class Corpus(NamedTuple):
 _ALL = ("train", "dev", "test")
 CORPORA = {
     "conll2003": Corpus("txt", COLUMN_NAMES, _ALL, "CoNLL-2003 English, with its tags in BIO, comes from "
-                        "https://www.clips.uantwerpen.be/conll2003/ner/ and needs the Reuters corpus"),
+                        "https://www.clips.uantwerpen.be/conll2003/ner/ and needs the Reuters corpus; python etc/download.py conll2003 "
+                        "fetches an unofficial copy, for research only"),
     "conll2000": Corpus("txt", ("word", "pos", "tag"), ("train", "test"),
                         "CoNLL-2000 chunking comes from https://www.clips.uantwerpen.be/conll2000/chunking/"),
     "wnut17": Corpus("conll", ("word", "tag"), _ALL, "WNUT-17 comes from https://github.com/leondz/emerging_entities_17"),

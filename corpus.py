@@ -147,19 +147,32 @@ def _load_emb(config):
 def _decide(config, emb, columns):
     """Fills in what the config leaves to the data: sizes, features without a column, how random vectors are trained."""
     train_wrd = emb.vectors is None if config.train_wrd is None else config.train_wrd
-    decided = {}
-    for name, there in (("use_elmo", emb.elmo), ("use_bert", emb.bert)):
-        wanted = getattr(config, name)
-        if wanted and not there:
-            raise UserError(f"--{name} True: {config.emb_path or 'the vocabulary'} names no {name[4:].upper()}; make the embeddings' file "
-                            f"with embvec.py --{'elmo_options_path' if name == 'use_elmo' else 'bert_init_checkpoint'} ...")
-        decided[name] = bool(there) if wanted is None else wanted
-    if decided["use_bert"]:
-        _check_bert_layers(config.bert_layers, emb.bert["config"]["num_hidden_layers"])
     return dataclasses.replace(
-        config, wrd_dim=emb.wrd_dim, train_wrd=train_wrd, **decided, bert_context=config.bert_context and decided["use_bert"],
+        config, wrd_dim=emb.wrd_dim, train_wrd=train_wrd, **_decide_language_models(config, emb),
         unk_replace=(0.5 if train_wrd else 0.0) if config.unk_replace is None else config.unk_replace,
         use_pos=config.use_pos and "pos" in columns, use_chk=config.use_chk and "chunk" in columns).check()
+
+
+_MODELS = {"elmo": "ELMo", "bert": "BERT"}
+
+
+def _decide_language_models(config, emb):
+    """use_elmo, use_bert and bert_context as they will be. Raises UserError for what is wanted and is not there."""
+    used = {}
+    for name, there, flag in (("elmo", emb.elmo, "elmo_options_path"), ("bert", emb.bert, "bert_init_checkpoint")):
+        wanted = getattr(config, f"use_{name}")
+        if wanted and not there:
+            raise UserError(f"--use_{name} True: {config.emb_path or 'the vocabulary'} names no {_MODELS[name]}; make the embeddings' file "
+                            f"with embvec.py --{flag} ...")
+        used[name] = bool(there) if wanted is None else wanted
+    if used["bert"]:
+        _check_bert_layers(config.bert_layers, emb.bert["config"]["num_hidden_layers"])
+    for flag, name in (("train_bert", "bert"), ("elmo_stateful", "elmo")):
+        if getattr(config, flag) and not used[name]:
+            raise UserError(f"--{flag} True: the model has no {_MODELS[name]}; leave the flag out, or give embeddings that name one")
+    if config.vector_cache and not (used["elmo"] or used["bert"] and not config.train_bert):
+        raise UserError("--vector_cache: the model has neither ELMo nor a frozen BERT, whose vectors it would keep; leave it out")
+    return {"use_elmo": used["elmo"], "use_bert": used["bert"], "bert_context": config.bert_context and used["bert"]}
 
 
 def _check_bert_layers(wanted, number):

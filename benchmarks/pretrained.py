@@ -8,8 +8,8 @@ Makes both models' files as they are published, a corpus of one batch (16 senten
 embeddings' files; trains an epoch of configs/bert_softmax.yaml (fine-tuned) and of configs/elmo_bilstm_crf.yaml, that is one batch with
 its evaluation and its checkpoints, and tags with the model. Each system trains, and tags, in a process of its own, whose peak of
 resident memory is taken. transformers (requirements-bench.txt, see torch_bert.py) gets the trained model's weights and the same batch; it is an
-error when its emission scores are other ones. Tagging takes turns; training, for the memory's sake, does not. Printed are the quickest
-rounds: PyTorch loses far more than we do to other work on the machine. Exit code 1 where BERT's tagging takes more than 1.2 times as
+error when its emission scores are other ones. Systems take turns; of training, for the memory's sake, there are but two. Printed are the
+quickest rounds: PyTorch loses far more than we do to other work on the machine. Exit code 1 where BERT's tagging takes more than 1.2 times as
 long as transformers with the quicker attention, or a process of ours needs 12 GB. Takes 4 GB of disk for a while, in runs/bench/.
 """
 import json
@@ -184,18 +184,17 @@ class Bench:
         return rows
 
     def train(self, name):
-        """Trains the epoch; then rows of single steps, the peers' too."""
+        """Trains the epoch; then rows of single steps."""
         worker = self.ours(name, "train")
+        workers = {OURS: worker}
         worker.ask(do="run")
         if name == "bert":
             os.mkdir(self.path("peer"))
             shutil.copy(self.path("bert_config.json"), self.path("peer"))
             worker.ask(do="batch", out=self.path("peer", "batch.npz"))
             np.savez(self.path("peer", "weights.npz"), **self.weights(name))
-        rows = self.rounds("step", {OURS: worker})
-        for kind in ("eager", "sdpa") if name == "bert" else ():
-            rows |= self.rounds("step", {kind: self.peer(kind)})
-        return rows
+            workers["sdpa"] = self.peer("sdpa")
+        return self.rounds("step", workers)
 
     def weights(self, name):
         """{variable: array} of the trained model."""

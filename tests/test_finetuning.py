@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
     """Has a small corpus and emb.pkl, with ELMo and BERT."""
     folder = tmp_path_factory.mktemp("models")
     write_sample(folder, train=24, dev=10)
-    write_embeddings(folder / "emb.pkl", "--train_path", folder / "train.txt", "--bert_init_checkpoint", write_google(folder / "bert"),
+    write_embeddings(folder / "emb.pkl", "--train_path", folder / "train.txt", "--bert_init_checkpoint", write_google(folder / "bert", num_hidden_layers=2),
                      *elmo_flags(write_elmo(folder / "elmo")))
     return folder
 
@@ -54,7 +54,7 @@ def fine_tuned(folder):
 def published(kind):
     """{variable's name: array} as the files have it."""
     if kind == "bert/":
-        return bert_weights(bert_config())
+        return bert_weights(bert_config(num_hidden_layers=2))
     return {f"elmo/{name}": value for name, value in random_weights(small_options()).items()}
 
 
@@ -99,9 +99,9 @@ def test_frozen_weights_stay(folder, tmp_path):
 
 def test_variables_of_bert_by_expression(folder, tmp_path, capsys):
     """Its top layer alone learns; the others, and all the rest, do not."""
-    fit(*flags(folder, tmp_path, "--use_elmo", "False", "--train_bert", "True", "--train_vars", "bert/encoder/layer_2/", "--epoch", 1))
+    fit(*flags(folder, tmp_path, "--use_elmo", "False", "--train_bert", "True", "--train_vars", "bert/encoder/layer_1/", "--epoch", 1))
     state = weights(tmp_path / STATE)
-    top = {name for name in published("bert/") if name.startswith("bert/encoder/layer_2/")}
+    top = {name for name in published("bert/") if name.startswith("bert/encoder/layer_1/")}
     assert changed(state, "bert/") | {name for name in top if name.endswith("/key/bias")} == top
     assert {name.rpartition("/")[0] for name in state if slot_of(name) and "/" in name} == top
     assert f"are trained: {' '.join(sorted(top))[:30]}" in capsys.readouterr().err
@@ -113,7 +113,7 @@ def test_only_the_layers_that_are_read_are_there(folder, tmp_path):
     fit(*flags(folder, tmp_path, "--use_elmo", "False", "--bert_layers", "1", "--epoch", 1, "--max_train_steps_per_epoch", 1))
     kept = weights(tmp_path / MODEL)
     assert {name for name in kept if name.startswith("bert/")} == {
-        name for name in published("bert/") if not name.startswith(("bert/encoder/layer_1/", "bert/encoder/layer_2/"))}
+        name for name in published("bert/") if not name.startswith(("bert/encoder/layer_1/", "bert/encoder/layer_1/"))}
     assert not [name for name in kept if name.startswith("elmo/")]
 
 
@@ -171,9 +171,9 @@ def test_warm_start_takes_the_fine_tuned_bert(folder, fine_tuned, capsys):
 
 def test_warm_start_into_another_bert(folder, fine_tuned, tmp_path, capsys):
     """Of the same shapes, but begun elsewhere: its pieces may be others. It keeps its own weights."""
-    own = {name: value + 1 for name, value in bert_weights(bert_config()).items()}
+    own = {name: value + 1 for name, value in published("bert/").items()}
     emb = write_embeddings(tmp_path / "emb.pkl", "--train_path", folder / "train.txt", "--tags_path", tags_file(tmp_path),
-                           "--bert_init_checkpoint", write_huggingface(tmp_path / "other", own, PIECES[::-1]))
+                           "--bert_init_checkpoint", write_huggingface(tmp_path / "other", own, PIECES[::-1], num_hidden_layers=2))
     values, _ = taken_over(folder, fine_tuned, "--emb_path", emb, "--bert_layers", "mix", "--bert_pooling", "mean")
     assert all((values[name] == own[name]).all() for name in own)
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train.py: bert/") and "/mix/" not in line]
@@ -234,7 +234,16 @@ def test_a_cache_that_can_not_be_made(copied):
 def test_language_models_that_are_not_there(copied):
     folder, refused = copied
     write_embeddings(folder / "emb.pkl", "--train_path", folder / "train.txt")
-    for name, flag in (("elmo", "elmo_options_path"), ("bert", "bert_init_checkpoint")):
-        assert refused(f"--use_{name}", "True") == (f"--use_{name} True: {folder}/emb.pkl names no {name.upper()}; make the embeddings' file with "
+    for name, what, flag in (("elmo", "ELMo", "elmo_options_path"), ("bert", "BERT", "bert_init_checkpoint")):
+        assert refused(f"--use_{name}", "True") == (f"--use_{name} True: {folder}/emb.pkl names no {what}; make the embeddings' file with "
                                                     f"embvec.py --{flag} ...")
     assert "use_word, use_chr, use_elmo and use_bert are all off" in refused("--use_word", "False")
+
+
+@pytest.mark.parametrize("given, message", [
+    (["--use_bert", "False", "--train_bert", "True"], "--train_bert True: the model has no BERT"),
+    (["--use_elmo", "False", "--elmo_stateful", "True"], "--elmo_stateful True: the model has no ELMo"),
+    (["--use_elmo", "False", "--train_bert", "True", "--vector_cache", "v"], "--vector_cache: the model has neither ELMo nor a frozen BERT"),
+    (["--use_elmo", "False", "--use_bert", "False", "--vector_cache", "v"], "--vector_cache: the model has neither ELMo nor a frozen BERT")])
+def test_flags_of_a_language_model_that_is_off(copied, given, message):
+    assert copied[1](*given).startswith(message)
