@@ -45,8 +45,8 @@ def read_elmo_options(path):
            "filters": option("char_cnn.filters", "a list of [width, filters]", _are_filters),
            "activation": option("char_cnn.activation", '"relu" or "tanh"', lambda value: value in ("relu", "tanh")),
            "n_highway": size("char_cnn.n_highway", 0, low=0),
-           "n_characters": option("char_cnn.n_characters", "262 (training writes 261: set it to 262)", lambda value: type(value) is int and value == 262),
-           "max_characters_per_token": option("char_cnn.max_characters_per_token", "50", lambda value: type(value) is int and value == 50)}
+           "n_characters": option("char_cnn.n_characters", "262 (training writes 261: set it to 262)", _is(262)),
+           "max_characters_per_token": option("char_cnn.max_characters_per_token", "50", _is(50))}
     if lstm["projection_dim"] > lstm["dim"]:
         raise UserError(f"{path}: lstm.projection_dim {lstm['projection_dim']} is above lstm.dim {lstm['dim']}, expected at most that")
     widest = max(width for width, _ in cnn["filters"])
@@ -131,6 +131,10 @@ def read_elmo_vocab(path):
 
 def _is_whole(value, low):
     return type(value) is int and value >= low
+
+
+def _is(number):
+    return lambda value: type(value) is int and value == number
 
 
 def _are_filters(value):
