@@ -54,10 +54,10 @@ demo-cc: cc
 	cmp $(DEMO)/pred.cc.txt $(DEMO)/pred.txt && cmp $(DEMO)/pred.mm.txt $(DEMO)/pred.txt && cmp $(DEMO)/pred.engine.txt $(DEMO)/pred.txt && echo "the same, byte for byte"
 
 test: .venv/installed-dev cc
-	$(PY) -m pytest -n 2 --dist loadfile
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: .venv/installed-dev cc
-	$(PY) -m pytest -n 2 --dist loadfile -m "slow or not slow"
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow or not slow"
 
 # make fuzz SECONDS=600: each fuzz target for so long.
 SECONDS = 600

@@ -9,6 +9,15 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 
+LONGEST = ("test_serving", "test_train", "test_model", "test_language_models_cc", "test_elmo", "test_bad_input", "test_confidence")
+
+
+def pytest_collection_modifyitems(items):
+    """The files that take longest come first, so that the processes which share the files end together."""
+    place = {name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
+
+
 @pytest.fixture(scope="session")
 def shared():
     """A function: path below ../shared -> absolute path; the test is skipped where the file is missing."""
