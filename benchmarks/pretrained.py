@@ -51,23 +51,17 @@ SENTENCES, WORDS = 16, 126
 
 def make_files(folder):
     """Writes the models, the corpus, and the embeddings' files bert.pkl and elmo.pkl."""
-    from tf1 import new_session, put, quiet, tf
+    import h5py
     rng = np.random.default_rng(1)
     words = [f"w{i:05d}" for i in range(BERT_BASE["vocab_size"] - len(SPECIAL))]
     in_folder = lambda name: os.path.join(folder, name)
     _write(in_folder("vocab.txt"), "".join(f"{piece}\n" for piece in [*SPECIAL, *words]))
-    _write(in_folder("train.txt"), "".join("".join(f"{rng.choice(words)} {rng.choice(['O', 'B-PER', 'B-LOC'])}\n" for _ in range(WORDS)) + "\n"
-                                           for _ in range(SENTENCES)))
+    sentences = [[f"{rng.choice(words)} {rng.choice(['O', 'B-PER', 'B-LOC'])}\n" for _ in range(WORDS)] for _ in range(SENTENCES)]
+    _write(in_folder("train.txt"), "\n".join("".join(rows) for rows in sentences))
     _write(in_folder("bert_config.json"), json.dumps(BERT_BASE))
     _write(in_folder("options.json"), json.dumps(ELMO))
     pooler = {"bert/pooler/dense/kernel": (768, 768), "bert/pooler/dense/bias": (768,)}        # which tagging does not need
-    with tf.Graph().as_default(), quiet():
-        variables = [tf.get_variable(name, shape) for name, shape in {**bert_shapes(BERT_BASE), **pooler}.items()]
-        saver = tf.train.Saver(variables)
-        with new_session() as session:
-            put(session, variables, [_random(rng, variable.op.name, variable.shape) for variable in variables])
-            saver.save(session, in_folder("bert_model.ckpt"), write_meta_graph=False)
-    import h5py
+    _write_checkpoint(in_folder("bert_model.ckpt"), {name: _random(rng, name, shape) for name, shape in (bert_shapes(BERT_BASE) | pooler).items()})
     with h5py.File(in_folder("weights.hdf5"), "w") as file:
         for name, shape in elmo_shapes(ELMO).items():
             file[name] = _random(rng, name, shape)
@@ -81,6 +75,16 @@ def make_files(folder):
 def _write(path, text):
     with open(path, "w", encoding="utf-8") as out:
         out.write(text)
+
+
+def _write_checkpoint(path, weights):
+    from tf1 import new_session, put, quiet, tf
+    with tf.Graph().as_default(), quiet():
+        variables = [tf.get_variable(name, value.shape) for name, value in weights.items()]
+        saver = tf.train.Saver(variables)
+        with new_session() as session:
+            put(session, variables, weights.values())
+            saver.save(session, path, write_meta_graph=False)
 
 
 def _random(rng, name, shape):
@@ -222,7 +226,8 @@ def report(title, train, tag):
     line = "{:40}{:>10}{:>9}{:>9}{:>11}{:>9}{:>9}".format
     print(f"{title}\n{line('', 'training:', '', '', 'tagging:', '', '')}\n{line('', *2 * ('load s', 'batch s', 'peak GB'))}")
     for name, row in tag.items():
-        cells = [[f"{each['load']:.1f}", f"{each['seconds']:.2f}", f"{each['gigabytes']:.2f}"] if each else "---" for each in (train.get(name), row)]
+        cells = [[f"{each['load']:.1f}", f"{each['seconds']:.2f}", f"{each['gigabytes']:.2f}"] if each else "---"
+                 for each in (train.get(name), row)]
         print(line(PEERS.get(name, name), *cells[0], *cells[1]), flush=True)
     missed = [f"{row['gigabytes']:.1f} GB, expected less than {MOST_GIGABYTES:.0f}" for row in (train[OURS], tag[OURS])
               if row["gigabytes"] >= MOST_GIGABYTES]

@@ -192,7 +192,8 @@ def test_base_against_transformers(tmp_path):
               "intermediate_size": 3072, "max_position_embeddings": 512, "layer_norm_eps": 1e-12}
     weights, batch = random_weights(config, 0.04), windows(config, (40, 25))
     (tmp_path / "bert_config.json").write_text(json.dumps(config))
-    np.savez(tmp_path / "weights.npz", **weights, **{"projection/kernel": np.zeros((768, 9), np.float32), "projection/bias": np.zeros(9, np.float32)})
+    projection = {"projection/kernel": np.zeros((768, 9), np.float32), "projection/bias": np.zeros(9, np.float32)}
+    np.savez(tmp_path / "weights.npz", **weights, **projection)
     np.savez(tmp_path / "batch.npz", **dict(zip(("token_ids", "mask", "segment_ids"), batch)))
     questions = [{"do": "hidden", "out": str(tmp_path / "hidden.npy")},
                  {"do": "save", "folder": str(tmp_path / "published")}]
@@ -235,4 +236,5 @@ def test_mean_of_pieces():
 
 def test_no_word_at_all():
     x = np.ones((2, 5, 3), np.float32)
-    np.testing.assert_array_equal(evaluate(lambda x: words_of_pieces(x, tf.constant(INDEX[2:]), tf.constant(COUNTS[2:])), x), np.zeros((1, 4, 3)))
+    words = evaluate(lambda x: words_of_pieces(x, tf.constant(INDEX[2:]), tf.constant(COUNTS[2:])), x)
+    np.testing.assert_array_equal(words, np.zeros((1, 4, 3)))
