@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 PY := .venv/bin/python
 DEMO := runs/demo
 
-.PHONY: demo demo-cc cc test test-all fuzz bench-deps clean
+.PHONY: demo demo-cc cc lint format test test-all fuzz bench-deps clean
 
 demo: .venv/installed
 	@mkdir -p $(DEMO)
@@ -53,10 +53,22 @@ demo-cc: cc
 	$(PY) inference.py --mode bucket --restore $(DEMO)/checkpoint/ner_model < data/sample/test.txt > $(DEMO)/pred.txt
 	cmp $(DEMO)/pred.cc.txt $(DEMO)/pred.txt && cmp $(DEMO)/pred.mm.txt $(DEMO)/pred.txt && cmp $(DEMO)/pred.engine.txt $(DEMO)/pred.txt && echo "the same, byte for byte"
 
-test: .venv/installed-dev cc
+# What clang-format formats: all of C++ but the tables that a script of ours makes.
+CC_FILES = $(filter-out %/unicode_lower.inc %/unicode_wordpiece.inc, \
+	$(shell find inference/cc -name build -prune -o -name '*.cc' -print -o -name '*.h' -print -o -name '*.inc' -print))
+
+lint: .venv/installed-dev
+	.venv/bin/ruff format --check --quiet . || { echo "make: some Python is not formatted; make format" >&2; exit 1; }
+	.venv/bin/clang-format --dry-run -Werror $(CC_FILES)
+
+format: .venv/installed-dev
+	.venv/bin/ruff format .
+	.venv/bin/clang-format -i $(CC_FILES)
+
+test: .venv/installed-dev lint cc
 	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test-all: .venv/installed-dev cc
+test-all: .venv/installed-dev lint cc
 	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow or not slow"
 
 # make fuzz SECONDS=600: each fuzz target for so long.

@@ -1,9 +1,10 @@
 """Checkpoints: `ner_model`, the best model, and `last_state`, to resume from, in one folder.
 
-Each is a prefix: TensorFlow's PREFIX.index and PREFIX.data-*, PREFIX.json (config, tags, scores, what it was made from)
-and PREFIX.vocab.pkl (an EmbVec without vectors, which are among the weights). Together they hold all that is needed to
-tag, to go on training or to export.
+Each is a prefix: TensorFlow's PREFIX.index and PREFIX.data-*, PREFIX.json (config, tags, scores,
+what it was made from) and PREFIX.vocab.pkl (an EmbVec without vectors, which are among the
+weights). Together they hold all that is needed to tag, to go on training or to export.
 """
+
 import contextlib
 import hashlib
 import json
@@ -19,16 +20,20 @@ MODEL, STATE = "ner_model", "last_state"
 FORMAT = 1
 _WEIGHTS = (".index", ".data-00000-of-00001")
 _ENDINGS = _WEIGHTS + (".json", ".vocab.pkl")
-_HASHED = (".index", ".vocab.pkl")      # the weights' own checksums are in the index
+_HASHED = (".index", ".vocab.pkl")  # the weights' own checksums are in the index
 
 
 def resolve(path, flag="--restore"):
-    """A folder, or a prefix such as checkpoint/ner_model -> the prefix, whose files are all there. Raises UserError."""
+    """A folder, or a prefix such as checkpoint/ner_model -> the prefix, whose files are all there.
+    Raises UserError.
+    """
     prefix = os.path.join(path, MODEL) if os.path.isdir(path) else path
     _finish(prefix)
     missing = [prefix + ending for ending in _ENDINGS if not os.path.isfile(prefix + ending)]
     if missing:
-        raise UserError(f"{missing[0]}: no such file; check {flag} (a folder that train.py wrote, or checkpoint/{MODEL})")
+        raise UserError(
+            f"{missing[0]}: no such file; check {flag} (a folder that train.py wrote, or checkpoint/{MODEL})"
+        )
     return prefix
 
 
@@ -39,12 +44,15 @@ def exists(prefix):
 
 
 def save(prefix, session, saver, meta, emb):
-    """Writes a checkpoint: whole, or the one before stays as it was. meta: a dict for PREFIX.json. emb: an EmbVec without vectors.
+    """Writes a checkpoint: whole, or the one before stays as it was. meta: a dict for PREFIX.json.
+    emb: an EmbVec without vectors.
 
-    All files are written to a folder beside, which is renamed once it is whole; only then do they take the place of the
-    old ones, and whoever comes after a crash in between finishes that (see _finish).
+    All files are written to a folder beside, which is renamed once it is whole; only then do they
+    take the place of the old ones, and whoever comes after a crash in between finishes that (see
+    _finish).
     """
     from tf1 import quiet, tf
+
     folder, name = os.path.split(os.path.abspath(prefix))
     os.makedirs(folder, exist_ok=True)
     _finish(prefix)
@@ -52,13 +60,17 @@ def save(prefix, session, saver, meta, emb):
     beside = tempfile.mkdtemp(prefix=".saving-", dir=folder)
     try:
         with quiet():
-            _write_parts(os.path.join(beside, name), session, saver, {"versions": _versions(tf), **meta}, emb)
+            _write_parts(
+                os.path.join(beside, name), session, saver, {"versions": _versions(tf), **meta}, emb
+            )
         os.rename(beside, prefix + ".ready")
     except BaseException as error:
         shutil.rmtree(beside, ignore_errors=True)
         if isinstance(error, (OSError, tf.errors.OpError)):
-            raise UserError(f"{prefix}: cannot be written ({_reason(error)}); is the disk full? "
-                            "The checkpoint before is untouched") from None
+            raise UserError(
+                f"{prefix}: cannot be written ({_reason(error)}); is the disk full? "
+                "The checkpoint before is untouched"
+            ) from None
         raise
     _finish(prefix)
 
@@ -67,9 +79,15 @@ def _write_parts(prefix, session, saver, meta, emb):
     with session.graph.as_default():
         saver.save(session, prefix, write_meta_graph=False, write_state=False)
     emb.save(prefix + ".vocab.pkl")
-    whole = {"format": FORMAT, "vocab_hash": emb.vocab_hash, **meta,
-             "sizes": {ending: os.path.getsize(prefix + ending) for ending in _ENDINGS if ending != ".json"},
-             "hashes": {ending: file_hash(prefix + ending) for ending in _HASHED}}
+    whole = {
+        "format": FORMAT,
+        "vocab_hash": emb.vocab_hash,
+        **meta,
+        "sizes": {
+            ending: os.path.getsize(prefix + ending) for ending in _ENDINGS if ending != ".json"
+        },
+        "hashes": {ending: file_hash(prefix + ending) for ending in _HASHED},
+    }
     with open(prefix + ".json", "w", encoding="utf-8") as out:
         json.dump({**whole, "digest": _digest(whole)}, out, indent=1, ensure_ascii=False)
     for ending in _ENDINGS:
@@ -85,8 +103,13 @@ def _digest(meta):
 
 def _versions(tf):
     import numpy
-    return {"etagger": __version__, "python": platform.python_version(), "tensorflow": tf.__version__,
-            "numpy": numpy.__version__}
+
+    return {
+        "etagger": __version__,
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "numpy": numpy.__version__,
+    }
 
 
 def _finish(prefix):
@@ -96,7 +119,7 @@ def _finish(prefix):
         return
     folder = os.path.dirname(os.path.abspath(prefix))
     for file in os.listdir(ready):
-        with contextlib.suppress(FileNotFoundError):      # another process finishes it too
+        with contextlib.suppress(FileNotFoundError):  # another process finishes it too
             os.replace(os.path.join(ready, file), os.path.join(folder, file))
     with contextlib.suppress(FileNotFoundError):
         os.rmdir(ready)
@@ -110,25 +133,35 @@ def _sweep(folder):
 
 
 def load_meta(prefix):
-    """PREFIX.json as a dict, after checking that the files beside it are those that it was written with."""
+    """PREFIX.json as a dict, after checking that the files beside it are those that it was written
+    with.
+    """
     path = prefix + ".json"
     try:
         with open(path, encoding="utf-8") as stream:
             meta = json.load(stream)
     except ValueError:
-        raise UserError(f"{path}: truncated or not JSON; restore it from a copy, or train again") from None
+        raise UserError(
+            f"{path}: truncated or not JSON; restore it from a copy, or train again"
+        ) from None
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise UserError(f"{path}: not a checkpoint of this version (format {FORMAT}); train again")
     if meta.get("digest") != _digest(meta):
-        raise UserError(f"{path}: damaged, not what was written; restore it from a copy, or train again")
+        raise UserError(
+            f"{path}: damaged, not what was written; restore it from a copy, or train again"
+        )
     for ending, size in meta["sizes"].items():
         actual = os.path.getsize(prefix + ending)
         if actual != size:
-            raise UserError(f"{prefix}{ending}: {actual:,} bytes, expected {size:,}; the file is truncated or of another "
-                            "checkpoint: restore it from a copy, or train again")
+            raise UserError(
+                f"{prefix}{ending}: {actual:,} bytes, expected {size:,}; the file is truncated or of another "
+                "checkpoint: restore it from a copy, or train again"
+            )
     for ending, known in meta["hashes"].items():
         if file_hash(prefix + ending) != known:
-            raise UserError(f"{prefix}{ending}: damaged, not what was written; restore it from a copy, or train again")
+            raise UserError(
+                f"{prefix}{ending}: damaged, not what was written; restore it from a copy, or train again"
+            )
     return meta
 
 
@@ -136,38 +169,56 @@ def load_emb(prefix, meta):
     """The EmbVec of a checkpoint, without vectors."""
     emb = EmbVec.load(prefix + ".vocab.pkl")
     if emb.vocab_hash != meta["vocab_hash"]:
-        raise UserError(f"{prefix}.vocab.pkl: not the vocabulary of {prefix}; restore it from a copy, or train again")
+        raise UserError(
+            f"{prefix}.vocab.pkl: not the vocabulary of {prefix}; restore it from a copy, or train again"
+        )
     return emb
 
 
 def check_emb_path(path, meta):
-    """Raises UserError where the EmbVec file `path` is not the one that the checkpoint was trained with."""
+    """Raises UserError where the EmbVec file `path` is not the one that the checkpoint was trained
+    with.
+    """
     from embvec import load_header
+
     if load_header(path)["vocab_hash"] != meta["vocab_hash"]:
-        raise UserError(f"{path}: not the vocabulary that the checkpoint was trained with; "
-                        "leave --emb_path out (the checkpoint holds its own), or give the file of that training")
+        raise UserError(
+            f"{path}: not the vocabulary that the checkpoint was trained with; "
+            "leave --emb_path out (the checkpoint holds its own), or give the file of that training"
+        )
 
 
 def check_wrd_dim(wrd_dim, meta):
     """Raises UserError where --wrd_dim is not the checkpoint's."""
     if wrd_dim and wrd_dim != meta["config"]["wrd_dim"]:
-        raise UserError(f"--wrd_dim {wrd_dim}: the checkpoint has word vectors of {meta['config']['wrd_dim']}; "
-                        "leave --wrd_dim out, or correct it")
+        raise UserError(
+            f"--wrd_dim {wrd_dim}: the checkpoint has word vectors of {meta['config']['wrd_dim']}; "
+            "leave --wrd_dim out, or correct it"
+        )
 
 
 def restore(session, saver, prefix):
-    """Reads the weights into a session. Raises UserError where they are damaged or do not fit the graph."""
+    """Reads the weights into a session. Raises UserError where they are damaged or do not fit the
+    graph.
+    """
     from tf1 import quiet, tf
+
     try:
         with session.graph.as_default(), quiet():
             saver.restore(session, prefix)
     except (tf.errors.OpError, ValueError) as error:
-        raise UserError(f"{prefix}: the weights cannot be read ({_reason(error)}); "
-                        "they are damaged or of another model: restore them from a copy, or train again") from None
+        raise UserError(
+            f"{prefix}: the weights cannot be read ({_reason(error)}); "
+            "they are damaged or of another model: restore them from a copy, or train again"
+        ) from None
 
 
 def _reason(error):
     """What went wrong, in one line; TensorFlow says it behind the place in the graph."""
-    lines = (getattr(error, "message", None) or getattr(error, "strerror", None) or str(error)).strip().splitlines()
+    lines = (
+        (getattr(error, "message", None) or getattr(error, "strerror", None) or str(error))
+        .strip()
+        .splitlines()
+    )
     behind = next((i + 1 for i, line in enumerate(lines) if line.startswith("Node:")), 0)
     return lines[min(behind, len(lines) - 1)].rpartition("; ")[2][:200]

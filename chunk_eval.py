@@ -1,13 +1,16 @@
-"""Scores the chunks of a tagged file: precision, recall and F1 by type, as the conlleval script prints them.
+"""Scores the chunks of a tagged file: precision, recall and F1 by type, as the conlleval script
+prints them.
 
     python chunk_eval.py < pred.txt
     python chunk_eval.py -d '\\t' < pred.tsv
     python chunk_eval.py --scheme iobes --strict --json < pred.txt
     python chunk_eval.py --errors --train_path data/train.txt --plot errors.png < pred.txt
 
-The last two columns are the gold tag and the predicted tag, unless --columns names others. Blank lines, and lines whose
-first column is -X-, end a sentence; a -DOCSTART- line counts as a token, as it does for the official script.
+The last two columns are the gold tag and the predicted tag, unless --columns names others. Blank
+lines, and lines whose first column is -X-, end a sentence; a -DOCSTART- line counts as a token, as
+it does for the official script.
 """
+
 import json
 import re
 import sys
@@ -19,7 +22,7 @@ from typing import NamedTuple, Optional
 import conll
 from cli import Parser, UserError, check_readable, run_command, suggest
 
-BREAK = "-X-"          # first column of a line that ends a sentence
+BREAK = "-X-"  # first column of a line that ends a sentence
 COLUMNS = ("gold", "pred", "word", "pos", "chunk", "_")
 
 READINGS = """\
@@ -51,13 +54,16 @@ figures are percentages, in the table, in --json and from score().
 
 # ---------------------------------------------------------------- reading tags as chunks
 
-# Neighbouring prefixes of one type between which conlleval ends a chunk, and between which it starts one.
+# Neighbouring prefixes of one type between which conlleval ends a chunk, and between which it
+# starts one.
 _ENDS = frozenset(["BB", "BO", "IB", "IO", "EE", "EI", "EO"])
 _STARTS = frozenset(["BB", "IB", "OB", "OI", "OE", "EE", "EI"])
 
 
 def conlleval_split(tag):
-    """'B-PER' -> ('B', 'PER'); 'NONE' -> ('NONE', ''). The type 0 counts as none: Perl holds it for false."""
+    """'B-PER' -> ('B', 'PER'); 'NONE' -> ('NONE', ''). The type 0 counts as none: Perl holds it for
+    false.
+    """
     prefix, _, kind = tag.partition("-")
     return prefix, "" if kind == "0" else kind
 
@@ -65,8 +71,8 @@ def conlleval_split(tag):
 def conlleval_boundary(before, after):
     """Whether a chunk ends and whether one starts between two (prefix, type): (bool, bool).
 
-    The rules of the CoNLL-2000 scorer for any mixture of schemes, and for brackets, which are chunks of one token
-    (Tjong Kim Sang and Veenstra 1999, "Representing text chunks").
+    The rules of the CoNLL-2000 scorer for any mixture of schemes, and for brackets, which are
+    chunks of one token (Tjong Kim Sang and Veenstra 1999, "Representing text chunks").
     """
     (last, last_kind), (this, kind) = before, after
     pair = last + this if len(last) == len(this) == 1 else ""
@@ -83,7 +89,9 @@ def scheme_boundary(before, after):
 
 
 class _Steps(dict):
-    """What may follow one tag: {tag: (chunk ends, chunk starts, (prefix, type), steps from there)}, filled when met."""
+    """What may follow one tag: {tag: (chunk ends, chunk starts, (prefix, type), steps from there)},
+    filled when met.
+    """
 
     def __init__(self, reading, parts):
         super().__init__()
@@ -96,7 +104,9 @@ class _Steps(dict):
 
 
 class Reading:
-    """A way to read tags as chunks. split: tag -> (prefix, type), ValueError for a bad tag; boundary: as above."""
+    """A way to read tags as chunks. split: tag -> (prefix, type), ValueError for a bad tag;
+    boundary: as above.
+    """
 
     def __init__(self, split, boundary):
         self.split, self.boundary, self.known = split, boundary, {}
@@ -107,7 +117,9 @@ class Reading:
         return self.known[tag]
 
     def chunks(self, tags):
-        """The chunks of one sequence as (start, end, type), end exclusive: one for each token that starts one."""
+        """The chunks of one sequence as (start, end, type), end exclusive: one for each token that
+        starts one.
+        """
         found, start, kind, steps = [], None, None, self.steps("O")
         for i, tag in enumerate(tags):
             ends, starts, parts, steps = steps[tag]
@@ -126,9 +138,13 @@ def conlleval_reading():
 
 
 def raw_reading(outside):
-    """-r: a tag is a type without prefix, and every token that is not outside is a chunk of its own."""
+    """-r: a tag is a type without prefix, and every token that is not outside is a chunk of its
+    own.
+    """
+
     def split(tag):
         return ("O", "") if tag in ("O", outside) else ("B", "" if tag == "0" else tag)
+
     return Reading(split, conlleval_boundary)
 
 
@@ -137,6 +153,7 @@ def scheme_reading():
 
 
 # ---------------------------------------------------------------- counting
+
 
 def percentages(correct, found, phrases):
     """(precision, recall, F1) in percent; 0 where there is nothing to divide by."""
@@ -148,15 +165,18 @@ def percentages(correct, found, phrases):
 
 @dataclass
 class Scores:
-    """Chunks by type: phrases (gold), found (predicted) and correct; tokens whose tag is right; percentages of all."""
+    """Chunks by type: phrases (gold), found (predicted) and correct; tokens whose tag is right;
+    percentages of all.
+    """
+
     tokens: int = 0
     correct_tags: int = 0
     phrases: dict = field(default_factory=lambda: defaultdict(int))
     found: dict = field(default_factory=lambda: defaultdict(int))
     correct: dict = field(default_factory=lambda: defaultdict(int))
-    reading: str = "conlleval"        # or raw, or the scheme
+    reading: str = "conlleval"  # or raw, or the scheme
     sequences: int = 0
-    ill_formed_gold: int = 0          # sequences, counted with strict
+    ill_formed_gold: int = 0  # sequences, counted with strict
     ill_formed_predicted: int = 0
 
     @property
@@ -186,8 +206,8 @@ class Scores:
 
 
 class ChunkCounter:
-    """Counts chunks in pairs of tag sequences. A chunk is correct when gold and prediction start it at one token, with
-    one type, and end it at one token."""
+    """Counts chunks in pairs of tag sequences. A chunk is correct when gold and prediction start it
+    at one token, with one type, and end it at one token."""
 
     def __init__(self, reading):
         self.reading, self.scores = reading, Scores()
@@ -195,7 +215,9 @@ class ChunkCounter:
         self.state = (outside, outside, "", False)
 
     def add(self, gold, predicted, ended=True):
-        """Counts two sequences of one length. ended: a sentence ends here, which conlleval takes for one more O."""
+        """Counts two sequences of one length. ended: a sentence ends here, which conlleval takes
+        for one more O.
+        """
         scores = self.scores
         phrases, found, correct, same = scores.phrases, scores.found, scores.correct, 0
         gold_steps, pred_steps, kind, is_open = self.state
@@ -242,7 +264,9 @@ def only_well_formed(tags, scheme):
 
 
 class Scorer:
-    """Scores pairs of sequences in conlleval's reading, and beside it in that of a scheme when there is one."""
+    """Scores pairs of sequences in conlleval's reading, and beside it in that of a scheme when
+    there is one.
+    """
 
     def __init__(self, scheme=None, strict=False, raw=False, outside="O"):
         self.scheme, self.strict, self.raw, self.outside = scheme, strict, raw, outside
@@ -251,10 +275,12 @@ class Scorer:
         self.sequences, self.ill_formed = 0, [0, 0]
 
     def add(self, gold, predicted, ended=True):
-        """Counts two sequences of one length. Returns them as they are counted: with a scheme O is the outside tag, and with
-        strict there are well-formed chunks only."""
+        """Counts two sequences of one length. Returns them as they are counted: with a scheme O is
+        the outside tag, and with strict there are well-formed chunks only."""
         if self.scheme and self.outside != "O":
-            gold, predicted = (["O" if tag == self.outside else tag for tag in tags] for tags in (gold, predicted))
+            gold, predicted = (
+                ["O" if tag == self.outside else tag for tag in tags] for tags in (gold, predicted)
+            )
         self.sequences += 1
         self.official.add(gold, predicted, ended)
         if self.scheme:
@@ -297,11 +323,13 @@ class Scorer:
 
 
 def score(gold_sequences, predicted_sequences, scheme=None, strict=False, raw=False, outside="O"):
-    """Scores of gold and predicted tag sequences (iterables of lists of str): conlleval's, unless `scheme` is given.
+    """Scores of gold and predicted tag sequences (iterables of lists of str): conlleval's, unless
+    `scheme` is given.
 
-    scheme: one of conll.SCHEMES; strict (with a scheme): only well-formed chunks count; raw: tags have no prefixes;
-    outside: the outside tag of raw tags or of a scheme. `.f1` and its like are percentages. Raises ValueError for
-    sequences of unequal length, and with a scheme for a tag that is not O or PREFIX-TYPE.
+    scheme: one of conll.SCHEMES; strict (with a scheme): only well-formed chunks count; raw: tags
+    have no prefixes; outside: the outside tag of raw tags or of a scheme. `.f1` and its like are
+    percentages. Raises ValueError for sequences of unequal length, and with a scheme for a tag that
+    is not O or PREFIX-TYPE.
     """
     scorer = Scorer(scheme, strict, raw, outside)
     for gold, predicted in zip(gold_sequences, predicted_sequences, strict=True):
@@ -311,12 +339,20 @@ def score(gold_sequences, predicted_sequences, scheme=None, strict=False, raw=Fa
 
 # ---------------------------------------------------------------- input, shared with token_eval.py
 
+
 def add_column_flags(parser):
-    parser.add_argument("-d", dest="delimiter", metavar="DELIMITER",
-                        help="regular expression between columns, such as '\\t' (default: spaces and tabs)")
-    parser.add_argument("--columns", metavar="NAMES",
-                        help="columns in order, such as 'word pos chunk gold pred': gold and pred are scored, "
-                             "word pos chunk and _ pass unread (default: the last two are gold and pred)")
+    parser.add_argument(
+        "-d",
+        dest="delimiter",
+        metavar="DELIMITER",
+        help="regular expression between columns, such as '\\t' (default: spaces and tabs)",
+    )
+    parser.add_argument(
+        "--columns",
+        metavar="NAMES",
+        help="columns in order, such as 'word pos chunk gold pred': gold and pred are scored, "
+        "word pos chunk and _ pass unread (default: the last two are gold and pred)",
+    )
 
 
 def add_input_flags(parser):
@@ -326,13 +362,30 @@ def add_input_flags(parser):
 
 
 def add_reading_flags(parser):
-    parser.add_argument("-o", dest="outside", default="O", metavar="TAG", help="outside tag (default O)", type=as_latin)
-    parser.add_argument("-r", dest="raw", action="store_true", help="raw tags, without prefixes; each token is a chunk")
-    parser.add_argument("--scheme", choices=conll.SCHEMES, help="read the tags as this scheme means them")
+    parser.add_argument(
+        "-o",
+        dest="outside",
+        default="O",
+        metavar="TAG",
+        help="outside tag (default O)",
+        type=as_latin,
+    )
+    parser.add_argument(
+        "-r",
+        dest="raw",
+        action="store_true",
+        help="raw tags, without prefixes; each token is a chunk",
+    )
+    parser.add_argument(
+        "--scheme", choices=conll.SCHEMES, help="read the tags as this scheme means them"
+    )
 
 
 class Columns(NamedTuple):
-    """Where the columns are, from 0 or, counted from the last, from -1. width None: as many as the first row has."""
+    """Where the columns are, from 0 or, counted from the last, from -1. width None: as many as the
+    first row has.
+    """
+
     width: Optional[int] = None
     gold: int = -2
     pred: int = -1
@@ -344,12 +397,21 @@ def parse_columns(text):
     names = text.replace(",", " ").split()
     for name in names:
         if name not in COLUMNS:
-            raise UserError(f"--columns: unknown column {name!r}{suggest(name, COLUMNS)}; known are {' '.join(COLUMNS)}")
+            raise UserError(
+                f"--columns: unknown column {name!r}{suggest(name, COLUMNS)}; known are {' '.join(COLUMNS)}"
+            )
     for name in ("gold", "pred"):
         if names.count(name) != 1:
-            raise UserError(f"--columns: {name} is named {names.count(name)} times in {text!r}, expected once; "
-                            "such as --columns 'word pos chunk gold pred'")
-    return Columns(len(names), names.index("gold"), names.index("pred"), names.index("word") if "word" in names else None)
+            raise UserError(
+                f"--columns: {name} is named {names.count(name)} times in {text!r}, expected once; "
+                "such as --columns 'word pos chunk gold pred'"
+            )
+    return Columns(
+        len(names),
+        names.index("gold"),
+        names.index("pred"),
+        names.index("word") if "word" in names else None,
+    )
 
 
 def columns_of(args):
@@ -364,13 +426,16 @@ def read_input(args):
 
 
 def read_file(path, delimiter=None, width=None, flag="--input", last="gold and predicted tag last"):
-    """The rows of a file, or of standard input without a path: see read_rows. Lines come as Latin-1, a character for each
-    byte, so that widths, order and bytes are those of the official script."""
+    """The rows of a file, or of standard input without a path: see read_rows. Lines come as
+    Latin-1, a character for each byte, so that widths, order and bytes are those of the official
+    script."""
     split = delimiter_split(delimiter) if delimiter is not None else split_blanks
     if path:
         check_readable(path, flag)
     name, source = (path, path) if path else ("<stdin>", 0)
-    return read_rows(open(source, encoding="latin-1", newline="\n", closefd=bool(path)), name, split, width, last)
+    return read_rows(
+        open(source, encoding="latin-1", newline="\n", closefd=bool(path)), name, split, width, last
+    )
 
 
 def split_blanks(line):
@@ -380,31 +445,41 @@ def split_blanks(line):
 
 
 def delimiter_split(delimiter):
-    """-d -> a function from a line to its columns; as in Perl's split, empty columns at the end are dropped."""
+    """-d -> a function from a line to its columns; as in Perl's split, empty columns at the end are
+    dropped.
+    """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")        # [[:space:]] is only a FutureWarning
-            pattern = re.compile(delimiter.encode(errors="surrogateescape").decode("latin-1"), re.ASCII)
+            warnings.simplefilter("error")  # [[:space:]] is only a FutureWarning
+            pattern = re.compile(
+                delimiter.encode(errors="surrogateescape").decode("latin-1"), re.ASCII
+            )
     except (re.error, FutureWarning) as error:
-        raise UserError(f"-d {delimiter}: not a regular expression ({error}); write a backslash before "
-                        "a special character, and \\s for white space") from None
+        raise UserError(
+            f"-d {delimiter}: not a regular expression ({error}); write a backslash before "
+            "a special character, and \\s for white space"
+        ) from None
     if pattern.search(""):
-        raise UserError(f"-d {delimiter!r}: matches the empty string, a delimiter was expected; "
-                        "write a backslash before a special character, such as -d '\\|'")
+        raise UserError(
+            f"-d {delimiter!r}: matches the empty string, a delimiter was expected; "
+            "write a backslash before a special character, such as -d '\\|'"
+        )
 
     def split(line):
         cells = pattern.split(line.rstrip("\r\n"))
         while cells and not cells[-1]:
             cells.pop()
         return cells
+
     return split
 
 
 def read_rows(stream, name, split, width=None, last="gold and predicted tag last"):
-    """(number of its first line, its rows as lists of columns, whether a line ended it) for each sentence of a text stream.
+    """(number of its first line, its rows as lists of columns, whether a line ended it) for each
+    sentence of a text stream.
 
-    width: how many columns a row has; None: as many as the first row, 2 at least (last: what they are). Raises UserError
-    for a row with another number.
+    width: how many columns a row has; None: as many as the first row, 2 at least (last: what they
+    are). Raises UserError for a row with another number.
     """
     because = "as --columns names" if width else ""
     rows = []
@@ -412,9 +487,11 @@ def read_rows(stream, name, split, width=None, last="gold and predicted tag last
         cells = split(line)
         if len(cells) != width and cells:
             if width is not None or len(cells) < 2:
-                raise UserError(f"{name}:{number}: {len(cells)} column{'s' * (len(cells) != 1)}, expected "
-                                f"{f'{width} {because}' if width else f'at least 2, {last}'}; "
-                                "mend the row, or give the delimiter with -d")
+                raise UserError(
+                    f"{name}:{number}: {len(cells)} column{'s' * (len(cells) != 1)}, expected "
+                    f"{f'{width} {because}' if width else f'at least 2, {last}'}; "
+                    "mend the row, or give the delimiter with -d"
+                )
             width, because = len(cells), f"as in line {number}"
         if not cells or cells[0] == BREAK:
             if rows:
@@ -427,10 +504,17 @@ def read_rows(stream, name, split, width=None, last="gold and predicted tag last
 
 
 def tag_sequences(sentences, columns=Columns()):
-    """What read_rows yields -> (number of its first line, gold tags, predicted tags, whether a line ended it) of each."""
+    """What read_rows yields -> (number of its first line, gold tags, predicted tags, whether a line
+    ended it) of each.
+    """
     intern, gold_at, pred_at = sys.intern, columns.gold, columns.pred
     for first_line, rows, ended in sentences:
-        yield first_line, [intern(row[gold_at]) for row in rows], [intern(row[pred_at]) for row in rows], ended
+        yield (
+            first_line,
+            [intern(row[gold_at]) for row in rows],
+            [intern(row[pred_at]) for row in rows],
+            ended,
+        )
 
 
 def as_text(latin):
@@ -454,8 +538,11 @@ def note(command, text):
 
 # ---------------------------------------------------------------- output
 
+
 def listed_types(scores):
-    """Types in order of their bytes. conlleval lists a chunk without a type twice if both columns have one."""
+    """Types in order of their bytes. conlleval lists a chunk without a type twice if both columns
+    have one.
+    """
     types = set(scores.phrases) | set(scores.found)
     twice = [""] if "" in scores.phrases and "" in scores.found else []
     return twice + sorted(types)
@@ -464,7 +551,9 @@ def listed_types(scores):
 def text_table(scores):
     """Scores -> what conlleval prints; after a strict count, one line more."""
     correct, found, phrases = scores.totals
-    lines = [f"processed {scores.tokens} tokens with {phrases} phrases; found: {found} phrases; correct: {correct}."]
+    lines = [
+        f"processed {scores.tokens} tokens with {phrases} phrases; found: {found} phrases; correct: {correct}."
+    ]
     if scores.tokens:
         lines.append(f"accuracy: {scores.accuracy:6.2f}%; {figures(correct, found, phrases)}")
     for kind in listed_types(scores):
@@ -479,31 +568,53 @@ def figures(*counts):
 
 def latex_table(scores):
     """Scores -> what conlleval -l prints."""
+
     def row(name, counts):
         return name + " &  {:6.2f}\\% & {:6.2f}\\% & {:6.2f} \\\\".format(*percentages(*counts))
+
     rows = ["        & Precision &  Recall  & F$_{\\beta=1} \\\\\\hline"]
     rows += [row(f"{kind:<7}", scores.of(kind)) for kind in listed_types(scores)]
     return "\n".join(rows) + "\\hline\n" + row("Overall", scores.totals) + "\\hline\n"
 
 
 def strict_line(scores):
-    return (f"ill-formed sequences ({scores.reading}): gold {scores.ill_formed_gold}, "
-            f"predicted {scores.ill_formed_predicted}, of {scores.sequences}\n")
+    return (
+        f"ill-formed sequences ({scores.reading}): gold {scores.ill_formed_gold}, "
+        f"predicted {scores.ill_formed_predicted}, of {scores.sequences}\n"
+    )
 
 
 def json_figures(correct, found, phrases):
     """Counts -> a dict of them and their percentages."""
     precision, recall, f1 = percentages(correct, found, phrases)
-    return {"phrases": phrases, "found": found, "correct": correct, "precision": precision, "recall": recall, "f1": f1}
+    return {
+        "phrases": phrases,
+        "found": found,
+        "correct": correct,
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
+    }
 
 
 def json_text(scores, strict, **more):
     """Scores, and what else there is -> one JSON object; figures in percent."""
-    result = {"reading": scores.reading, "strict": strict, "sequences": scores.sequences, "tokens": scores.tokens,
-              "accuracy": scores.accuracy, **json_figures(*scores.totals)}
+    result = {
+        "reading": scores.reading,
+        "strict": strict,
+        "sequences": scores.sequences,
+        "tokens": scores.tokens,
+        "accuracy": scores.accuracy,
+        **json_figures(*scores.totals),
+    }
     if strict:
-        result["ill_formed"] = {"gold": scores.ill_formed_gold, "predicted": scores.ill_formed_predicted}
-    result["types"] = {as_text(kind): json_figures(*scores.of(kind)) for kind in listed_types(scores)}
+        result["ill_formed"] = {
+            "gold": scores.ill_formed_gold,
+            "predicted": scores.ill_formed_predicted,
+        }
+    result["types"] = {
+        as_text(kind): json_figures(*scores.of(kind)) for kind in listed_types(scores)
+    }
     return json.dumps({**result, **more}, indent=2) + "\n"
 
 
@@ -511,51 +622,75 @@ def output(args, scores, **more):
     """What the flags ask for. more: what else --json shows."""
     if args.json:
         return json_text(scores, args.strict, **more)
-    return (latex_table(scores) if args.latex else text_table(scores)) + (strict_line(scores) if args.strict else "")
+    return (latex_table(scores) if args.latex else text_table(scores)) + (
+        strict_line(scores) if args.strict else ""
+    )
 
 
 # ---------------------------------------------------------------- the command
+
 
 def parse_args():
     parser = Parser(description=__doc__, epilog=READINGS)
     add_input_flags(parser)
     add_reading_flags(parser)
     parser.add_argument("-l", dest="latex", action="store_true", help="print a LaTeX table")
-    parser.add_argument("--strict", action="store_true",
-                        help="count only well-formed chunks, and say how many sequences were ill-formed; without --scheme "
-                             "the gold tags decide the scheme, and the tags are held in memory")
-    group = parser.add_argument_group("error analysis (the file is held in memory; words are the column `word`, or without "
-                                      "--columns the first of three or more)")
-    group.add_argument("--errors", action="store_true", help="what the errors are, by type and length; the worst sentences")
-    group.add_argument("--train_path", metavar="FILE", nargs="+",
-                       help="training files, with the columns of the input but for pred (without --columns: word first, tag "
-                            "last): F1 of entities seen there and unseen")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="count only well-formed chunks, and say how many sequences were ill-formed; without --scheme "
+        "the gold tags decide the scheme, and the tags are held in memory",
+    )
+    group = parser.add_argument_group(
+        "error analysis (the file is held in memory; words are the column `word`, or without "
+        "--columns the first of three or more)"
+    )
+    group.add_argument(
+        "--errors",
+        action="store_true",
+        help="what the errors are, by type and length; the worst sentences",
+    )
+    group.add_argument(
+        "--train_path",
+        metavar="FILE",
+        nargs="+",
+        help="training files, with the columns of the input but for pred (without --columns: word first, tag "
+        "last): F1 of entities seen there and unseen",
+    )
     group.add_argument("--worst", metavar="N", type=int, help="show so many sentences (default 10)")
     group.add_argument("--plot", metavar="FILE", help="draw the figures to this PNG file")
     args = parser.parse_args()
     if args.raw and (args.scheme or args.strict):
-        raise UserError("-r says that tags have no prefixes, --scheme and --strict read prefixes; leave one out")
+        raise UserError(
+            "-r says that tags have no prefixes, --scheme and --strict read prefixes; leave one out"
+        )
     if args.json and args.latex:
         raise UserError("--json and -l are two forms of output; leave one out")
     if args.errors and args.latex:
         raise UserError("-l prints the official script's table alone; leave it or --errors out")
     for name in ("train_path", "worst", "plot"):
         if getattr(args, name) is not None and not args.errors:
-            raise UserError(f"--{name} is part of the error analysis; add --errors, or leave it out")
+            raise UserError(
+                f"--{name} is part of the error analysis; add --errors, or leave it out"
+            )
     if args.worst is not None and args.worst < 0:
         raise UserError(f"--worst {args.worst}: expected 0 or more")
     return args
 
 
 def count(args, sequences, name, counted=None):
-    """Scores all sequences of the file `name`. Returns the Scorer, still open. counted: a list that takes what Scorer.add
-    returns."""
+    """Scores all sequences of the file `name`. Returns the Scorer, still open. counted: a list that
+    takes what Scorer.add returns."""
     if args.strict and not args.scheme:
         sequences = list(sequences)
-        args.scheme = conll.detect(["O" if tag == args.outside else tag for tag in gold] for _, gold, _, _ in sequences)
+        args.scheme = conll.detect(
+            ["O" if tag == args.outside else tag for tag in gold] for _, gold, _, _ in sequences
+        )
         if args.scheme == conll.RAW:
-            raise UserError("--strict: the gold tags follow no scheme, tags such as B-PER, I-PER and O were expected; "
-                            "check -o and --columns, or leave --strict out")
+            raise UserError(
+                "--strict: the gold tags follow no scheme, tags such as B-PER, I-PER and O were expected; "
+                "check -o and --columns, or leave --strict out"
+            )
     scorer = Scorer(args.scheme, args.strict, args.raw, args.outside)
     for first_line, gold, predicted, ended in sequences:
         try:
@@ -574,8 +709,10 @@ def _refuse(args, name, first_line, gold, predicted):
             try:
                 conll.split_tag("O" if tag == args.outside else tag)
             except ValueError:
-                raise UserError(f"{name}:{line}: tag {as_text(tag)!r}, expected O or PREFIX-TYPE ({args.scheme}); mend the "
-                                "tag, name the outside tag with -o, or leave out --scheme and --strict") from None
+                raise UserError(
+                    f"{name}:{line}: tag {as_text(tag)!r}, expected O or PREFIX-TYPE ({args.scheme}); mend the "
+                    "tag, name the outside tag with -o, or leave out --scheme and --strict"
+                ) from None
 
 
 def say_notes(args, scorer, scores):
@@ -583,22 +720,32 @@ def say_notes(args, scorer, scores):
     if not scores.tokens:
         note("chunk_eval.py", f"no tokens in {args.input or '<stdin>'}")
     if args.outside != "O" and not (args.raw or args.scheme):
-        note("chunk_eval.py", "-o acts only with -r, --scheme or --strict, as in the official script")
+        note(
+            "chunk_eval.py", "-o acts only with -r, --scheme or --strict, as in the official script"
+        )
     pair = None if args.raw else scorer.difference()
     if pair and args.scheme:
         correct, found, phrases = scorer.official.scores.totals
-        note("chunk_eval.py", "the readings differ, as where {} follows {}: the official script, and this one without "
-             "--scheme, counts {} phrases; found: {}; correct: {}; FB1: {:.2f}".format(
-                 *reversed(pair), phrases, found, correct, percentages(correct, found, phrases)[2]))
+        note(
+            "chunk_eval.py",
+            "the readings differ, as where {} follows {}: the official script, and this one without "
+            "--scheme, counts {} phrases; found: {}; correct: {}; FB1: {:.2f}".format(
+                *reversed(pair), phrases, found, correct, percentages(correct, found, phrases)[2]
+            ),
+        )
     elif pair:
-        note("chunk_eval.py", "the readings differ, as where {} follows {}: these are the official script's figures; "
-             "--scheme reads S, E, M, L and U as what they are".format(*reversed(pair)))
+        note(
+            "chunk_eval.py",
+            "the readings differ, as where {} follows {}: these are the official script's figures; "
+            "--scheme reads S, E, M, L and U as what they are".format(*reversed(pair)),
+        )
 
 
 def main():
     args = parse_args()
     if args.errors:
         import errors
+
         return errors.run(args)
     scorer = count(args, read_input(args), args.input or "<stdin>")
     scores = scorer.close()

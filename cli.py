@@ -1,7 +1,9 @@
 """What every command shares: one-line errors and exit codes, atomic files, progress, the version.
 
-Standard library only, so that the scorers start at once and a user's mistake is told before TensorFlow is imported.
+Standard library only, so that the scorers start at once and a user's mistake is told before
+TensorFlow is imported.
 """
+
 import argparse
 import contextlib
 import difflib
@@ -15,14 +17,16 @@ __version__ = "0.1.0"
 
 
 class UserError(Exception):
-    """A mistake of the user: one line `file:line: what is wrong, what was expected, how to mend it`; exit code 2."""
+    """A mistake of the user: one line `file:line: what is wrong, what was expected, how to mend
+    it`; exit code 2.
+    """
 
 
 def run_command(main):
     """Runs a command's `main()` and exits as every command of the house does.
 
-    UserError: one line on standard error, exit code 2. Ctrl-C: 130. A reader that goes away: quietly 0.
-    An error of the operating system (file not found, disk full): one line, exit code 2.
+    UserError: one line on standard error, exit code 2. Ctrl-C: 130. A reader that goes away:
+    quietly 0. An error of the operating system (file not found, disk full): one line, exit code 2.
     """
     try:
         code = main() or 0
@@ -47,7 +51,9 @@ def _say(message, code):
 
 
 def _close_stdout():
-    """Flushes standard output now, so that a closed pipe or a full disk is not reported again while Python exits."""
+    """Flushes standard output now, so that a closed pipe or a full disk is not reported again while
+    Python exits.
+    """
     try:
         sys.stdout.flush()
     except OSError:
@@ -58,13 +64,17 @@ class Parser(argparse.ArgumentParser):
     """argparse whose errors are one line, and which suggests the nearest flag for a misspelled one."""
 
     def __init__(self, **kwargs):
-        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
+        super().__init__(
+            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs
+        )
         self.add_argument("--version", action="version", version=f"etagger {__version__}")
 
     def parse_args(self, args=None, namespace=None):
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
-            self.error(f"unknown argument {unknown[0]}{suggest(unknown[0].split('=')[0], self._option_string_actions)}")
+            self.error(
+                f"unknown argument {unknown[0]}{suggest(unknown[0].split('=')[0], self._option_string_actions)}"
+            )
         return parsed
 
     def error(self, message):
@@ -79,8 +89,16 @@ def suggest(word, known):
 
 def parse_bool(text):
     """'True', 'false', '1', 'no' ... -> bool. Raises argparse's error for anything else."""
-    value = {"true": True, "1": True, "yes": True, "on": True,
-             "false": False, "0": False, "no": False, "off": False}.get(str(text).lower())
+    value = {
+        "true": True,
+        "1": True,
+        "yes": True,
+        "on": True,
+        "false": False,
+        "0": False,
+        "no": False,
+        "off": False,
+    }.get(str(text).lower())
     if value is None:
         raise argparse.ArgumentTypeError(f"expected True or False, not {text!r}")
     return value
@@ -91,7 +109,9 @@ def compile_regex(pattern, flag):
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise UserError(f"{flag} {pattern!r}: not a regular expression ({error}); mend it, or give a scope such as encoder/") from None
+        raise UserError(
+            f"{flag} {pattern!r}: not a regular expression ({error}); mend it, or give a scope such as encoder/"
+        ) from None
 
 
 def check_readable(path, flag):
@@ -116,7 +136,9 @@ def check_writable(path, flag):
 
 
 def check_folder(path, flag):
-    """Raises UserError when the folder `path`, the value of `flag`, can neither be written to nor made."""
+    """Raises UserError when the folder `path`, the value of `flag`, can neither be written to nor
+    made.
+    """
     there = os.path.abspath(path)
     while not os.path.lexists(there):
         there = os.path.dirname(there)
@@ -133,13 +155,17 @@ def _is_special(path):
 
 @contextlib.contextmanager
 def atomic_write(path, mode="wb", **kwargs):
-    """A file that bears its name only once it is whole: written beside `path`, flushed to disk, then renamed."""
+    """A file that bears its name only once it is whole: written beside `path`, flushed to disk,
+    then renamed.
+    """
     if _is_special(path):
         with open(path, mode, **kwargs) as out:
             yield out
         return
-    path = os.path.realpath(path)       # a link stays one
-    handle, beside = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path))
+    path = os.path.realpath(path)  # a link stays one
+    handle, beside = tempfile.mkstemp(
+        prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path)
+    )
     try:
         with os.fdopen(handle, mode, **kwargs) as out:
             yield out
@@ -151,7 +177,7 @@ def atomic_write(path, mode="wb", **kwargs):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(beside)
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-            error.filename = error.filename or path      # a full disk is told without a name
+            error.filename = error.filename or path  # a full disk is told without a name
         raise
 
 
@@ -162,16 +188,22 @@ def _umask():
 
 
 class Progress:
-    """Progress of long work on standard error: a bar on a terminal, a plain line every `every` seconds elsewhere."""
+    """Progress of long work on standard error: a bar on a terminal, a plain line every `every`
+    seconds elsewhere.
+    """
 
     def __init__(self, what, total, every=30.0, begun=0):
-        """begun: how many were finished before this work began, so that the time left is not told too short."""
+        """begun: how many were finished before this work began, so that the time left is not told
+        too short.
+        """
         self.what, self.total, self.every, self.begun = what, total, every, begun
         self.terminal = sys.stderr.isatty()
         self.start = self.last = time.monotonic()
 
     def update(self, done, extra=""):
-        """`done` of `total` (0: unknown) is finished; `extra` is shown behind it, such as 'loss 0.41'."""
+        """`done` of `total` (0: unknown) is finished; `extra` is shown behind it, such as 'loss
+        0.41'.
+        """
         now = time.monotonic()
         if now - self.last < (0.2 if self.terminal else self.every):
             return

@@ -1,9 +1,12 @@
-"""How sure a linear-chain model is of its tags: tokens, sentences, entities and the n best sequences, exactly.
+"""How sure a linear-chain model is of its tags: tokens, sentences, entities and the n best
+sequences, exactly.
 
-Scores are emission scores and a transition matrix, as the graph gives them (`logits`, `crf_transitions`); a softmax for each
-token is a chain whose transitions are 0. All sums run over all tag sequences, or over the well-formed ones alone where
-decoding is held to them, as logarithms in float64, a batch at a time. Numpy only.
+Scores are emission scores and a transition matrix, as the graph gives them (`logits`,
+`crf_transitions`); a softmax for each token is a chain whose transitions are 0. All sums run over
+all tag sequences, or over the well-formed ones alone where decoding is held to them, as logarithms
+in float64, a batch at a time. Numpy only.
 """
+
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +14,7 @@ import numpy as np
 import conll
 from chunk_eval import scheme_boundary
 
-TINY = 1e-250        # where exp() comes near its smallest number, sums are made again in logarithms
+TINY = 1e-250  # where exp() comes near its smallest number, sums are made again in logarithms
 
 
 class Chain(NamedTuple):
@@ -19,23 +22,34 @@ class Chain(NamedTuple):
 
     Behind a sentence's end stand numbers that mean nothing.
     """
-    emissions: np.ndarray       # float64 (sentence, batch, tags), at most 0; the first and last tags that are forbidden are in here
-    lengths: np.ndarray         # int (batch,)
-    transitions: np.ndarray     # float64 (tags, tags), from row to column
-    alpha: np.ndarray           # float64 (sentence, batch, tags): all beginnings up to this token with this tag, its emission score included
-    beta: np.ndarray            # the same shape: all ends behind this token with this tag, its emission score left out
-    log_z: np.ndarray           # float64 (batch,): all sequences
+
+    # float64 (sentence, batch, tags), at most 0; the first and last tags that are forbidden are in
+    # here
+    emissions: np.ndarray
+    lengths: np.ndarray  # int (batch,)
+    transitions: np.ndarray  # float64 (tags, tags), from row to column
+    # float64 (sentence, batch, tags): all beginnings up to this token with this tag, its emission
+    # score included
+    alpha: np.ndarray
+    beta: (
+        np.ndarray
+    )  # the same shape: all ends behind this token with this tag, its emission score left out
+    log_z: np.ndarray  # float64 (batch,): all sequences
 
 
 def chain(emissions, lengths, transitions, legal=None, temperature=1.0):
-    """Sums over all tag sequences by the forward-backward algorithm (Rabiner 1989; Lafferty, McCallum and Pereira 2001).
+    """Sums over all tag sequences by the forward-backward algorithm (Rabiner 1989; Lafferty,
+    McCallum and Pereira 2001).
 
-    emissions: float (batch, sentence, tags). lengths: (batch,), at least 1. transitions: float (tags, tags).
-    legal: conll.legal_transitions, to which the sequences are held, or None. temperature: what all scores are divided by.
+    emissions: float (batch, sentence, tags). lengths: (batch,), at least 1. transitions: float
+    (tags, tags). legal: conll.legal_transitions, to which the sequences are held, or None.
+    temperature: what all scores are divided by.
     """
     lengths = np.asarray(lengths)
     emissions = np.array(np.swapaxes(emissions, 0, 1), np.float64) / temperature
-    emissions -= emissions.max(axis=-1, keepdims=True)                            # changes no probability; long sums stay small
+    emissions -= emissions.max(
+        axis=-1, keepdims=True
+    )  # changes no probability; long sums stay small
     transitions = np.asarray(transitions, np.float64) / temperature
     if legal:
         begin, between, end = (np.where(allowed, 0.0, -np.inf) for allowed in legal)
@@ -43,7 +57,7 @@ def chain(emissions, lengths, transitions, legal=None, temperature=1.0):
         emissions[0] += begin
         emissions[lengths - 1, np.arange(len(lengths))] += end
     steps = len(emissions)
-    inside = (np.arange(steps)[:, None] < lengths)[..., None]                     # (sentence, batch, 1)
+    inside = (np.arange(steps)[:, None] < lengths)[..., None]  # (sentence, batch, 1)
     alpha, beta = np.empty_like(emissions), np.zeros_like(emissions)
     alpha[0] = emissions[0]
     forward, backward = _move(transitions), _move(transitions.T)
@@ -55,7 +69,9 @@ def chain(emissions, lengths, transitions, legal=None, temperature=1.0):
 
 
 def _move(transitions):
-    """A function: scores (rows, from) -> log of the sum over `from` of exp(scores + transitions), (rows, to)."""
+    """A function: scores (rows, from) -> log of the sum over `from` of exp(scores + transitions),
+    (rows, to).
+    """
     highest = transitions.max()
     factors = np.exp(transitions - highest)
 
@@ -69,6 +85,7 @@ def _move(transitions):
         moved = np.log(np.where(small, 1.0, sums)) + (peak + highest)
         moved[rows] = _log_sum(scores[rows, :, None] + transitions, axis=1)
         return moved
+
     return move
 
 
@@ -82,6 +99,7 @@ def _log_sum(scores, axis):
 
 # ---------------------------------------------------------------- tokens and sentences
 
+
 def marginals(chain):
     """p(tag of a token | sentence), float64 (batch, sentence, tags); each token's sum to 1."""
     scores = chain.alpha + chain.beta
@@ -90,21 +108,27 @@ def marginals(chain):
 
 
 def sequence_log_probability(chain, tags):
-    """log p(tags | sentence), float64 (batch,). tags: int (batch, sentence), anything behind the end."""
+    """log p(tags | sentence), float64 (batch,). tags: int (batch, sentence), anything behind the
+    end.
+    """
     tags, (steps, batch, _) = np.swapaxes(tags, 0, 1), chain.emissions.shape
     scores = np.take_along_axis(chain.emissions, tags[..., None], axis=-1)[..., 0]
     scores[1:] += chain.transitions[tags[:-1], tags[1:]]
-    return np.where(np.arange(steps)[:, None] < chain.lengths, scores, 0.0).sum(axis=0) - chain.log_z
+    return (
+        np.where(np.arange(steps)[:, None] < chain.lengths, scores, 0.0).sum(axis=0) - chain.log_z
+    )
 
 
 # ---------------------------------------------------------------- entities
 
+
 class Edges(NamedTuple):
     """How conll.entities reads neighbouring tags."""
-    kinds: dict               # {entity type: number}
-    kind_of: np.ndarray       # int (tags,): the number of a tag's type; -1: O
-    starts: np.ndarray        # bool (tags, tags): an entity starts with the second of two tags
-    ends: np.ndarray          # bool (tags, tags): an entity ends with the first of them
+
+    kinds: dict  # {entity type: number}
+    kind_of: np.ndarray  # int (tags,): the number of a tag's type; -1: O
+    starts: np.ndarray  # bool (tags, tags): an entity starts with the second of two tags
+    ends: np.ndarray  # bool (tags, tags): an entity ends with the first of them
 
 
 def edges(tags, scheme):
@@ -113,63 +137,87 @@ def edges(tags, scheme):
         parts = [("O", "") if tag == "O" else ("S", tag) for tag in tags]
     else:
         parts = [conll.split_tag(tag) for tag in tags]
-    kinds = {kind: i for i, kind in enumerate(dict.fromkeys(kind for prefix, kind in parts if prefix != "O"))}
+    kinds = {
+        kind: i
+        for i, kind in enumerate(dict.fromkeys(kind for prefix, kind in parts if prefix != "O"))
+    }
     kind_of = np.array([-1 if prefix == "O" else kinds[kind] for prefix, kind in parts])
     both = np.array([[scheme_boundary(before, after) for after in parts] for before in parts], bool)
     return Edges(kinds, kind_of, both[..., 1], both[..., 0])
 
 
 def entity_probabilities(chain, spans, edges):
-    """How probable entities are, float64 (entities,). spans: (index in the batch, start, end, type) of each, end exclusive.
+    """How probable entities are, float64 (entities,). spans: (index in the batch, start, end, type)
+    of each, end exclusive.
 
-    The probability of an entity is that of all tag sequences in which conll.entities reads it, with this start, this end and
-    this type, whatever stands around it: constrained forward-backward (Culotta and McCallum 2004), where the sequences that
-    go on into the entity from the token before, or out of it into the token behind, do not count.
+    The probability of an entity is that of all tag sequences in which conll.entities reads it, with
+    this start, this end and this type, whatever stands around it: constrained forward-backward
+    (Culotta and McCallum 2004), where the sequences that go on into the entity from the token
+    before, or out of it into the token behind, do not count.
     """
     if not spans:
         return np.zeros(0)
     row, start, end = np.array([span[:3] for span in spans]).T
-    of_kind = np.array([edges.kinds[kind] for *_, kind in spans])[:, None] == edges.kind_of          # (entities, tags)
-    into, within, out_of = (np.where(allowed, chain.transitions, -np.inf) for allowed in (edges.starts, ~edges.starts, edges.ends))
+    of_kind = (
+        np.array([edges.kinds[kind] for *_, kind in spans])[:, None] == edges.kind_of
+    )  # (entities, tags)
+    into, within, out_of = (
+        np.where(allowed, chain.transitions, -np.inf)
+        for allowed in (edges.starts, ~edges.starts, edges.ends)
+    )
 
     before = _log_sum(chain.alpha[start - 1, row][..., None] + into, axis=1)
     scores = np.where((start > 0)[:, None], before, 0.0) + chain.emissions[start, row]
     scores = np.where(of_kind, scores, -np.inf)
     for t in range(1, (end - start).max()):
         on = start + t < end
-        moved = _log_sum(scores[on][..., None] + within, axis=1) + chain.emissions[start[on] + t, row[on]]
+        moved = (
+            _log_sum(scores[on][..., None] + within, axis=1)
+            + chain.emissions[start[on] + t, row[on]]
+        )
         scores[on] = np.where(of_kind[on], moved, -np.inf)
 
     at_end, behind = end == chain.lengths[row], np.minimum(end, len(chain.alpha) - 1)
-    after = _log_sum(scores[..., None] + out_of, axis=1) + chain.emissions[behind, row] + chain.beta[behind, row]
-    log_z = _log_sum(chain.alpha[start, row] + chain.beta[start, row], axis=-1)    # chain.log_z but for rounding, which the sums share
+    after = (
+        _log_sum(scores[..., None] + out_of, axis=1)
+        + chain.emissions[behind, row]
+        + chain.beta[behind, row]
+    )
+    log_z = _log_sum(
+        chain.alpha[start, row] + chain.beta[start, row], axis=-1
+    )  # chain.log_z but for rounding, which the sums share
     total = _log_sum(np.where(at_end[:, None], scores, after), axis=-1) - log_z
     return np.exp(np.minimum(total, 0.0))
 
 
 # ---------------------------------------------------------------- the n best
 
-def nbest(chain, count):
-    """The `count` best tag sequences, by the list Viterbi algorithm (Seshadri and Sundberg 1994): exact.
 
-    Returns (tags, int32 (batch, count, sentence), and log probabilities, float64 (batch, count)), the best first;
-    -inf where there are not so many sequences. Of equals, the one whose later tags have lower ids comes first.
+def nbest(chain, count):
+    """The `count` best tag sequences, by the list Viterbi algorithm (Seshadri and Sundberg 1994):
+    exact.
+
+    Returns (tags, int32 (batch, count, sentence), and log probabilities, float64 (batch, count)),
+    the best first; -inf where there are not so many sequences. Of equals, the one whose later tags
+    have lower ids comes first.
     """
     emissions, (steps, batch, tags) = chain.emissions, chain.emissions.shape
-    inside = (np.arange(steps)[:, None] < chain.lengths)[..., None, None]         # (sentence, batch, 1, 1)
+    inside = (np.arange(steps)[:, None] < chain.lengths)[..., None, None]  # (sentence, batch, 1, 1)
     stay = np.arange(tags * count).reshape(tags, count)
-    pointers = np.empty((steps, batch, tags, count), np.int32)                    # tag * count + rank, one token before
-    scores = np.full((batch, tags, count), -np.inf)                               # of the best paths to each tag
+    pointers = np.empty(
+        (steps, batch, tags, count), np.int32
+    )  # tag * count + rank, one token before
+    scores = np.full((batch, tags, count), -np.inf)  # of the best paths to each tag
     scores[:, :, 0] = emissions[0]
     for t in range(1, steps):
-        paths = scores[:, None] + chain.transitions.T[:, :, None]                 # (batch, to, from, rank)
+        paths = scores[:, None] + chain.transitions.T[:, :, None]  # (batch, to, from, rank)
         paths = paths.reshape(batch, tags, tags * count)
         origin = np.argsort(-paths, axis=-1, kind="stable")[..., :count]
         best = np.take_along_axis(paths, origin, axis=-1) + emissions[t][..., None]
         scores, pointers[t] = np.where(inside[t], best, scores), np.where(inside[t], origin, stay)
 
     scores = scores.reshape(batch, tags * count)
-    place = np.argsort(-scores, axis=-1, kind="stable")[:, :count]                # (batch, count)
+    place = np.argsort(-scores, axis=-1, kind="stable")[:, :count]  # (batch, count)
     found = np.empty((batch, count, steps), np.int32)
     for t in range(steps - 1, -1, -1):
         found[:, :, t] = place // count

@@ -1,8 +1,9 @@
 """Config: every hyper-parameter in one dataclass; a file, then flags, override the defaults.
 
-The defaults are the published etagger model: GloVe, character CNN, POS and chunk embeddings, a highway network,
-two BiLSTM layers of 200 and a CRF.
+The defaults are the published etagger model: GloVe, character CNN, POS and chunk embeddings, a
+highway network, two BiLSTM layers of 200 and a CRF.
 """
+
 import argparse
 import dataclasses
 import json
@@ -17,8 +18,8 @@ from cli import UserError, check_readable, compile_regex, parse_bool, suggest
 
 
 def option(default, help, **rules):
-    """A hyper-parameter. rules: low, high (inclusive bounds), above (exclusive lower bound), choices, numbers (a str that may be
-    a whole number, as which YAML reads it).
+    """A hyper-parameter. rules: low, high (inclusive bounds), above (exclusive lower bound),
+    choices, numbers (a str that may be a whole number, as which YAML reads it).
     """
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata={"help": help, **rules})
@@ -26,7 +27,16 @@ def option(default, help, **rules):
 
 
 CONFIGS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs")
-ENCODERS = ("bilstm", "bigru", "biqrnn", "cnn_lstm", "transformer", "bilstm_transformer", "bilstm_attention", "none")
+ENCODERS = (
+    "bilstm",
+    "bigru",
+    "biqrnn",
+    "cnn_lstm",
+    "transformer",
+    "bilstm_transformer",
+    "bilstm_attention",
+    "none",
+)
 
 BERT_LAYERS = ("top", "last4", "mix")
 
@@ -35,26 +45,49 @@ BERT_LAYERS = ("top", "last4", "mix")
 class Config:
     # Data
     train_path: list[str] = option(["data/train.txt"], "training files")
-    dev_path: list[str] = option(["data/dev.txt"], "development files: early stopping and the best model go by them")
-    dev_fraction: float = option(0.0, "cut the development set off the training files instead, this part of them",
-                                 low=0.0, high=0.9)
-    columns: str = option("", "columns in order, such as 'word pos chunk tag', _ to ignore one; default: by their number")
-    tag_scheme: str = option("", "scheme in which the model learns; default: the data's own",
-                             choices=("", "bio", "iob1", "ioe1", "ioe2", "iobes", "bmes", "bilou"))
-    emb_path: str = option("", "EmbVec file that embvec.py wrote; default: vocabularies from the training files")
-    checkpoint_dir: str = option("checkpoint", "folder for the best model, the last state and the history")
+    dev_path: list[str] = option(
+        ["data/dev.txt"], "development files: early stopping and the best model go by them"
+    )
+    dev_fraction: float = option(
+        0.0,
+        "cut the development set off the training files instead, this part of them",
+        low=0.0,
+        high=0.9,
+    )
+    columns: str = option(
+        "",
+        "columns in order, such as 'word pos chunk tag', _ to ignore one; default: by their number",
+    )
+    tag_scheme: str = option(
+        "",
+        "scheme in which the model learns; default: the data's own",
+        choices=("", "bio", "iob1", "ioe1", "ioe2", "iobes", "bmes", "bilou"),
+    )
+    emb_path: str = option(
+        "", "EmbVec file that embvec.py wrote; default: vocabularies from the training files"
+    )
+    checkpoint_dir: str = option(
+        "checkpoint", "folder for the best model, the last state and the history"
+    )
     summary_dir: str = option("runs/summaries", "folder for TensorBoard; '' for none")
 
     # Features
     use_word: bool = option(True, "word embeddings")
     wrd_dim: int = option(0, "size of a word embedding; 0: that of the EmbVec file, or 50", low=0)
-    train_wrd: typing.Optional[bool] = option(None, "train the word embeddings; default: only where they start at random")
+    train_wrd: typing.Optional[bool] = option(
+        None, "train the word embeddings; default: only where they start at random"
+    )
     lowercase: bool = option(True, "without --emb_path: lowercase the words of the vocabulary")
     use_chr: bool = option(True, "character CNN")
     chr_dim: int = option(25, "size of a character embedding", low=1)
-    chr_conv_type: str = option("conv1d", "conv1d: one filter width, masked; conv2d: several filter widths",
-                                choices=("conv1d", "conv2d"))
-    chr_filter_widths: list[int] = option([3], "filter widths of the character CNN, in characters (conv1d: one)", low=1)
+    chr_conv_type: str = option(
+        "conv1d",
+        "conv1d: one filter width, masked; conv2d: several filter widths",
+        choices=("conv1d", "conv2d"),
+    )
+    chr_filter_widths: list[int] = option(
+        [3], "filter widths of the character CNN, in characters (conv1d: one)", low=1
+    )
     num_filters: int = option(53, "filters of each width", low=1)
     word_length: int = option(15, "characters of a word that count", low=1)
     use_pos: bool = option(True, "POS embeddings, where the training data has the column")
@@ -63,94 +96,181 @@ class Config:
     chk_dim: int = option(10, "size of a chunk embedding", low=1)
     use_shape: bool = option(False, "word shape embeddings: upper case, digits, punctuation")
     shape_dim: int = option(5, "size of a word shape embedding", low=1)
-    gazetteer: str = option("", "file of names, `TYPE word word ...` a line: a feature for each type; '' for none")
+    gazetteer: str = option(
+        "", "file of names, `TYPE word word ...` a line: a feature for each type; '' for none"
+    )
 
     # Pre-trained language models
     use_elmo: typing.Optional[bool] = option(None, "ELMo; default: where the EmbVec file names one")
-    elmo_keep_prob: float = option(0.5, "share of units that dropout keeps of ELMo's vectors", above=0.0, high=1.0)
-    elmo_layer_norm: bool = option(False, "normalize ELMo's layers before they are mixed, sentence by sentence")
-    elmo_stateful: bool = option(False, "in training, each of ELMo's sentences starts from the LSTM states that the batch before left, "
-                                        "as bilm-tf has it; evaluation and tagging always start from zeros")
+    elmo_keep_prob: float = option(
+        0.5, "share of units that dropout keeps of ELMo's vectors", above=0.0, high=1.0
+    )
+    elmo_layer_norm: bool = option(
+        False, "normalize ELMo's layers before they are mixed, sentence by sentence"
+    )
+    elmo_stateful: bool = option(
+        False,
+        "in training, each of ELMo's sentences starts from the LSTM states that the batch before left, "
+        "as bilm-tf has it; evaluation and tagging always start from zeros",
+    )
     use_bert: typing.Optional[bool] = option(None, "BERT; default: where the EmbVec file names one")
-    bert_layers: str = option("top", "which of BERT's layers: top; last4: the last four side by side; mix: all of them, their weights "
-                                     "trained; or one by its number, 0 being the embeddings", numbers=True)
-    bert_pooling: str = option("first", "a word's vector: that of its first piece, or the mean of its pieces", choices=("first", "mean"))
+    bert_layers: str = option(
+        "top",
+        "which of BERT's layers: top; last4: the last four side by side; mix: all of them, their weights "
+        "trained; or one by its number, 0 being the embeddings",
+        numbers=True,
+    )
+    bert_pooling: str = option(
+        "first",
+        "a word's vector: that of its first piece, or the mean of its pieces",
+        choices=("first", "mean"),
+    )
     bert_context: bool = option(False, "neighbouring sentences of the document fill BERT's window")
     train_bert: bool = option(False, "fine-tune BERT; otherwise its weights stay as they are")
-    bert_learning_rate: float = option(0.00005, "learning rate of BERT's top layer where it is fine-tuned", above=0.0)
-    bert_layer_decay: float = option(1.0, "factor on BERT's learning rate from each layer to the one below", above=0.0, high=1.0)
-    vector_cache: str = option("", "folder where the vectors that ELMo and a frozen BERT have for the corpus are kept, so that they are "
-                                   "computed once and not in each epoch; '' for none")
+    bert_learning_rate: float = option(
+        0.00005, "learning rate of BERT's top layer where it is fine-tuned", above=0.0
+    )
+    bert_layer_decay: float = option(
+        1.0, "factor on BERT's learning rate from each layer to the one below", above=0.0, high=1.0
+    )
+    vector_cache: str = option(
+        "",
+        "folder where the vectors that ELMo and a frozen BERT have for the corpus are kept, so that they are "
+        "computed once and not in each epoch; '' for none",
+    )
 
     # Network
     use_highway: bool = option(True, "highway network over the concatenated features")
     highway_layers: int = option(2, "layers of the highway network", low=1)
-    encoder: str = option("bilstm", "bilstm, bigru, biqrnn, cnn_lstm, transformer, bilstm_transformer, bilstm_attention, none, or "
-                          "one of your own: module.function, or the name that it is registered under")
-    rnn_type: str = option("fused", "LSTM; fused: BlockLSTM; normal: a cell in a loop", choices=("fused", "normal"))
+    encoder: str = option(
+        "bilstm",
+        "bilstm, bigru, biqrnn, cnn_lstm, transformer, bilstm_transformer, bilstm_attention, none, or "
+        "one of your own: module.function, or the name that it is registered under",
+    )
+    rnn_type: str = option(
+        "fused", "LSTM; fused: BlockLSTM; normal: a cell in a loop", choices=("fused", "normal")
+    )
     rnn_size: int = option(200, "hidden size of a recurrent layer, in each direction", low=1)
-    rnn_layers: int = option(2, "recurrent layers; from the second on with residual connections", low=1)
+    rnn_layers: int = option(
+        2, "recurrent layers; from the second on with residual connections", low=1
+    )
     qrnn_width: int = option(2, "biqrnn: words that a gate sees, up to its own", low=1)
     cnn_width: int = option(3, "cnn_lstm: filter width, in words", low=1)
     cnn_filters: int = option(200, "cnn_lstm: filters", low=1)
     transformer_layers: int = option(4, "blocks of the Transformer", low=1)
-    attention_size: int = option(64, "units of self-attention's queries, keys and values, all heads together", low=1)
+    attention_size: int = option(
+        64, "units of self-attention's queries, keys and values, all heads together", low=1
+    )
     attention_heads: int = option(4, "heads of self-attention", low=1)
     ffn_size: int = option(256, "inner size of the Transformer's feed-forward layers", low=1)
     ffn_kernel: int = option(3, "width of their convolutions, in words; 1: each word alone", low=1)
-    transformer_keep_prob: float = option(0.9, "share of units that dropout keeps within the Transformer", above=0.0, high=1.0)
+    transformer_keep_prob: float = option(
+        0.9, "share of units that dropout keeps within the Transformer", above=0.0, high=1.0
+    )
     use_crf: bool = option(True, "linear-chain CRF; otherwise a softmax for each token")
     constrained: bool = option(False, "decode well-formed tag sequences only")
 
     # Regularization
-    keep_prob: float = option(0.7, "share of units that dropout keeps, on the inputs and outputs of the encoder",
-                              above=0.0, high=1.0)
-    feature_drop: float = option(0.0, "chance that a training sentence loses its POS, and independently its chunk, column",
-                                 low=0.0, high=1.0)
-    unk_replace: typing.Optional[float] = option(None, "chance that a word seen once in training is fed as unknown; "
-                                                 "default: 0.5 where word embeddings are trained, else 0",
-                                                 low=0.0, high=1.0)
+    keep_prob: float = option(
+        0.7,
+        "share of units that dropout keeps, on the inputs and outputs of the encoder",
+        above=0.0,
+        high=1.0,
+    )
+    feature_drop: float = option(
+        0.0,
+        "chance that a training sentence loses its POS, and independently its chunk, column",
+        low=0.0,
+        high=1.0,
+    )
+    unk_replace: typing.Optional[float] = option(
+        None,
+        "chance that a word seen once in training is fed as unknown; "
+        "default: 0.5 where word embeddings are trained, else 0",
+        low=0.0,
+        high=1.0,
+    )
 
     # Partial training
-    train_vars: str = option("", "train only the variables that this regular expression matches from their name's beginning on, such "
-                                 "as projection/|crf/ (word vectors with train_wrd only); default: all")
-    fine_tune: bool = option(False, "train only embeddings/, projection/ and crf/ (word vectors with train_wrd only)")
+    train_vars: str = option(
+        "",
+        "train only the variables that this regular expression matches from their name's beginning on, such "
+        "as projection/|crf/ (word vectors with train_wrd only); default: all",
+    )
+    fine_tune: bool = option(
+        False, "train only embeddings/, projection/ and crf/ (word vectors with train_wrd only)"
+    )
 
     # Optimization
     batch_size: int = option(20, "sentences in a batch, at most", low=1)
-    max_batch_tokens: int = option(4000, "padded tokens in a batch, at most (a longer sentence is a batch alone)", low=1)
+    max_batch_tokens: int = option(
+        4000, "padded tokens in a batch, at most (a longer sentence is a batch alone)", low=1
+    )
     epoch: int = option(70, "epochs, at most", low=1)
-    patience: int = option(10, "stop after this many epochs without a better score; 0: never", low=0)
-    loss: str = option("", "function (logits, targets, mask, config) -> scalar in place of the softmax's loss: "
-                           "module.function, or a registered name; '' for the model's own")
-    optimizer: str = option("adam", "sgd with momentum, or adam, adamw, radam, each of them lazy on embeddings",
-                            choices=("adam", "sgd", "adamw", "radam"))
+    patience: int = option(
+        10, "stop after this many epochs without a better score; 0: never", low=0
+    )
+    loss: str = option(
+        "",
+        "function (logits, targets, mask, config) -> scalar in place of the softmax's loss: "
+        "module.function, or a registered name; '' for the model's own",
+    )
+    optimizer: str = option(
+        "adam",
+        "sgd with momentum, or adam, adamw, radam, each of them lazy on embeddings",
+        choices=("adam", "sgd", "adamw", "radam"),
+    )
     learning_rate: float = option(0.001, "learning rate after warm-up, before decay", above=0.0)
     momentum: float = option(0.9, "momentum of sgd", low=0.0, high=1.0)
-    weight_decay: float = option(0.01, "adamw: share of the learning rate by which kernels shrink at each step", low=0.0)
-    lr_schedule: str = option("exponential", "constant; exponential: in stairs; cosine, linear: to 0 at the last step; plateau: "
-                                             "lowered when dev scores stand still",
-                              choices=("constant", "exponential", "cosine", "linear", "plateau"))
-    lr_decay_rate: float = option(0.9, "factor on the learning rate each lr_decay_steps (staircase)", above=0.0, high=1.0)
+    weight_decay: float = option(
+        0.01, "adamw: share of the learning rate by which kernels shrink at each step", low=0.0
+    )
+    lr_schedule: str = option(
+        "exponential",
+        "constant; exponential: in stairs; cosine, linear: to 0 at the last step; plateau: "
+        "lowered when dev scores stand still",
+        choices=("constant", "exponential", "cosine", "linear", "plateau"),
+    )
+    lr_decay_rate: float = option(
+        0.9, "factor on the learning rate each lr_decay_steps (staircase)", above=0.0, high=1.0
+    )
     lr_decay_steps: int = option(12000, "steps between two decays", low=1)
     lr_total_steps: int = option(0, "cosine, linear: steps until 0; 0: those of all epochs", low=0)
     lr_factor: float = option(0.5, "plateau: factor on the learning rate", above=0.0, high=1.0)
-    lr_patience: int = option(3, "plateau: evaluations without a better score before the learning rate is lowered", low=1)
+    lr_patience: int = option(
+        3, "plateau: evaluations without a better score before the learning rate is lowered", low=1
+    )
     warmup_steps: int = option(0, "steps over which the learning rate rises from 0", low=0)
     clip_norm: float = option(10.0, "the gradient's global norm, at most", above=0.0)
-    ema_decay: float = option(0.0, "decay of the moving average of the weights that is evaluated and kept; 0: none",
-                              low=0.0, high=0.99999)
+    ema_decay: float = option(
+        0.0,
+        "decay of the moving average of the weights that is evaluated and kept; 0: none",
+        low=0.0,
+        high=0.99999,
+    )
 
     # The run
-    save_by: str = option("chunk", "dev score by which the best model is kept", choices=("chunk", "token", "loss"))
-    metric: str = option("", "function (gold, predicted), lists of tags by sentence, -> a score in place of save_by's: "
-                             "module.function, or a registered name")
+    save_by: str = option(
+        "chunk", "dev score by which the best model is kept", choices=("chunk", "token", "loss")
+    )
+    metric: str = option(
+        "",
+        "function (gold, predicted), lists of tags by sentence, -> a score in place of save_by's: "
+        "module.function, or a registered name",
+    )
     eval_every: int = option(1, "epochs between two evaluations", low=1)
-    run_every_secs: float = option(0.0, "evaluate within epochs, too, when so many seconds have passed; 0: never", low=0.0)
-    max_steps_without_increase: int = option(0, "stop after this many steps without a better score; 0: never", low=0)
+    run_every_secs: float = option(
+        0.0, "evaluate within epochs, too, when so many seconds have passed; 0: never", low=0.0
+    )
+    max_steps_without_increase: int = option(
+        0, "stop after this many steps without a better score; 0: never", low=0
+    )
     min_steps: int = option(0, "max_steps_without_increase counts from here on", low=0)
-    hooks: list[dict] = option([], "functions that training calls, after each epoch or each N steps: module.function, or "
-                                   "'{call: module.function, every: N, parameter: value, ...}'")
+    hooks: list[dict] = option(
+        [],
+        "functions that training calls, after each epoch or each N steps: module.function, or "
+        "'{call: module.function, every: N, parameter: value, ...}'",
+    )
     seed: int = option(1, "seed of every random number", low=0, high=2**31 - 1)
     threads: int = option(0, "threads of TensorFlow; 0: one for each core", low=0)
     max_train_steps_per_epoch: int = option(0, "cut an epoch short; 0: never", low=0)
@@ -163,55 +283,84 @@ class Config:
             for item in value if isinstance(value, list) else [value]:
                 _check_rules(each.name, item, each.metadata)
         if self.use_chr and self.chr_conv_type == "conv1d" and len(self.chr_filter_widths) != 1:
-            raise UserError(f"chr_filter_widths: {self.chr_filter_widths}, conv1d takes one width; "
-                            "give one, or set chr_conv_type to conv2d")
+            raise UserError(
+                f"chr_filter_widths: {self.chr_filter_widths}, conv1d takes one width; "
+                "give one, or set chr_conv_type to conv2d"
+            )
         if self.use_chr and self.chr_conv_type == "conv2d":
             self._check_widths()
         self._check_encoder()
         self._check_custom()
         compile_regex(self.train_vars, "train_vars")
         if self.fine_tune and self.train_vars:
-            raise UserError("fine_tune and train_vars are both given, expected one of them: fine_tune is a choice of train_vars")
+            raise UserError(
+                "fine_tune and train_vars are both given, expected one of them: fine_tune is a choice of train_vars"
+            )
         self._check_language_models()
-        if not (self.use_word or self.use_chr or self.use_elmo is not False or self.use_bert is not False):
-            raise UserError("use_word, use_chr, use_elmo and use_bert are all off, expected one of them at least")
+        if not (
+            self.use_word
+            or self.use_chr
+            or self.use_elmo is not False
+            or self.use_bert is not False
+        ):
+            raise UserError(
+                "use_word, use_chr, use_elmo and use_bert are all off, expected one of them at least"
+            )
         return self
 
     def _check_language_models(self):
         if self.bert_layers not in BERT_LAYERS and not self.bert_layers.isdecimal():
-            raise UserError(f"bert_layers: {self.bert_layers!r}{suggest(self.bert_layers, BERT_LAYERS)}, expected one of "
-                            f"{', '.join(BERT_LAYERS)} or a layer's number")
+            raise UserError(
+                f"bert_layers: {self.bert_layers!r}{suggest(self.bert_layers, BERT_LAYERS)}, expected one of "
+                f"{', '.join(BERT_LAYERS)} or a layer's number"
+            )
         if self.elmo_stateful and self.vector_cache:
-            raise UserError("elmo_stateful and vector_cache are both given, expected one of them: what ELMo gives depends on the batch "
-                            "before, and can not be kept")
+            raise UserError(
+                "elmo_stateful and vector_cache are both given, expected one of them: what ELMo gives depends on the batch "
+                "before, and can not be kept"
+            )
 
     def _check_encoder(self):
         if self.encoder not in ENCODERS and not registry.is_known("encoder", self.encoder):
-            raise UserError(f"encoder: {self.encoder!r}{suggest(self.encoder, ENCODERS)}, expected one of {', '.join(ENCODERS)}, "
-                            "module.function or a registered name")
+            raise UserError(
+                f"encoder: {self.encoder!r}{suggest(self.encoder, ENCODERS)}, expected one of {', '.join(ENCODERS)}, "
+                "module.function or a registered name"
+            )
         if self.attention_size % self.attention_heads:
-            raise UserError(f"attention_size: {self.attention_size}, expected a multiple of attention_heads {self.attention_heads}")
+            raise UserError(
+                f"attention_size: {self.attention_size}, expected a multiple of attention_heads {self.attention_heads}"
+            )
 
     def _check_custom(self):
         """Functions of the user: their names alone, see registry.import_custom."""
         if self.loss and self.use_crf:
-            raise UserError(f"loss: {self.loss!r} does not see the CRF's transitions, which nothing would train; "
-                            "set use_crf to False")
-        for kind, name in (("loss", self.loss), ("metric", self.metric), *(("hook", each.get("call")) for each in self.hooks)):
+            raise UserError(
+                f"loss: {self.loss!r} does not see the CRF's transitions, which nothing would train; "
+                "set use_crf to False"
+            )
+        for kind, name in (
+            ("loss", self.loss),
+            ("metric", self.metric),
+            *(("hook", each.get("call")) for each in self.hooks),
+        ):
             if name and not registry.is_known(kind, str(name)):
                 registry.find(kind, str(name))
         for each in self.hooks:
             every = each.get("every", 1)
             if not each.get("call") or not isinstance(every, int) or every < 1:
-                raise UserError(f"hooks: {each}, expected {{call: module.function}}, and `every` to be a number of steps "
-                                "from 1 on")
+                raise UserError(
+                    f"hooks: {each}, expected {{call: module.function}}, and `every` to be a number of steps "
+                    "from 1 on"
+                )
 
     def _check_widths(self):
         widths = self.chr_filter_widths
         if len(set(widths)) < len(widths):
             raise UserError(f"chr_filter_widths: {widths}, expected each width once")
         if not widths or max(widths) > self.word_length:
-            raise UserError(f"chr_filter_widths: {widths}, expected one at least and none above word_length {self.word_length}")
+            raise UserError(
+                f"chr_filter_widths: {widths}, expected one at least and none above word_length {self.word_length}"
+            )
 
     def to_dict(self):
         return dataclasses.asdict(self)
@@ -222,7 +371,9 @@ def _check_rules(name, value, rules):
         return
     if "choices" in rules and value not in rules["choices"]:
         known = ", ".join(repr(choice) for choice in rules["choices"])
-        raise UserError(f"{name}: {value!r}{suggest(str(value), rules['choices'])}, expected one of {known}")
+        raise UserError(
+            f"{name}: {value!r}{suggest(str(value), rules['choices'])}, expected one of {known}"
+        )
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{name}: {value}, expected a finite number")
     if "low" in rules and value < rules["low"]:
@@ -233,16 +384,62 @@ def _check_rules(name, value, rules):
         raise UserError(f"{name}: {value}, expected at most {rules['high']}")
 
 
-# What --restore takes over from a checkpoint, what of that a flag may change, and what may change under --resume.
-MODEL_FIELDS = ("tag_scheme", "use_word", "wrd_dim", "train_wrd", "lowercase", "use_chr", "chr_dim", "chr_conv_type",
-                "chr_filter_widths", "num_filters", "word_length", "use_pos", "pos_dim", "use_chk", "chk_dim", "use_shape",
-                "shape_dim", "gazetteer", "use_elmo", "elmo_layer_norm", "use_bert", "bert_layers", "bert_pooling", "bert_context",
-                "use_highway", "highway_layers", "encoder", "rnn_type", "rnn_size", "rnn_layers",
-                "qrnn_width", "cnn_width", "cnn_filters", "transformer_layers", "attention_size", "attention_heads", "ffn_size",
-                "ffn_kernel", "use_crf", "constrained")
+# What --restore takes over from a checkpoint, what of that a flag may change, and what may change
+# under --resume.
+MODEL_FIELDS = (
+    "tag_scheme",
+    "use_word",
+    "wrd_dim",
+    "train_wrd",
+    "lowercase",
+    "use_chr",
+    "chr_dim",
+    "chr_conv_type",
+    "chr_filter_widths",
+    "num_filters",
+    "word_length",
+    "use_pos",
+    "pos_dim",
+    "use_chk",
+    "chk_dim",
+    "use_shape",
+    "shape_dim",
+    "gazetteer",
+    "use_elmo",
+    "elmo_layer_norm",
+    "use_bert",
+    "bert_layers",
+    "bert_pooling",
+    "bert_context",
+    "use_highway",
+    "highway_layers",
+    "encoder",
+    "rnn_type",
+    "rnn_size",
+    "rnn_layers",
+    "qrnn_width",
+    "cnn_width",
+    "cnn_filters",
+    "transformer_layers",
+    "attention_size",
+    "attention_heads",
+    "ffn_size",
+    "ffn_kernel",
+    "use_crf",
+    "constrained",
+)
 FREE_FIELDS = ("wrd_dim", "train_wrd", "rnn_type", "word_length", "constrained")
-RUN_FIELDS = ("checkpoint_dir", "summary_dir", "epoch", "patience", "threads", "run_every_secs", "max_steps_without_increase",
-              "min_steps", "hooks")
+RUN_FIELDS = (
+    "checkpoint_dir",
+    "summary_dir",
+    "epoch",
+    "patience",
+    "threads",
+    "run_every_secs",
+    "max_steps_without_increase",
+    "min_steps",
+    "hooks",
+)
 
 _FIELDS = {each.name: each for each in dataclasses.fields(Config)}
 _TYPES = typing.get_type_hints(Config)
@@ -259,25 +456,39 @@ def _scalar_type(name):
 
 
 def add_flags(parser):
-    """A flag for each hyper-parameter; one that is not given leaves no trace in the parsed arguments."""
+    """A flag for each hyper-parameter; one that is not given leaves no trace in the parsed
+    arguments.
+    """
     for name, each in _FIELDS.items():
         kind, several = _scalar_type(name)
-        default = "" if each.default in (None, "", dataclasses.MISSING) else f" (default {each.default})"
-        parser.add_argument(f"--{name}", *_ALIASES.get(name, []), type=_PARSERS.get(kind, kind),
-                            nargs="+" if several else None, default=argparse.SUPPRESS,
-                            metavar={bool: "TRUE|FALSE", dict: "CALL"}.get(kind, kind.__name__.upper()),
-                            help=(each.metadata["help"] + default).replace("%", "%%"))
+        default = (
+            "" if each.default in (None, "", dataclasses.MISSING) else f" (default {each.default})"
+        )
+        parser.add_argument(
+            f"--{name}",
+            *_ALIASES.get(name, []),
+            type=_PARSERS.get(kind, kind),
+            nargs="+" if several else None,
+            default=argparse.SUPPRESS,
+            metavar={bool: "TRUE|FALSE", dict: "CALL"}.get(kind, kind.__name__.upper()),
+            help=(each.metadata["help"] + default).replace("%", "%%"),
+        )
 
 
 def _parse_call(text):
-    """A flag's 'module.function' or '{call: module.function, ...}', as it would stand in a YAML file -> dict."""
+    """A flag's 'module.function' or '{call: module.function, ...}', as it would stand in a YAML
+    file -> dict.
+    """
     try:
         value = _load_yaml(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r}: {error}, expected module.function or "
-                                         "{call: module.function, ...}") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: {error}, expected module.function or {{call: module.function, ...}}"
+        ) from None
     if not isinstance(value, (str, dict)):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected module.function or {{call: module.function, ...}}")
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected module.function or {{call: module.function, ...}}"
+        )
     return value if isinstance(value, dict) else {"call": value}
 
 
@@ -285,7 +496,9 @@ _PARSERS = {bool: parse_bool, dict: _parse_call}
 
 
 def load_config(path="", flags=None, base=None):
-    """Config from `base` (a dict, such as a checkpoint's), then a YAML or JSON file, then flags. Raises UserError."""
+    """Config from `base` (a dict, such as a checkpoint's), then a YAML or JSON file, then flags.
+    Raises UserError.
+    """
     values = {name: value for name, value in (base or {}).items() if name in _FIELDS}
     values.update(read_config(path))
     values.update({name: value for name, value in (flags or {}).items() if name in _FIELDS})
@@ -294,13 +507,15 @@ def load_config(path="", flags=None, base=None):
 
 def model_names():
     """The ready-made files of configs/, without their ending."""
-    return sorted(name[:-len(".yaml")] for name in os.listdir(CONFIGS) if name.endswith(".yaml"))
+    return sorted(name[: -len(".yaml")] for name in os.listdir(CONFIGS) if name.endswith(".yaml"))
 
 
 def model_path(name):
     """configs/NAME.yaml. Raises UserError."""
     if name not in model_names():
-        raise UserError(f"--model {name}{suggest(name, model_names())}: expected one of {', '.join(model_names())}")
+        raise UserError(
+            f"--model {name}{suggest(name, model_names())}: expected one of {', '.join(model_names())}"
+        )
     return os.path.join(CONFIGS, name + ".yaml")
 
 
@@ -315,19 +530,27 @@ def read_config(path):
         values = json.loads(text) if path.endswith(".json") else _load_yaml(text)
     except ValueError as error:
         line = getattr(error, "lineno", 1)
-        raise UserError(f"{path}:{line}: {str(error).splitlines()[0]}, expected YAML (.yaml) or JSON (.json)") from None
+        raise UserError(
+            f"{path}:{line}: {str(error).splitlines()[0]}, expected YAML (.yaml) or JSON (.json)"
+        ) from None
     if not isinstance(values or {}, dict):
         raise UserError(f"{path}:1: expected `key: value` lines")
-    return {name: _coerce(f"{path}:{_line_of(text, name)}", name, value) for name, value in (values or {}).items()}
+    return {
+        name: _coerce(f"{path}:{_line_of(text, name)}", name, value)
+        for name, value in (values or {}).items()
+    }
 
 
 def typed(values):
-    """Hyper-parameters given in Python, {name: value}, in the types of their fields. Raises UserError."""
+    """Hyper-parameters given in Python, {name: value}, in the types of their fields. Raises
+    UserError.
+    """
     return {name: _coerce("hyper-parameters", name, value) for name, value in values.items()}
 
 
 def _load_yaml(text):
     import yaml
+
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -345,7 +568,9 @@ def _line_of(text, name):
 def _coerce(where, name, value):
     """A value in the type of its field. Raises UserError for an unknown key or a wrong type."""
     if name not in _FIELDS:
-        raise UserError(f"{where}: unknown key {name!r}{suggest(str(name), _FIELDS)}; see train.py --help")
+        raise UserError(
+            f"{where}: unknown key {name!r}{suggest(str(name), _FIELDS)}; see train.py --help"
+        )
     kind, several = _scalar_type(name)
     if several:
         items = value if isinstance(value, list) else [value]
@@ -359,7 +584,9 @@ def _coerce_scalar(where, name, value, kind):
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if kind is float and number:
         return float(value)
-    if kind is float and isinstance(value, str):   # YAML 1.1 reads 1e-3, without a point, as a string
+    if kind is float and isinstance(
+        value, str
+    ):  # YAML 1.1 reads 1e-3, without a point, as a string
         try:
             return float(value)
         except ValueError:

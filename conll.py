@@ -1,8 +1,10 @@
 """CoNLL column files in and out, and tag schemes: detect, convert, validate.
 
-Text rules of the house: input is bytes; only `\\n` ends a line, a `\\r` before it is kept; a line of nothing but spaces,
-tabs and `\\r` is blank; only space and tab separate columns, and runs count as one. Standard library only.
+Text rules of the house: input is bytes; only `\\n` ends a line, a `\\r` before it is kept; a line
+of nothing but spaces, tabs and `\\r` is blank; only space and tab separate columns, and runs count
+as one. Standard library only.
 """
+
 import functools
 import itertools
 import os
@@ -20,15 +22,19 @@ _COLUMN = re.compile(rb"[^ \t]+")
 
 # ---------------------------------------------------------------- bytes -> blocks -> sentences
 
+
 class Block(NamedTuple):
     """One sentence as it stands in the stream, and the blank line that ended it."""
-    first_line: int       # number of its first line, from 1
-    rows: list            # its lines as bytes, without the `\n`; empty for a further blank line
+
+    first_line: int  # number of its first line, from 1
+    rows: list  # its lines as bytes, without the `\n`; empty for a further blank line
     end: Optional[bytes]  # the blank line without its `\n`; None at the end of the input
-    newline: bool         # whether the last line of the block had its `\n`
+    newline: bool  # whether the last line of the block had its `\n`
 
     def write(self, out, *columns):
-        """Writes the block unchanged but for columns appended to its rows. A column: as many bytes as rows."""
+        """Writes the block unchanged but for columns appended to its rows. A column: as many bytes
+        as rows.
+        """
         lines = list(self.rows)
         for column in columns:
             lines = [_append(row, cell) for row, cell in zip(lines, column, strict=True)]
@@ -38,12 +44,14 @@ class Block(NamedTuple):
 
 
 def _append(row, cell):
-    """The row, then its own last separator (a space where it has none), then the cell; a final `\\r` stays last."""
+    """The row, then its own last separator (a space where it has none), then the cell; a final
+    `\\r` stays last.
+    """
     body, ending = (row[:-1], b"\r") if row.endswith(b"\r") else (row, b"")
     if body[-1:] in (b" ", b"\t"):
         return body + cell + ending
     last = max(body.rfind(b" "), body.rfind(b"\t"))
-    return body + (body[last:last + 1] if last >= 0 else b" ") + cell + ending
+    return body + (body[last : last + 1] if last >= 0 else b" ") + cell + ending
 
 
 class BlockReader:
@@ -71,7 +79,9 @@ class BlockReader:
         return blocks
 
     def close(self):
-        """The end of the stream. Returns the last blocks: a sentence without a blank line or a final newline."""
+        """The end of the stream. Returns the last blocks: a sentence without a blank line or a
+        final newline.
+        """
         newline, rest = not self.partial, b"".join(self.partial)
         if not newline:
             self.line += 1
@@ -80,27 +90,35 @@ class BlockReader:
             self.rows.append(rest)
         if not self.rows and end is None:
             return []
-        return [Block(self.line - len(self.rows) + (1 if end is None else 0), self.rows, end, newline)]
+        return [
+            Block(self.line - len(self.rows) + (1 if end is None else 0), self.rows, end, newline)
+        ]
 
 
 class Sentence(NamedTuple):
     """Columns of one sentence; a column that is not there is None."""
+
     first_line: int
     words: list
     pos: Optional[list]
     chunks: Optional[list]
     tags: Optional[list]
-    document: Optional[list] = None       # all words of its document, where they are known: see in_documents
-    start: int = 0                        # where its own begin there
+    document: Optional[list] = (
+        None  # all words of its document, where they are known: see in_documents
+    )
+    start: int = 0  # where its own begin there
 
     @property
     def is_docstart(self):
-        """A -DOCSTART- line alone marks the begin of a document: it is tagged O and never trained on."""
+        """A -DOCSTART- line alone marks the begin of a document: it is tagged O and never trained
+        on.
+        """
         return len(self.words) == 1 and self.words[0] == DOCSTART
 
 
 def in_documents(sentences, past=()):
-    """The sentences with the words of their documents, each of which a -DOCSTART- begins; one that has them keeps them.
+    """The sentences with the words of their documents, each of which a -DOCSTART- begins; one that
+    has them keeps them.
 
     past: words before the first sentence.
     """
@@ -116,7 +134,8 @@ def in_documents(sentences, past=()):
 
 
 class DocumentReader:
-    """Pairs (block, Sentence or None) of a stream, held back until the words around each sentence are known.
+    """Pairs (block, Sentence or None) of a stream, held back until the words around each sentence
+    are known.
 
     limit: so many words on each side, or fewer where its document begins or ends there.
     """
@@ -142,22 +161,32 @@ class DocumentReader:
         return self._take(len(self.waiting))
 
     def _take(self, count):
-        placed = iter(in_documents([sentence for _, sentence in self.waiting if sentence], self.past))
+        placed = iter(
+            in_documents([sentence for _, sentence in self.waiting if sentence], self.past)
+        )
         pairs = [(block, next(placed) if sentence else None) for block, sentence in self.waiting]
         for _, sentence in pairs[:count]:
             if sentence:
-                self.past = [] if sentence.is_docstart else sentence.document[:sentence.start + len(sentence.words)][-self.limit:]
+                self.past = (
+                    []
+                    if sentence.is_docstart
+                    else sentence.document[: sentence.start + len(sentence.words)][-self.limit :]
+                )
         self.waiting = self.waiting[count:]
         return pairs[:count]
 
 
 def parse_columns(text):
-    """'word pos chunk tag' (or with commas) -> tuple of names. `_` ignores a column. Raises UserError."""
+    """'word pos chunk tag' (or with commas) -> tuple of names. `_` ignores a column. Raises
+    UserError.
+    """
     names = tuple(text.replace(",", " ").split())
     for name in names:
         if name not in COLUMN_NAMES + ("_",):
-            raise UserError(f"--columns: unknown column {name!r}{suggest(name, COLUMN_NAMES)}; "
-                            f"known are {' '.join(COLUMN_NAMES)} and _ to ignore one")
+            raise UserError(
+                f"--columns: unknown column {name!r}{suggest(name, COLUMN_NAMES)}; "
+                f"known are {' '.join(COLUMN_NAMES)} and _ to ignore one"
+            )
         if name != "_" and names.count(name) > 1:
             raise UserError(f"--columns: {name!r} is named twice")
     if "word" not in names:
@@ -168,7 +197,8 @@ def parse_columns(text):
 def choose_columns(count, own=None):
     """The columns of a file whose rows have `count` columns, when --columns does not say.
 
-    own: a trained model's columns; they count first, with or without the tag. Returns a tuple, or None if unknown.
+    own: a trained model's columns; they count first, with or without the tag. Returns a tuple, or
+    None if unknown.
     """
     if own:
         without_tag = tuple(name for name in own if name != "tag")
@@ -179,10 +209,12 @@ def choose_columns(count, own=None):
 
 
 class SentenceParser:
-    """Blocks -> Sentences, checking that every row has the columns that the first row has (or --columns names).
+    """Blocks -> Sentences, checking that every row has the columns that the first row has (or
+    --columns names).
 
-    name: the file's name in messages. strict: refuse what is not UTF-8 (training); otherwise each such byte becomes one
-    lone surrogate (PEP 383), which no vocabulary knows, and is counted in `bad_bytes`.
+    name: the file's name in messages. strict: refuse what is not UTF-8 (training); otherwise each
+    such byte becomes one lone surrogate (PEP 383), which no vocabulary knows, and is counted in
+    `bad_bytes`.
     """
 
     def __init__(self, name, columns=None, own=None, strict=False):
@@ -199,18 +231,26 @@ class SentenceParser:
             self.columns = self._detect(len(table[0]), block.first_line)
         for i, row in enumerate(table):
             if len(row) != len(self.columns):
-                self._fail(block.first_line + i, f"{_count(row)}, expected {len(self.columns)} "
-                           f"({' '.join(self.columns)}); mend the row, or name the columns with --columns")
-        text = [self._decode([row[i] for row in table], block.first_line) if name != "_" else None
-                for i, name in enumerate(self.columns)]
+                self._fail(
+                    block.first_line + i,
+                    f"{_count(row)}, expected {len(self.columns)} "
+                    f"({' '.join(self.columns)}); mend the row, or name the columns with --columns",
+                )
+        text = [
+            self._decode([row[i] for row in table], block.first_line) if name != "_" else None
+            for i, name in enumerate(self.columns)
+        ]
         by_name = dict(zip(self.columns, text))
         return Sentence(block.first_line, *(by_name.get(name) for name in COLUMN_NAMES))
 
     def _detect(self, count, line):
         columns = choose_columns(count, self.own)
         if columns is None:
-            self._fail(line, f"{count} columns, expected 1 to 4 (word pos chunk tag); "
-                       "name the columns with --columns, with _ for each to ignore")
+            self._fail(
+                line,
+                f"{count} columns, expected 1 to 4 (word pos chunk tag); "
+                "name the columns with --columns, with _ for each to ignore",
+            )
         return columns
 
     def _decode(self, column, first_line):
@@ -219,8 +259,11 @@ class SentenceParser:
         except UnicodeDecodeError:
             if self.strict:
                 bad = next(i for i, cell in enumerate(column) if not _is_utf8(cell))
-                self._fail(first_line + bad, "not UTF-8, but UTF-8 was expected; convert the file, "
-                           "for example with iconv -f latin1 -t utf-8")
+                self._fail(
+                    first_line + bad,
+                    "not UTF-8, but UTF-8 was expected; convert the file, "
+                    "for example with iconv -f latin1 -t utf-8",
+                )
         decoded = [cell.decode(errors="surrogateescape") for cell in column]
         self.bad_bytes += sum(map(bad_bytes, decoded))
         return decoded
@@ -257,8 +300,9 @@ def read_blocks(stream, size=1 << 16):
 def read_sentences(path, columns=None, own=None, need=("word", "tag")):
     """All sentences of a training or development file, -DOCSTART- lines left out.
 
-    columns: names in order, or None to go by their number, `own` first (choose_columns). need: columns that must be there.
-    Returns (sentences, columns). Raises UserError for an empty file, a short row, a byte that is not UTF-8.
+    columns: names in order, or None to go by their number, `own` first (choose_columns). need:
+    columns that must be there. Returns (sentences, columns). Raises UserError for an empty file, a
+    short row, a byte that is not UTF-8.
     """
     check_readable(path, "the path")
     parser = SentenceParser(path, columns, own, strict=True)
@@ -266,50 +310,84 @@ def read_sentences(path, columns=None, own=None, need=("word", "tag")):
         sentences = [parser.parse(block) for block in read_blocks(stream) if block.rows]
     sentences = [sentence for sentence in in_documents(sentences) if not sentence.is_docstart]
     if not sentences:
-        raise UserError(f"{path}:1: no sentence in this file, expected rows of columns with blank lines between sentences")
+        raise UserError(
+            f"{path}:1: no sentence in this file, expected rows of columns with blank lines between sentences"
+        )
     for name in need:
         if name not in parser.columns:
-            raise UserError(f"{path}:{sentences[0].first_line}: no {name} column in ({' '.join(parser.columns)}); "
-                            "name the columns with --columns")
+            raise UserError(
+                f"{path}:{sentences[0].first_line}: no {name} column in ({' '.join(parser.columns)}); "
+                "name the columns with --columns"
+            )
     return sentences, parser.columns
 
 
 # ---------------------------------------------------------------- corpora by name
 
+
 class Corpus(NamedTuple):
     """Where a corpus is: the files data/NAME/SPLIT.ending."""
+
     ending: str
     columns: tuple
     splits: tuple
-    source: str       # where a user gets it, and what to do with it
+    source: str  # where a user gets it, and what to do with it
 
 
 _ALL = ("train", "dev", "test")
 CORPORA = {
-    "conll2003": Corpus("txt", COLUMN_NAMES, _ALL, "CoNLL-2003 English, with its tags in BIO, comes from "
-                        "https://www.clips.uantwerpen.be/conll2003/ner/ and needs the Reuters corpus; python etc/download.py conll2003 "
-                        "fetches an unofficial copy, for research only"),
-    "conll2000": Corpus("txt", ("word", "pos", "tag"), ("train", "test"),
-                        "CoNLL-2000 chunking comes from https://www.clips.uantwerpen.be/conll2000/chunking/"),
-    "wnut17": Corpus("conll", ("word", "tag"), _ALL, "WNUT-17 comes from https://github.com/leondz/emerging_entities_17"),
-    "mit_movie_trivia": Corpus("conll", ("word", "tag"), _ALL, "MIT Movie trivia10k13 comes from "
-                               "https://groups.csail.mit.edu/sls/downloads/movie/, with the tag before the word and "
-                               "without a dev part: here the word is first, and dev is cut from the end of train"),
-    "resume_ner": Corpus("char.bmes", ("word", "tag"), _ALL,
-                         "the Chinese resumes come from https://github.com/jiesutd/LatticeLSTM, folder ResumeNER"),
-    "sample": Corpus("txt", COLUMN_NAMES, _ALL, "the sample ships with the project; python etc/make_sample.py makes it anew"),
+    "conll2003": Corpus(
+        "txt",
+        COLUMN_NAMES,
+        _ALL,
+        "CoNLL-2003 English, with its tags in BIO, comes from "
+        "https://www.clips.uantwerpen.be/conll2003/ner/ and needs the Reuters corpus; python etc/download.py conll2003 "
+        "fetches an unofficial copy, for research only",
+    ),
+    "conll2000": Corpus(
+        "txt",
+        ("word", "pos", "tag"),
+        ("train", "test"),
+        "CoNLL-2000 chunking comes from https://www.clips.uantwerpen.be/conll2000/chunking/",
+    ),
+    "wnut17": Corpus(
+        "conll",
+        ("word", "tag"),
+        _ALL,
+        "WNUT-17 comes from https://github.com/leondz/emerging_entities_17",
+    ),
+    "mit_movie_trivia": Corpus(
+        "conll",
+        ("word", "tag"),
+        _ALL,
+        "MIT Movie trivia10k13 comes from "
+        "https://groups.csail.mit.edu/sls/downloads/movie/, with the tag before the word and "
+        "without a dev part: here the word is first, and dev is cut from the end of train",
+    ),
+    "resume_ner": Corpus(
+        "char.bmes",
+        ("word", "tag"),
+        _ALL,
+        "the Chinese resumes come from https://github.com/jiesutd/LatticeLSTM, folder ResumeNER",
+    ),
+    "sample": Corpus(
+        "txt",
+        COLUMN_NAMES,
+        _ALL,
+        "the sample ships with the project; python etc/make_sample.py makes it anew",
+    ),
 }
 _ROOT = os.path.dirname(os.path.abspath(__file__))
-PLACES = (_ROOT, os.path.join(os.path.dirname(_ROOT), "shared"))      # data/ is looked for in each
+PLACES = (_ROOT, os.path.join(os.path.dirname(_ROOT), "shared"))  # data/ is looked for in each
 
 
 def load(name, split):
-    """The sentences of a corpus, -DOCSTART- lines left out: a list of Sentence, with .words .pos .chunks .tags, lists of str
-    (None for a column that the corpus does not have).
+    """The sentences of a corpus, -DOCSTART- lines left out: a list of Sentence, with .words .pos
+    .chunks .tags, lists of str (None for a column that the corpus does not have).
 
-    name: one of CORPORA; split: train, dev or test. Looked for are data/NAME/ of the project, then ../shared/data/NAME/
-    beside it. Raises UserError for an unknown name, and for a file that is not there: where it was looked for, and
-    where it comes from.
+    name: one of CORPORA; split: train, dev or test. Looked for are data/NAME/ of the project, then
+    ../shared/data/NAME/ beside it. Raises UserError for an unknown name, and for a file that is not
+    there: where it was looked for, and where it comes from.
 
     >>> import conll
     >>> sentences = conll.load("sample", "dev")
@@ -319,37 +397,46 @@ def load(name, split):
     [('BRAPIZMINSTER', 'B-LOC'), ('THEATRE', 'O'), ('REOPENS', 'O')]
     """
     if name not in CORPORA:
-        raise UserError(f"{name}: no corpus of this name{suggest(str(name), CORPORA)}; known are {', '.join(CORPORA)}")
+        raise UserError(
+            f"{name}: no corpus of this name{suggest(str(name), CORPORA)}; known are {', '.join(CORPORA)}"
+        )
     corpus = CORPORA[name]
     if split not in corpus.splits:
-        raise UserError(f"{name}: no split {split!r}{suggest(str(split), corpus.splits)}; it has {', '.join(corpus.splits)}")
+        raise UserError(
+            f"{name}: no split {split!r}{suggest(str(split), corpus.splits)}; it has {', '.join(corpus.splits)}"
+        )
     paths = [os.path.join(place, "data", name, f"{split}.{corpus.ending}") for place in PLACES]
     there = next(filter(os.path.exists, paths), None)
     if there is None:
-        raise UserError(f"{paths[0]}: no such file, nor {paths[1]}; {corpus.source}; put it at one of these paths")
+        raise UserError(
+            f"{paths[0]}: no such file, nor {paths[1]}; {corpus.source}; put it at one of these paths"
+        )
     return read_sentences(there, corpus.columns)[0]
 
 
 # ---------------------------------------------------------------- tag schemes
 
-# For a chunk of one token, then the first, inner and last token of a longer one. IOB1 and IOE1 mark a chunk only where
-# it touches another of its own type (Ramshaw and Marcus 1995; Tjong Kim Sang and Veenstra 1999): see from_chunks.
+# For a chunk of one token, then the first, inner and last token of a longer one. IOB1 and IOE1 mark
+# a chunk only where it touches another of its own type (Ramshaw and Marcus 1995; Tjong Kim Sang and
+# Veenstra 1999): see from_chunks.
 _PREFIXES = {
-    "bio":   ("B", "B", "I", "I"),
-    "iob1":  ("I", "I", "I", "I"),
-    "ioe2":  ("E", "I", "I", "E"),
-    "ioe1":  ("I", "I", "I", "I"),
+    "bio": ("B", "B", "I", "I"),
+    "iob1": ("I", "I", "I", "I"),
+    "ioe2": ("E", "I", "I", "E"),
+    "ioe1": ("I", "I", "I", "I"),
     "iobes": ("S", "B", "I", "E"),
-    "bmes":  ("S", "B", "M", "E"),
+    "bmes": ("S", "B", "M", "E"),
     "bilou": ("U", "B", "I", "L"),
 }
 SCHEMES = tuple(_PREFIXES)
-RAW = "raw"                   # tags without prefixes, such as part-of-speech tags
+RAW = "raw"  # tags without prefixes, such as part-of-speech tags
 _STARTS, _ENDS = set("BSU"), set("ESLU")
 
 
 def split_tag(tag):
-    """'B-PER' -> ('B', 'PER'); 'O' -> ('O', ''). Raises ValueError for a tag without a known prefix."""
+    """'B-PER' -> ('B', 'PER'); 'O' -> ('O', ''). Raises ValueError for a tag without a known
+    prefix.
+    """
     prefix, _, kind = tag.partition("-")
     if prefix not in "BIOEMSLU" or len(prefix) != 1 or (prefix == "O") != (tag == "O"):
         raise ValueError(f"{tag!r} is not O or PREFIX-TYPE")
@@ -357,10 +444,12 @@ def split_tag(tag):
 
 
 def chunks(tags):
-    """Chunks of a tag sequence in any of SCHEMES, well-formed or not, as (start, end, type) with end exclusive.
+    """Chunks of a tag sequence in any of SCHEMES, well-formed or not, as (start, end, type) with
+    end exclusive.
 
-    One reading serves them all: B, S and U begin a chunk, E, S, L and U end it; besides, it begins where the tag before
-    is O or of another type. An ill-formed sequence is read as conlleval reads it.
+    One reading serves them all: B, S and U begin a chunk, E, S, L and U end it; besides, it begins
+    where the tag before is O or of another type. An ill-formed sequence is read as conlleval reads
+    it.
     """
     found, start, kind = [], None, None
     for i, tag in enumerate(tags):
@@ -379,14 +468,18 @@ def chunks(tags):
 
 
 def entities(tags, scheme):
-    """The chunks of a tag sequence in `scheme`; of tags without prefixes (RAW), each token that is not O is one."""
+    """The chunks of a tag sequence in `scheme`; of tags without prefixes (RAW), each token that is
+    not O is one.
+    """
     if scheme == RAW:
         return [(i, i + 1, tag) for i, tag in enumerate(tags) if tag != "O"]
     return chunks(tags)
 
 
 def from_chunks(spans, length, scheme):
-    """(start, end, type) chunks, sorted and disjoint -> list of `length` tags in `scheme`, one of SCHEMES."""
+    """(start, end, type) chunks, sorted and disjoint -> list of `length` tags in `scheme`, one of
+    SCHEMES.
+    """
     single, first, inner, last = _PREFIXES[scheme]
     tags = ["O"] * length
     for k, (start, end, kind) in enumerate(spans):
@@ -396,7 +489,11 @@ def from_chunks(spans, length, scheme):
             prefixes = [first] + [inner] * (end - start - 2) + [last]
         if scheme == "iob1" and k and spans[k - 1][1:] == (start, kind):
             prefixes[0] = "B"
-        if scheme == "ioe1" and k + 1 < len(spans) and (spans[k + 1][0], spans[k + 1][2]) == (end, kind):
+        if (
+            scheme == "ioe1"
+            and k + 1 < len(spans)
+            and (spans[k + 1][0], spans[k + 1][2]) == (end, kind)
+        ):
             prefixes[-1] = "E"
         tags[start:end] = [f"{prefix}-{kind}" if kind else prefix for prefix in prefixes]
     return tags
@@ -412,12 +509,16 @@ def first_error(tags, scheme):
     if scheme == RAW:
         return None
     expected = from_chunks(chunks(tags), len(tags), scheme)
-    return next(((i, want) for i, (tag, want) in enumerate(zip(tags, expected)) if tag != want), None)
+    return next(
+        ((i, want) for i, (tag, want) in enumerate(zip(tags, expected)) if tag != want), None
+    )
 
 
 def well_formed(tags, scheme):
     """Whether first_error finds none, told by neighbouring tags alone: much quicker."""
-    return scheme == RAW or all(map(_may_follow, ["O", *tags], [*tags, "O"], itertools.repeat(scheme)))
+    return scheme == RAW or all(
+        map(_may_follow, ["O", *tags], [*tags, "O"], itertools.repeat(scheme))
+    )
 
 
 @functools.lru_cache(maxsize=1 << 16)
@@ -431,12 +532,16 @@ def validate(sentences, scheme, name):
         error = first_error(sentence.tags, scheme)
         if error:
             i, expected = error
-            raise UserError(f"{name}:{sentence.first_line + i}: {sentence.tags[i]} is ill-formed in {scheme}, "
-                            f"expected {expected}; mend the tag, or check the scheme")
+            raise UserError(
+                f"{name}:{sentence.first_line + i}: {sentence.tags[i]} is ill-formed in {scheme}, "
+                f"expected {expected}; mend the tag, or check the scheme"
+            )
 
 
 def detect(sequences):
-    """The scheme of tag sequences: RAW, or the one of SCHEMES in which most of them are well-formed."""
+    """The scheme of tag sequences: RAW, or the one of SCHEMES in which most of them are
+    well-formed.
+    """
     distinct = {tuple(tags) for tags in sequences}
     try:
         prefixes = {split_tag(tag)[0] for tags in distinct for tag in tags}
@@ -453,7 +558,9 @@ def _extra(scheme):
 
 
 def scheme_tags(tags, source, target):
-    """The tag vocabulary in another scheme: O, then for each type, in order of appearance, the target's prefixes."""
+    """The tag vocabulary in another scheme: O, then for each type, in order of appearance, the
+    target's prefixes.
+    """
     if source == target:
         return list(tags)
     kinds = dict.fromkeys(split_tag(tag)[1] for tag in tags if tag != "O")
@@ -463,9 +570,11 @@ def scheme_tags(tags, source, target):
 
 @functools.lru_cache(maxsize=None)
 def _legal_pairs(scheme):
-    """Pairs of neighbours in well-formed sequences: (prefix, prefix, same type); ^ and $ stand for begin and end.
+    """Pairs of neighbours in well-formed sequences: (prefix, prefix, same type); ^ and $ stand for
+    begin and end.
 
-    Every scheme is decided by neighbours alone, so all sequences of four tokens and two types show every legal pair.
+    Every scheme is decided by neighbours alone, so all sequences of four tokens and two types show
+    every legal pair.
     """
     pairs = set()
     for cuts in itertools.product((False, True), repeat=3):

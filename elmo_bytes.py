@@ -1,20 +1,25 @@
-"""ELMo's input: a word as the ids of its UTF-8 bytes (Peters et al. 2018; bilm-tf's UnicodeCharsVocabulary). No TensorFlow."""
+"""ELMo's input: a word as the ids of its UTF-8 bytes (Peters et al. 2018; bilm-tf's
+UnicodeCharsVocabulary). No TensorFlow.
+"""
+
 import numpy as np
 
-MAX_CHARACTERS = 50                                                       # a word, begin and end of word included
+MAX_CHARACTERS = 50  # a word, begin and end of word included
 _BEGIN_SENTENCE, _END_SENTENCE, _BEGIN_WORD, _END_WORD, _PADDING = range(256, 261)
 
 
 def elmo_byte_ids(word, max_characters=MAX_CHARACTERS):
-    """The ids of a word, int32 (max_characters,), all + 1: begin of word, its first max_characters - 2 bytes, end of word, padding.
+    """The ids of a word, int32 (max_characters,), all + 1: begin of word, its first max_characters
+    - 2 bytes, end of word, padding.
 
-    The words <S> and </S> are the begin and the end of a sentence, as in bilm-tf and AllenNLP, in the text as well.
-    A lone surrogate, as bytes.decode(errors="surrogateescape") makes it, is the byte that was no UTF-8.
+    The words <S> and </S> are the begin and the end of a sentence, as in bilm-tf and AllenNLP, in
+    the text as well. A lone surrogate, as bytes.decode(errors="surrogateescape") makes it, is the
+    byte that was no UTF-8.
     """
     special = {"<S>": [_BEGIN_SENTENCE], "</S>": [_END_SENTENCE]}
-    text = special.get(word) or list(word.encode(errors="surrogateescape")[:max_characters - 2])
+    text = special.get(word) or list(word.encode(errors="surrogateescape")[: max_characters - 2])
     ids = np.full(max_characters, _PADDING + 1, np.int32)
-    ids[:len(text) + 2] = [each + 1 for each in (_BEGIN_WORD, *text, _END_WORD)]
+    ids[: len(text) + 2] = [each + 1 for each in (_BEGIN_WORD, *text, _END_WORD)]
     return ids
 
 

@@ -1,9 +1,11 @@
 """EmbVec: words, characters, POS, chunks and tags <-> ids, and the word vectors.
 
-As a command it reads word vectors and a corpus, writes <emb_path>.pkl, and prints the vocabularies for C++:
+As a command it reads word vectors and a corpus, writes <emb_path>.pkl, and prints the vocabularies
+for C++:
 
     python embvec.py --emb_path embeddings/glove.6B.50d.txt --wrd_dim 50 --train_path data/train.txt > embeddings/vocab.txt
 """
+
 import bz2
 import functools
 import gzip
@@ -21,12 +23,21 @@ import numpy as np
 
 import conll
 import pretrained
-from cli import Parser, UserError, atomic_write, check_readable, check_writable, parse_bool, run_command, suggest
+from cli import (
+    Parser,
+    UserError,
+    atomic_write,
+    check_readable,
+    check_writable,
+    parse_bool,
+    run_command,
+    suggest,
+)
 
-PAD, UNK = "#PAD#", "#UNK#"      # ids 0 and 1 of words, characters, POS and chunks
+PAD, UNK = "#PAD#", "#UNK#"  # ids 0 and 1 of words, characters, POS and chunks
 FORMAT = 1
 SECTIONS = ("wrd", "chr", "pos", "chk", "tag")
-BERT = "bert"                    # the section of BERT's pieces, only where BERT is in use
+BERT = "bert"  # the section of BERT's pieces, only where BERT is in use
 
 _MAGIC = "etagger EmbVec"
 _MEND_VOCAB = "; make it again with embvec.py, or take the vocab.txt that export.py wrote"
@@ -34,26 +45,59 @@ _DIGITS = str.maketrans("123456789", "000000000")
 
 
 class EmbVec:
-    """Vocabularies as lists, whose index is the id, and float32 word vectors (words, wrd_dim), or None: start at random.
+    """Vocabularies as lists, whose index is the id, and float32 word vectors (words, wrd_dim), or
+    None: start at random.
 
-    elmo, bert: the language models beside them, or None; their weights stay in their files. elmo: {"options": what options.json
-    says, "weights": path, "hash": sha256}. bert: {"config": what bert_config.json says, "do_lower_case", "max_seq_length", "weights":
-    path, "hash"}; pieces: BERT's vocabulary.
+    elmo, bert: the language models beside them, or None; their weights stay in their files. elmo:
+    {"options": what options.json says, "weights": path, "hash": sha256}. bert: {"config": what
+    bert_config.json says, "do_lower_case", "max_seq_length", "weights": path, "hash"}; pieces:
+    BERT's vocabulary.
     """
 
-    def __init__(self, words, chars, pos, chunks, tags, wrd_dim, vectors=None, lowercase=True, filtered=False, sources=(),
-                 elmo=None, bert=None, pieces=()):
-        self.vocab = {"wrd": words, "chr": chars, "pos": pos, "chk": chunks, "tag": tags, **({BERT: list(pieces)} if pieces else {})}
-        self.wrd_dim, self.vectors, self.lowercase, self.filtered = wrd_dim, vectors, lowercase, filtered
+    def __init__(
+        self,
+        words,
+        chars,
+        pos,
+        chunks,
+        tags,
+        wrd_dim,
+        vectors=None,
+        lowercase=True,
+        filtered=False,
+        sources=(),
+        elmo=None,
+        bert=None,
+        pieces=(),
+    ):
+        self.vocab = {
+            "wrd": words,
+            "chr": chars,
+            "pos": pos,
+            "chk": chunks,
+            "tag": tags,
+            **({BERT: list(pieces)} if pieces else {}),
+        }
+        self.wrd_dim, self.vectors, self.lowercase, self.filtered = (
+            wrd_dim,
+            vectors,
+            lowercase,
+            filtered,
+        )
         self.sources, self.elmo, self.bert = dict(sources), elmo, bert
-        self.ids = {name: {token: i for i, token in enumerate(tokens)} for name, tokens in self.vocab.items()}
+        self.ids = {
+            name: {token: i for i, token in enumerate(tokens)}
+            for name, tokens in self.vocab.items()
+        }
 
     @property
     def tags(self):
         return self.vocab["tag"]
 
     def word_id(self, word):
-        """The word as it is; lowercased, where the vectors are; then with its ASCII digits as 0; else unknown (1)."""
+        """The word as it is; lowercased, where the vectors are; then with its ASCII digits as 0;
+        else unknown (1).
+        """
         words = self.ids["wrd"]
         found = words.get(word)
         if found is None and self.lowercase:
@@ -61,14 +105,16 @@ class EmbVec:
             found = words.get(word)
         if found is None:
             found = words.get(word.translate(_DIGITS))
-        return found or 1        # never 0, that is padding, even for a word spelled #PAD#
+        return found or 1  # never 0, that is padding, even for a word spelled #PAD#
 
     def id(self, section, token):
         """Id of a character ('chr'), POS ('pos') or chunk ('chk'); unknown is 1."""
         return self.ids[section].get(token) or 1
 
     def vocab_text(self):
-        """What C++ reads, as bytes: `# wrd_vocab N`, then N lines `token id`; chr, pos, chk, tag and BERT's pieces alike."""
+        """What C++ reads, as bytes: `# wrd_vocab N`, then N lines `token id`; chr, pos, chk, tag
+        and BERT's pieces alike.
+        """
         out = io.StringIO()
         for name, tokens in self.vocab.items():
             out.write(f"# {name}_vocab {len(tokens)}\n")
@@ -82,13 +128,26 @@ class EmbVec:
 
     def header(self):
         """What load_header() reads without reading the vectors."""
-        return {"magic": _MAGIC, "format": FORMAT, "wrd_dim": self.wrd_dim, "words": len(self.vocab["wrd"]),
-                "lowercase": self.lowercase, "filtered": self.filtered, "sources": self.sources,
-                "vocab_hash": self.vocab_hash, **({"elmo": self.elmo} if self.elmo else {}), **({"bert": self.bert} if self.bert else {}),
-                "vectors": None if self.vectors is None else hashlib.sha256(np.ascontiguousarray(self.vectors)).hexdigest()}
+        return {
+            "magic": _MAGIC,
+            "format": FORMAT,
+            "wrd_dim": self.wrd_dim,
+            "words": len(self.vocab["wrd"]),
+            "lowercase": self.lowercase,
+            "filtered": self.filtered,
+            "sources": self.sources,
+            "vocab_hash": self.vocab_hash,
+            **({"elmo": self.elmo} if self.elmo else {}),
+            **({"bert": self.bert} if self.bert else {}),
+            "vectors": None
+            if self.vectors is None
+            else hashlib.sha256(np.ascontiguousarray(self.vectors)).hexdigest(),
+        }
 
     def save(self, path):
-        """Two pickles of plain containers and arrays: the header, then vocabularies and vectors. Whole or not at all."""
+        """Two pickles of plain containers and arrays: the header, then vocabularies and vectors.
+        Whole or not at all.
+        """
         body = {"vocab": self.vocab, "vectors": self.vectors}
         with atomic_write(path) as out:
             for part in (self.header(), body):
@@ -96,17 +155,31 @@ class EmbVec:
 
     @classmethod
     def load(cls, path):
-        """Raises UserError when the file is missing, truncated, of another version, or holds any class of its own."""
+        """Raises UserError when the file is missing, truncated, of another version, or holds any
+        class of its own.
+        """
         check_readable(path, "--emb_path")
         with open(path, "rb") as stream:
             header = _load_header(stream, path)
             body = _load_plain(stream, path)
         try:
             vectors = None if body["vectors"] is None else body["vectors"].value
-            emb = cls(*(list(body["vocab"][name]) for name in SECTIONS), header["wrd_dim"], vectors, header["lowercase"],
-                      header["filtered"], header["sources"], header.get("elmo"), header.get("bert"), body["vocab"].get(BERT, ()))
-            fits = vectors is None or (vectors.dtype == np.float32 and vectors.shape == (header["words"], header["wrd_dim"]))
-            whole = fits and emb.header() == header         # the same hashes: no bit has flipped
+            emb = cls(
+                *(list(body["vocab"][name]) for name in SECTIONS),
+                header["wrd_dim"],
+                vectors,
+                header["lowercase"],
+                header["filtered"],
+                header["sources"],
+                header.get("elmo"),
+                header.get("bert"),
+                body["vocab"].get(BERT, ()),
+            )
+            fits = vectors is None or (
+                vectors.dtype == np.float32
+                and vectors.shape == (header["words"], header["wrd_dim"])
+            )
+            whole = fits and emb.header() == header  # the same hashes: no bit has flipped
         except (LookupError, TypeError, ValueError, AttributeError):
             whole = False
         if not whole:
@@ -115,7 +188,9 @@ class EmbVec:
 
     @classmethod
     def from_vocab_text(cls, path):
-        """Reads what vocab_text() gives: vocabularies alone, no vectors, wrd_dim 0. Raises UserError naming file and line."""
+        """Reads what vocab_text() gives: vocabularies alone, no vectors, wrd_dim 0. Raises
+        UserError naming file and line.
+        """
         check_readable(path, "--vocab_path")
         with open(path, "rb") as stream:
             lines = stream.read().split(b"\n")
@@ -133,7 +208,8 @@ class EmbVec:
     def from_sentences(cls, sentences, wrd_dim, lowercase, first=None, models=None):
         """Vocabularies of training sentences alone; the word vectors start at random.
 
-        first: tokens that come before those of the sentences, {section but 'tag': tokens}. models: {"elmo", "bert", "pieces"}.
+        first: tokens that come before those of the sentences, {section but 'tag': tokens}. models:
+        {"elmo", "bert", "pieces"}.
         """
         first, builder = first or {}, _Vocabularies(lowercase)
         for section in first.keys() - {"wrd"}:
@@ -147,13 +223,15 @@ class EmbVec:
 def _read_section(name, lines, at, path):
     """Tokens of the section that begins at lines[at], and where it ends."""
     heading = f"# {name}_vocab ".encode()
-    count = lines[at][len(heading):] if lines[at].startswith(heading) else b""
+    count = lines[at][len(heading) :] if lines[at].startswith(heading) else b""
     if not count.isdigit():
         raise UserError(f"{path}:{at + 1}: expected `{heading.decode()}N`{_MEND_VOCAB}")
     tokens = []
     for row in range(at + 1, at + 1 + int(count)):
         if row >= len(lines) - 1:
-            raise UserError(f"{path}:{row + 1}: the file ends in section {name}, {int(count)} tokens were expected{_MEND_VOCAB}")
+            raise UserError(
+                f"{path}:{row + 1}: the file ends in section {name}, {int(count)} tokens were expected{_MEND_VOCAB}"
+            )
         token, _, number = lines[row].rpartition(b" ")
         if number != str(len(tokens)).encode():
             raise UserError(f"{path}:{row + 1}: expected `token {len(tokens)}`{_MEND_VOCAB}")
@@ -171,9 +249,13 @@ def load_header(path):
 def _load_header(stream, path):
     header = _load_plain(stream, path)
     if not isinstance(header, dict) or header.get("magic") != _MAGIC:
-        raise UserError(f"{path}: not an EmbVec file; make it with embvec.py, and give the .pkl that it writes")
+        raise UserError(
+            f"{path}: not an EmbVec file; make it with embvec.py, and give the .pkl that it writes"
+        )
     if header.get("format") != FORMAT:
-        raise UserError(f"{path}: EmbVec format {header.get('format')}, expected {FORMAT}; make it again with embvec.py")
+        raise UserError(
+            f"{path}: EmbVec format {header.get('format')}, expected {FORMAT}; make it again with embvec.py"
+        )
     if not {"wrd_dim", "words", "lowercase", "filtered", "sources", "vocab_hash"} <= header.keys():
         raise UserError(f"{path}: not a whole EmbVec file; make it again with embvec.py")
     return header
@@ -198,24 +280,34 @@ class _Array:
     def __setstate__(self, state):
         _, shape, dtype, by_column, data = state
         if not re.fullmatch("[<=>|][biuf][0-9]+", dtype.order + dtype.code):
-            raise pickle.UnpicklingError(f"it holds an array of {dtype.order}{dtype.code}, which are not numbers")
-        self.value = np.frombuffer(data, dtype.order + dtype.code).reshape(shape, order="F" if by_column else "C")
+            raise pickle.UnpicklingError(
+                f"it holds an array of {dtype.order}{dtype.code}, which are not numbers"
+            )
+        self.value = np.frombuffer(data, dtype.order + dtype.code).reshape(
+            shape, order="F" if by_column else "C"
+        )
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Unpickles containers, numbers, strings and arrays of numbers (as _Array); anything else is refused, not run.
+    """Unpickles containers, numbers, strings and arrays of numbers (as _Array); anything else is
+    refused, not run.
 
-    numpy's own classes are kept out of it: they trust the flags that the file gives a dtype, and a false flag makes
-    them take the file's bytes for pointers to Python objects.
+    numpy's own classes are kept out of it: they trust the flags that the file gives a dtype, and a
+    false flag makes them take the file's bytes for pointers to Python objects.
     """
 
-    _ALLOWED = {("numpy", "ndarray"): _Array, ("numpy", "dtype"): _Dtype,
-                ("numpy.core.multiarray", "_reconstruct"): _Array,      # numpy 1
-                ("numpy._core.multiarray", "_reconstruct"): _Array}     # numpy 2
+    _ALLOWED = {
+        ("numpy", "ndarray"): _Array,
+        ("numpy", "dtype"): _Dtype,
+        ("numpy.core.multiarray", "_reconstruct"): _Array,  # numpy 1
+        ("numpy._core.multiarray", "_reconstruct"): _Array,
+    }  # numpy 2
 
     def find_class(self, module, name):
         if (module, name) not in self._ALLOWED:
-            raise pickle.UnpicklingError(f"it holds {module}.{name}, which is neither a plain container nor an array")
+            raise pickle.UnpicklingError(
+                f"it holds {module}.{name}, which is neither a plain container nor an array"
+            )
         return self._ALLOWED[module, name]
 
     def persistent_load(self, pid):
@@ -227,8 +319,10 @@ def _load_plain(stream, path):
         return _PlainUnpickler(stream).load()
     except pickle.UnpicklingError as error:
         raise UserError(f"{path}: refused: {error}; make it again with embvec.py") from None
-    except Exception:        # a damaged pickle fails in any way
-        raise UserError(f"{path}: truncated or not an EmbVec file; make it again with embvec.py") from None
+    except Exception:  # a damaged pickle fails in any way
+        raise UserError(
+            f"{path}: truncated or not an EmbVec file; make it again with embvec.py"
+        ) from None
 
 
 def file_hash(path):
@@ -242,8 +336,11 @@ def file_hash(path):
 
 # ---------------------------------------------------------------- vocabularies of a corpus
 
+
 class _Vocabularies:
-    """Collects words (as the vectors spell them), characters, POS, chunks and tags in order of appearance."""
+    """Collects words (as the vectors spell them), characters, POS, chunks and tags in order of
+    appearance.
+    """
 
     def __init__(self, lowercase):
         self.lowercase = lowercase
@@ -302,10 +399,16 @@ def read_tokens(path, flag):
         try:
             token = line.decode()
         except UnicodeDecodeError:
-            raise UserError(f"{path}:{number}: not UTF-8, but UTF-8 was expected; convert the file") from None
+            raise UserError(
+                f"{path}:{number}: not UTF-8, but UTF-8 was expected; convert the file"
+            ) from None
         if not token:
             continue
-        if " " in token or "\t" in token or (flag == "--chars_path" and len(token) != 1 and token not in (PAD, UNK)):
+        if (
+            " " in token
+            or "\t" in token
+            or (flag == "--chars_path" and len(token) != 1 and token not in (PAD, UNK))
+        ):
             what = "one character" if flag == "--chars_path" else "one tag"
             raise UserError(f"{path}:{number}: {token!r}, expected {what} a line")
         if token in tokens:
@@ -316,8 +419,11 @@ def read_tokens(path, flag):
 
 # ---------------------------------------------------------------- word vectors
 
+
 def open_vectors(path, member=""):
-    """Opens plain, .gz, .bz2, .xz text, or a member of a .zip (its only one, or the one named), as a stream of bytes."""
+    """Opens plain, .gz, .bz2, .xz text, or a member of a .zip (its only one, or the one named), as
+    a stream of bytes.
+    """
     check_readable(path, "--emb_path")
     opener = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}.get(path.rpartition(".")[2])
     if opener:
@@ -332,15 +438,25 @@ def open_vectors(path, member=""):
     if not member and len(names) != 1:
         raise UserError(f"{path}: {len(names)} members; name one with --member: {', '.join(names)}")
     if member and member not in names:
-        raise UserError(f"{path}: no member {member!r}{suggest(member, names)}; it has {', '.join(names)}")
+        raise UserError(
+            f"{path}: no member {member!r}{suggest(member, names)}; it has {', '.join(names)}"
+        )
     return archive.open(member or names[0])
 
 
 class _VectorReader:
-    """Reads GloVe or word2vec text, chunk by chunk. Skipped lines are counted, with the first line of each kind."""
+    """Reads GloVe or word2vec text, chunk by chunk. Skipped lines are counted, with the first line
+    of each kind.
+    """
 
     def __init__(self, path, member, wrd_dim, lowercase, keep):
-        self.path, self.member, self.dim, self.lowercase, self.keep = path, member, wrd_dim, lowercase, keep
+        self.path, self.member, self.dim, self.lowercase, self.keep = (
+            path,
+            member,
+            wrd_dim,
+            lowercase,
+            keep,
+        )
         self.words, self.parts, self.line = {PAD: None, UNK: None}, [], 0
         self.skipped = {}
 
@@ -358,19 +474,34 @@ class _VectorReader:
                         break
                     self._take(lines)
                     lines = []
-        except (EOFError, OSError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
-            raise UserError(f"{self.path}: damaged, truncated or locked ({error}); fetch it again, or unpack it first") from None
+        except (
+            EOFError,
+            OSError,
+            RuntimeError,
+            zlib.error,
+            lzma.LZMAError,
+            zipfile.BadZipFile,
+        ) as error:
+            raise UserError(
+                f"{self.path}: damaged, truncated or locked ({error}); fetch it again, or unpack it first"
+            ) from None
         if not self.parts:
-            raise UserError(f"{self.path}:1: no word vector that can be used, expected `word number number ...` lines")
+            raise UserError(
+                f"{self.path}:1: no word vector that can be used, expected `word number number ...` lines"
+            )
         return list(self.words), np.concatenate(self.parts)
 
     def _check_width(self, first):
         fields = first.split()
         if len(fields) < 2:
-            raise UserError(f"{self.path}:1: no word vector, expected `word number number ...`, or a header `words size`")
+            raise UserError(
+                f"{self.path}:1: no word vector, expected `word number number ...`, or a header `words size`"
+            )
         width = int(fields[1]) if _is_word2vec_header(first) else len(fields) - 1
         if width != self.dim:
-            raise UserError(f"{self.path}:1: the vectors have {width} numbers, but --wrd_dim is {self.dim}; set --wrd_dim {width}")
+            raise UserError(
+                f"{self.path}:1: the vectors have {width} numbers, but --wrd_dim is {self.dim}; set --wrd_dim {width}"
+            )
 
     def _take(self, lines):
         words, rests = [], []
@@ -385,18 +516,26 @@ class _VectorReader:
         self.line += len(lines)
 
     def _odd_line(self, line, number):
-        """A line with other blanks than single spaces, or of a wrong width: (None, zeros) where it is skipped."""
+        """A line with other blanks than single spaces, or of a wrong width: (None, zeros) where it
+        is skipped.
+        """
         fields = line.split()
         if len(fields) == self.dim + 1:
             return fields[0], b" ".join(fields[1:])
-        if len(fields) > self.dim + 1 and _are_numbers(fields[-self.dim:]) and not _are_numbers(fields[1:]):
+        if (
+            len(fields) > self.dim + 1
+            and _are_numbers(fields[-self.dim :])
+            and not _are_numbers(fields[1:])
+        ):
             self._skip("words with a space inside, which no column can hold", number)
         else:
             self._skip(f"lines of a width other than {self.dim}", number)
         return None, b" ".join([b"0"] * self.dim)
 
     def _parse(self, rests, words):
-        """Numbers of all lines at once; where that fails, line by line, skipping those that are not numbers."""
+        """Numbers of all lines at once; where that fails, line by line, skipping those that are not
+        numbers.
+        """
         vectors = _to_floats(b" ".join(rests))
         if len(vectors) == len(rests) * self.dim and np.isfinite(vectors).all():
             return vectors.reshape(-1, self.dim)
@@ -425,8 +564,12 @@ class _VectorReader:
                 continue
             if spelling in self.words:
                 together = spelling != word or self.lowercase
-                self._skip("words whose spelling, lowercased, stood before (the first vector is kept)" if together
-                           else "words that stood before (the first vector is kept)", self.line + i + 1)
+                self._skip(
+                    "words whose spelling, lowercased, stood before (the first vector is kept)"
+                    if together
+                    else "words that stood before (the first vector is kept)",
+                    self.line + i + 1,
+                )
                 continue
             self.words[spelling] = None
             rows.append(i)
@@ -445,10 +588,12 @@ def _is_word2vec_header(line):
 
 def _to_floats(text):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)   # numpy stops at what is no number: seen by the length
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # numpy stops at what is no number: seen by the length
         try:
             return np.fromstring(text, dtype=np.float32, sep=" ")
-        except ValueError:                                     # ... and will raise one day
+        except ValueError:  # ... and will raise one day
             return np.empty(0, np.float32)
 
 
@@ -458,21 +603,43 @@ def _are_numbers(fields):
 
 # ---------------------------------------------------------------- the command
 
+
 def build(args):
-    """Reads what the flags name. Returns (EmbVec, lines for the user about what was read and skipped)."""
-    corpus, hashes = _read_corpus(args), {path: file_hash(path) for path in [*args.train_path, *args.total_path]}
+    """Reads what the flags name. Returns (EmbVec, lines for the user about what was read and
+    skipped).
+    """
+    corpus, hashes = (
+        _read_corpus(args),
+        {path: file_hash(path) for path in [*args.train_path, *args.total_path]},
+    )
     models = read_language_models(args)
     if args.emb_path:
-        emb, notes = _with_vectors(args, corpus, {**hashes, args.emb_path: file_hash(args.emb_path)}, models)
+        emb, notes = _with_vectors(
+            args, corpus, {**hashes, args.emb_path: file_hash(args.emb_path)}, models
+        )
     else:
         words = dict.fromkeys((PAD, UNK, *corpus.words))
-        emb = EmbVec(list(words), *corpus.tables(), args.wrd_dim, None, args.lowercase, sources=hashes, **models)
-        notes = [f"no --emb_path: {len(words) - 2:,} words of the corpus, whose vectors of {args.wrd_dim} start at random"]
+        emb = EmbVec(
+            list(words),
+            *corpus.tables(),
+            args.wrd_dim,
+            None,
+            args.lowercase,
+            sources=hashes,
+            **models,
+        )
+        notes = [
+            f"no --emb_path: {len(words) - 2:,} words of the corpus, whose vectors of {args.wrd_dim} start at random"
+        ]
     if emb.elmo:
-        notes.append(f"ELMo from {args.elmo_weight_path}{_known_to_elmo(args.elmo_vocab_path, corpus)}")
+        notes.append(
+            f"ELMo from {args.elmo_weight_path}{_known_to_elmo(args.elmo_vocab_path, corpus)}"
+        )
     if emb.bert:
         cased = "lowercased, without accents" if emb.bert["do_lower_case"] else "case kept"
-        notes.append(f"BERT from {emb.bert['weights']}: {len(emb.vocab[BERT]):,} pieces, {cased}, {emb.bert['max_seq_length']} at once")
+        notes.append(
+            f"BERT from {emb.bert['weights']}: {len(emb.vocab[BERT]):,} pieces, {cased}, {emb.bert['max_seq_length']} at once"
+        )
     return emb, notes
 
 
@@ -495,45 +662,85 @@ def _read_corpus(args):
 
 def _with_vectors(args, corpus, hashes, models):
     """The vocabularies, and the vectors of --emb_path. Returns what build does."""
-    reader = _VectorReader(args.emb_path, args.member, args.wrd_dim, args.lowercase, corpus.spellings() if args.filter else None)
+    reader = _VectorReader(
+        args.emb_path,
+        args.member,
+        args.wrd_dim,
+        args.lowercase,
+        corpus.spellings() if args.filter else None,
+    )
     words, vectors = reader.read()
     read = len(words) - 2
-    emb = EmbVec(words, *corpus.tables(), args.wrd_dim, None, args.lowercase, args.filter, hashes, **models)
+    emb = EmbVec(
+        words, *corpus.tables(), args.wrd_dim, None, args.lowercase, args.filter, hashes, **models
+    )
     unseen = [word for word in corpus.words if emb.word_id(word) == 1 and word not in (PAD, UNK)]
     unknown = vectors.mean(axis=0, keepdims=True)
-    words.extend(unseen)                 # without a vector of their own they start where the unknown word does
+    words.extend(unseen)  # without a vector of their own they start where the unknown word does
     emb.ids["wrd"].update({word: read + 2 + i for i, word in enumerate(unseen)})
-    emb.vectors = np.concatenate([np.zeros_like(unknown), unknown, vectors, np.repeat(unknown, len(unseen), axis=0)])
-    notes = [f"{read:,} vectors of {args.wrd_dim} from {args.emb_path}; {len(unseen):,} words of the corpus have none, "
-             "they start at the mean of all, as the unknown word does"]
-    notes += [f"skipped {count:,} {why}; the first at {args.emb_path}:{line}" for why, (count, line) in reader.skipped.items()]
+    emb.vectors = np.concatenate(
+        [np.zeros_like(unknown), unknown, vectors, np.repeat(unknown, len(unseen), axis=0)]
+    )
+    notes = [
+        f"{read:,} vectors of {args.wrd_dim} from {args.emb_path}; {len(unseen):,} words of the corpus have none, "
+        "they start at the mean of all, as the unknown word does"
+    ]
+    notes += [
+        f"skipped {count:,} {why}; the first at {args.emb_path}:{line}"
+        for why, (count, line) in reader.skipped.items()
+    ]
     if args.filter:
-        notes.append("--filter: only words of the corpus were kept: good for training experiments, not for service")
+        notes.append(
+            "--filter: only words of the corpus were kept: good for training experiments, not for service"
+        )
     return emb, notes
 
 
 def read_language_models(args):
-    """What EmbVec says of ELMo and BERT, {"elmo", "bert", "pieces"}, as the flags name them; all files are checked. Raises UserError."""
+    """What EmbVec says of ELMo and BERT, {"elmo", "bert", "pieces"}, as the flags name them; all
+    files are checked. Raises UserError.
+    """
     found = {}
     if args.elmo_options_path:
         options = pretrained.read_elmo_options(args.elmo_options_path)
         pretrained.elmo_weights(options, args.elmo_weight_path)
-        found["elmo"] = {"options": options, "weights": args.elmo_weight_path, "hash": pretrained.files_hash([args.elmo_weight_path])}
+        found["elmo"] = {
+            "options": options,
+            "weights": args.elmo_weight_path,
+            "hash": pretrained.files_hash([args.elmo_weight_path]),
+        }
     if args.bert_init_checkpoint:
         weights = pretrained.find_bert(args.bert_init_checkpoint)
-        config_path, vocab_path = pretrained.bert_neighbours(weights, args.bert_config_path, args.bert_vocab_path)
+        config_path, vocab_path = pretrained.bert_neighbours(
+            weights, args.bert_config_path, args.bert_vocab_path
+        )
         config = pretrained.read_bert_config(config_path)
         found["pieces"] = pretrained.read_bert_vocab(vocab_path, config)
-        length = min(config["max_position_embeddings"], 512) if args.bert_max_seq_length is None else args.bert_max_seq_length
+        length = (
+            min(config["max_position_embeddings"], 512)
+            if args.bert_max_seq_length is None
+            else args.bert_max_seq_length
+        )
         if not 3 <= length <= config["max_position_embeddings"]:
-            raise UserError(f"--bert_max_seq_length {length}: expected at least 3, and at most the {config['max_position_embeddings']} "
-                            f"max_position_embeddings of {config_path}")
-        lower = pretrained.lowercases(found["pieces"]) if args.bert_do_lower_case is None else args.bert_do_lower_case
+            raise UserError(
+                f"--bert_max_seq_length {length}: expected at least 3, and at most the {config['max_position_embeddings']} "
+                f"max_position_embeddings of {config_path}"
+            )
+        lower = (
+            pretrained.lowercases(found["pieces"])
+            if args.bert_do_lower_case is None
+            else args.bert_do_lower_case
+        )
         read = pretrained.open_bert(config, weights)
         for name in pretrained.bert_shapes(config):
             read(name)
-        found["bert"] = {"config": config, "do_lower_case": lower, "max_seq_length": length, "weights": weights,
-                         "hash": pretrained.files_hash(pretrained.bert_files(weights))}
+        found["bert"] = {
+            "config": config,
+            "do_lower_case": lower,
+            "max_seq_length": length,
+            "weights": weights,
+            "hash": pretrained.files_hash(pretrained.bert_files(weights)),
+        }
     return found
 
 
@@ -542,24 +749,57 @@ def _known_to_elmo(path, corpus):
         return ""
     known = set(pretrained.read_elmo_vocab(path))
     words = corpus.spelled()
-    return (f"; its vocabulary has {sum(word in known for word in words):,} of the corpus's {len(words):,} words, the others are read "
-            "by their characters all the same")
+    return (
+        f"; its vocabulary has {sum(word in known for word in words):,} of the corpus's {len(words):,} words, the others are read "
+        "by their characters all the same"
+    )
 
 
 def parse_args():
     parser = Parser(description=__doc__)
-    parser.add_argument("--emb_path", default="", help="vectors: GloVe or word2vec text; plain, .gz, .bz2, .xz, .zip; without it, the "
-                                                       "corpus's words, whose vectors start at random")
+    parser.add_argument(
+        "--emb_path",
+        default="",
+        help="vectors: GloVe or word2vec text; plain, .gz, .bz2, .xz, .zip; without it, the "
+        "corpus's words, whose vectors start at random",
+    )
     parser.add_argument("--member", default="", help="member of a .zip that has several")
-    parser.add_argument("--wrd_dim", type=int, help="numbers of a vector (without --emb_path: default 50)")
-    parser.add_argument("--train_path", nargs="+", default=["data/train.txt"], help="training files: vocabularies and tags")
-    parser.add_argument("--total_path", nargs="+", default=[], help="more files for the vocabularies, not for the tags")
-    parser.add_argument("--columns", default="", help="columns in order, such as 'word pos chunk tag'")
-    parser.add_argument("--lowercase", type=parse_bool, default=True, metavar="TRUE|FALSE",
-                        help="lowercase the words of the vectors (default True)")
-    parser.add_argument("--filter", action="store_true", help="keep only the corpus's words: for training, not for service")
-    parser.add_argument("--tags_path", default="", help="file that fixes tag ids, one tag a line (O is always 0)")
-    parser.add_argument("--chars_path", default="", help="file that fixes character ids, one character a line")
+    parser.add_argument(
+        "--wrd_dim", type=int, help="numbers of a vector (without --emb_path: default 50)"
+    )
+    parser.add_argument(
+        "--train_path",
+        nargs="+",
+        default=["data/train.txt"],
+        help="training files: vocabularies and tags",
+    )
+    parser.add_argument(
+        "--total_path",
+        nargs="+",
+        default=[],
+        help="more files for the vocabularies, not for the tags",
+    )
+    parser.add_argument(
+        "--columns", default="", help="columns in order, such as 'word pos chunk tag'"
+    )
+    parser.add_argument(
+        "--lowercase",
+        type=parse_bool,
+        default=True,
+        metavar="TRUE|FALSE",
+        help="lowercase the words of the vectors (default True)",
+    )
+    parser.add_argument(
+        "--filter",
+        action="store_true",
+        help="keep only the corpus's words: for training, not for service",
+    )
+    parser.add_argument(
+        "--tags_path", default="", help="file that fixes tag ids, one tag a line (O is always 0)"
+    )
+    parser.add_argument(
+        "--chars_path", default="", help="file that fixes character ids, one character a line"
+    )
     _add_language_model_flags(parser)
     parser.add_argument("--out_path", default="", help="where to write (default: <emb_path>.pkl)")
     args = parser.parse_args()
@@ -572,38 +812,73 @@ def parse_args():
 
 
 def _add_language_model_flags(parser):
-    parser.add_argument("--elmo_options_path", default="", help="ELMo's options.json; with it, the model reads ELMo's vectors")
+    parser.add_argument(
+        "--elmo_options_path",
+        default="",
+        help="ELMo's options.json; with it, the model reads ELMo's vectors",
+    )
     parser.add_argument("--elmo_weight_path", default="", help="ELMo's weights.hdf5")
-    parser.add_argument("--elmo_vocab_path", default="",
-                        help="ELMo's vocabulary, a word a line: tells how many of the corpus's words it has")
-    parser.add_argument("--bert_init_checkpoint", default="",
-                        help="BERT's weights; with them, the model reads BERT's vectors: the prefix of a "
-                        "TensorFlow 1 checkpoint (D/bert_model.ckpt), a model.safetensors, or a folder with one of them")
-    parser.add_argument("--bert_config_path", default="",
-                        help="its bert_config.json or config.json (default: the one beside the weights)")
-    parser.add_argument("--bert_vocab_path", default="", help="its vocab.txt (default: the one beside the weights)")
-    parser.add_argument("--bert_do_lower_case", type=parse_bool, metavar="TRUE|FALSE",
-                        help="lowercase words for BERT and take off their accents (default: unless its vocabulary has capitals)")
-    parser.add_argument("--bert_max_seq_length", type=int,
-                        help="pieces that BERT sees at once, at most; longer sentences are cut into overlapping windows "
-                        "(default: max_position_embeddings, but no more than 512)")
+    parser.add_argument(
+        "--elmo_vocab_path",
+        default="",
+        help="ELMo's vocabulary, a word a line: tells how many of the corpus's words it has",
+    )
+    parser.add_argument(
+        "--bert_init_checkpoint",
+        default="",
+        help="BERT's weights; with them, the model reads BERT's vectors: the prefix of a "
+        "TensorFlow 1 checkpoint (D/bert_model.ckpt), a model.safetensors, or a folder with one of them",
+    )
+    parser.add_argument(
+        "--bert_config_path",
+        default="",
+        help="its bert_config.json or config.json (default: the one beside the weights)",
+    )
+    parser.add_argument(
+        "--bert_vocab_path", default="", help="its vocab.txt (default: the one beside the weights)"
+    )
+    parser.add_argument(
+        "--bert_do_lower_case",
+        type=parse_bool,
+        metavar="TRUE|FALSE",
+        help="lowercase words for BERT and take off their accents (default: unless its vocabulary has capitals)",
+    )
+    parser.add_argument(
+        "--bert_max_seq_length",
+        type=int,
+        help="pieces that BERT sees at once, at most; longer sentences are cut into overlapping windows "
+        "(default: max_position_embeddings, but no more than 512)",
+    )
 
 
 def _check_args(args):
     if args.wrd_dim is None and args.emb_path:
-        raise UserError("--wrd_dim: expected the numbers of a vector in --emb_path, such as --wrd_dim 100")
+        raise UserError(
+            "--wrd_dim: expected the numbers of a vector in --emb_path, such as --wrd_dim 100"
+        )
     args.wrd_dim = 50 if args.wrd_dim is None else args.wrd_dim
     if args.wrd_dim < 1:
         raise UserError(f"--wrd_dim {args.wrd_dim}: expected at least 1")
     if not args.emb_path and not args.out_path:
-        raise UserError("--emb_path: expected word vectors, or --out_path to say where to write without them")
+        raise UserError(
+            "--emb_path: expected word vectors, or --out_path to say where to write without them"
+        )
     if not args.emb_path and (args.filter or args.member):
-        raise UserError("--filter and --member: there are no vectors to choose from; give --emb_path, or leave them out")
+        raise UserError(
+            "--filter and --member: there are no vectors to choose from; give --emb_path, or leave them out"
+        )
     if bool(args.elmo_options_path) != bool(args.elmo_weight_path):
         raise UserError("--elmo_options_path and --elmo_weight_path: expected both or neither")
     if args.elmo_vocab_path and not args.elmo_options_path:
-        raise UserError("--elmo_vocab_path: expected --elmo_options_path and --elmo_weight_path beside it")
-    for name in ("bert_config_path", "bert_vocab_path", "bert_do_lower_case", "bert_max_seq_length"):
+        raise UserError(
+            "--elmo_vocab_path: expected --elmo_options_path and --elmo_weight_path beside it"
+        )
+    for name in (
+        "bert_config_path",
+        "bert_vocab_path",
+        "bert_do_lower_case",
+        "bert_max_seq_length",
+    ):
         if getattr(args, name) not in ("", None) and not args.bert_init_checkpoint:
             raise UserError(f"--{name}: expected --bert_init_checkpoint beside it, BERT's weights")
 

@@ -1,8 +1,11 @@
-"""Error analysis of tagged sentences: what `chunk_eval.py --errors` prints, draws, or gives as JSON.
+"""Error analysis of tagged sentences: what `chunk_eval.py --errors` prints, draws, or gives as
+JSON.
 
-An entity is (start, end, type), end exclusive; those of one tagging do not overlap. `align` puts each gold and each predicted
-entity in exactly one pair, alone or with one partner, and a pair has one of CATEGORIES, which `chunk_eval.py --help` defines.
+An entity is (start, end, type), end exclusive; those of one tagging do not overlap. `align` puts
+each gold and each predicted entity in exactly one pair, alone or with one partner, and a pair has
+one of CATEGORIES, which `chunk_eval.py --help` defines.
 """
+
 import heapq
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -14,34 +17,48 @@ from cli import UserError, atomic_write, check_readable, check_writable
 
 CATEGORIES = ("correct", "type", "boundary", "boundary and type", "missed", "spurious")
 SEEN = ("seen with its type", "seen with others", "unseen")
-ENTITY_LENGTHS = (1, 2, 3, 4, 5, 7, 11)         # the least of each group, in tokens
+ENTITY_LENGTHS = (1, 2, 3, 4, 5, 7, 11)  # the least of each group, in tokens
 SENTENCE_LENGTHS = (1, 6, 11, 21, 31, 51)
 
 
 class Sentence(NamedTuple):
     """A tagged sentence. Entities are (start, end, type), in order and disjoint."""
-    line: int               # number of its first line
-    length: int             # tokens
-    words: Optional[list]   # None: no word column
+
+    line: int  # number of its first line
+    length: int  # tokens
+    words: Optional[list]  # None: no word column
     gold: list
     predicted: list
 
 
 # ---------------------------------------------------------------- pairs and their categories
 
-def align(gold, predicted):
-    """Entities of one sentence -> [(gold entity or None, predicted entity or None)], each of them in exactly one pair.
 
-    Entities of the same tokens make a pair. Of the rest those that share tokens do: the same type first, then the most
-    shared tokens, then the leftmost. Who is left stays alone.
+def align(gold, predicted):
+    """Entities of one sentence -> [(gold entity or None, predicted entity or None)], each of them
+    in exactly one pair.
+
+    Entities of the same tokens make a pair. Of the rest those that share tokens do: the same type
+    first, then the most shared tokens, then the leftmost. Who is left stays alone.
     """
-    gold_left, predicted_left = {entity[:2]: entity for entity in gold}, {entity[:2]: entity for entity in predicted}
-    pairs = [(gold_left.pop(span), predicted_left.pop(span)) for span in list(gold_left) if span in predicted_left]
+    gold_left, predicted_left = (
+        {entity[:2]: entity for entity in gold},
+        {entity[:2]: entity for entity in predicted},
+    )
+    pairs = [
+        (gold_left.pop(span), predicted_left.pop(span))
+        for span in list(gold_left)
+        if span in predicted_left
+    ]
     for pair in sorted(_sharing([*gold_left.values()], [*predicted_left.values()]), key=_rank):
         first, second = pair[0][:2], pair[1][:2]
         if first in gold_left and second in predicted_left:
             pairs.append((gold_left.pop(first), predicted_left.pop(second)))
-    return pairs + [(entity, None) for entity in gold_left.values()] + [(None, entity) for entity in predicted_left.values()]
+    return (
+        pairs
+        + [(entity, None) for entity in gold_left.values()]
+        + [(None, entity) for entity in predicted_left.values()]
+    )
 
 
 def _sharing(gold, predicted):
@@ -76,19 +93,32 @@ def category(pair):
 
 # ---------------------------------------------------------------- counting
 
+
 @dataclass
 class Analysis:
-    """Counts over all sentences. The groups' lists are [correct, found, phrases], as chunk_eval.percentages takes them."""
-    pairs: Counter = field(default_factory=Counter)         # {(category, gold type or None, predicted type or None): pairs}
-    entity_length: dict = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0]))      # {least of the group: counts}
+    """Counts over all sentences. The groups' lists are [correct, found, phrases], as
+    chunk_eval.percentages takes them.
+    """
+
+    pairs: Counter = field(
+        default_factory=Counter
+    )  # {(category, gold type or None, predicted type or None): pairs}
+    entity_length: dict = field(
+        default_factory=lambda: defaultdict(lambda: [0, 0, 0])
+    )  # {least of the group: counts}
     sentence_length: dict = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0]))
-    seen: Optional[dict] = None                             # {one of SEEN: counts}; None without training entities
-    worst: list = field(default_factory=list)               # [(Sentence, its wrong pairs)], the most of them first
+    seen: Optional[dict] = None  # {one of SEEN: counts}; None without training entities
+    worst: list = field(
+        default_factory=list
+    )  # [(Sentence, its wrong pairs)], the most of them first
 
     @property
     def categories(self):
         """{category: pairs}."""
-        return {name: sum(count for key, count in self.pairs.items() if key[0] == name) for name in CATEGORIES}
+        return {
+            name: sum(count for key, count in self.pairs.items() if key[0] == name)
+            for name in CATEGORIES
+        }
 
     @property
     def kinds(self):
@@ -97,16 +127,21 @@ class Analysis:
 
     @property
     def table(self):
-        """Pairs by gold type (rows) and predicted type (columns), in the order of `kinds`; no gold and no prediction last."""
+        """Pairs by gold type (rows) and predicted type (columns), in the order of `kinds`; no gold
+        and no prediction last.
+        """
         kinds = [*self.kinds, None]
-        return [[sum(self.pairs[name, gold, predicted] for name in CATEGORIES) for predicted in kinds] for gold in kinds]
+        return [
+            [sum(self.pairs[name, gold, predicted] for name in CATEGORIES) for predicted in kinds]
+            for gold in kinds
+        ]
 
 
 def analyse(sentences, trained=None, worst=10):
     """Sentences -> Analysis.
 
-    trained: {(word, ...): set of types} of the training entities, for which all sentences need their words.
-    worst: how many sentences to keep; of equally many errors the earlier one.
+    trained: {(word, ...): set of types} of the training entities, for which all sentences need
+    their words. worst: how many sentences to keep; of equally many errors the earlier one.
     """
     analysis = Analysis(seen=None if trained is None else {name: [0, 0, 0] for name in SEEN})
     wrong = []
@@ -127,10 +162,12 @@ def _count_groups(analysis, sentence, pair, trained):
     for place, entity in ((1, pair[1]), (2, pair[0])):
         if entity is None:
             continue
-        groups = [analysis.entity_length[_group(entity[1] - entity[0], ENTITY_LENGTHS)],
-                  analysis.sentence_length[_group(sentence.length, SENTENCE_LENGTHS)]]
+        groups = [
+            analysis.entity_length[_group(entity[1] - entity[0], ENTITY_LENGTHS)],
+            analysis.sentence_length[_group(sentence.length, SENTENCE_LENGTHS)],
+        ]
         if trained is not None:
-            kinds = trained.get(tuple(sentence.words[entity[0]:entity[1]]), ())
+            kinds = trained.get(tuple(sentence.words[entity[0] : entity[1]]), ())
             groups.append(analysis.seen[SEEN[0 if entity[2] in kinds else 1 if kinds else 2]])
         for group in groups:
             group[place] += 1
@@ -144,39 +181,66 @@ def _group(length, least):
 def group_name(group, least):
     """The first of a group of lengths -> '7-10', '11+' and the like."""
     after = [each for each in least if each > group]
-    return f"{group}+" if not after else str(group) if after[0] == group + 1 else f"{group}-{after[0] - 1}"
+    return (
+        f"{group}+"
+        if not after
+        else str(group)
+        if after[0] == group + 1
+        else f"{group}-{after[0] - 1}"
+    )
 
 
 def groups_of(analysis):
-    """[(title, {name of a group: counts})]: by entity length, by sentence length, and seen against unseen where it is known."""
-    lengths = {group_name(each, ENTITY_LENGTHS): analysis.entity_length[each] for each in sorted(analysis.entity_length)}
-    sentences = {group_name(each, SENTENCE_LENGTHS): analysis.sentence_length[each] for each in sorted(analysis.sentence_length)}
+    """[(title, {name of a group: counts})]: by entity length, by sentence length, and seen against
+    unseen where it is known.
+    """
+    lengths = {
+        group_name(each, ENTITY_LENGTHS): analysis.entity_length[each]
+        for each in sorted(analysis.entity_length)
+    }
+    sentences = {
+        group_name(each, SENTENCE_LENGTHS): analysis.sentence_length[each]
+        for each in sorted(analysis.sentence_length)
+    }
     groups = [("entity length, in tokens", lengths), ("sentence length, in tokens", sentences)]
-    return groups + ([("seen in the training files", analysis.seen)] if analysis.seen is not None else [])
+    return groups + (
+        [("seen in the training files", analysis.seen)] if analysis.seen is not None else []
+    )
 
 
 # ---------------------------------------------------------------- output
+
 
 def text(analysis, has_words):
     """Analysis -> the lines to print."""
     counts = analysis.categories
     shared = sum(counts[name] for name in CATEGORIES[:4])
-    lines = ["", f"errors: {shared + counts['missed']} gold entities, {shared + counts['spurious']} predicted, "
-             f"{shared} pairs of them with tokens in common"]
+    lines = [
+        "",
+        f"errors: {shared + counts['missed']} gold entities, {shared + counts['spurious']} predicted, "
+        f"{shared} pairs of them with tokens in common",
+    ]
     lines += [f"{name:>17}: {counts[name]}" for name in CATEGORIES]
     lines += ["", "types: gold in rows, predicted in columns", *_matrix(analysis)]
     for title, groups in groups_of(analysis):
-        lines += ["", f"{title}:"] + [f"{name:>18}: {figures(*each)}  {each[2]} gold, {each[1]} predicted"
-                                      for name, each in groups.items()]
+        lines += ["", f"{title}:"] + [
+            f"{name:>18}: {figures(*each)}  {each[2]} gold, {each[1]} predicted"
+            for name, each in groups.items()
+        ]
     if analysis.worst:
         hint = "" if has_words else " (to read them, name their column: --columns)"
         lines += ["", f"the sentences with the most errors{hint}:"]
     for sentence, errors in analysis.worst:
         found = Counter(map(category, errors))
-        lines.append(f"line {sentence.line}: " + ", ".join(f"{found[name]} {name}" for name in CATEGORIES if found[name]))
+        lines.append(
+            f"line {sentence.line}: "
+            + ", ".join(f"{found[name]} {name}" for name in CATEGORIES if found[name])
+        )
         if sentence.words:
-            lines += [f"    {name}: {marked(sentence.words, entities)}"
-                      for name, entities in (("gold", sentence.gold), ("pred", sentence.predicted))]
+            lines += [
+                f"    {name}: {marked(sentence.words, entities)}"
+                for name, entities in (("gold", sentence.gold), ("pred", sentence.predicted))
+            ]
     return "\n".join(lines) + "\n"
 
 
@@ -184,10 +248,17 @@ def _matrix(analysis):
     """The lines of the table of types."""
     names = [kind or "(none)" for kind in analysis.kinds]
     rows = [["", *names, "missed"]]
-    rows += [[name, *map(str, counts)] for name, counts in zip([*names, "spurious"], analysis.table)]
+    rows += [
+        [name, *map(str, counts)] for name, counts in zip([*names, "spurious"], analysis.table)
+    ]
     rows[-1][-1] = ""
     width = [max(map(len, column)) for column in zip(*rows)]
-    return ["  ".join([f"{row[0]:>17}", *(f"{cell:>{size}}" for cell, size in zip(row[1:], width[1:]))]).rstrip() for row in rows]
+    return [
+        "  ".join(
+            [f"{row[0]:>17}", *(f"{cell:>{size}}" for cell, size in zip(row[1:], width[1:]))]
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def marked(words, entities):
@@ -201,22 +272,48 @@ def marked(words, entities):
 
 def as_json(analysis):
     """Analysis -> what --json shows under `errors`. A type is null where there is no entity."""
+
     def kind(name):
         return name if name is None else as_text(name)
 
     def entity(each):
         return each and {"start": each[0], "end": each[1], "type": as_text(each[2])}
-    by_entity, by_sentence, *by_seen = ({name: json_figures(*each) for name, each in groups.items()}
-                                        for _, groups in groups_of(analysis))
-    worst = [{"line": sentence.line, "words": sentence.words and [as_text(word) for word in sentence.words],
-              "errors": [{"category": category(pair), "gold": entity(pair[0]), "predicted": entity(pair[1])} for pair in errors]}
-             for sentence, errors in analysis.worst]
-    order = sorted(analysis.pairs, key=lambda key: (CATEGORIES.index(key[0]), key[1] or "", key[2] or ""))
-    pairs = [{"category": name, "gold": kind(gold), "predicted": kind(predicted), "count": analysis.pairs[name, gold, predicted]}
-             for name, gold, predicted in order]
-    return {"categories": analysis.categories, "types": pairs,
-            "entity_length": by_entity, "sentence_length": by_sentence, "seen": by_seen[0] if by_seen else None,
-            "worst": worst}
+
+    by_entity, by_sentence, *by_seen = (
+        {name: json_figures(*each) for name, each in groups.items()}
+        for _, groups in groups_of(analysis)
+    )
+    worst = [
+        {
+            "line": sentence.line,
+            "words": sentence.words and [as_text(word) for word in sentence.words],
+            "errors": [
+                {"category": category(pair), "gold": entity(pair[0]), "predicted": entity(pair[1])}
+                for pair in errors
+            ],
+        }
+        for sentence, errors in analysis.worst
+    ]
+    order = sorted(
+        analysis.pairs, key=lambda key: (CATEGORIES.index(key[0]), key[1] or "", key[2] or "")
+    )
+    pairs = [
+        {
+            "category": name,
+            "gold": kind(gold),
+            "predicted": kind(predicted),
+            "count": analysis.pairs[name, gold, predicted],
+        }
+        for name, gold, predicted in order
+    ]
+    return {
+        "categories": analysis.categories,
+        "types": pairs,
+        "entity_length": by_entity,
+        "sentence_length": by_sentence,
+        "seen": by_seen[0] if by_seen else None,
+        "worst": worst,
+    }
 
 
 def draw(analysis):
@@ -224,7 +321,9 @@ def draw(analysis):
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise UserError("--plot: matplotlib is not installed; pip install matplotlib, or leave --plot out") from None
+        raise UserError(
+            "--plot: matplotlib is not installed; pip install matplotlib, or leave --plot out"
+        ) from None
     figure, groups = Figure(figsize=(13, 9)), groups_of(analysis)
     panels = figure.subplot_mosaic("AAABBB;CCDDEE" if len(groups) == 3 else "AAABBB;CCCDDD")
     _draw_categories(panels["A"], analysis)
@@ -240,7 +339,9 @@ def _label(kind):
 
 
 def _draw_categories(axes, analysis):
-    """Stacked bars of the errors of each type; an error counts for its gold type, a spurious entity for its own."""
+    """Stacked bars of the errors of each type; an error counts for its gold type, a spurious entity
+    for its own.
+    """
     kinds, errors = analysis.kinds, Counter()
     for (name, gold, predicted), count in analysis.pairs.items():
         errors[name, predicted if gold is None else gold] += count
@@ -257,11 +358,20 @@ def _draw_categories(axes, analysis):
 def _draw_matrix(axes, analysis):
     """The table of types, coloured by the share of a row."""
     kinds, table = analysis.kinds, analysis.table
-    axes.imshow([[count / max(sum(row), 1) for count in row] for row in table], cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(
+        [[count / max(sum(row), 1) for count in row] for row in table], cmap="Blues", vmin=0, vmax=1
+    )
     for i, row in enumerate(table):
         for j, count in enumerate(row):
             if i + j < 2 * len(kinds):
-                axes.text(j, i, count, ha="center", va="center", color="white" if count > 0.6 * sum(row) else "black")
+                axes.text(
+                    j,
+                    i,
+                    count,
+                    ha="center",
+                    va="center",
+                    color="white" if count > 0.6 * sum(row) else "black",
+                )
     axes.set_xticks(range(len(kinds) + 1), [*map(_label, kinds), "missed"], rotation=45, ha="right")
     axes.set_yticks(range(len(kinds) + 1), [*map(_label, kinds), "spurious"])
     axes.set_xlabel("predicted")
@@ -270,7 +380,10 @@ def _draw_matrix(axes, analysis):
 
 def _draw_groups(axes, title, groups):
     """F1 of each group as a bar, the gold entities in it above."""
-    bars = axes.bar([name.replace(" with", "\nwith") for name in groups], [percentages(*counts)[2] for counts in groups.values()])
+    bars = axes.bar(
+        [name.replace(" with", "\nwith") for name in groups],
+        [percentages(*counts)[2] for counts in groups.values()],
+    )
     axes.bar_label(bars, [counts[2] for counts in groups.values()])
     axes.set_ylim(0, 107)
     axes.set_xlabel(title)
@@ -279,6 +392,7 @@ def _draw_groups(axes, title, groups):
 
 # ---------------------------------------------------------------- chunk_eval.py --errors
 
+
 def run(args):
     """Prints what chunk_eval.py prints, then the analysis. args: those of chunk_eval.parse_args."""
     if args.plot:
@@ -286,25 +400,41 @@ def run(args):
     for path in args.train_path or []:
         check_readable(path, "--train_path")
     columns = chunk_eval.columns_of(args)
-    name, rows, counted = args.input or "<stdin>", list(read_file(args.input, args.delimiter, columns.width)), []
+    name, rows, counted = (
+        args.input or "<stdin>",
+        list(read_file(args.input, args.delimiter, columns.width)),
+        [],
+    )
     word_at = columns.word if columns.width else 0 if rows and len(rows[0][1][0]) > 2 else None
     if rows and args.train_path and word_at is None:
-        raise UserError(f"{name}:{rows[0][0]}: --train_path needs the words, and there is no word column; "
-                        "name it, as in --columns 'word gold pred', or leave --train_path out")
+        raise UserError(
+            f"{name}:{rows[0][0]}: --train_path needs the words, and there is no word column; "
+            "name it, as in --columns 'word gold pred', or leave --train_path out"
+        )
     scorer = chunk_eval.count(args, tag_sequences(rows, columns), name, counted)
     scores = scorer.close()
     trained = training_entities(args, columns) if args.train_path else None
-    analysis = analyse(_sentences(rows, counted, scorer, word_at), trained, 10 if args.worst is None else args.worst)
+    analysis = analyse(
+        _sentences(rows, counted, scorer, word_at),
+        trained,
+        10 if args.worst is None else args.worst,
+    )
     if args.plot:
         figure = draw(analysis)
         with atomic_write(args.plot) as out:
             figure.savefig(out, format="png")
     more = {"errors": as_json(analysis)} if args.json else {}
-    chunk_eval.print_latin(chunk_eval.output(args, scores, **more) + ("" if args.json else text(analysis, word_at is not None)))
+    chunk_eval.print_latin(
+        chunk_eval.output(args, scores, **more)
+        + ("" if args.json else text(analysis, word_at is not None))
+    )
     chunk_eval.say_notes(args, scorer, scores)
     if analysis.categories["correct"] != scores.totals[0]:
-        chunk_eval.note("chunk_eval.py", "brackets and the like start chunks that end nowhere: of the official script's "
-                        f"{scores.totals[0]} correct chunks the analysis finds {analysis.categories['correct']}")
+        chunk_eval.note(
+            "chunk_eval.py",
+            "brackets and the like start chunks that end nowhere: of the official script's "
+            f"{scores.totals[0]} correct chunks the analysis finds {analysis.categories['correct']}",
+        )
 
 
 def _sentences(rows, counted, scorer, word_at):
@@ -315,7 +445,9 @@ def _sentences(rows, counted, scorer, word_at):
 
 
 def training_entities(args, columns):
-    """The entities of --train_path, {(word, ...): set of types}; its columns are those of the input without `pred`."""
+    """The entities of --train_path, {(word, ...): set of types}; its columns are those of the input
+    without `pred`.
+    """
     if columns.width:
         gold, word = (at - (at > columns.pred) for at in (columns.gold, columns.word))
         columns = chunk_eval.Columns(columns.width - 1, gold, gold, word)
@@ -323,7 +455,14 @@ def training_entities(args, columns):
         columns = chunk_eval.Columns(None, -1, -1, 0)
     entities = defaultdict(set)
     for path in args.train_path:
-        counted, rows = [], list(read_file(path, args.delimiter, columns.width, "--train_path", "word first and tag last"))
+        counted, rows = (
+            [],
+            list(
+                read_file(
+                    path, args.delimiter, columns.width, "--train_path", "word first and tag last"
+                )
+            ),
+        )
         scorer = chunk_eval.count(args, tag_sequences(rows, columns), path, counted)
         for sentence in _sentences(rows, counted, scorer, columns.word):
             for start, end, kind in sentence.gold:

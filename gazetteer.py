@@ -1,9 +1,12 @@
 """Gazetteers: lists of known names, as a feature of each token for each type of name."""
+
 from cli import UserError, check_readable
 
 
 class Gazetteer:
-    """names: {tuple of words: list of type indices}; types: list of type names. Names match as they are spelled."""
+    """names: {tuple of words: list of type indices}; types: list of type names. Names match as they
+    are spelled.
+    """
 
     def __init__(self, types, names):
         self.types, self.names = types, names
@@ -12,17 +15,27 @@ class Gazetteer:
 
     @classmethod
     def read(cls, path):
-        """Reads `TYPE word word ...` lines, UTF-8, blank lines ignored. Raises UserError naming file and line."""
+        """Reads `TYPE word word ...` lines, UTF-8, blank lines ignored. Raises UserError naming
+        file and line.
+        """
         check_readable(path, "--gazetteer")
         types, names = {}, {}
         with open(path, "rb") as stream:
             for number, line in enumerate(stream, 1):
                 try:
-                    fields = [field.decode() for field in line.rstrip(b"\r\n").replace(b"\t", b" ").split(b" ") if field]
+                    fields = [
+                        field.decode()
+                        for field in line.rstrip(b"\r\n").replace(b"\t", b" ").split(b" ")
+                        if field
+                    ]
                 except UnicodeDecodeError:
-                    raise UserError(f"{path}:{number}: not UTF-8, but UTF-8 was expected; convert the file") from None
+                    raise UserError(
+                        f"{path}:{number}: not UTF-8, but UTF-8 was expected; convert the file"
+                    ) from None
                 if len(fields) == 1:
-                    raise UserError(f"{path}:{number}: only {fields[0]!r}, expected `TYPE word word ...`")
+                    raise UserError(
+                        f"{path}:{number}: only {fields[0]!r}, expected `TYPE word word ...`"
+                    )
                 if fields:
                     index = types.setdefault(fields[0], len(types))
                     known = names.setdefault(tuple(fields[1:]), [])
@@ -33,24 +46,29 @@ class Gazetteer:
         return cls(list(types), names)
 
     def match(self, words):
-        """Longest match from the left, names do not overlap. Returns {(token index, type index), ...}."""
+        """Longest match from the left, names do not overlap. Returns {(token index, type index),
+        ...}.
+        """
         found, i = set(), 0
         while i < len(words):
             length = self._longest_at(words, i) if words[i] in self.starts else 0
-            for kind in self.names[tuple(words[i:i + length])] if length else ():
+            for kind in self.names[tuple(words[i : i + length])] if length else ():
                 found.update((i + k, kind) for k in range(length))
             i += length or 1
         return found
 
     def _longest_at(self, words, i):
         for length in range(min(self.longest, len(words) - i), 0, -1):
-            if tuple(words[i:i + length]) in self.names:
+            if tuple(words[i : i + length]) in self.names:
                 return length
         return 0
 
     def to_dict(self):
         """Plain containers for a checkpoint."""
-        return {"types": self.types, "names": [[list(name), kinds] for name, kinds in self.names.items()]}
+        return {
+            "types": self.types,
+            "names": [[list(name), kinds] for name, kinds in self.names.items()],
+        }
 
     @classmethod
     def from_dict(cls, plain):

@@ -1,11 +1,15 @@
-"""Hooks: functions that a training run calls as it goes. Evaluation, TensorBoard, plateau and early stopping are such.
+"""Hooks: functions that a training run calls as it goes. Evaluation, TensorBoard, plateau and early
+stopping are such.
 
-A hook of the user is a function hook(run, **parameters), named in the config (`hooks`) or given to train.fit; one that has a
-parameter named `config` gets the Config. It is called after each epoch, or after each `every` steps. `run` is the Trainer of
-trainer.py: run.config, run.state (what --resume goes on from), run.latest (loss, learning rate and gradient norm of the last
-step), run.data, run.graph, run.session, run.model; run.stop(why) ends the training, run.score() evaluates and keeps the best.
-What a hook wants to remember beyond an interruption it puts into the dict run.state.kept, as JSON knows it.
+A hook of the user is a function hook(run, **parameters), named in the config (`hooks`) or given to
+train.fit; one that has a parameter named `config` gets the Config. It is called after each epoch,
+or after each `every` steps. `run` is the Trainer of trainer.py: run.config, run.state (what
+--resume goes on from), run.latest (loss, learning rate and gradient norm of the last step),
+run.data, run.graph, run.session, run.model; run.stop(why) ends the training, run.score() evaluates
+and keeps the best. What a hook wants to remember beyond an interruption it puts into the dict
+run.state.kept, as JSON knows it.
 """
+
 import inspect
 import os
 import time
@@ -18,10 +22,11 @@ from cli import UserError
 class Hook(NamedTuple):
     """What is called, with the run, at an event.
 
-    start: before the first step, and where --resume goes on. step: after each `every` steps. epoch: after an epoch.
-    evaluation: after an evaluation. stop: after that, and again where --resume goes on from an evaluation: must the run end?
-    end: the run is over, however it ended.
+    start: before the first step, and where --resume goes on. step: after each `every` steps. epoch:
+    after an epoch. evaluation: after an evaluation. stop: after that, and again where --resume goes
+    on from an evaluation: must the run end? end: the run is over, however it ended.
     """
+
     call: Callable
     event: str
     every: int = 1
@@ -35,7 +40,10 @@ def own_hooks(config):
         hooks.append(Hook(evaluate_within_epoch(config.run_every_secs), "step"))
     if config.summary_dir:
         board = TensorBoard()
-        hooks += [Hook(getattr(board, event), event) for event in ("start", "step", "epoch", "evaluation", "end")]
+        hooks += [
+            Hook(getattr(board, event), event)
+            for event in ("start", "step", "epoch", "evaluation", "end")
+        ]
     if config.lr_schedule == "plateau":
         hooks.append(Hook(plateau, "evaluation"))
     if config.patience:
@@ -47,9 +55,14 @@ def own_hooks(config):
 
 # ---------------------------------------------------------------- those of the user
 
+
 def user_hooks(entries):
-    """Hooks for entries as config.hooks has them, or functions, or such entries with a function as `call`. Raises UserError."""
-    return [_user_hook(**(entry if isinstance(entry, dict) else {"call": entry})) for entry in entries]
+    """Hooks for entries as config.hooks has them, or functions, or such entries with a function as
+    `call`. Raises UserError.
+    """
+    return [
+        _user_hook(**(entry if isinstance(entry, dict) else {"call": entry})) for entry in entries
+    ]
 
 
 def _user_hook(call, every=0, **parameters):
@@ -62,14 +75,18 @@ def _user_hook(call, every=0, **parameters):
         wants_config = "config" in signature.parameters
         signature.bind(None, **parameters, **({"config": None} if wants_config else {}))
     except (TypeError, ValueError) as error:
-        raise UserError(f"hook {name}: {error}; expected a function of the run and of the parameters given") from None
+        raise UserError(
+            f"hook {name}: {error}; expected a function of the run and of the parameters given"
+        ) from None
 
     def hook(run):
         call(run, **parameters, **({"config": run.config} if wants_config else {}))
+
     return Hook(hook, "step" if every else "epoch", every or 1, of_user=True)
 
 
 # ---------------------------------------------------------------- evaluation
+
 
 def evaluate_after_epoch(run):
     """After each eval_every epochs, and after the last."""
@@ -78,7 +95,9 @@ def evaluate_after_epoch(run):
 
 
 def evaluate_within_epoch(seconds):
-    """A hook that evaluates when this long has passed since the evaluation before. Saves the state: this can not be repeated."""
+    """A hook that evaluates when this long has passed since the evaluation before. Saves the state:
+    this can not be repeated.
+    """
     last = time.monotonic()
 
     def hook(run):
@@ -87,16 +106,24 @@ def evaluate_within_epoch(seconds):
             return
         run.score()
         run.save_state()
-        print(f"step {run.state.step}  {scores_text(run.state.scores)}  {_rank(run.state)}", flush=True)
+        print(
+            f"step {run.state.step}  {scores_text(run.state.scores)}  {_rank(run.state)}",
+            flush=True,
+        )
         last = time.monotonic()
+
     return hook
 
 
 def print_epoch(run):
     state, row = run.state, run.state.history[-1]
-    scored = f"  {scores_text(state.scores)}  {_rank(state)}" if state.eval_step == state.step else ""
-    print(f"epoch {state.epoch}/{run.config.epoch}  {row['seconds']:.1f} s  train loss {row['train_loss']:.4f}{scored}",
-          flush=True)
+    scored = (
+        f"  {scores_text(state.scores)}  {_rank(state)}" if state.eval_step == state.step else ""
+    )
+    print(
+        f"epoch {state.epoch}/{run.config.epoch}  {row['seconds']:.1f} s  train loss {row['train_loss']:.4f}{scored}",
+        flush=True,
+    )
 
 
 def scores_text(scores):
@@ -108,11 +135,16 @@ def scores_text(scores):
 def _rank(state):
     if state.best_step == state.step:
         return "best so far"
-    since = f"{state.step - state.best_step} steps" if state.batch else f"{state.epoch - state.best_epoch}"
+    since = (
+        f"{state.step - state.best_step} steps"
+        if state.batch
+        else f"{state.epoch - state.best_epoch}"
+    )
     return f"{since} since the best"
 
 
 # ---------------------------------------------------------------- learning rate and early stopping
+
 
 def plateau(run):
     """The learning rate times lr_factor after each lr_patience evaluations without a better score."""
@@ -132,7 +164,9 @@ def out_of_patience(run):
 
 
 def no_increase(run):
-    """Early stopping by steps, as tf.estimator's stop_if_no_increase_hook has it: scores before min_steps do not count."""
+    """Early stopping by steps, as tf.estimator's stop_if_no_increase_hook has it: scores before
+    min_steps do not count.
+    """
     state = run.state
     if state.step < run.config.min_steps:
         return
@@ -145,33 +179,47 @@ def no_increase(run):
 
 # ---------------------------------------------------------------- TensorBoard
 
+
 class TensorBoard:
     """Writes scalars to the folders train and dev of config.summary_dir."""
 
     def start(self, run):
         from tf1 import tf
+
         self.tf = tf
         with run.graph.as_default():
-            self.writers = {name: tf.summary.FileWriter(os.path.join(run.config.summary_dir, name)) for name in ("train", "dev")}
-        if run.state.step:          # TensorBoard drops what the interrupted run wrote behind
+            self.writers = {
+                name: tf.summary.FileWriter(os.path.join(run.config.summary_dir, name))
+                for name in ("train", "dev")
+            }
+        if run.state.step:  # TensorBoard drops what the interrupted run wrote behind
             for writer in self.writers.values():
                 writer.add_session_log(tf.SessionLog(status=tf.SessionLog.START), run.state.step)
 
     def step(self, run):
         if run.state.batch % 100 == 0:
-            self._write("train", run.state.step, loss=run.latest.loss, learning_rate=run.latest.rate)
+            self._write(
+                "train", run.state.step, loss=run.latest.loss, learning_rate=run.latest.rate
+            )
 
     def epoch(self, run):
         self._write("train", run.state.step, epoch_loss=run.state.history[-1]["train_loss"])
 
     def evaluation(self, run):
-        self._write("dev", run.state.step, **{name.removeprefix("dev_"): value for name, value in run.state.scores.items()})
+        self._write(
+            "dev",
+            run.state.step,
+            **{name.removeprefix("dev_"): value for name, value in run.state.scores.items()},
+        )
 
     def end(self, run):
         for writer in self.writers.values():
             writer.close()
 
     def _write(self, name, step, **values):
-        value = [self.tf.Summary.Value(tag=tag, simple_value=float(value)) for tag, value in values.items()]
+        value = [
+            self.tf.Summary.Value(tag=tag, simple_value=float(value))
+            for tag, value in values.items()
+        ]
         self.writers[name].add_summary(self.tf.Summary(value=value), step)
         self.writers[name].flush()

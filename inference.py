@@ -2,8 +2,10 @@
 
     python inference.py --mode bucket --restore checkpoint/ner_model < data/test.txt > pred.txt
 
-Columns come out byte for byte as they went in, with the predicted tag behind: as many rows as before, in the same order.
+Columns come out byte for byte as they went in, with the predicted tag behind: as many rows as
+before, in the same order.
 """
+
 import contextlib
 import heapq
 import math
@@ -14,20 +16,33 @@ from typing import NamedTuple
 
 import checkpoint
 import conll
-from cli import Parser, Progress, UserError, atomic_write, check_readable, check_writable, parse_bool, run_command
+from cli import (
+    Parser,
+    Progress,
+    UserError,
+    atomic_write,
+    check_readable,
+    check_writable,
+    parse_bool,
+    run_command,
+)
 from tagger import Tagger
 from tokenizer import tokenize
 
-READ_SIZE = 1 << 16       # bytes taken from the input at a time; what they complete is tagged together
+READ_SIZE = 1 << 16  # bytes taken from the input at a time; what they complete is tagged together
 
 
 # ---------------------------------------------------------------- what is written of a sentence
 
+
 class Form(NamedTuple):
-    """What comes out. answer: conll.Sentences -> an answer for each. write(out, block, answer): answer is None for blank lines."""
+    """What comes out. answer: conll.Sentences -> an answer for each. write(out, block, answer):
+    answer is None for blank lines.
+    """
+
     answer: object
     write: object
-    close: object = lambda out: None      # at the end of the input
+    close: object = lambda out: None  # at the end of the input
 
 
 def plain_form(tagger):
@@ -37,7 +52,10 @@ def plain_form(tagger):
 
 def confidence_form(tagger):
     """The rows, the tag, its probability, and on each token of an entity that of the entity."""
-    return Form(lambda sentences: [_confidence_columns(found) for found in tagger.confident(sentences)], write_columns)
+    return Form(
+        lambda sentences: [_confidence_columns(found) for found in tagger.confident(sentences)],
+        write_columns,
+    )
 
 
 def _confidence_columns(found):
@@ -52,7 +70,9 @@ def write_columns(out, block, columns):
 
 
 def nbest_form(tagger, count):
-    """Each sentence `count` times, the rows and the tag, under a line `# k probability` and with a blank line behind."""
+    """Each sentence `count` times, the rows and the tag, under a line `# k probability` and with a
+    blank line behind.
+    """
     return Form(lambda sentences: tagger.nbest(sentences, count), _write_nbest)
 
 
@@ -66,24 +86,33 @@ def _write_nbest(out, block, paths):
 
 
 def least_confident_form(tagger, count):
-    """The `count` sentences of which the model is least confident, as they came; the least confident first."""
+    """The `count` sentences of which the model is least confident, as they came; the least
+    confident first.
+    """
     picked = LeastConfident(count)
 
     def answer(sentences):
         logs = tagger.log_probabilities(sentences)
         return [(sentence, log / len(sentence.words)) for sentence, log in zip(sentences, logs)]
+
     return Form(answer, picked.add, picked.write)
 
 
 class LeastConfident:
-    """Keeps the sentences that are worth annotating: those with the least log p(tags | sentence) / tokens.
+    """Keeps the sentences that are worth annotating: those with the least log p(tags | sentence) /
+    tokens.
 
-    Least confidence (Culotta and McCallum 2005; Settles and Craven 2008), by the token, as in Shen et al. 2018: without that
-    the longest sentences would be picked. Of sentences with the same words the first one is kept.
+    Least confidence (Culotta and McCallum 2005; Settles and Craven 2008), by the token, as in Shen
+    et al. 2018: without that the longest sentences would be picked. Of sentences with the same
+    words the first one is kept.
     """
 
     def __init__(self, count):
-        self.count, self.heap, self.words = count, [], set()      # the heap's first is the most confident
+        self.count, self.heap, self.words = (
+            count,
+            [],
+            set(),
+        )  # the heap's first is the most confident
 
     def add(self, _, block, answer):
         if answer is None or answer[0].is_docstart or tuple(answer[0].words) in self.words:
@@ -111,6 +140,7 @@ def _carriage(block):
 
 # ---------------------------------------------------------------- columns in, columns out
 
+
 class ColumnTagger:
     """Tags Blocks of a column file and writes them; counts sentences, tokens and seconds."""
 
@@ -118,7 +148,7 @@ class ColumnTagger:
         self.tagger, self.out, self.form = tagger, out, form or plain_form(tagger)
         self.parser = conll.SentenceParser(name, columns, own=tagger.meta["columns"])
         self.sentences = self.tokens = 0
-        self.documents = None          # holds back what is tagged by its neighbours
+        self.documents = None  # holds back what is tagged by its neighbours
         if tagger.config.bert_context:
             self.documents = conll.DocumentReader(tagger.feeder.wordpiece.capacity)
         self.started = time.perf_counter()
@@ -146,8 +176,10 @@ class ColumnTagger:
         sentences = [sentence for _, sentence in pairs if sentence]
         self._warn_of_missing(sentences)
         alone = 0
-        if not self.tagger.seconds:       # the first sentence goes alone: it is left out of the figures
-            alone = next((i for i, sentence in enumerate(sentences, 1) if not sentence.is_docstart), 0)
+        if not self.tagger.seconds:  # the first sentence goes alone: it is left out of the figures
+            alone = next(
+                (i for i, sentence in enumerate(sentences, 1) if not sentence.is_docstart), 0
+            )
         answers = iter([*self.form.answer(sentences[:alone]), *self.form.answer(sentences[alone:])])
         for block, sentence in pairs:
             self.form.write(self.out, block, next(answers) if sentence else None)
@@ -161,11 +193,19 @@ class ColumnTagger:
         if self.warned or real is None:
             return
         self.warned = True
-        missing = [name for name, used, column in (("pos", config.use_pos, real.pos), ("chunk", config.use_chk, real.chunks))
-                   if used and column is None]
+        missing = [
+            name
+            for name, used, column in (
+                ("pos", config.use_pos, real.pos),
+                ("chunk", config.use_chk, real.chunks),
+            )
+            if used and column is None
+        ]
         if missing:
-            note(f"the model was trained with the {' and '.join(missing)} column, which {self.parser.name} lacks: "
-                 "tags will be worse, unless it was trained with feature_drop")
+            note(
+                f"the model was trained with the {' and '.join(missing)} column, which {self.parser.name} lacks: "
+                "tags will be worse, unless it was trained with feature_drop"
+            )
 
     def close(self, blocks):
         """Tags and writes the last blocks, and what the form has kept."""
@@ -176,7 +216,9 @@ class ColumnTagger:
     def report(self, timing):
         """Sentences, tokens, seconds and milliseconds per sentence, on standard error."""
         seconds = time.perf_counter() - self.started
-        note(f"{self.sentences:,} sentences, {self.tokens:,} tokens, {seconds:.2f} s{_per_sentence(*self.tagger.timings())}")
+        note(
+            f"{self.sentences:,} sentences, {self.tokens:,} tokens, {seconds:.2f} s{_per_sentence(*self.tagger.timings())}"
+        )
         note_bad_bytes(self.parser.bad_bytes)
         if timing:
             note(_percentiles(*self.tagger.timings()))
@@ -193,7 +235,9 @@ def _percentiles(seconds, counts):
     waits = sorted(1000 * each for each, count in zip(seconds, counts) for _ in range(count))
     if not waits:
         return "no sentence but the first: no percentiles"
-    picks = "  ".join(f"p{p} {waits[min(len(waits) - 1, len(waits) * p // 100)]:.3f}" for p in (50, 90, 99))
+    picks = "  ".join(
+        f"p{p} {waits[min(len(waits) - 1, len(waits) * p // 100)]:.3f}" for p in (50, 90, 99)
+    )
     return f"milliseconds of a sentence's batch: {picks}"
 
 
@@ -203,7 +247,9 @@ def tag_columns(tagger, args, stream, name, out, size=0, form=None):
     work = ColumnTagger(tagger, name, columns, out, form)
     reader, done = conll.BlockReader(), 0
     progress = Progress("bytes", size) if size else None
-    while data := os.read(stream.fileno(), READ_SIZE):      # returns with what is there: a slow pipe is answered at once
+    while data := os.read(
+        stream.fileno(), READ_SIZE
+    ):  # returns with what is there: a slow pipe is answered at once
         work.process(reader.feed(data))
         done += len(data)
         if progress:
@@ -216,8 +262,11 @@ def tag_columns(tagger, args, stream, name, out, size=0, form=None):
 
 # ---------------------------------------------------------------- raw text in, columns out
 
+
 def tag_lines(tagger, args, stream, out, form):
-    """line mode: a sentence a line; out come `word pos chunk tag prediction` rows and a blank line. form: one of columns."""
+    """line mode: a sentence a line; out come `word pos chunk tag prediction` rows and a blank line.
+    form: one of columns.
+    """
     analyze = _analyzer(args.spacy_model)
     prompt = stream.isatty()
     sentences = tokens = bad_bytes = 0
@@ -234,27 +283,40 @@ def tag_lines(tagger, args, stream, out, form):
         if words:
             columns = form.answer([conll.Sentence(sentences + 1, words, pos, None, None)])[0]
             rows = zip(words, pos or ["O"] * len(words), ["O"] * len(words), entities, *columns)
-            out.write("".join(" ".join(row) + "\n" for row in rows).encode(errors="surrogateescape"))
+            out.write(
+                "".join(" ".join(row) + "\n" for row in rows).encode(errors="surrogateescape")
+            )
             sentences, tokens = sentences + 1, tokens + len(words)
         out.write(b"\n")
         out.flush()
-    note(f"{sentences:,} sentences, {tokens:,} tokens, {time.perf_counter() - started:.2f} s{_per_sentence(*tagger.timings())}")
+    note(
+        f"{sentences:,} sentences, {tokens:,} tokens, {time.perf_counter() - started:.2f} s{_per_sentence(*tagger.timings())}"
+    )
     note_bad_bytes(bad_bytes)
     if args.timing:
         note(_percentiles(*tagger.timings()))
 
 
 def _analyzer(spacy_model):
-    """A function text -> (words, POS or None, entity tags): spaCy where it is installed with a model, or our own tokenizer."""
+    """A function text -> (words, POS or None, entity tags): spaCy where it is installed with a
+    model, or our own tokenizer.
+    """
     try:
         import spacy
+
         pipeline = spacy.load(spacy_model or "en_core_web_sm")
     except (ImportError, OSError) as error:
         if spacy_model:
-            raise UserError(f"--spacy_model {spacy_model}: {str(error).splitlines()[0]}; install it, or leave the flag out") from None
-        note("no spaCy with a model here: the built-in tokenizer splits the text, and the POS, chunk and tag columns are O")
+            raise UserError(
+                f"--spacy_model {spacy_model}: {str(error).splitlines()[0]}; install it, or leave the flag out"
+            ) from None
+        note(
+            "no spaCy with a model here: the built-in tokenizer splits the text, and the POS, chunk and tag columns are O"
+        )
         return lambda text: _plain(tokenize(text))
-    note(f"spaCy ({pipeline.meta['lang']}_{pipeline.meta['name']}) splits the text and fills the POS and tag columns")
+    note(
+        f"spaCy ({pipeline.meta['lang']}_{pipeline.meta['name']}) splits the text and fills the POS and tag columns"
+    )
     return lambda text: _with_spacy(pipeline, text)
 
 
@@ -263,16 +325,19 @@ def _plain(words):
 
 
 def _with_spacy(pipeline, text):
-    if conll.bad_bytes(text):        # spaCy takes nothing that is not UTF-8
+    if conll.bad_bytes(text):  # spaCy takes nothing that is not UTF-8
         return _plain(tokenize(text))
     tokens = [token for token in pipeline(text.strip()) if not token.is_space]
     pos = [token.tag_ for token in tokens]
-    entities = [f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else "O" for token in tokens]
+    entities = [
+        f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else "O" for token in tokens
+    ]
     words = [token.text.replace(" ", "_") for token in tokens]
     return words, pos if all(pos) else None, entities
 
 
 # ---------------------------------------------------------------- the command
+
 
 def note(text):
     print(f"inference.py: {text}", file=sys.stderr)
@@ -295,42 +360,96 @@ def opened_output(path):
 
 def add_tagging_flags(parser, mode="bulk"):
     """The flags that every command has that tags."""
-    parser.add_argument("--mode", choices=("bulk", "bucket", "line"), default=mode,
-                        help=f"bulk: a file; bucket: columns from standard input; line: raw text (default {mode})")
+    parser.add_argument(
+        "--mode",
+        choices=("bulk", "bucket", "line"),
+        default=mode,
+        help=f"bulk: a file; bucket: columns from standard input; line: raw text (default {mode})",
+    )
     parser.add_argument("--emb_path", default="", help="the EmbVec file of the training")
     parser.add_argument("--wrd_dim", type=int, default=0, help="its vectors' size")
-    parser.add_argument("--input", default="", help="what to tag (default: data/test.txt in bulk mode, else standard input)")
+    parser.add_argument(
+        "--input",
+        default="",
+        help="what to tag (default: data/test.txt in bulk mode, else standard input)",
+    )
     parser.add_argument("--output", default="", help="where to write (default: standard output)")
-    parser.add_argument("--columns", default="", help="columns in order, such as 'word pos chunk tag', _ to ignore one")
-    parser.add_argument("--batch_size", type=int, default=64, help="sentences in a batch, at most (default 64)")
-    parser.add_argument("--threads", "-j", type=int, default=0, help="threads; 0: one for each core")
-    parser.add_argument("--timing", action="store_true", help="percentiles of the time, on standard error")
+    parser.add_argument(
+        "--columns",
+        default="",
+        help="columns in order, such as 'word pos chunk tag', _ to ignore one",
+    )
+    parser.add_argument(
+        "--batch_size", type=int, default=64, help="sentences in a batch, at most (default 64)"
+    )
+    parser.add_argument(
+        "--threads", "-j", type=int, default=0, help="threads; 0: one for each core"
+    )
+    parser.add_argument(
+        "--timing", action="store_true", help="percentiles of the time, on standard error"
+    )
     parser.add_argument("--spacy_model", default="", help="line mode: a spaCy model's name or path")
 
 
 def parse_args():
     parser = Parser(description=__doc__)
     add_tagging_flags(parser)
-    parser.add_argument("--restore", default="checkpoint", help="the checkpoint, a folder or a prefix (default checkpoint)")
-    parser.add_argument("--constrained", type=parse_bool, nargs="?", const=True, default=False, metavar="TRUE|FALSE",
-                        help="decode well-formed tag sequences only")
-    parser.add_argument("--confidence", action="store_true",
-                        help="after the tag, its probability, and on the tokens of an entity that of the entity, else _")
-    parser.add_argument("--nbest", type=int, metavar="N",
-                        help="write each sentence N times, with its N best tag sequences, each under a line `# k probability`")
-    parser.add_argument("--least_confident", type=int, metavar="N",
-                        help="bulk mode: write the N sentences most worth annotating, the least confident first, without tags")
-    parser.add_argument("--temperature", type=float, metavar="T",
-                        help="divide the scores by T before they become probabilities: etc/calibration.py fits it (default 1)")
-    parser.add_argument("--trust", action="store_true", help="import the encoder that the checkpoint names as module.function")
+    parser.add_argument(
+        "--restore",
+        default="checkpoint",
+        help="the checkpoint, a folder or a prefix (default checkpoint)",
+    )
+    parser.add_argument(
+        "--constrained",
+        type=parse_bool,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="TRUE|FALSE",
+        help="decode well-formed tag sequences only",
+    )
+    parser.add_argument(
+        "--confidence",
+        action="store_true",
+        help="after the tag, its probability, and on the tokens of an entity that of the entity, else _",
+    )
+    parser.add_argument(
+        "--nbest",
+        type=int,
+        metavar="N",
+        help="write each sentence N times, with its N best tag sequences, each under a line `# k probability`",
+    )
+    parser.add_argument(
+        "--least_confident",
+        type=int,
+        metavar="N",
+        help="bulk mode: write the N sentences most worth annotating, the least confident first, without tags",
+    )
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        metavar="T",
+        help="divide the scores by T before they become probabilities: etc/calibration.py fits it (default 1)",
+    )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="import the encoder that the checkpoint names as module.function",
+    )
     return parser.parse_args()
 
 
 def check_form_flags(args):
     """Checks --confidence, --nbest, --least_confident and --temperature. Raises UserError."""
-    given = [f"--{name}" for name in ("confidence", "nbest", "least_confident") if getattr(args, name) not in (None, False)]
+    given = [
+        f"--{name}"
+        for name in ("confidence", "nbest", "least_confident")
+        if getattr(args, name) not in (None, False)
+    ]
     if len(given) > 1:
-        raise UserError(f"{' and '.join(given)}: each has a form of output of its own; expected one of them")
+        raise UserError(
+            f"{' and '.join(given)}: each has a form of output of its own; expected one of them"
+        )
     for name in ("nbest", "least_confident"):
         count = getattr(args, name)
         if count is not None and count < 1:
@@ -338,11 +457,17 @@ def check_form_flags(args):
     if args.temperature is not None and not 0 < args.temperature < math.inf:
         raise UserError(f"--temperature {args.temperature}: expected a number above 0")
     if args.temperature is not None and not given:
-        raise UserError("--temperature: it changes no tag; expected one of --confidence, --nbest and --least_confident beside it")
+        raise UserError(
+            "--temperature: it changes no tag; expected one of --confidence, --nbest and --least_confident beside it"
+        )
     if args.nbest and args.mode == "line":
-        raise UserError("--nbest and --mode line: expected bulk or bucket mode, with a sentence in columns")
+        raise UserError(
+            "--nbest and --mode line: expected bulk or bucket mode, with a sentence in columns"
+        )
     if args.least_confident and args.mode != "bulk":
-        raise UserError(f"--least_confident and --mode {args.mode}: it looks at all sentences first, bulk mode was expected")
+        raise UserError(
+            f"--least_confident and --mode {args.mode}: it looks at all sentences first, bulk mode was expected"
+        )
 
 
 def form_of(tagger, args):
@@ -351,7 +476,11 @@ def form_of(tagger, args):
         return confidence_form(tagger)
     if args.nbest:
         return nbest_form(tagger, args.nbest)
-    return least_confident_form(tagger, args.least_confident) if args.least_confident else plain_form(tagger)
+    return (
+        least_confident_form(tagger, args.least_confident)
+        if args.least_confident
+        else plain_form(tagger)
+    )
 
 
 def check_tagging_flags(args):
@@ -370,7 +499,9 @@ def check_tagging_flags(args):
 
 
 def check_restore(args):
-    """Checks that the checkpoint is whole, and the one that --emb_path and --wrd_dim speak of. Raises UserError."""
+    """Checks that the checkpoint is whole, and the one that --emb_path and --wrd_dim speak of.
+    Raises UserError.
+    """
     meta = checkpoint.load_meta(checkpoint.resolve(args.restore))
     checkpoint.check_wrd_dim(args.wrd_dim, meta)
     if args.emb_path:
@@ -396,8 +527,14 @@ def main():
     check_form_flags(args)
     check_tagging_flags(args)
     check_restore(args)
-    tagger = Tagger.load(args.restore, args.batch_size, constrained=args.constrained, threads=args.threads, trust=args.trust,
-                         temperature=args.temperature or 1.0)
+    tagger = Tagger.load(
+        args.restore,
+        args.batch_size,
+        constrained=args.constrained,
+        threads=args.threads,
+        trust=args.trust,
+        temperature=args.temperature or 1.0,
+    )
     run(tagger, args, form_of(tagger, args))
 
 

@@ -1,4 +1,7 @@
-"""Published language models: reads their files, checked by name and shape, for layers/elmo.py and layers/bert.py. No TensorFlow."""
+"""Published language models: reads their files, checked by name and shape, for layers/elmo.py and
+layers/bert.py. No TensorFlow.
+"""
+
 import glob
 import hashlib
 import json
@@ -13,12 +16,15 @@ from wordpiece import SPECIAL
 
 # ---------------------------------------------------------------- ELMo
 
-def read_elmo_options(path):
-    """ELMo's options.json as a dict: what the graph relies on, checked, with bilm-tf's defaults where it says nothing.
 
-    {"lstm": {"dim", "projection_dim", "n_layers", "cell_clip", "proj_clip" (None: no clip), "use_skip_connections"},
-    "char_cnn": {"embedding": {"dim"}, "filters": [[width, filters], ...], "activation": "relu" or "tanh", "n_highway",
-    "n_characters", "max_characters_per_token"}}. Raises UserError.
+def read_elmo_options(path):
+    """ELMo's options.json as a dict: what the graph relies on, checked, with bilm-tf's defaults
+    where it says nothing.
+
+    {"lstm": {"dim", "projection_dim", "n_layers", "cell_clip", "proj_clip" (None: no clip),
+    "use_skip_connections"}, "char_cnn": {"embedding": {"dim"}, "filters": [[width, filters], ...],
+    "activation": "relu" or "tanh", "n_highway", "n_characters", "max_characters_per_token"}}.
+    Raises UserError.
     """
     given = _read_json(path, "--elmo_options_path")
 
@@ -29,30 +35,56 @@ def read_elmo_options(path):
         if value is None and default:
             return default[0]
         if not is_right(value):
-            raise UserError(f"{path}: {name} is {'missing' if value is None else json.dumps(value)}, expected {expected}")
+            raise UserError(
+                f"{path}: {name} is {'missing' if value is None else json.dumps(value)}, expected {expected}"
+            )
         return value
 
     def size(name, *default, low=1):
-        return option(name, f"a whole number, at least {low}", lambda value: _is_whole(value, low), *default)
+        return option(
+            name, f"a whole number, at least {low}", lambda value: _is_whole(value, low), *default
+        )
 
     def clip(name):
-        return option(name, "a number above 0", lambda value: type(value) in (int, float) and 0 < value < math.inf, None)
+        return option(
+            name,
+            "a number above 0",
+            lambda value: type(value) in (int, float) and 0 < value < math.inf,
+            None,
+        )
 
-    lstm = {"dim": size("lstm.dim"), "projection_dim": size("lstm.projection_dim"), "n_layers": size("lstm.n_layers", 1),
-            "cell_clip": clip("lstm.cell_clip"), "proj_clip": clip("lstm.proj_clip"),
-            "use_skip_connections": option("lstm.use_skip_connections", "true or false", lambda value: isinstance(value, bool))}
-    cnn = {"embedding": {"dim": size("char_cnn.embedding.dim")},
-           "filters": option("char_cnn.filters", "a list of [width, filters]", _are_filters),
-           "activation": option("char_cnn.activation", '"relu" or "tanh"', lambda value: value in ("relu", "tanh")),
-           "n_highway": size("char_cnn.n_highway", 0, low=0),
-           "n_characters": option("char_cnn.n_characters", "262 (training writes 261: set it to 262)", _is(262)),
-           "max_characters_per_token": option("char_cnn.max_characters_per_token", "50", _is(50))}
+    lstm = {
+        "dim": size("lstm.dim"),
+        "projection_dim": size("lstm.projection_dim"),
+        "n_layers": size("lstm.n_layers", 1),
+        "cell_clip": clip("lstm.cell_clip"),
+        "proj_clip": clip("lstm.proj_clip"),
+        "use_skip_connections": option(
+            "lstm.use_skip_connections", "true or false", lambda value: isinstance(value, bool)
+        ),
+    }
+    cnn = {
+        "embedding": {"dim": size("char_cnn.embedding.dim")},
+        "filters": option("char_cnn.filters", "a list of [width, filters]", _are_filters),
+        "activation": option(
+            "char_cnn.activation", '"relu" or "tanh"', lambda value: value in ("relu", "tanh")
+        ),
+        "n_highway": size("char_cnn.n_highway", 0, low=0),
+        "n_characters": option(
+            "char_cnn.n_characters", "262 (training writes 261: set it to 262)", _is(262)
+        ),
+        "max_characters_per_token": option("char_cnn.max_characters_per_token", "50", _is(50)),
+    }
     if lstm["projection_dim"] > lstm["dim"]:
-        raise UserError(f"{path}: lstm.projection_dim {lstm['projection_dim']} is above lstm.dim {lstm['dim']}, expected at most that")
+        raise UserError(
+            f"{path}: lstm.projection_dim {lstm['projection_dim']} is above lstm.dim {lstm['dim']}, expected at most that"
+        )
     widest = max(width for width, _ in cnn["filters"])
     if widest > cnn["max_characters_per_token"]:
-        raise UserError(f"{path}: char_cnn.filters has a width of {widest}, but a word has at most "
-                        f"{cnn['max_characters_per_token']} characters (max_characters_per_token)")
+        raise UserError(
+            f"{path}: char_cnn.filters has a width of {widest}, but a word has at most "
+            f"{cnn['max_characters_per_token']} characters (max_characters_per_token)"
+        )
     return {"lstm": lstm, "char_cnn": cnn}
 
 
@@ -61,7 +93,9 @@ def elmo_shapes(options):
     lstm, cnn = options["lstm"], options["char_cnn"]
     dim, size, characters = lstm["dim"], lstm["projection_dim"], cnn["embedding"]["dim"]
     total = sum(filters for _, filters in cnn["filters"])
-    shapes = {"char_embed": (cnn["n_characters"] - 1, characters)}        # the file has no row for padding
+    shapes = {
+        "char_embed": (cnn["n_characters"] - 1, characters)
+    }  # the file has no row for padding
     for i, (width, filters) in enumerate(cnn["filters"]):
         shapes |= {f"CNN/W_cnn_{i}": (1, width, characters, filters), f"CNN/b_cnn_{i}": (filters,)}
     for k in range(cnn["n_highway"]):
@@ -79,21 +113,38 @@ def elmo_shapes(options):
 
 
 def elmo_weights(options, path):
-    """{name: float32 array} of a weights file (HDF5). Raises UserError where it is damaged, or of another shape than the options."""
+    """{name: float32 array} of a weights file (HDF5). Raises UserError where it is damaged, or of
+    another shape than the options.
+    """
     import h5py
+
     check_readable(path, "--elmo_weight_path")
     shapes = elmo_shapes(options)
     try:
         with h5py.File(path, "r") as file:
             found = {}
-            file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+            file.visititems(
+                lambda name, item: (
+                    found.update({name: item}) if isinstance(item, h5py.Dataset) else None
+                )
+            )
             _check_datasets(path, {name: item.shape for name, item in found.items()}, shapes)
             weights = {name: np.asarray(found[name], np.float32) for name in shapes}
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:      # as h5py tells of damage
-        raise UserError(f"{path}: not an HDF5 file of weights, or truncated ({error}); fetch it again") from None
+    except (
+        OSError,
+        RuntimeError,
+        KeyError,
+        ValueError,
+        TypeError,
+    ) as error:  # as h5py tells of damage
+        raise UserError(
+            f"{path}: not an HDF5 file of weights, or truncated ({error}); fetch it again"
+        ) from None
     for name, array in weights.items():
         if not np.isfinite(array).all():
-            raise UserError(f"{path}: {name} has values that are not finite numbers; fetch it again")
+            raise UserError(
+                f"{path}: {name} has values that are not finite numbers; fetch it again"
+            )
     return weights
 
 
@@ -110,7 +161,8 @@ def _check_datasets(path, found, wanted):
 
 
 def read_elmo_vocab(path):
-    """The words of a vocabulary, one a line. ELMo reads words by their bytes, so only <S> and </S> must be there, as in bilm-tf.
+    """The words of a vocabulary, one a line. ELMo reads words by their bytes, so only <S> and </S>
+    must be there, as in bilm-tf.
 
     Raises UserError.
     """
@@ -122,10 +174,14 @@ def read_elmo_vocab(path):
         try:
             words.append(line.decode().strip())
         except UnicodeDecodeError:
-            raise UserError(f"{path}:{number}: not UTF-8, but UTF-8 was expected; is it ELMo's vocabulary?") from None
+            raise UserError(
+                f"{path}:{number}: not UTF-8, but UTF-8 was expected; is it ELMo's vocabulary?"
+            ) from None
     for special in ("<S>", "</S>"):
         if special not in words:
-            raise UserError(f"{path}: there is no line {special}, expected one word a line, <S> and </S> among them")
+            raise UserError(
+                f"{path}: there is no line {special}, expected one word a line, <S> and </S> among them"
+            )
     return [word for word in words if word]
 
 
@@ -138,47 +194,88 @@ def _is(number):
 
 
 def _are_filters(value):
-    return isinstance(value, list) and bool(value) and all(
-        isinstance(each, list) and len(each) == 2 and all(_is_whole(number, 1) for number in each) for each in value)
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(each, list)
+            and len(each) == 2
+            and all(_is_whole(number, 1) for number in each)
+            for each in value
+        )
+    )
 
 
 # ---------------------------------------------------------------- BERT
 
-_BERT_SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings",
-               "type_vocab_size")
-_BERT_DEFAULTS = {"hidden_act": "gelu", "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1, "initializer_range": 0.02,
-                  "layer_norm_eps": 1e-12}
+_BERT_SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+)
+_BERT_DEFAULTS = {
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.1,
+    "attention_probs_dropout_prob": 0.1,
+    "initializer_range": 0.02,
+    "layer_norm_eps": 1e-12,
+}
 BERT_ACTIVATIONS = ("gelu", "gelu_new", "relu")
-_BERT_NAMES = ("bert_model.ckpt", "model.safetensors")        # in the folders that Google and HuggingFace give out
+_BERT_NAMES = (
+    "bert_model.ckpt",
+    "model.safetensors",
+)  # in the folders that Google and HuggingFace give out
 
 
 def read_bert_config(path):
-    """What Google's bert_config.json, or HuggingFace's config.json, says of the network: {name: value}. Raises UserError."""
+    """What Google's bert_config.json, or HuggingFace's config.json, says of the network: {name:
+    value}. Raises UserError.
+    """
     values = _read_json(path, "--bert_config_path")
     if values.get("model_type", "bert") != "bert":
-        raise UserError(f"{path}: model_type {values['model_type']!r}, expected bert; other models compute something else")
+        raise UserError(
+            f"{path}: model_type {values['model_type']!r}, expected bert; other models compute something else"
+        )
     if values.get("position_embedding_type", "absolute") != "absolute":
-        raise UserError(f"{path}: position_embedding_type {values['position_embedding_type']!r}, expected absolute")
+        raise UserError(
+            f"{path}: position_embedding_type {values['position_embedding_type']!r}, expected absolute"
+        )
     for name in _BERT_SIZES:
         if not _is_whole(values.get(name), 1):
-            raise UserError(f"{path}: {name} is {values.get(name)!r}, expected a whole number from 1 on, as bert_config.json has it")
-    config = {name: values.get(name, _BERT_DEFAULTS.get(name)) for name in (*_BERT_SIZES, *_BERT_DEFAULTS)}
+            raise UserError(
+                f"{path}: {name} is {values.get(name)!r}, expected a whole number from 1 on, as bert_config.json has it"
+            )
+    config = {
+        name: values.get(name, _BERT_DEFAULTS.get(name)) for name in (*_BERT_SIZES, *_BERT_DEFAULTS)
+    }
     if config["hidden_act"] not in BERT_ACTIVATIONS:
-        raise UserError(f"{path}: hidden_act {config['hidden_act']!r}, expected one of {', '.join(BERT_ACTIVATIONS)}")
+        raise UserError(
+            f"{path}: hidden_act {config['hidden_act']!r}, expected one of {', '.join(BERT_ACTIVATIONS)}"
+        )
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         if type(config[name]) not in (int, float) or not 0 <= config[name] < 1:
-            raise UserError(f"{path}: {name} is {config[name]!r}, expected a number from 0 to below 1")
+            raise UserError(
+                f"{path}: {name} is {config[name]!r}, expected a number from 0 to below 1"
+            )
     for name in ("initializer_range", "layer_norm_eps"):
         if type(config[name]) not in (int, float) or not 0 < config[name] < math.inf:
             raise UserError(f"{path}: {name} is {config[name]!r}, expected a number above 0")
     if config["hidden_size"] % config["num_attention_heads"]:
-        raise UserError(f"{path}: hidden_size {config['hidden_size']}, expected a multiple of num_attention_heads "
-                        f"{config['num_attention_heads']}")
+        raise UserError(
+            f"{path}: hidden_size {config['hidden_size']}, expected a multiple of num_attention_heads "
+            f"{config['num_attention_heads']}"
+        )
     return config
 
 
 def read_bert_vocab(path, config):
-    """Pieces of vocab.txt, one a line; the index is the id. Raises UserError, also where the config wants another number."""
+    """Pieces of vocab.txt, one a line; the index is the id. Raises UserError, also where the config
+    wants another number.
+    """
     check_readable(path, "--bert_vocab_path")
     with open(path, "rb") as stream:
         lines = stream.read().split(b"\n")
@@ -188,21 +285,29 @@ def read_bert_vocab(path, config):
         try:
             piece = line.decode()
         except UnicodeDecodeError:
-            raise UserError(f"{path}:{number}: not UTF-8, but UTF-8 was expected; get the vocabulary again") from None
+            raise UserError(
+                f"{path}:{number}: not UTF-8, but UTF-8 was expected; get the vocabulary again"
+            ) from None
         if piece in pieces:
             raise UserError(f"{path}:{number}: {piece!r} stands twice, expected each piece once")
         pieces[piece] = None
     for piece in SPECIAL:
         if piece not in pieces:
-            raise UserError(f"{path}: no {piece} in it, expected the vocab.txt of a BERT model; check --bert_vocab_path")
+            raise UserError(
+                f"{path}: no {piece} in it, expected the vocab.txt of a BERT model; check --bert_vocab_path"
+            )
     if len(pieces) != config["vocab_size"]:
-        raise UserError(f"{path}: {len(pieces):,} pieces, and the config's vocab_size is {config['vocab_size']:,}; vocabulary and config "
-                        "do not belong together")
+        raise UserError(
+            f"{path}: {len(pieces):,} pieces, and the config's vocab_size is {config['vocab_size']:,}; vocabulary and config "
+            "do not belong together"
+        )
     return list(pieces)
 
 
 def lowercases(pieces):
-    """Whether the model of these pieces reads lowercased words: none of them has a capital but the special ones."""
+    """Whether the model of these pieces reads lowercased words: none of them has a capital but the
+    special ones.
+    """
     return not any(piece.lower() != piece for piece in pieces if not piece.startswith("["))
 
 
@@ -211,45 +316,75 @@ def bert_shapes(config):
     size, inner = config["hidden_size"], config["intermediate_size"]
     norm = lambda scope: {f"{scope}/LayerNorm/beta": (size,), f"{scope}/LayerNorm/gamma": (size,)}
     dense = lambda scope, of, to: {f"{scope}/kernel": (of, to), f"{scope}/bias": (to,)}
-    shapes = {"bert/embeddings/word_embeddings": (config["vocab_size"], size),
-              "bert/embeddings/token_type_embeddings": (config["type_vocab_size"], size),
-              "bert/embeddings/position_embeddings": (config["max_position_embeddings"], size), **norm("bert/embeddings")}
+    shapes = {
+        "bert/embeddings/word_embeddings": (config["vocab_size"], size),
+        "bert/embeddings/token_type_embeddings": (config["type_vocab_size"], size),
+        "bert/embeddings/position_embeddings": (config["max_position_embeddings"], size),
+        **norm("bert/embeddings"),
+    }
     for k in range(config["num_hidden_layers"]):
         layer = f"bert/encoder/layer_{k}"
         for name in ("query", "key", "value"):
             shapes.update(dense(f"{layer}/attention/self/{name}", size, size))
-        shapes.update({**dense(f"{layer}/attention/output/dense", size, size), **norm(f"{layer}/attention/output"),
-                       **dense(f"{layer}/intermediate/dense", size, inner), **dense(f"{layer}/output/dense", inner, size),
-                       **norm(f"{layer}/output")})
+        shapes.update(
+            {
+                **dense(f"{layer}/attention/output/dense", size, size),
+                **norm(f"{layer}/attention/output"),
+                **dense(f"{layer}/intermediate/dense", size, inner),
+                **dense(f"{layer}/output/dense", inner, size),
+                **norm(f"{layer}/output"),
+            }
+        )
     return shapes
 
 
 def find_bert(path):
-    """A checkpoint's prefix (TensorFlow 1), a .safetensors file, or a folder with one of them -> prefix or file. Raises UserError."""
+    """A checkpoint's prefix (TensorFlow 1), a .safetensors file, or a folder with one of them ->
+    prefix or file. Raises UserError.
+    """
     if os.path.isdir(path):
-        found = [os.path.join(path, name) for name in _BERT_NAMES
-                 if os.path.exists(os.path.join(path, name + ".index")) or os.path.exists(os.path.join(path, name))]
+        found = [
+            os.path.join(path, name)
+            for name in _BERT_NAMES
+            if os.path.exists(os.path.join(path, name + ".index"))
+            or os.path.exists(os.path.join(path, name))
+        ]
         if len(found) != 1:
-            raise UserError(f"{path}: {'both' if found else 'neither'} of {' and '.join(_BERT_NAMES)} in this folder; "
-                            "name the file with --bert_init_checkpoint")
+            raise UserError(
+                f"{path}: {'both' if found else 'neither'} of {' and '.join(_BERT_NAMES)} in this folder; "
+                "name the file with --bert_init_checkpoint"
+            )
         return found[0]
     for ending in (".index", ".meta", ".data-00000-of-00001"):
         path = path.removesuffix(ending)
     if not path.endswith(".safetensors"):
-        check_readable(path + ".index", "--bert_init_checkpoint (the prefix of a TensorFlow checkpoint, a model.safetensors, or a folder "
-                       "with one)")
+        check_readable(
+            path + ".index",
+            "--bert_init_checkpoint (the prefix of a TensorFlow checkpoint, a model.safetensors, or a folder "
+            "with one)",
+        )
     else:
         check_readable(path, "--bert_init_checkpoint")
     return path
 
 
 def bert_neighbours(weights, config_path, vocab_path):
-    """Paths of the config and of the vocabulary: those given, or else those beside the weights. Raises UserError."""
+    """Paths of the config and of the vocabulary: those given, or else those beside the weights.
+    Raises UserError.
+    """
     folder = os.path.dirname(weights)
-    configs = [name for name in ("bert_config.json", "config.json") if os.path.exists(os.path.join(folder, name))]
+    configs = [
+        name
+        for name in ("bert_config.json", "config.json")
+        if os.path.exists(os.path.join(folder, name))
+    ]
     if not config_path and not configs:
-        raise UserError(f"{folder or '.'}: neither bert_config.json nor config.json beside the weights; name it with --bert_config_path")
-    return config_path or os.path.join(folder, configs[0]), vocab_path or os.path.join(folder, "vocab.txt")
+        raise UserError(
+            f"{folder or '.'}: neither bert_config.json nor config.json beside the weights; name it with --bert_config_path"
+        )
+    return config_path or os.path.join(folder, configs[0]), vocab_path or os.path.join(
+        folder, "vocab.txt"
+    )
 
 
 def bert_files(path):
@@ -258,19 +393,26 @@ def bert_files(path):
         return [path]
     shards = sorted(glob.glob(glob.escape(path) + ".data-*"))
     if not shards:
-        raise UserError(f"{path}.data-00000-of-00001: no such file, beside {path}.index; get the checkpoint again")
+        raise UserError(
+            f"{path}.data-00000-of-00001: no such file, beside {path}.index; get the checkpoint again"
+        )
     return shards
 
 
 class _TensorFlowWeights:
-    """Of a TensorFlow 1 checkpoint. The optimizer's slots and the heads of the pre-training stay where they are."""
+    """Of a TensorFlow 1 checkpoint. The optimizer's slots and the heads of the pre-training stay
+    where they are.
+    """
 
     def __init__(self, path):
         from tf1 import tf
+
         try:
             self._reader = tf.train.load_checkpoint(path)
         except (tf.errors.OpError, ValueError, RuntimeError) as error:
-            raise UserError(f"{path}: not a TensorFlow checkpoint, or damaged ({str(error).splitlines()[0][:150]}); get it again") from None
+            raise UserError(
+                f"{path}: not a TensorFlow checkpoint, or damaged ({str(error).splitlines()[0][:150]}); get it again"
+            ) from None
         self._shapes = self._reader.get_variable_to_shape_map()
 
     def shape(self, name):
@@ -279,9 +421,10 @@ class _TensorFlowWeights:
 
     def read(self, name):
         from tf1 import tf
+
         try:
             return self._reader.get_tensor(name)
-        except (tf.errors.OpError, IndexError) as error:        # IndexError: the file ends before
+        except (tf.errors.OpError, IndexError) as error:  # IndexError: the file ends before
             raise ValueError(str(error)) from None
 
 
@@ -290,10 +433,13 @@ class _SafetensorsWeights:
 
     def __init__(self, path):
         import safetensors
+
         try:
             self._file = safetensors.safe_open(path, framework="np")
         except (safetensors.SafetensorError, OSError) as error:
-            raise UserError(f"{path}: not a safetensors file, or truncated ({str(error).splitlines()[0][:150]}); get it again") from None
+            raise UserError(
+                f"{path}: not a safetensors file, or truncated ({str(error).splitlines()[0][:150]}); get it again"
+            ) from None
         self._path, self._names = path, {_google_name(name): name for name in self._file.keys()}
 
     def shape(self, name):
@@ -301,7 +447,9 @@ class _SafetensorsWeights:
             return None
         part = self._file.get_slice(self._names[name])
         if part.get_dtype() not in ("F16", "F32", "F64"):
-            raise UserError(f"{self._path}: {self._names[name]} is {part.get_dtype()}, expected F32, F16 or F64; save the model as float32")
+            raise UserError(
+                f"{self._path}: {self._names[name]} is {part.get_dtype()}, expected F32, F16 or F64; save the model as float32"
+            )
         return tuple(reversed(part.get_shape()) if name.endswith("/kernel") else part.get_shape())
 
     def read(self, name):
@@ -313,37 +461,48 @@ def _google_name(name):
     """HuggingFace's name of a weight -> that of Google's checkpoint."""
     scope, _, last = name.removeprefix("bert.").rpartition(".")
     in_norm = scope.endswith("LayerNorm")
-    last = {"weight": "gamma" if in_norm else "kernel", "bias": "beta" if in_norm else "bias"}.get(last, last)
+    last = {"weight": "gamma" if in_norm else "kernel", "bias": "beta" if in_norm else "bias"}.get(
+        last, last
+    )
     scope = "bert/" + re.sub(r"\blayer\.(\d+)", r"layer_\1", scope).replace(".", "/")
     return scope if scope.endswith("_embeddings") else f"{scope}/{last}"
 
 
 def open_bert(config, path):
-    """The weights of what find_bert gives, names and shapes checked: a function from a variable's name to float32 array, which checks
-    the numbers. Raises UserError.
+    """The weights of what find_bert gives, names and shapes checked: a function from a variable's
+    name to float32 array, which checks the numbers. Raises UserError.
     """
     weights = (_SafetensorsWeights if path.endswith(".safetensors") else _TensorFlowWeights)(path)
     for name, shape in bert_shapes(config).items():
         if weights.shape(name) is None:
-            raise UserError(f"{path}: no {name} {shape} in it; config and weights do not belong together")
+            raise UserError(
+                f"{path}: no {name} {shape} in it; config and weights do not belong together"
+            )
         if weights.shape(name) != shape:
-            raise UserError(f"{path}: {name} is {weights.shape(name)}, the config wants {shape}; config and weights do not belong together")
+            raise UserError(
+                f"{path}: {name} is {weights.shape(name)}, the config wants {shape}; config and weights do not belong together"
+            )
 
     def read(name):
         try:
             value = np.ascontiguousarray(weights.read(name), dtype=np.float32)
         except (RuntimeError, ValueError, OSError) as error:
-            raise UserError(f"{path}: {name} can not be read ({str(error).splitlines()[0][:150]}); get it again") from None
+            raise UserError(
+                f"{path}: {name} can not be read ({str(error).splitlines()[0][:150]}); get it again"
+            ) from None
         if not np.isfinite(value).all():
             raise UserError(f"{path}: {name} has values that are not finite numbers; get it again")
         return value
+
     return read
 
 
 # ---------------------------------------------------------------- both
 
+
 def open_weights(scope, about):
-    """The weights that an EmbVec's `elmo` or `bert` names: a function from a variable's name to float32 array. scope: 'elmo/' or 'bert/'.
+    """The weights that an EmbVec's `elmo` or `bert` names: a function from a variable's name to
+    float32 array. scope: 'elmo/' or 'bert/'.
 
     Raises UserError where they are no longer those that embvec.py has seen.
     """
@@ -352,7 +511,9 @@ def open_weights(scope, about):
     for file in files:
         check_readable(file, "the embeddings' file, which names it: embvec.py makes it again")
     if files_hash(files) != about["hash"]:
-        raise UserError(f"{path}: not the weights that embvec.py has read; bring them back, or make the embeddings' file again")
+        raise UserError(
+            f"{path}: not the weights that embvec.py has read; bring them back, or make the embeddings' file again"
+        )
     if scope == "bert/":
         return open_bert(about["config"], path)
     weights = elmo_weights(about["options"], path)
@@ -360,6 +521,7 @@ def open_weights(scope, about):
 
 
 # ---------------------------------------------------------------- shared
+
 
 def files_hash(paths):
     """sha256 of files, one behind the other, in hexadecimal."""
@@ -378,7 +540,7 @@ def _read_json(path, flag):
         text = stream.read()
     try:
         value = json.loads(text)
-    except ValueError as error:                                           # UnicodeDecodeError is one
+    except ValueError as error:  # UnicodeDecodeError is one
         raise UserError(f"{path}: not JSON ({error})") from None
     if not isinstance(value, dict):
         raise UserError(f"{path}: expected a JSON object {{...}}")

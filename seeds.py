@@ -1,4 +1,5 @@
 """Several trainings that differ in their seed alone: train.py --seeds 1,2,3."""
+
 import argparse
 import json
 import os
@@ -16,29 +17,35 @@ _EMPTY_BY_DEFAULT = ("config_path", "model", "restore", "warm_start", "warm_star
 
 
 def parse_seeds(text):
-    """'1,2,3' -> [1, 2, 3]. Raises argparse's error for anything else, one seed alone, or one twice."""
+    """'1,2,3' -> [1, 2, 3]. Raises argparse's error for anything else, one seed alone, or one
+    twice.
+    """
     try:
         seeds = [int(each) for each in text.split(",")]
     except ValueError:
         seeds = []
     if len(seeds) < 2 or len(set(seeds)) < len(seeds):
-        raise argparse.ArgumentTypeError(f"expected two seeds or more, each once, such as 1,2,3, not {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"expected two seeds or more, each once, such as 1,2,3, not {text!r}"
+        )
     return seeds
 
 
 def train_all(args, config_of, fit):
-    """Trains once for each of args.seeds, one after the other, into CHECKPOINT_DIR/seed-N; prints each and the mean.
+    """Trains once for each of args.seeds, one after the other, into CHECKPOINT_DIR/seed-N; prints
+    each and the mean.
 
-    args: what train.py's parser gives. config_of, fit: train.py's config_of(args) and run_args(args, config). With --resume
-    a training that is there goes on, and one that is not begins, with the flags of the command that began them all. Writes
-    seeds.json beside. Returns the exit code.
+    args: what train.py's parser gives. config_of, fit: train.py's config_of(args) and
+    run_args(args, config). With --resume a training that is there goes on, and one that is not
+    begins, with the flags of the command that began them all. Writes seeds.json beside. Returns the
+    exit code.
     """
     if hasattr(args, "seed"):
         raise UserError("--seeds and --seed: expected one of them")
     folder = _given(vars(args), "checkpoint_dir")
     kept = _kept_flags(folder) if args.resume else _flags(args)
     runs = [_of_seed(args, kept, seed, folder) for seed in args.seeds]
-    configs = [config_of(run) for run in runs]           # mistakes are told before the first begins
+    configs = [config_of(run) for run in runs]  # mistakes are told before the first begins
     report = {"seeds": args.seeds, "flags": kept, "runs": []}
     _write(folder, report)
     for run, config in zip(runs, configs):
@@ -47,11 +54,21 @@ def train_all(args, config_of, fit):
         trainer.session.close()
         state = trainer.state
         if interrupted:
-            print(f"train.py: interrupted in epoch {state.epoch + 1} of seed {run.seed}; go on with --resume "
-                  f"--seeds {','.join(map(str, args.seeds))} --checkpoint_dir {folder}", file=sys.stderr)
+            print(
+                f"train.py: interrupted in epoch {state.epoch + 1} of seed {run.seed}; go on with --resume "
+                f"--seeds {','.join(map(str, args.seeds))} --checkpoint_dir {folder}",
+                file=sys.stderr,
+            )
             return 130
-        report["runs"].append({"seed": run.seed, "checkpoint": run.checkpoint_dir, "best_epoch": state.best_epoch,
-                               "epochs": state.epoch, **{name: state.best_scores[name] for name in SCORES}})
+        report["runs"].append(
+            {
+                "seed": run.seed,
+                "checkpoint": run.checkpoint_dir,
+                "best_epoch": state.best_epoch,
+                "epochs": state.epoch,
+                **{name: state.best_scores[name] for name in SCORES},
+            }
+        )
         _write(folder, report)
     report.update(summary(report["runs"]))
     _write(folder, report)
@@ -62,16 +79,23 @@ def train_all(args, config_of, fit):
 def summary(runs):
     """{'mean': {score: mean}, 'deviation': {score: sample deviation}} of two runs or more."""
     columns = {name: [run[name] for run in runs] for name in SCORES}
-    return {"mean": {name: statistics.mean(values) for name, values in columns.items()},
-            "deviation": {name: statistics.stdev(values) for name, values in columns.items()}}
+    return {
+        "mean": {name: statistics.mean(values) for name, values in columns.items()},
+        "deviation": {name: statistics.stdev(values) for name, values in columns.items()},
+    }
 
 
 def table(report):
     """The report's runs, a line for each, then mean and sample deviation."""
-    lines = [f"seed {run['seed']}: best epoch {run['best_epoch']} of {run['epochs']}: token F1 {run['token_f1']:.2f}  "
-             f"chunk F1 {run['chunk_f1']:.2f}; model in {os.path.join(run['checkpoint'], checkpoint.MODEL)}" for run in report["runs"]]
-    means = (f"{label} F1 {report['mean'][name]:.2f} (deviation {report['deviation'][name]:.2f})"
-             for label, name in (("token", "token_f1"), ("chunk", "chunk_f1")))
+    lines = [
+        f"seed {run['seed']}: best epoch {run['best_epoch']} of {run['epochs']}: token F1 {run['token_f1']:.2f}  "
+        f"chunk F1 {run['chunk_f1']:.2f}; model in {os.path.join(run['checkpoint'], checkpoint.MODEL)}"
+        for run in report["runs"]
+    ]
+    means = (
+        f"{label} F1 {report['mean'][name]:.2f} (deviation {report['deviation'][name]:.2f})"
+        for label, name in (("token", "token_f1"), ("chunk", "chunk_f1"))
+    )
     return "\n".join([*lines, f"mean of {len(lines)} seeds: {'  '.join(means)}"])
 
 
@@ -85,7 +109,11 @@ def _of_seed(args, kept, seed, folder):
     if values["resume"]:
         values.update(restore="", warm_start="", warm_start_vars=None)
     summaries = _given(values, "summary_dir")
-    values.update(seed=seed, checkpoint_dir=own, summary_dir=os.path.join(summaries, f"seed-{seed}") if summaries else "")
+    values.update(
+        seed=seed,
+        checkpoint_dir=own,
+        summary_dir=os.path.join(summaries, f"seed-{seed}") if summaries else "",
+    )
     return argparse.Namespace(**values)
 
 
@@ -97,8 +125,11 @@ def _given(values, name):
 
 def _flags(args):
     """The flags that were given, as seeds.json keeps them."""
-    return {name: value for name, value in vars(args).items()
-            if name not in _NOT_KEPT and (value or name not in _EMPTY_BY_DEFAULT)}
+    return {
+        name: value
+        for name, value in vars(args).items()
+        if name not in _NOT_KEPT and (value or name not in _EMPTY_BY_DEFAULT)
+    }
 
 
 def _kept_flags(folder):
@@ -107,8 +138,10 @@ def _kept_flags(folder):
         with open(path, encoding="utf-8") as stream:
             return json.load(stream)["flags"]
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; --seeds with --resume goes on with a run of --seeds: check --checkpoint_dir, "
-                        "or leave --resume out") from None
+        raise UserError(
+            f"{path}: no such file; --seeds with --resume goes on with a run of --seeds: check --checkpoint_dir, "
+            "or leave --resume out"
+        ) from None
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path}: damaged; leave --resume out to train all seeds anew") from None
 

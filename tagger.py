@@ -1,4 +1,5 @@
 """Tagger: a trained model as an object, for the commands and for notebooks."""
+
 import array
 import functools
 import os
@@ -17,11 +18,14 @@ from config import Config
 from feed import Feeder, tagging_batches
 from gazetteer import Gazetteer
 
-WORDS_KEPT = 50_000       # distinct words whose ids are remembered
+WORDS_KEPT = 50_000  # distinct words whose ids are remembered
 
 
 class Entity(NamedTuple):
-    """Words start to end - 1 of a sentence. text: those words, joined by spaces. score: its probability (see confidence.py)."""
+    """Words start to end - 1 of a sentence. text: those words, joined by spaces. score: its
+    probability (see confidence.py).
+    """
+
     type: str
     start: int
     end: int
@@ -31,13 +35,17 @@ class Entity(NamedTuple):
 
 class Confident(NamedTuple):
     """A sentence's tags and how sure the model is of them."""
-    tags: list            # in the scheme of the training data
-    probabilities: list   # of the tag that the model gave the token, in the scheme in which it learned
-    entities: list        # (start, end, type, probability), end exclusive
+
+    tags: list  # in the scheme of the training data
+    probabilities: (
+        list  # of the tag that the model gave the token, in the scheme in which it learned
+    )
+    entities: list  # (start, end, type, probability), end exclusive
 
 
 class Figures(NamedTuple):
     """Precision, recall and F1 in percent; support: how many entities there are in the gold tags."""
+
     precision: float
     recall: float
     f1: float
@@ -45,81 +53,132 @@ class Figures(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Scores of a Tagger on sentences. accuracy: of all tokens, in percent. print() shows it as a table."""
+    """Scores of a Tagger on sentences. accuracy: of all tokens, in percent. print() shows it as a
+    table.
+    """
+
     total: Figures
-    types: dict           # {entity type: Figures}, sorted
+    types: dict  # {entity type: Figures}, sorted
     accuracy: float
 
     def __str__(self):
         rows = [*self.types.items(), ("all", self.total)]
         width = max(len(name) for name, _ in rows)
         lines = [f"{'':{width}}  precision  recall      F1  support"]
-        lines += [f"{name:{width}}  {each.precision:9.2f}  {each.recall:6.2f}  {each.f1:6.2f}  {each.support:7}" for name, each in rows]
+        lines += [
+            f"{name:{width}}  {each.precision:9.2f}  {each.recall:6.2f}  {each.f1:6.2f}  {each.support:7}"
+            for name, each in rows
+        ]
         return "\n".join(lines)
 
 
 class Tagger:
     """Tags sentences; Tagger.load makes one, with a graph and a session of its own.
 
-    From Python: predict, predict_entities and evaluate take lists of words, with their POS and chunk tags where the model
-    knows them, or conll.Sentences. A model with bert_context reads each list as a document. The commands give conll.Sentences
-    to tag, confident, nbest and log_probabilities.
+    From Python: predict, predict_entities and evaluate take lists of words, with their POS and
+    chunk tags where the model knows them, or conll.Sentences. A model with bert_context reads each
+    list as a document. The commands give conll.Sentences to tag, confident, nbest and
+    log_probabilities.
 
-    run: {input name: array} -> tag ids, int32 (batch, sentence). graph: the Graph of a checkpoint, from which all but tag()
-    and predict() need the scores; None for an exported one. prefix: the checkpoint, for those who train on from it.
+    run: {input name: array} -> tag ids, int32 (batch, sentence). graph: the Graph of a checkpoint,
+    from which all but tag() and predict() need the scores; None for an exported one. prefix: the
+    checkpoint, for those who train on from it.
     """
 
     def __init__(self, run, config, meta, feeder, graph=None, prefix="", temperature=1.0):
         self.run, self.config, self.meta, self.feeder = run, config, meta, feeder
         self.graph, self.prefix, self.temperature = graph, prefix, temperature
-        self.seconds, self.counts = array.array("d"), array.array("i")       # of each batch; its sentences
+        self.seconds, self.counts = (
+            array.array("d"),
+            array.array("i"),
+        )  # of each batch; its sentences
 
     @classmethod
-    def load(cls, path, batch_size=64, max_batch_tokens=4000, constrained=False, threads=0, trust=False, temperature=1.0):
-        """From a checkpoint's folder or prefix. trust: import the encoder where it is the user's own code. Raises UserError.
+    def load(
+        cls,
+        path,
+        batch_size=64,
+        max_batch_tokens=4000,
+        constrained=False,
+        threads=0,
+        trust=False,
+        temperature=1.0,
+    ):
+        """From a checkpoint's folder or prefix. trust: import the encoder where it is the user's
+        own code. Raises UserError.
 
-        temperature: what scores are divided by before they become probabilities; it changes no tag. etc/calibration.py fits it.
+        temperature: what scores are divided by before they become probabilities; it changes no tag.
+        etc/calibration.py fits it.
         """
         prefix = checkpoint.resolve(os.fspath(path))
         meta = checkpoint.load_meta(prefix)
-        config = Config(**{**meta["config"], "batch_size": batch_size, "max_batch_tokens": max_batch_tokens})
+        config = Config(
+            **{**meta["config"], "batch_size": batch_size, "max_batch_tokens": max_batch_tokens}
+        )
         config.constrained = constrained or config.constrained
         if trust:
             registry.import_custom("encoder", config.encoder)
         emb = checkpoint.load_emb(prefix, meta)
         gazetteer = Gazetteer.from_dict(meta["gazetteer"]) if meta["gazetteer"] else None
-        feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer, limit=WORDS_KEPT)
+        feeder = Feeder(
+            emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer, limit=WORDS_KEPT
+        )
         run, graph = _graph(prefix, config, meta, feeder, threads)
         return cls(run, config, meta, feeder, graph, prefix, temperature)
 
     def save(self, path):
-        """Writes a whole checkpoint into the folder `path`, which is made where it is missing: Tagger.load takes it."""
-        checkpoint.save(os.path.join(path, checkpoint.MODEL), self.graph.session, self.graph.saver, self.meta, self.feeder.emb)
+        """Writes a whole checkpoint into the folder `path`, which is made where it is missing:
+        Tagger.load takes it.
+        """
+        checkpoint.save(
+            os.path.join(path, checkpoint.MODEL),
+            self.graph.session,
+            self.graph.saver,
+            self.meta,
+            self.feeder.emb,
+        )
 
     # ------------------------------------------------------------ lists of words
 
     def predict(self, sentences, pos=None, chunks=None):
-        """Lists of words -> a list of tags for each, in the scheme of the training data. pos, chunks: lists of lists, too."""
+        """Lists of words -> a list of tags for each, in the scheme of the training data. pos,
+        chunks: lists of lists, too.
+        """
         return self.tag(_sentences(sentences, pos, chunks))
 
     def predict_entities(self, sentences, pos=None, chunks=None):
         """Lists of words -> a list of Entity for each."""
         given = _sentences(sentences, pos, chunks)
-        return [[Entity(kind, start, end, " ".join(sentence.words[start:end]), score) for start, end, kind, score in found.entities]
-                for sentence, found in zip(given, self.confident(given))]
+        return [
+            [
+                Entity(kind, start, end, " ".join(sentence.words[start:end]), score)
+                for start, end, kind, score in found.entities
+            ]
+            for sentence, found in zip(given, self.confident(given))
+        ]
 
     def evaluate(self, sentences, tags=None, pos=None, chunks=None):
-        """Lists of words, and of their gold tags in the scheme of the training data -> Report. Raises UserError."""
+        """Lists of words, and of their gold tags in the scheme of the training data -> Report.
+        Raises UserError.
+        """
         scheme = self.meta["data_scheme"]
         given = _sentences(sentences, pos, chunks, tags)
         if any(sentence.tags is None for sentence in given):
-            raise UserError("evaluate: expected gold tags beside the words, a list for each sentence")
+            raise UserError(
+                "evaluate: expected gold tags beside the words, a list for each sentence"
+            )
         reading = {"raw": True} if scheme == conll.RAW else {"scheme": scheme}
         try:
-            scores = chunk_eval.score([sentence.tags for sentence in given], self.tag(given), **reading)
+            scores = chunk_eval.score(
+                [sentence.tags for sentence in given], self.tag(given), **reading
+            )
         except ValueError as error:
-            raise UserError(f"evaluate: {error}; the model's tags are {' '.join(self.feeder.emb.tags)}") from None
-        types = {kind: _figures(*scores.of(kind)) for kind in sorted({*scores.phrases, *scores.found})}
+            raise UserError(
+                f"evaluate: {error}; the model's tags are {' '.join(self.feeder.emb.tags)}"
+            ) from None
+        types = {
+            kind: _figures(*scores.of(kind)) for kind in sorted({*scores.phrases, *scores.found})
+        }
         return Report(_figures(*scores.totals), types, scores.accuracy)
 
     # ------------------------------------------------------------ conll.Sentences; a -DOCSTART- is O, for certain
@@ -134,45 +193,64 @@ class Tagger:
 
     def confident(self, sentences):
         """A Confident for each sentence: the tags are those of tag()."""
-        found = [Confident(["O"] * len(sentence.words), [1.0] * len(sentence.words), []) for sentence in sentences]
+        found = [
+            Confident(["O"] * len(sentence.words), [1.0] * len(sentence.words), [])
+            for sentence in sentences
+        ]
         for places, lengths, ids, chain in self._chains(sentences):
             of_tags = confidence.marginals(chain)
             rows = [row[:length] for row, length in zip(ids.tolist(), lengths)]
             spans = [(k, *span) for k, row in enumerate(rows) for span in self._entities(row)]
             for k, (place, row) in enumerate(zip(places, rows)):
-                found[place] = Confident(self._names(row), of_tags[k, range(len(row)), row].tolist(), [])
-            for (k, *span), probability in zip(spans, confidence.entity_probabilities(chain, spans, self.edges).tolist()):
+                found[place] = Confident(
+                    self._names(row), of_tags[k, range(len(row)), row].tolist(), []
+                )
+            for (k, *span), probability in zip(
+                spans, confidence.entity_probabilities(chain, spans, self.edges).tolist()
+            ):
                 found[places[k]].entities.append((*span, probability))
         return found
 
     def nbest(self, sentences, count):
-        """For each sentence its `count` best tag sequences, or all where there are fewer: (probability, tags), the best first."""
+        """For each sentence its `count` best tag sequences, or all where there are fewer:
+        (probability, tags), the best first.
+        """
         found = [[(1.0, ["O"] * len(sentence.words))] for sentence in sentences]
         for places, lengths, _, chain in self._chains(sentences):
             paths, logs = confidence.nbest(chain, count)
             for place, length, rows, log in zip(places, lengths, paths.tolist(), logs):
-                there = zip(np.exp(log).tolist(), rows[:np.isfinite(log).sum()])
-                found[place] = [(probability, self._names(row[:length])) for probability, row in there]
+                there = zip(np.exp(log).tolist(), rows[: np.isfinite(log).sum()])
+                found[place] = [
+                    (probability, self._names(row[:length])) for probability, row in there
+                ]
         return found
 
     def log_probabilities(self, sentences):
         """log p(tags | sentence) of the tags that tag() gives each sentence."""
         found = [0.0] * len(sentences)
         for places, _, ids, chain in self._chains(sentences):
-            for place, value in zip(places, confidence.sequence_log_probability(chain, ids).tolist()):
+            for place, value in zip(
+                places, confidence.sequence_log_probability(chain, ids).tolist()
+            ):
                 found[place] = value
         return found
 
     # ------------------------------------------------------------ the network
 
     def in_batches(self, sentences, run):
-        """Runs the sentences in batches, but -DOCSTART- and empty ones: yields (their indices, their lengths, *results)."""
+        """Runs the sentences in batches, but -DOCSTART- and empty ones: yields (their indices,
+        their lengths, *results).
+        """
         if self.config.bert_context:
             sentences = conll.in_documents(sentences)
-        places = [i for i, sentence in enumerate(sentences) if sentence.words and not sentence.is_docstart]
+        places = [
+            i for i, sentence in enumerate(sentences) if sentence.words and not sentence.is_docstart
+        ]
         self.feeder.table.trim()
         examples = [self.feeder.encode(sentences[i]) for i in places]
-        for batch, size, length in tagging_batches([len(example) for example in examples], self.config):
+        for batch, size, length in tagging_batches(
+            [len(example) for example in examples], self.config
+        ):
             filled = batch + batch[-1:] * (size - len(batch))
             started = time.perf_counter()
             results = run(self.feeder.batch([examples[k] for k in filled], length=length))
@@ -181,15 +259,25 @@ class Tagger:
             yield [places[k] for k in batch], [len(examples[k]) for k in batch], results
 
     def timings(self):
-        """Seconds of each batch, and how many sentences it had; without the first, which pays for the start."""
+        """Seconds of each batch, and how many sentences it had; without the first, which pays for
+        the start.
+        """
         return self.seconds[1:], self.counts[1:]
 
     @functools.cached_property
     def scores(self):
-        """`run` with the emission scores: -> [int32 (batch, sentence), float32 (batch, sentence, tags)]."""
+        """`run` with the emission scores: -> [int32 (batch, sentence), float32 (batch, sentence,
+        tags)].
+        """
         from tf1 import callable_of
+
         model = self.graph.model
-        return callable_of(self.graph.session, [model.logits_indices, model.logits], model.inputs, self.feeder.smallest())
+        return callable_of(
+            self.graph.session,
+            [model.logits_indices, model.logits],
+            model.inputs,
+            self.feeder.smallest(),
+        )
 
     @functools.cached_property
     def transitions(self):
@@ -201,15 +289,29 @@ class Tagger:
         return confidence.edges(self.meta["tags"], self.meta["tag_scheme"])
 
     def _chains(self, sentences):
-        """in_batches, with the scores as a Chain: yields (indices of sentences, their lengths, tag ids, Chain)."""
+        """in_batches, with the scores as a Chain: yields (indices of sentences, their lengths, tag
+        ids, Chain).
+        """
         for places, lengths, (ids, logits) in self.in_batches(sentences, self.scores):
             count, longest = len(places), max(lengths)
-            yield places, lengths, ids[:count, :longest], confidence.chain(
-                logits[:count, :longest], lengths, self.transitions, self.graph.legal, self.temperature)
+            yield (
+                places,
+                lengths,
+                ids[:count, :longest],
+                confidence.chain(
+                    logits[:count, :longest],
+                    lengths,
+                    self.transitions,
+                    self.graph.legal,
+                    self.temperature,
+                ),
+            )
 
     def _names(self, ids):
         names = self.meta["tags"]
-        return conll.convert([names[i] for i in ids], self.meta["tag_scheme"], self.meta["data_scheme"])
+        return conll.convert(
+            [names[i] for i in ids], self.meta["tag_scheme"], self.meta["data_scheme"]
+        )
 
     def _entities(self, ids):
         return conll.entities([self.meta["tags"][i] for i in ids], self.meta["tag_scheme"])
@@ -217,43 +319,60 @@ class Tagger:
 
 class Graph(NamedTuple):
     """A checkpoint's graph in its session."""
+
     session: object
     model: object
-    saver: object         # of the weights
-    legal: tuple          # conll.legal_transitions where decoding is held to them, or None
+    saver: object  # of the weights
+    legal: tuple  # conll.legal_transitions where decoding is held to them, or None
 
 
 def _graph(prefix, config, meta, feeder, threads):
     """The checkpoint's graph without dropout. Returns (`run`, see Tagger, and the Graph)."""
     from model import Model
     from tf1 import callable_of, new_session, quiet, tf
-    legal = conll.legal_transitions(meta["tags"], meta["tag_scheme"]) if config.constrained else None
+
+    legal = (
+        conll.legal_transitions(meta["tags"], meta["tag_scheme"]) if config.constrained else None
+    )
     with tf.Graph().as_default(), quiet():
         model = Model(config, feeder.sizes(), legal=legal)
         graph = Graph(new_session(threads), model, tf.train.Saver(model.variables), legal)
         checkpoint.restore(graph.session, graph.saver, prefix)
-        return callable_of(graph.session, model.logits_indices, model.inputs, feeder.smallest()), graph
+        return callable_of(
+            graph.session, model.logits_indices, model.inputs, feeder.smallest()
+        ), graph
 
 
 def _sentences(given, pos=None, chunks=None, tags=None):
-    """Lists of words, or conll.Sentences, and columns beside them -> conll.Sentences, numbered from 1. Raises UserError."""
-    sentences = [each if isinstance(each, conll.Sentence) else conll.Sentence(0, each, None, None, None) for each in given]
+    """Lists of words, or conll.Sentences, and columns beside them -> conll.Sentences, numbered from
+    1. Raises UserError.
+    """
+    sentences = [
+        each if isinstance(each, conll.Sentence) else conll.Sentence(0, each, None, None, None)
+        for each in given
+    ]
     for name, column in (("pos", pos), ("chunks", chunks), ("tags", tags)):
         cells = [getattr(each, name) for each in sentences] if column is None else list(column)
         if len(cells) != len(sentences):
-            raise UserError(f"{len(sentences)} sentences and {len(cells)} of {name}, expected as many of them")
+            raise UserError(
+                f"{len(sentences)} sentences and {len(cells)} of {name}, expected as many of them"
+            )
         sentences = [each._replace(**{name: own}) for each, own in zip(sentences, cells)]
     return [_checked(each._replace(first_line=i)) for i, each in enumerate(sentences, 1)]
 
 
 def _checked(sentence):
     if isinstance(sentence.words, str) or not all(isinstance(word, str) for word in sentence.words):
-        raise UserError(f"sentence {sentence.first_line}: {str(sentence.words)[:60]!r}, expected a list of words; "
-                        "tokenizer.tokenize splits a text into words")
+        raise UserError(
+            f"sentence {sentence.first_line}: {str(sentence.words)[:60]!r}, expected a list of words; "
+            "tokenizer.tokenize splits a text into words"
+        )
     for name in ("pos", "chunks", "tags"):
         column = getattr(sentence, name)
         if column is not None and len(column) != len(sentence.words):
-            raise UserError(f"sentence {sentence.first_line}: {len(sentence.words)} words and {len(column)} {name}, expected as many of them")
+            raise UserError(
+                f"sentence {sentence.first_line}: {len(sentence.words)} words and {len(column)} {name}, expected as many of them"
+            )
     return sentence
 
 

@@ -1,12 +1,15 @@
-"""A look at ELMo's layers: the shape of each layer of each sentence, its mean, and its norm (of a token's vector, L2; the mean).
+"""A look at ELMo's layers: the shape of each layer of each sentence, its mean, and its norm (of a
+token's vector, L2; the mean).
 
     python test_bilm.py                                             # the ELMo that etc/download.py has put into embeddings/
     python test_bilm.py --emb_path embeddings/glove.6B.100d.txt.pkl
     python test_bilm.py --elmo_options_path options.json --elmo_weight_path weights.hdf5 --input sentences.txt --stateful
 
-Layer 0 is the token layer, twice; those above are the LSTMs', forward beside backward. Each sentence stands by itself; with
---stateful the figures are those of bilm-tf, fed with the same batches.
+Layer 0 is the token layer, twice; those above are the LSTMs', forward beside backward. Each
+sentence stands by itself; with --stateful the figures are those of bilm-tf, fed with the same
+batches.
 """
+
 import glob
 import os
 import sys
@@ -18,11 +21,16 @@ from elmo_bytes import elmo_ids
 from embvec import load_header
 from pretrained import elmo_weights, read_elmo_options, read_elmo_vocab
 
-SENTENCES = ["Our language models read each sentence from both ends .", "In Lisbon , Ms. Duarte paid 40 euros for the book ."]
+SENTENCES = [
+    "Our language models read each sentence from both ends .",
+    "In Lisbon , Ms. Duarte paid 40 euros for the book .",
+]
 
 
 def read_sentences(path):
-    """[[word, ...], ...] of a file, one sentence a line, tokens apart by spaces or tabs; blank lines are none. Raises UserError."""
+    """[[word, ...], ...] of a file, one sentence a line, tokens apart by spaces or tabs; blank
+    lines are none. Raises UserError.
+    """
     check_readable(path, "--input")
     with open(path, "rb") as stream:
         lines = stream.read().decode(errors="surrogateescape").split("\n")
@@ -35,37 +43,43 @@ def read_sentences(path):
 
 
 def layers_of(sentences, options, weights, batch_size, stateful=False, threads=0):
-    """Yields the layers of each sentence, float32 (sentence, n_layers + 1, 2 * projection_dim), batch by batch.
+    """Yields the layers of each sentence, float32 (sentence, n_layers + 1, 2 * projection_dim),
+    batch by batch.
 
-    stateful: row k of a batch goes on from the LSTM states that row k of the batch before has left, as in bilm-tf; else each
-    sentence starts from zeros.
+    stateful: row k of a batch goes on from the LSTM states that row k of the batch before has left,
+    as in bilm-tf; else each sentence starts from zeros.
     """
     from layers.elmo import elmo_layers, elmo_state, update_elmo_state
     from tf1 import new_session, put, quiet, tf
+
     characters = options["char_cnn"]["max_characters_per_token"]
     with tf.Graph().as_default(), quiet():
         ids = tf.placeholder(tf.int32, [None, None, characters])
         with tf.variable_scope("elmo"):
             state = elmo_state(options, batch_size) if stateful else []
-            layers, final = elmo_layers(ids, options, [each[:tf.shape(ids)[0]] for each in state] or None)
+            layers, final = elmo_layers(
+                ids, options, [each[: tf.shape(ids)[0]] for each in state] or None
+            )
             update = update_elmo_state(state, final)
         session = new_session(threads)
         session.run(tf.global_variables_initializer())
         variables = {variable.op.name: variable for variable in tf.global_variables()}
         put(session, [variables[f"elmo/{name}"] for name in weights], weights.values())
     for start in range(0, len(sentences), batch_size):
-        batch = [elmo_ids(words, characters) for words in sentences[start:start + batch_size]]
+        batch = [elmo_ids(words, characters) for words in sentences[start : start + batch_size]]
         padded = np.zeros((len(batch), max(map(len, batch)), characters), np.int32)
         for row, each in zip(padded, batch):
-            row[:len(each)] = each
+            row[: len(each)] = each
         values, _ = session.run([layers, update], {ids: padded})
-        yield from (value[:len(each) - 2] for value, each in zip(values, batch))
+        yield from (value[: len(each) - 2] for value, each in zip(values, batch))
 
 
 def report(number, words, layers):
     """Lines about a sentence. layers: float32 (sentence, layers, dim)."""
     head = " ".join(words).encode(errors="replace").decode()
-    lines = [f"sentence {number}: {len(words)} tokens: {head[:60]}{' ...' if len(head) > 60 else ''}"]
+    lines = [
+        f"sentence {number}: {len(words)} tokens: {head[:60]}{' ...' if len(head) > 60 else ''}"
+    ]
     for k in range(layers.shape[1]):
         layer = layers[:, k]
         norm = np.linalg.norm(layer, axis=-1).mean()
@@ -75,36 +89,69 @@ def report(number, words, layers):
 
 def parse_args():
     parser = Parser(description=__doc__)
-    parser.add_argument("--emb_path", default="", help="an EmbVec file that names ELMo's files (embvec.py --elmo_options_path ...)")
-    parser.add_argument("--elmo_options_path", default="", help="without --emb_path: ELMo's options.json")
-    parser.add_argument("--elmo_weight_path", default="", help="without --emb_path: ELMo's weights, HDF5")
-    parser.add_argument("--elmo_vocab_path", default="", help="ELMo's vocabulary, checked: the bytes of a word say all else")
-    parser.add_argument("--input", default="", help="sentences, one a line, tokens apart by spaces (default: two sample sentences)")
-    parser.add_argument("--batch_size", type=int, default=16, help="sentences in a batch (default 16)")
-    parser.add_argument("--stateful", action="store_true",
-                        help="carry the LSTM states from batch to batch, as bilm-tf does (default: each sentence by itself)")
-    parser.add_argument("--threads", "-j", type=int, default=0, help="threads; 0: one for each core")
+    parser.add_argument(
+        "--emb_path",
+        default="",
+        help="an EmbVec file that names ELMo's files (embvec.py --elmo_options_path ...)",
+    )
+    parser.add_argument(
+        "--elmo_options_path", default="", help="without --emb_path: ELMo's options.json"
+    )
+    parser.add_argument(
+        "--elmo_weight_path", default="", help="without --emb_path: ELMo's weights, HDF5"
+    )
+    parser.add_argument(
+        "--elmo_vocab_path",
+        default="",
+        help="ELMo's vocabulary, checked: the bytes of a word say all else",
+    )
+    parser.add_argument(
+        "--input",
+        default="",
+        help="sentences, one a line, tokens apart by spaces (default: two sample sentences)",
+    )
+    parser.add_argument(
+        "--batch_size", type=int, default=16, help="sentences in a batch (default 16)"
+    )
+    parser.add_argument(
+        "--stateful",
+        action="store_true",
+        help="carry the LSTM states from batch to batch, as bilm-tf does (default: each sentence by itself)",
+    )
+    parser.add_argument(
+        "--threads", "-j", type=int, default=0, help="threads; 0: one for each core"
+    )
     args = parser.parse_args()
     if args.batch_size < 1:
         raise UserError(f"--batch_size {args.batch_size}: expected at least 1")
-    if bool(args.elmo_options_path) != bool(args.elmo_weight_path) or (args.elmo_options_path and args.emb_path):
-        raise UserError("expected --elmo_options_path and --elmo_weight_path, or --emb_path, an embeddings' file that names them")
+    if bool(args.elmo_options_path) != bool(args.elmo_weight_path) or (
+        args.elmo_options_path and args.emb_path
+    ):
+        raise UserError(
+            "expected --elmo_options_path and --elmo_weight_path, or --emb_path, an embeddings' file that names them"
+        )
     return args
 
 
 def find_elmo(args):
-    """(options, path of the weights) that the flags name, or else of the one in embeddings/. Raises UserError."""
+    """(options, path of the weights) that the flags name, or else of the one in embeddings/. Raises
+    UserError.
+    """
     if args.elmo_options_path:
         return read_elmo_options(args.elmo_options_path), args.elmo_weight_path
     if not args.emb_path:
         found = sorted(glob.glob(os.path.join("embeddings", "elmo_*_options.json")))
         if len(found) != 1:
-            raise UserError(f"embeddings/elmo_*_options.json: {len(found)} files, expected one; fetch it with "
-                            "etc/download.py elmo-original, or name one with --elmo_options_path and --elmo_weight_path, or with --emb_path")
+            raise UserError(
+                f"embeddings/elmo_*_options.json: {len(found)} files, expected one; fetch it with "
+                "etc/download.py elmo-original, or name one with --elmo_options_path and --elmo_weight_path, or with --emb_path"
+            )
         return read_elmo_options(found[0]), found[0].replace("_options.json", "_weights.hdf5")
     elmo = load_header(args.emb_path).get("elmo")
     if not elmo:
-        raise UserError(f"{args.emb_path}: names no ELMo; make it with embvec.py --elmo_options_path ... --elmo_weight_path ...")
+        raise UserError(
+            f"{args.emb_path}: names no ELMo; make it with embvec.py --elmo_options_path ... --elmo_weight_path ..."
+        )
     return elmo["options"], elmo["weights"]
 
 

@@ -1,16 +1,27 @@
-"""Scores the tags of a tagged file, token by token: precision, recall and F1 of each tag, and of all tags but O.
+"""Scores the tags of a tagged file, token by token: precision, recall and F1 of each tag, and of
+all tags but O.
 
     python token_eval.py < pred.txt
     python token_eval.py --columns "word gold pred" --json < pred.txt
 
-The last two columns are the gold tag and the predicted tag, unless --columns names others. Blank lines, and lines whose
-first column is -X-, are no tokens; a -DOCSTART- line is one, as for chunk_eval.py.
+The last two columns are the gold tag and the predicted tag, unless --columns names others. Blank
+lines, and lines whose first column is -X-, are no tokens; a -DOCSTART- line is one, as for
+chunk_eval.py.
 """
+
 import json
 from collections import Counter
 from dataclasses import dataclass, field
 
-from chunk_eval import add_input_flags, as_latin, as_text, note, percentages, print_latin, read_input
+from chunk_eval import (
+    add_input_flags,
+    as_latin,
+    as_text,
+    note,
+    percentages,
+    print_latin,
+    read_input,
+)
 from cli import Parser, run_command
 
 FIGURES = """\
@@ -24,6 +35,7 @@ figures:
 @dataclass
 class Scores:
     """Tokens by (gold tag, predicted tag), and percentages over all tags but the outside tag."""
+
     outside: str = "O"
     pairs: Counter = field(default_factory=Counter)
 
@@ -33,7 +45,10 @@ class Scores:
         for (gold_tag, predicted_tag), count in self.pairs.items():
             gold[gold_tag] += count
             found[predicted_tag] += count
-        return {tag: (self.pairs[tag, tag], found[tag], gold[tag]) for tag in sorted(gold.keys() | found.keys())}
+        return {
+            tag: (self.pairs[tag, tag], found[tag], gold[tag])
+            for tag in sorted(gold.keys() | found.keys())
+        }
 
     @property
     def tokens(self):
@@ -79,30 +94,53 @@ def score(gold_sequences, predicted_sequences, outside="O"):
 
 def text_table(scores):
     """Scores -> a table in the manner of conlleval."""
-    lines = [f"processed {scores.tokens} tokens; correct: {scores.correct}; accuracy: {scores.accuracy:6.2f}%"]
+    lines = [
+        f"processed {scores.tokens} tokens; correct: {scores.correct}; accuracy: {scores.accuracy:6.2f}%"
+    ]
     rows = [*scores.by_tag().items(), ("per-token (partial)", scores.micro)]
     for name, (correct, found, gold) in rows:
-        figures = "precision: {:6.2f}%; recall: {:6.2f}%; FB1: {:6.2f}".format(*percentages(correct, found, gold))
+        figures = "precision: {:6.2f}%; recall: {:6.2f}%; FB1: {:6.2f}".format(
+            *percentages(correct, found, gold)
+        )
         lines.append(f"{name:>19}: {figures}  {found}")
     return "\n".join(lines) + "\n"
 
 
 def json_text(scores):
     """Scores -> one JSON object; figures in percent."""
+
     def entry(correct, found, gold):
         precision, recall, f1 = percentages(correct, found, gold)
-        return {"gold": gold, "found": found, "correct": correct, "precision": precision, "recall": recall, "f1": f1}
-    result = {"tokens": scores.tokens, "correct": scores.correct, "accuracy": scores.accuracy,
-              "micro": entry(*scores.micro),
-              "tags": {as_text(tag): entry(*counts) for tag, counts in scores.by_tag().items()}}
+        return {
+            "gold": gold,
+            "found": found,
+            "correct": correct,
+            "precision": precision,
+            "recall": recall,
+            "f1": f1,
+        }
+
+    result = {
+        "tokens": scores.tokens,
+        "correct": scores.correct,
+        "accuracy": scores.accuracy,
+        "micro": entry(*scores.micro),
+        "tags": {as_text(tag): entry(*counts) for tag, counts in scores.by_tag().items()},
+    }
     return json.dumps(result, indent=2) + "\n"
 
 
 def parse_args():
     parser = Parser(description=__doc__, epilog=FIGURES)
     add_input_flags(parser)
-    parser.add_argument("-o", dest="outside", default="O", metavar="TAG", type=as_latin,
-                        help="outside tag, left out of the micro average (default O)")
+    parser.add_argument(
+        "-o",
+        dest="outside",
+        default="O",
+        metavar="TAG",
+        type=as_latin,
+        help="outside tag, left out of the micro average (default O)",
+    )
     return parser.parse_args()
 
 

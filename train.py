@@ -2,9 +2,10 @@
 
     python train.py --emb_path embeddings/glove.6B.50d.txt.pkl --wrd_dim 50 --batch_size 20 --epoch 70
 
-Writes the best model (checkpoint/ner_model), the last state (--resume goes on from it), history.json and
-learning_curve.png to --checkpoint_dir, and TensorBoard summaries to --summary_dir.
+Writes the best model (checkpoint/ner_model), the last state (--resume goes on from it),
+history.json and learning_curve.png to --checkpoint_dir, and TensorBoard summaries to --summary_dir.
 """
+
 import argparse
 import contextlib
 import copy
@@ -21,8 +22,18 @@ import registry
 import seeds
 import warm_start
 from cli import Parser, UserError, atomic_write, check_folder, check_readable, run_command
-from config import (FREE_FIELDS, MODEL_FIELDS, RUN_FIELDS, Config, add_flags, load_config, model_names, model_path, read_config,
-                    typed)
+from config import (
+    FREE_FIELDS,
+    MODEL_FIELDS,
+    RUN_FIELDS,
+    Config,
+    add_flags,
+    load_config,
+    model_names,
+    model_path,
+    read_config,
+    typed,
+)
 from corpus import load_data, to_sentences
 from embvec import EmbVec, file_hash
 from gazetteer import Gazetteer
@@ -32,21 +43,27 @@ from trainer import Trainer
 
 # ---------------------------------------------------------------- a training run
 
+
 class Given(NamedTuple):
     """What `fit` hands over by value, in place of what the config names."""
-    sentences: dict = {}                    # {"train" or "dev": conll.Sentences}
+
+    sentences: dict = {}  # {"train" or "dev": conll.Sentences}
     emb: Optional[EmbVec] = None
-    optimizer: Optional[Callable] = None    # see training_op
-    hooks: tuple = ()                       # see hooks.user_hooks
+    optimizer: Optional[Callable] = None  # see training_op
+    hooks: tuple = ()  # see hooks.user_hooks
 
     def hashes(self):
-        return {f"<{name}>": hashlib.sha256(repr([each[1:5] for each in sentences]).encode()).hexdigest()
-                for name, sentences in self.sentences.items()}
+        return {
+            f"<{name}>": hashlib.sha256(
+                repr([each[1:5] for each in sentences]).encode()
+            ).hexdigest()
+            for name, sentences in self.sentences.items()
+        }
 
 
 def run_training(config, restore="", resume=False, source=None, given=Given()):
-    """Trains a model by a Config; restore: checkpoint to start from; resume: go on from the last state; source: what
-    warm_start.read gives, to take over what fits.
+    """Trains a model by a Config; restore: checkpoint to start from; resume: go on from the last
+    state; source: what warm_start.read gives, to take over what fits.
 
     Returns the Trainer, whose state has the history, and whether Ctrl-C ended it.
     """
@@ -67,13 +84,17 @@ def run_training(config, restore="", resume=False, source=None, given=Given()):
         trainer.load_pretrained()
     interrupted = trainer.run()
     if trainer.state.history:
-        plot_history(trainer.state.history, os.path.join(trainer.config.checkpoint_dir, "learning_curve.png"))
+        plot_history(
+            trainer.state.history, os.path.join(trainer.config.checkpoint_dir, "learning_curve.png")
+        )
     return trainer, interrupted
 
 
 def run_args(args, config, given=Given()):
     """run_training as the flags say."""
-    source = warm_start.read(args.warm_start, args.warm_start_vars or ".*") if args.warm_start else None
+    source = (
+        warm_start.read(args.warm_start, args.warm_start_vars or ".*") if args.warm_start else None
+    )
     return run_training(config, args.restore, args.resume, source, given)
 
 
@@ -81,17 +102,26 @@ def _restored(config, prefix, given):
     meta = checkpoint.load_meta(prefix)
     emb, gazetteer = _vocabulary(prefix, meta)
     config, data = load_data(config, emb, gazetteer, meta["tags"], sentences=given.sentences)
-    trainer = Trainer(config, data, {**_hashes(config, given), prefix: file_hash(prefix + ".data-00000-of-00001")},
-                      given.optimizer, given.hooks)
+    trainer = Trainer(
+        config,
+        data,
+        {**_hashes(config, given), prefix: file_hash(prefix + ".data-00000-of-00001")},
+        given.optimizer,
+        given.hooks,
+    )
     checkpoint.restore(trainer.session, trainer.model_saver, prefix)
     return trainer
 
 
 def _warm_started(config, source, given):
     config, first, models = warm_start.vocabulary(source, config)
-    config, data = load_data(config, given.emb, first=first, models=models, sentences=given.sentences)
+    config, data = load_data(
+        config, given.emb, first=first, models=models, sentences=given.sentences
+    )
     warm_start.check_scheme(source, data)
-    trainer = Trainer(config, data, {**_hashes(config, given), **source.hashes()}, given.optimizer, given.hooks)
+    trainer = Trainer(
+        config, data, {**_hashes(config, given), **source.hashes()}, given.optimizer, given.hooks
+    )
     trainer.load_pretrained()
     warm_start.take_over(source, trainer.model, trainer.session, data)
     return trainer
@@ -102,15 +132,24 @@ def _resumed(config, given):
     meta = checkpoint.load_meta(prefix)
     by_value = [path for path in meta["made_from"] if path.startswith("<")]
     if by_value:
-        raise UserError(f"{prefix}: its sentences ({' '.join(by_value)}) were given to train.fit in Python, and --resume can not "
-                        "read them again; go on there with fit(..., restore=...)")
+        raise UserError(
+            f"{prefix}: its sentences ({' '.join(by_value)}) were given to train.fit in Python, and --resume can not "
+            "read them again; go on there with fit(..., restore=...)"
+        )
     for path in corpus_paths(config):
         check_readable(path, "--train_path and --dev_path")
         if file_hash(path) != meta["made_from"].get(path):
-            raise UserError(f"{path}: not the file that the interrupted run was trained on; bring it back, "
-                            "or start afresh with --restore")
+            raise UserError(
+                f"{path}: not the file that the interrupted run was trained on; bring it back, "
+                "or start afresh with --restore"
+            )
     emb, gazetteer = _vocabulary(prefix, meta)
-    trainer = Trainer(*load_data(config, emb, gazetteer, meta["tags"]), meta["made_from"], given.optimizer, given.hooks)
+    trainer = Trainer(
+        *load_data(config, emb, gazetteer, meta["tags"]),
+        meta["made_from"],
+        given.optimizer,
+        given.hooks,
+    )
     trainer.restore_state(prefix, meta)
     return trainer
 
@@ -131,13 +170,22 @@ def _vocabulary(prefix, meta):
 
 def plot_history(history, path):
     """Learning curve: losses on the left, F1 on the right, by epoch."""
-    from matplotlib.figure import Figure        # not pyplot, whose backend is a notebook's own business
+    from matplotlib.figure import Figure  # not pyplot, whose backend is a notebook's own business
+
     figure = Figure(figsize=(10, 4))
     left, right = figure.subplots(1, 2)
-    for axes, names, label in ((left, ("train_loss", "dev_loss"), "loss"), (right, ("token_f1", "chunk_f1"), "dev F1 (%)")):
+    for axes, names, label in (
+        (left, ("train_loss", "dev_loss"), "loss"),
+        (right, ("token_f1", "chunk_f1"), "dev F1 (%)"),
+    ):
         for name in names:
             rows = [row for row in history if row[name] is not None]
-            axes.plot([row["epoch"] for row in rows], [row[name] for row in rows], marker=".", label=name.replace("_", " "))
+            axes.plot(
+                [row["epoch"] for row in rows],
+                [row[name] for row in rows],
+                marker=".",
+                label=name.replace("_", " "),
+            )
         axes.set_xlabel("epoch")
         axes.set_ylabel(label)
         axes.legend()
@@ -148,22 +196,37 @@ def plot_history(history, path):
 
 # ---------------------------------------------------------------- from Python
 
-def fit(train, dev=None, config=None, optimizer=None, hooks=(), embeddings=None, restore=None, warm_start=None, warm_start_vars=None,
-        **hyper_parameters):
-    """Trains a model and returns it, the best by dev score, as an inference.Tagger whose `history` has the scores by epoch.
+
+def fit(
+    train,
+    dev=None,
+    config=None,
+    optimizer=None,
+    hooks=(),
+    embeddings=None,
+    restore=None,
+    warm_start=None,
+    warm_start_vars=None,
+    **hyper_parameters,
+):
+    """Trains a model and returns it, the best by dev score, as an inference.Tagger whose `history`
+    has the scores by epoch.
 
         tagger = fit(sentences[100:], sentences[:100], epoch=20, optimizer="adamw", rnn_size=100)
 
-    train, dev: pairs (words, tags), lists of str; or conll.Sentences; or a path, or several. Without dev, dev_fraction says
-    which part of the training sentences serves. hyper_parameters: fields of config.Config by name, on top of `config`, a
-    Config, a file, or the name of one in configs/. optimizer: a name, or a tf.train.Optimizer (its learning rate is its own
-    then), or a function from the learning rate, float32 (), to one. hooks: functions hook(run), called after each epoch, or
-    what config.hooks may hold with a function as `call`: {"call": function, "every": 100}. embeddings: an EmbVec, or its file.
-    restore: a Tagger or a checkpoint to go on from, with a fresh optimizer. warm_start: one from which a new model, with tags
-    and vocabularies of its own, takes over what fits of the variables that warm_start_vars matches (default: all).
+    train, dev: pairs (words, tags), lists of str; or conll.Sentences; or a path, or several.
+    Without dev, dev_fraction says which part of the training sentences serves. hyper_parameters:
+    fields of config.Config by name, on top of `config`, a Config, a file, or the name of one in
+    configs/. optimizer: a name, or a tf.train.Optimizer (its learning rate is its own then), or a
+    function from the learning rate, float32 (), to one. hooks: functions hook(run), called after
+    each epoch, or what config.hooks may hold with a function as `call`: {"call": function, "every":
+    100}. embeddings: an EmbVec, or its file. restore: a Tagger or a checkpoint to go on from, with
+    a fresh optimizer. warm_start: one from which a new model, with tags and vocabularies of its
+    own, takes over what fits of the variables that warm_start_vars matches (default: all).
 
-    Files go to checkpoint_dir, by default a new folder runs/fit-1, runs/fit-2, ..., and nowhere else: summary_dir is off.
-    Ctrl-C ends the training; what is best so far is returned. Raises cli.UserError.
+    Files go to checkpoint_dir, by default a new folder runs/fit-1, runs/fit-2, ..., and nowhere
+    else: summary_dir is off. Ctrl-C ends the training; what is best so far is returned. Raises
+    cli.UserError.
     """
     values, sentences = {"summary_dir": "", **_by_name(config), **typed(hyper_parameters)}, {}
     for name, given in (("train", train), ("dev", dev)):
@@ -176,12 +239,23 @@ def fit(train, dev=None, config=None, optimizer=None, hooks=(), embeddings=None,
     if isinstance(embeddings, (str, os.PathLike)):
         values["emb_path"], embeddings = os.fspath(embeddings), None
     if embeddings is not None and restore:
-        raise UserError("fit: embeddings and restore, expected one of them: the restored model has its own")
-    args = argparse.Namespace(config_path="", model="", restore=_prefix(restore), resume=False, warm_start=_prefix(warm_start),
-                              warm_start_vars=warm_start_vars, **values)
+        raise UserError(
+            "fit: embeddings and restore, expected one of them: the restored model has its own"
+        )
+    args = argparse.Namespace(
+        config_path="",
+        model="",
+        restore=_prefix(restore),
+        resume=False,
+        warm_start=_prefix(warm_start),
+        warm_start_vars=warm_start_vars,
+        **values,
+    )
     config = config_of(args)
     if "checkpoint_dir" not in values:
-        config = dataclasses.replace(config, checkpoint_dir=_new_folder(os.path.join("runs", "fit")))
+        config = dataclasses.replace(
+            config, checkpoint_dir=_new_folder(os.path.join("runs", "fit"))
+        )
     given = Given(sentences, copy.copy(embeddings), optimizer, tuple(hooks))
     trainer, interrupted = run_args(args, config, given)
     trainer.session.close()
@@ -198,12 +272,18 @@ def _prefix(model):
 def _by_name(config):
     """What a Config, a file or a ready-made config says that is not the default, {name: value}."""
     if isinstance(config, Config):
-        return {name: value for name, value in config.to_dict().items() if value != Config().to_dict()[name]}
+        return {
+            name: value
+            for name, value in config.to_dict().items()
+            if value != Config().to_dict()[name]
+        }
     return read_config(model_path(config) if config in model_names() else os.fspath(config or ""))
 
 
 def _paths_or_sentences(given, name):
-    """What fit takes as train or dev -> (paths, conll.Sentences), one of them empty; both where there is nothing."""
+    """What fit takes as train or dev -> (paths, conll.Sentences), one of them empty; both where
+    there is nothing.
+    """
     items = [given] if isinstance(given, (str, os.PathLike)) else list(given or ())
     if items and all(isinstance(item, (str, os.PathLike)) for item in items):
         return [os.fspath(item) for item in items], []
@@ -221,7 +301,10 @@ def _new_folder(stem):
 def _tagger(trainer):
     """The best model of a run, with its history."""
     from inference import Tagger
-    tagger = Tagger.load(os.path.join(trainer.config.checkpoint_dir, checkpoint.MODEL), trust=True)     # it is of this process
+
+    tagger = Tagger.load(
+        os.path.join(trainer.config.checkpoint_dir, checkpoint.MODEL), trust=True
+    )  # it is of this process
     tagger.history = trainer.state.history
     return tagger
 
@@ -229,21 +312,52 @@ def _tagger(trainer):
 # ---------------------------------------------------------------- the command
 
 # Flags that are no hyper-parameters.
-NOT_IN_CONFIG = ("config_path", "model", "restore", "resume", "warm_start", "warm_start_vars", "seeds")
+NOT_IN_CONFIG = (
+    "config_path",
+    "model",
+    "restore",
+    "resume",
+    "warm_start",
+    "warm_start_vars",
+    "seeds",
+)
 
 
 def parse_args():
     parser = Parser(description=__doc__)
-    parser.add_argument("--config_path", default="", help="YAML or JSON file of hyper-parameters; flags override it")
-    parser.add_argument("--model", default="", help=f"a ready-made file of configs/ by its name: {', '.join(model_names())}")
-    parser.add_argument("--restore", default="", help="start from the weights of this checkpoint, with a fresh optimizer")
-    parser.add_argument("--warm_start", default="", metavar="CHECKPOINT",
-                        help="start a new model, with vocabularies, tags and config of its own, from what fits of this checkpoint")
-    parser.add_argument("--warm_start_vars", metavar="REGEX",
-                        help="which variables to take over, such as encoder/ (matched from the name's beginning; default all: .*)")
-    parser.add_argument("--resume", action="store_true", help="go on from the last state in --checkpoint_dir")
-    parser.add_argument("--seeds", type=seeds.parse_seeds, metavar="N,N,...",
-                        help="train once for each of these seeds, into --checkpoint_dir/seed-N; prints mean and sample deviation")
+    parser.add_argument(
+        "--config_path", default="", help="YAML or JSON file of hyper-parameters; flags override it"
+    )
+    parser.add_argument(
+        "--model",
+        default="",
+        help=f"a ready-made file of configs/ by its name: {', '.join(model_names())}",
+    )
+    parser.add_argument(
+        "--restore",
+        default="",
+        help="start from the weights of this checkpoint, with a fresh optimizer",
+    )
+    parser.add_argument(
+        "--warm_start",
+        default="",
+        metavar="CHECKPOINT",
+        help="start a new model, with vocabularies, tags and config of its own, from what fits of this checkpoint",
+    )
+    parser.add_argument(
+        "--warm_start_vars",
+        metavar="REGEX",
+        help="which variables to take over, such as encoder/ (matched from the name's beginning; default all: .*)",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the last state in --checkpoint_dir"
+    )
+    parser.add_argument(
+        "--seeds",
+        type=seeds.parse_seeds,
+        metavar="N,N,...",
+        help="train once for each of these seeds, into --checkpoint_dir/seed-N; prints mean and sample deviation",
+    )
     add_flags(parser)
     return parser.parse_args()
 
@@ -252,26 +366,36 @@ def config_of(args):
     """The Config that the flags ask for, on top of that of the checkpoint where there is one."""
     flags = {name: value for name, value in vars(args).items() if name not in NOT_IN_CONFIG}
     if args.model and args.config_path:
-        raise UserError("--model and --config_path: expected one of them; --model NAME stands for configs/NAME.yaml")
+        raise UserError(
+            "--model and --config_path: expected one of them; --model NAME stands for configs/NAME.yaml"
+        )
     args.config_path = model_path(args.model) if args.model else args.config_path
     starts = [name for name in ("warm_start", "restore", "resume") if getattr(args, name)]
     if len(starts) > 1:
-        raise UserError(f"--{starts[0]} and --{starts[1]}: expected one of them; --resume goes on with the run itself, --restore "
-                        "keeps the checkpoint's vocabularies, tags and sizes, --warm_start has its own")
+        raise UserError(
+            f"--{starts[0]} and --{starts[1]}: expected one of them; --resume goes on with the run itself, --restore "
+            "keeps the checkpoint's vocabularies, tags and sizes, --warm_start has its own"
+        )
     if args.warm_start_vars is not None and not args.warm_start:
-        raise UserError("--warm_start_vars: without --warm_start there is nothing to take over; name a checkpoint")
+        raise UserError(
+            "--warm_start_vars: without --warm_start there is nothing to take over; name a checkpoint"
+        )
     if args.resume:
         return _config_to_resume(args, flags)
     if not args.restore:
         return load_config(args.config_path, flags)
     meta = checkpoint.load_meta(checkpoint.resolve(args.restore))
-    base = {name: meta["config"].get(name, getattr(Config(), name)) for name in MODEL_FIELDS}    # older ones had fewer
+    base = {
+        name: meta["config"].get(name, getattr(Config(), name)) for name in MODEL_FIELDS
+    }  # older ones had fewer
     base["tag_scheme"] = "" if meta["tag_scheme"] == conll.RAW else meta["tag_scheme"]
     config = load_config(args.config_path, flags, base)
     for name in MODEL_FIELDS:
         if getattr(config, name) != base[name] and name not in FREE_FIELDS:
-            raise UserError(f"--{name} {getattr(config, name)}: the checkpoint has {base[name]}, and its weights fit no other; "
-                            "leave the flag out, or start anew without --restore")
+            raise UserError(
+                f"--{name} {getattr(config, name)}: the checkpoint has {base[name]}, and its weights fit no other; "
+                "leave the flag out, or start anew without --restore"
+            )
     checkpoint.check_wrd_dim(config.wrd_dim, meta)
     if config.emb_path:
         checkpoint.check_emb_path(config.emb_path, meta)
@@ -282,14 +406,26 @@ def _config_to_resume(args, flags):
     """The interrupted run's own config; only what does not change the training may be another."""
     flags = {**read_config(args.config_path), **flags}
     folder = flags.get("checkpoint_dir", Config().checkpoint_dir)
-    meta = checkpoint.load_meta(checkpoint.resolve(os.path.join(folder, checkpoint.STATE), "--checkpoint_dir"))
-    left_to_data = {"wrd_dim": 0, "train_wrd": None, "unk_replace": None, "use_elmo": None, "use_bert": None}
-    config = load_config("", {name: value for name, value in flags.items() if name in RUN_FIELDS}, meta["config"])
+    meta = checkpoint.load_meta(
+        checkpoint.resolve(os.path.join(folder, checkpoint.STATE), "--checkpoint_dir")
+    )
+    left_to_data = {
+        "wrd_dim": 0,
+        "train_wrd": None,
+        "unk_replace": None,
+        "use_elmo": None,
+        "use_bert": None,
+    }
+    config = load_config(
+        "", {name: value for name, value in flags.items() if name in RUN_FIELDS}, meta["config"]
+    )
     for name, value in flags.items():
         was = meta["config"].get(name, getattr(Config(), name))
         if name not in RUN_FIELDS and value not in (was, left_to_data.get(name, was)):
-            raise UserError(f"--{name} {value}: the interrupted run has {was}, and --resume goes on with it; "
-                            "leave the flag out, or start anew with --restore")
+            raise UserError(
+                f"--{name} {value}: the interrupted run has {was}, and --resume goes on with it; "
+                "leave the flag out, or start anew with --restore"
+            )
     return dataclasses.replace(config, checkpoint_dir=folder)
 
 
@@ -300,13 +436,21 @@ def main():
     trainer, interrupted = run_args(args, config_of(args))
     state, folder = trainer.state, trainer.config.checkpoint_dir
     if interrupted:
-        print(f"train.py: interrupted in epoch {state.epoch + 1}; go on with --resume --checkpoint_dir {folder}", file=sys.stderr)
+        print(
+            f"train.py: interrupted in epoch {state.epoch + 1}; go on with --resume --checkpoint_dir {folder}",
+            file=sys.stderr,
+        )
         return 130
     if trainer.stopped:
         print(f"stopped: {trainer.stopped}")
-    best, step = state.best_scores, f" step {state.best_step}" if trainer.config.run_every_secs else ""
-    print(f"best epoch {state.best_epoch}{step}: token F1 {best['token_f1']:.2f}  chunk F1 {best['chunk_f1']:.2f}; "
-          f"model in {os.path.join(folder, checkpoint.MODEL)}")
+    best, step = (
+        state.best_scores,
+        f" step {state.best_step}" if trainer.config.run_every_secs else "",
+    )
+    print(
+        f"best epoch {state.best_epoch}{step}: token F1 {best['token_f1']:.2f}  chunk F1 {best['chunk_f1']:.2f}; "
+        f"model in {os.path.join(folder, checkpoint.MODEL)}"
+    )
 
 
 if __name__ == "__main__":

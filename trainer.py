@@ -1,4 +1,5 @@
 """Trainer: a training run, epoch after epoch, with its hooks, its evaluation and its files."""
+
 import contextlib
 import dataclasses
 import hashlib
@@ -27,56 +28,71 @@ from hooks import own_hooks
 
 # ---------------------------------------------------------------- the state of a run
 
+
 @dataclasses.dataclass
 class State:
     """Where a run stands; with the weights it is all that --resume needs."""
-    epoch: int = 0             # epochs finished
-    batch: int = 0             # batches finished of the next one
-    loss_sum: float = 0.0      # of those batches
-    step: int = 0              # batches finished in all
-    eval_step: int = 0         # step of the last evaluation
-    scores: dict = dataclasses.field(default_factory=dict)     # what that gave
-    score: float = None        # of it, the one that counts (config.metric or save_by; the loss negative)
-    best: float = None         # best score so far
-    best_epoch: int = 0        # the epoch in which it was found
+
+    epoch: int = 0  # epochs finished
+    batch: int = 0  # batches finished of the next one
+    loss_sum: float = 0.0  # of those batches
+    step: int = 0  # batches finished in all
+    eval_step: int = 0  # step of the last evaluation
+    scores: dict = dataclasses.field(default_factory=dict)  # what that gave
+    score: float = None  # of it, the one that counts (config.metric or save_by; the loss negative)
+    best: float = None  # best score so far
+    best_epoch: int = 0  # the epoch in which it was found
     best_step: int = 0
     best_scores: dict = dataclasses.field(default_factory=dict)
-    kept: dict = dataclasses.field(default_factory=dict)       # what hooks remember
-    history: list = dataclasses.field(default_factory=list)    # a dict for each epoch; scores are None where none were made
+    kept: dict = dataclasses.field(default_factory=dict)  # what hooks remember
+    history: list = dataclasses.field(
+        default_factory=list
+    )  # a dict for each epoch; scores are None where none were made
 
 
 class Latest(NamedTuple):
     """Of the last step."""
+
     loss: float
     rate: float
     norm: float
 
 
 class Trainer:
-    """A graph, a session and the data: runs epochs, calls hooks, evaluates, keeps the best model and the last state.
+    """A graph, a session and the data: runs epochs, calls hooks, evaluates, keeps the best model
+    and the last state.
 
-    sources: {path: sha256} of what the model is made from. optimizer: see training_op. hooks: Hooks of the user.
+    sources: {path: sha256} of what the model is made from. optimizer: see training_op. hooks: Hooks
+    of the user.
     """
 
     def __init__(self, config, data, sources, optimizer=None, hooks=()):
         from model import Model
         from optimizer import training_op
         from tf1 import callable_of, new_session, quiet, tf
+
         self.config, self.data, self.sources, self.state = config, data, sources, State()
         self.hooks = [*own_hooks(config), *hooks]
-        self.interrupted, self.stopped, self.latest = False, "", None      # stopped: why a hook ended the run
+        self.interrupted, self.stopped, self.latest = (
+            False,
+            "",
+            None,
+        )  # stopped: why a hook ended the run
         self.lengths = [len(example) for example in data.train]
         self.graph = tf.Graph()
         with self.graph.as_default(), quiet():
             tf.set_random_seed(config.seed)
-            legal = conll.legal_transitions(data.tags, data.tag_scheme) if config.constrained else None
+            legal = (
+                conll.legal_transitions(data.tags, data.tag_scheme) if config.constrained else None
+            )
             self.model = Model(config, data.feeder.sizes(), training=True, legal=legal)
             warm_start.freeze(config)
             self.rate_factor = 1.0
             if config.lr_schedule == "plateau":
                 self.rate_factor = tf.get_variable("plateau", initializer=1.0, trainable=False)
-            self.train_op, self.rate, self.norm, average = training_op(self.model, config, self._total_steps(), self.rate_factor,
-                                                                       optimizer)
+            self.train_op, self.rate, self.norm, average = training_op(
+                self.model, config, self._total_steps(), self.rate_factor, optimizer
+            )
             self.model_saver = tf.train.Saver(self.model.variables)
             self.state_saver = tf.train.Saver(tf.global_variables())
             self.swap, self.swap_back = _averages(average)
@@ -86,25 +102,50 @@ class Trainer:
             self.session = new_session(config.threads)
             self.session.run(tf.global_variables_initializer())
             targets = {"target_tag_ids": self.model.targets}
-            inputs = {name: tensor for name, tensor in self.model.inputs.items() if name not in targets}
-            self.run_vectors = {name: callable_of(self.session, tensor, inputs) for name, tensor in self._cached().items()}
+            inputs = {
+                name: tensor for name, tensor in self.model.inputs.items() if name not in targets
+            }
+            self.run_vectors = {
+                name: callable_of(self.session, tensor, inputs)
+                for name, tensor in self._cached().items()
+            }
             inputs = {**inputs, **self._cached()}
-            example = {**data.feeder.smallest(), **{name: np.zeros([1, 1, *tensor.shape[2:]]) for name, tensor in self._cached().items()}}
+            example = {
+                **data.feeder.smallest(),
+                **{
+                    name: np.zeros([1, 1, *tensor.shape[2:]])
+                    for name, tensor in self._cached().items()
+                },
+            }
             self.run_tags = callable_of(self.session, [self.model.logits_indices], inputs, example)
-            self.run_loss = callable_of(self.session, [self.model.logits_indices, self.model.loss], {**inputs, **targets}, example)
-            self.run_step = callable_of(self.session, [self.train_op, self.model.loss, self.rate, self.norm],
-                                        {**inputs, **targets, "is_train": self.model.is_train})
+            self.run_loss = callable_of(
+                self.session,
+                [self.model.logits_indices, self.model.loss],
+                {**inputs, **targets},
+                example,
+            )
+            self.run_step = callable_of(
+                self.session,
+                [self.train_op, self.model.loss, self.rate, self.norm],
+                {**inputs, **targets, "is_train": self.model.is_train},
+            )
         if warm_start.is_partial(config):
             warm_start.tell_trained(self.model, self.graph)
 
     def load_pretrained(self):
-        """Puts the EmbVec's word vectors into the graph, which are not kept twice, and the published weights of ELMo and BERT."""
+        """Puts the EmbVec's word vectors into the graph, which are not kept twice, and the
+        published weights of ELMo and BERT.
+        """
         from tf1 import put
+
         emb = self.data.emb
         if emb.vectors is not None and self.config.use_word:
             self.session.run(self.put_vectors, {self.vectors: emb.vectors})
         emb.vectors = None
-        for scope, use, about in (("elmo/", self.config.use_elmo, emb.elmo), ("bert/", self.config.use_bert, emb.bert)):
+        for scope, use, about in (
+            ("elmo/", self.config.use_elmo, emb.elmo),
+            ("bert/", self.config.use_bert, emb.bert),
+        ):
             if use:
                 read = pretrained.open_weights(scope, about)
                 variables = self._published(scope)
@@ -112,11 +153,17 @@ class Trainer:
 
     def _published(self, scope):
         """The variables of a language model that its files hold. scope: 'elmo/' or 'bert/'."""
-        return [variable for variable in self.model.variables
-                if variable.op.name.startswith(scope) and not variable.op.name.startswith(f"{scope}mix/")]
+        return [
+            variable
+            for variable in self.model.variables
+            if variable.op.name.startswith(scope)
+            and not variable.op.name.startswith(f"{scope}mix/")
+        ]
 
     def _hash_of(self, scope):
-        """sha256 of what those variables are now, which a checkpoint may have changed, in hexadecimal."""
+        """sha256 of what those variables are now, which a checkpoint may have changed, in
+        hexadecimal.
+        """
         digest = hashlib.sha256()
         for value in self.session.run(self._published(scope)):
             digest.update(np.ascontiguousarray(value))
@@ -124,28 +171,46 @@ class Trainer:
 
     def _cached(self):
         """The model's tensors that are fed with stored vectors, {name: tensor}."""
-        return {name: tensor for name, tensor in self.model.vectors.items()
-                if self.config.vector_cache and not (name == "bert_vectors" and self.config.train_bert)}
+        return {
+            name: tensor
+            for name, tensor in self.model.vectors.items()
+            if self.config.vector_cache and not (name == "bert_vectors" and self.config.train_bert)
+        }
 
     def fill_cache(self):
-        """Gives the examples the vectors that ELMo and a frozen BERT have for them, where config.vector_cache wants it."""
+        """Gives the examples the vectors that ELMo and a frozen BERT have for them, where
+        config.vector_cache wants it.
+        """
         data = self.data
         weights = {name: self._hash_of(name.replace("_vectors", "/")) for name in self.run_vectors}
         if self.run_vectors:
             for name in ("train", "dev"):
-                setattr(data, name, vector_cache.fill(getattr(data, name), data.sentences[name], data.feeder, self.run_vectors, weights,
-                                                      self.config, name))
+                setattr(
+                    data,
+                    name,
+                    vector_cache.fill(
+                        getattr(data, name),
+                        data.sentences[name],
+                        data.feeder,
+                        self.run_vectors,
+                        weights,
+                        self.config,
+                        name,
+                    ),
+                )
 
     # ------------------------------------------------------------ epochs
 
     def run(self):
-        """Epochs until the last, until a hook stops them, or Ctrl-C. Returns True where Ctrl-C ended it."""
+        """Epochs until the last, until a hook stops them, or Ctrl-C. Returns True where Ctrl-C
+        ended it.
+        """
         self.fill_cache()
         state, previous = self.state, _on_interrupt(self._interrupt)
         try:
             self._call("start")
             if not state.step:
-                self.save_state()       # so that --resume works from the first step on
+                self.save_state()  # so that --resume works from the first step on
             elif state.eval_step == state.step:
                 self._call("stop")
             while state.epoch < self.config.epoch and not self.stopped:
@@ -163,7 +228,9 @@ class Trainer:
         return False
 
     def _interrupt(self, *_):
-        """Ctrl-C: the step under way is finished, then the state is saved; a second one ends at once."""
+        """Ctrl-C: the step under way is finished, then the state is saved; a second one ends at
+        once.
+        """
         if self.interrupted:
             raise KeyboardInterrupt
         self.interrupted = True
@@ -173,7 +240,9 @@ class Trainer:
         self.stopped = why
 
     def _call(self, event):
-        """Calls the hooks of an event. Where one of the user fails, the state is saved as it was when it was called."""
+        """Calls the hooks of an event. Where one of the user fails, the state is saved as it was
+        when it was called.
+        """
         for hook in self.hooks:
             if hook.event != event or (event == "step" and self.state.step % hook.every):
                 continue
@@ -181,15 +250,18 @@ class Trainer:
                 if hook.of_user:
                     where_it_fails.callback(self.save_state)
                 hook.call(self)
-                where_it_fails.pop_all()        # it has not
+                where_it_fails.pop_all()  # it has not
 
     def _batches(self, epoch):
         """Lists of indices of data.train."""
-        return training_batches(self.lengths, self.config, epoch)[:self.config.max_train_steps_per_epoch or None]
+        return training_batches(self.lengths, self.config, epoch)[
+            : self.config.max_train_steps_per_epoch or None
+        ]
 
     def _total_steps(self):
         """Steps of all epochs, where the learning rate depends on them."""
         from optimizer import TO_ZERO
+
         wanted = self.config.lr_schedule in TO_ZERO and not self.config.lr_total_steps
         return sum(len(self._batches(epoch)) for epoch in range(self.config.epoch)) if wanted else 0
 
@@ -209,11 +281,17 @@ class Trainer:
                 return False
             self._step(batches[index], index)
             meter.count(sum(self.lengths[i] for i in batches[index]))
-            progress.update(index + 1, f"loss {state.loss_sum / state.batch:.4f}, {meter.tokens_per_second():,.0f} tokens/s")
+            progress.update(
+                index + 1,
+                f"loss {state.loss_sum / state.batch:.4f}, {meter.tokens_per_second():,.0f} tokens/s",
+            )
             if state.batch % 100 == 0:
                 progress.close()
-                print(f"epoch {state.epoch + 1} step {state.step}  loss {self.latest.loss:.4f}  learning rate "
-                      f"{self.latest.rate:.3g}  {meter.steps_per_second():.1f} steps/s", file=sys.stderr)
+                print(
+                    f"epoch {state.epoch + 1} step {state.step}  loss {self.latest.loss:.4f}  learning rate "
+                    f"{self.latest.rate:.3g}  {meter.steps_per_second():.1f} steps/s",
+                    file=sys.stderr,
+                )
             self._call("step")
         progress.close()
         return True
@@ -225,18 +303,31 @@ class Trainer:
         inputs = self.data.feeder.batch([self.data.train[i] for i in batch], rng)
         self.latest = Latest(*map(float, self.run_step({**inputs, "is_train": True})[1:]))
         if not (math.isfinite(self.latest.loss) and math.isfinite(self.latest.norm)):
-            raise UserError(f"epoch {state.epoch + 1}, batch {index + 1}: the loss is {self.latest.loss}, the gradient's norm "
-                            f"{self.latest.norm}; try a smaller --learning_rate, some --warmup_steps or a smaller --clip_norm. "
-                            f"The best model so far is in {self.config.checkpoint_dir}")
-        state.batch, state.step, state.loss_sum = index + 1, state.step + 1, state.loss_sum + self.latest.loss
+            raise UserError(
+                f"epoch {state.epoch + 1}, batch {index + 1}: the loss is {self.latest.loss}, the gradient's norm "
+                f"{self.latest.norm}; try a smaller --learning_rate, some --warmup_steps or a smaller --clip_norm. "
+                f"The best model so far is in {self.config.checkpoint_dir}"
+            )
+        state.batch, state.step, state.loss_sum = (
+            index + 1,
+            state.step + 1,
+            state.loss_sum + self.latest.loss,
+        )
 
     def _end_epoch(self, seconds):
         """Writes down the epoch, lets hooks evaluate it, saves the state."""
         state = self.state
         state.epoch, train_loss = state.epoch + 1, state.loss_sum / max(state.batch, 1)
         state.batch, state.loss_sum = 0, 0.0
-        state.history.append({"epoch": state.epoch, "step": state.step, "seconds": round(seconds, 1), "train_loss": train_loss,
-                              **dict.fromkeys(("dev_loss", "token_f1", "chunk_f1"))})
+        state.history.append(
+            {
+                "epoch": state.epoch,
+                "step": state.step,
+                "seconds": round(seconds, 1),
+                "train_loss": train_loss,
+                **dict.fromkeys(("dev_loss", "token_f1", "chunk_f1")),
+            }
+        )
         self._call("epoch")
         self.save_state()
 
@@ -248,39 +339,53 @@ class Trainer:
         if fresh:
             state.scores, state.eval_step = self.evaluate(), state.step
             state.score = self._score(state.scores)
-        if not state.batch:             # at the end of an epoch
+        if not state.batch:  # at the end of an epoch
             state.history[-1].update(state.scores)
         if not fresh:
             return
         if state.best is None or state.score > state.best:
             state.best, state.best_scores, state.best_step = state.score, state.scores, state.step
             state.best_epoch = state.epoch + (state.batch > 0)
-            self._swapped(lambda: checkpoint.save(self._prefix(checkpoint.MODEL), self.session, self.model_saver,
-                                                  self._meta(), self.data.emb))
+            self._swapped(
+                lambda: checkpoint.save(
+                    self._prefix(checkpoint.MODEL),
+                    self.session,
+                    self.model_saver,
+                    self._meta(),
+                    self.data.emb,
+                )
+            )
         self._call("evaluation")
         self._call("stop")
 
     def _score(self, scores):
         """Of scores, the one by which the best model is kept; the greater the better."""
         save_by = "metric" if self.config.metric else self.config.save_by
-        score = {"chunk": scores["chunk_f1"], "token": scores["token_f1"], "loss": -scores["dev_loss"],
-                 "metric": scores.get("metric")}[save_by]
-        return -math.inf if math.isnan(score) else score        # no dev sentence has a loss
+        score = {
+            "chunk": scores["chunk_f1"],
+            "token": scores["token_f1"],
+            "loss": -scores["dev_loss"],
+            "metric": scores.get("metric"),
+        }[save_by]
+        return -math.inf if math.isnan(score) else score  # no dev sentence has a loss
 
     def evaluate(self):
-        """{'dev_loss', 'token_f1', 'chunk_f1'} of the (averaged) weights, and 'metric' where config.metric names one; F1 in
-        percent, in the data's own scheme.
+        """{'dev_loss', 'token_f1', 'chunk_f1'} of the (averaged) weights, and 'metric' where
+        config.metric names one; F1 in percent, in the data's own scheme.
         """
         return self._swapped(self._evaluate)
 
     def _evaluate(self):
         data, config = self.data, self.config
         batches = sorted_batches([len(example) for example in data.dev], config)
-        if config.max_eval_steps < len(batches) and config.max_eval_steps:     # of all lengths
-            batches = [batches[i * len(batches) // config.max_eval_steps] for i in range(config.max_eval_steps)]
+        if config.max_eval_steps < len(batches) and config.max_eval_steps:  # of all lengths
+            batches = [
+                batches[i * len(batches) // config.max_eval_steps]
+                for i in range(config.max_eval_steps)
+            ]
         losses, weights, gold, predicted = [], [], [], []
         for batch in batches:
-            for known in (True, False):       # without a gold tag that the model knows there is no loss
+            for known in (True, False):  # without a gold tag that the model knows there is no loss
                 indices = [i for i in batch if (data.dev[i].tags is not None) == known]
                 if not indices:
                     continue
@@ -289,12 +394,20 @@ class Trainer:
                 losses += loss
                 weights += [len(indices)] * len(loss)
                 gold += [data.dev_gold[i] for i in indices]
-                predicted += [conll.convert([data.tags[k] for k in row[:len(data.dev[i])]], data.tag_scheme, data.data_scheme)
-                              for row, i in zip(ids.tolist(), indices)]
+                predicted += [
+                    conll.convert(
+                        [data.tags[k] for k in row[: len(data.dev[i])]],
+                        data.tag_scheme,
+                        data.data_scheme,
+                    )
+                    for row, i in zip(ids.tolist(), indices)
+                ]
         reading = {"raw": True} if data.data_scheme == conll.RAW else {"scheme": data.data_scheme}
-        scores = {"dev_loss": float(np.average(losses, weights=weights)) if losses else math.nan,
-                  "token_f1": token_eval.score(gold, predicted).f1,
-                  "chunk_f1": chunk_eval.score(gold, predicted, **reading).f1}
+        scores = {
+            "dev_loss": float(np.average(losses, weights=weights)) if losses else math.nan,
+            "token_f1": token_eval.score(gold, predicted).f1,
+            "chunk_f1": chunk_eval.score(gold, predicted, **reading).f1,
+        }
         if config.metric:
             scores["metric"] = float(registry.find("metric", config.metric)(gold, predicted))
         return scores
@@ -316,16 +429,36 @@ class Trainer:
 
     def _meta(self):
         data, state = self.data, self.state
-        return {"config": self.config.to_dict(), "tags": data.tags, "tag_scheme": data.tag_scheme,
-                "data_scheme": data.data_scheme, "columns": list(data.columns),
-                "gazetteer": data.feeder.gazetteer.to_dict() if data.feeder.gazetteer else None,
-                "state": dataclasses.asdict(state), "made_from": self.sources}
+        return {
+            "config": self.config.to_dict(),
+            "tags": data.tags,
+            "tag_scheme": data.tag_scheme,
+            "data_scheme": data.data_scheme,
+            "columns": list(data.columns),
+            "gazetteer": data.feeder.gazetteer.to_dict() if data.feeder.gazetteer else None,
+            "state": dataclasses.asdict(state),
+            "made_from": self.sources,
+        }
 
     def save_state(self):
-        checkpoint.save(self._prefix(checkpoint.STATE), self.session, self.state_saver, self._meta(), self.data.emb)
+        checkpoint.save(
+            self._prefix(checkpoint.STATE),
+            self.session,
+            self.state_saver,
+            self._meta(),
+            self.data.emb,
+        )
         with atomic_write(self._prefix("history.json"), "w", encoding="utf-8") as out:
-            json.dump([{name: None if value != value else value for name, value in row.items()}    # JSON has no NaN
-                       for row in self.state.history], out, indent=1)
+            json.dump(
+                [
+                    {
+                        name: None if value != value else value for name, value in row.items()
+                    }  # JSON has no NaN
+                    for row in self.state.history
+                ],
+                out,
+                indent=1,
+            )
 
     def restore_state(self, prefix, meta):
         checkpoint.restore(self.session, self.state_saver, prefix)
@@ -334,14 +467,26 @@ class Trainer:
 
 
 def _averages(average):
-    """Ops that put the averages in the place of the weights, and the weights back. (None, None) without an average."""
+    """Ops that put the averages in the place of the weights, and the weights back. (None, None)
+    without an average.
+    """
     from tf1 import tf
+
     if average is None:
         return None, None
     from optimizer import averaged_variables
+
     with tf.variable_scope("averages"):
-        aside = {v: tf.get_variable(f"aside/{v.op.name}", v.shape, trainable=False, initializer=tf.zeros_initializer(),
-                                    collections=[tf.GraphKeys.LOCAL_VARIABLES]) for v in averaged_variables()}
+        aside = {
+            v: tf.get_variable(
+                f"aside/{v.op.name}",
+                v.shape,
+                trainable=False,
+                initializer=tf.zeros_initializer(),
+                collections=[tf.GraphKeys.LOCAL_VARIABLES],
+            )
+            for v in averaged_variables()
+        }
     keep = [copy.assign(v) for v, copy in aside.items()]
     with tf.control_dependencies(keep):
         swap = tf.group(*(v.assign(average.average(v)) for v in aside))

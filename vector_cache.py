@@ -1,7 +1,10 @@
-"""What ELMo and a frozen BERT compute for the sentences of a corpus, kept in HDF5 files so that each epoch does not compute it anew.
+"""What ELMo and a frozen BERT compute for the sentences of a corpus, kept in HDF5 files so that
+each epoch does not compute it anew.
 
-One file for each language model and each list of sentences, named by the hash of all that its vectors depend on.
+One file for each language model and each list of sentences, named by the hash of all that its
+vectors depend on.
 """
+
 import contextlib
 import hashlib
 import json
@@ -15,26 +18,38 @@ from feed import Example, sorted_batches
 
 
 def fill(examples, sentences, feeder, run, weights, config, what):
-    """Gives the examples their stored vectors, Example.vectors; what is not yet in config.vector_cache is computed and put there.
+    """Gives the examples their stored vectors, Example.vectors; what is not yet in
+    config.vector_cache is computed and put there.
 
-    examples: of `sentences`, conll.Sentences. run: {name of vectors: a function from the graph's inputs to the vectors, float32 (batch,
-    sentence, layers, dim)}. weights: {name of vectors: hash of the weights that compute them}. what: the sentences' name, for messages.
-    Returns the examples. Raises UserError.
+    examples: of `sentences`, conll.Sentences. run: {name of vectors: a function from the graph's
+    inputs to the vectors, float32 (batch, sentence, layers, dim)}. weights: {name of vectors: hash
+    of the weights that compute them}. what: the sentences' name, for messages. Returns the
+    examples. Raises UserError.
     """
     os.makedirs(config.vector_cache, exist_ok=True)
     ends = np.cumsum([len(example) for example in examples])
     stored = {}
     for name, compute in run.items():
-        path = os.path.join(config.vector_cache, f"{name}-{_key(name, weights[name], sentences, feeder.emb, config)}.hdf5")
+        path = os.path.join(
+            config.vector_cache,
+            f"{name}-{_key(name, weights[name], sentences, feeder.emb, config)}.hdf5",
+        )
         if not os.path.exists(path):
             _write(path, examples, ends, feeder, compute, config, f"{name} of {what}")
         stored[name] = _open(path, name, ends[-1])
-    return [Example(*example[:-1], {name: _Rows(data, end - len(example), end) for name, data in stored.items()})
-            for example, end in zip(examples, ends)]
+    return [
+        Example(
+            *example[:-1],
+            {name: _Rows(data, end - len(example), end) for name, data in stored.items()},
+        )
+        for example, end in zip(examples, ends)
+    ]
 
 
 class _Rows:
-    """A sentence's vectors, float32 (sentence, layers, dim), read from the file when they are wanted."""
+    """A sentence's vectors, float32 (sentence, layers, dim), read from the file when they are
+    wanted.
+    """
 
     def __init__(self, data, first, end):
         self.data, self.first, self.end = data, first, end
@@ -44,28 +59,37 @@ class _Rows:
         return self.shape[0]
 
     def __array__(self, dtype=None, copy=None):
-        return self.data[self.first:self.end]
+        return self.data[self.first : self.end]
 
 
 def _key(name, weights, sentences, emb, config):
-    """Hash of the language model, of how it is used, and of the words, in hexadecimal. weights: their hash."""
+    """Hash of the language model, of how it is used, and of the words, in hexadecimal. weights:
+    their hash.
+    """
     if name == "elmo_vectors":
         model = [weights, emb.elmo["options"]]
     else:
-        settings = {setting: emb.bert[setting] for setting in ("config", "do_lower_case", "max_seq_length")}
+        settings = {
+            setting: emb.bert[setting] for setting in ("config", "do_lower_case", "max_seq_length")
+        }
         model = [weights, settings, emb.vocab["bert"], config.bert_layers, config.bert_pooling]
     digest = hashlib.sha256(json.dumps(model, sort_keys=True).encode())
     for sentence in sentences:
         words = [sentence.words]
         if name == "bert_vectors" and config.bert_context:
             limit, end = emb.bert["max_seq_length"], sentence.start + len(sentence.words)
-            words += [sentence.document[max(sentence.start - limit, 0):sentence.start], sentence.document[end:end + limit]]
+            words += [
+                sentence.document[max(sentence.start - limit, 0) : sentence.start],
+                sentence.document[end : end + limit],
+            ]
         digest.update(json.dumps(words).encode())
     return digest.hexdigest()[:32]
 
 
 def _write(path, examples, ends, feeder, compute, config, what):
-    """Computes and stores the vectors of all examples; the file bears its name only once it is whole."""
+    """Computes and stores the vectors of all examples; the file bears its name only once it is
+    whole.
+    """
     progress, done = Progress(what, len(examples)), 0
     with atomic_write(path) as out, h5py.File(out, "w") as file:
         data = None
@@ -74,7 +98,7 @@ def _write(path, examples, ends, feeder, compute, config, what):
             if data is None:
                 data = file.create_dataset("vectors", (ends[-1], *vectors.shape[2:]), np.float32)
             for i, rows in zip(batch, vectors):
-                data[ends[i] - len(examples[i]):ends[i]] = rows[:len(examples[i])]
+                data[ends[i] - len(examples[i]) : ends[i]] = rows[: len(examples[i])]
             done += len(batch)
             progress.update(done)
     progress.close()
@@ -85,4 +109,6 @@ def _open(path, name, tokens):
         data = h5py.File(path, "r")["vectors"]
         if data.dtype == np.float32 and data.ndim == 3 and len(data) == tokens:
             return data
-    raise UserError(f"{path}: not the {name} of {tokens:,} tokens, or truncated; remove the file, it is computed again")
+    raise UserError(
+        f"{path}: not the {name} of {tokens:,} tokens, or truncated; remove the file, it is computed again"
+    )

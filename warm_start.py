@@ -1,8 +1,11 @@
-"""What a new model takes over from a trained one (--warm_start), and which of its variables are trained (--train_vars).
+"""What a new model takes over from a trained one (--warm_start), and which of its variables are
+trained (--train_vars).
 
-Both name variables by a regular expression that matches from the beginning of the name on (re.match), as
-tf.estimator.WarmStartSettings and tf.get_collection have it: `encoder/` names all in that scope, `.*` all that there is.
+Both name variables by a regular expression that matches from the beginning of the name on
+(re.match), as tf.estimator.WarmStartSettings and tf.get_collection have it: `encoder/` names all in
+that scope, `.*` all that there is.
 """
+
 import dataclasses
 import re
 import sys
@@ -14,20 +17,34 @@ import checkpoint
 from cli import UserError, compile_regex
 from embvec import BERT, EmbVec, file_hash
 
-FINE_TUNED = "embeddings/|projection/|crf/"      # what learns where the config says fine_tune
+FINE_TUNED = "embeddings/|projection/|crf/"  # what learns where the config says fine_tune
 
-# What the places along each axis of a variable stand for; they are taken over by token, all others as they stand.
-_AXES = {"embeddings/word": ("wrd", None), "embeddings/chr": ("chr", None), "embeddings/pos": ("pos", None),
-         "embeddings/chk": ("chk", None), "projection/kernel": (None, "tag"), "projection/bias": ("tag",),
-         "crf/transitions": ("tag", "tag")}
-_TABLES = {"wrd": "embeddings/word", "chr": "embeddings/chr", "pos": "embeddings/pos", "chk": "embeddings/chk"}
+# What the places along each axis of a variable stand for; they are taken over by token, all others
+# as they stand.
+_AXES = {
+    "embeddings/word": ("wrd", None),
+    "embeddings/chr": ("chr", None),
+    "embeddings/pos": ("pos", None),
+    "embeddings/chk": ("chk", None),
+    "projection/kernel": (None, "tag"),
+    "projection/bias": ("tag",),
+    "crf/transitions": ("tag", "tag"),
+}
+_TABLES = {
+    "wrd": "embeddings/word",
+    "chr": "embeddings/chr",
+    "pos": "embeddings/pos",
+    "chk": "embeddings/chk",
+}
 _KINDS = {"wrd": "words", "chr": "characters", "pos": "POS", "chk": "chunk tags", "tag": "tags"}
 
 
 # ---------------------------------------------------------------- warm start
 
+
 class Source(NamedTuple):
     """A trained model, and what of it is wanted."""
+
     prefix: str
     meta: dict
     emb: EmbVec
@@ -46,22 +63,32 @@ def read(path, pattern=".*"):
     """The Source of --warm_start PATH --warm_start_vars PATTERN. Raises UserError."""
     prefix = checkpoint.resolve(path, "--warm_start")
     meta = checkpoint.load_meta(prefix)
-    return Source(prefix, meta, checkpoint.load_emb(prefix, meta), compile_regex(pattern, "--warm_start_vars"))
+    return Source(
+        prefix, meta, checkpoint.load_emb(prefix, meta), compile_regex(pattern, "--warm_start_vars")
+    )
 
 
 def vocabulary(source, config):
-    """Without --emb_path, an embedding table that is taken over brings its vocabulary along, so that a few sentences do not
-    make the model forget all other words; and ELMo and BERT come along with their weights.
+    """Without --emb_path, an embedding table that is taken over brings its vocabulary along, so
+    that a few sentences do not make the model forget all other words; and ELMo and BERT come along
+    with their weights.
 
-    Returns (Config, {section: tokens that come first}, what EmbVec says of ELMo and BERT: {"elmo", "bert", "pieces"}).
+    Returns (Config, {section: tokens that come first}, what EmbVec says of ELMo and BERT: {"elmo",
+    "bert", "pieces"}).
     """
     if config.emb_path:
         return config, {}, {}
-    first = {section: source.emb.vocab[section] for section, name in _TABLES.items() if source.wanted.match(name)}
+    first = {
+        section: source.emb.vocab[section]
+        for section, name in _TABLES.items()
+        if source.wanted.match(name)
+    }
     if "wrd" in first and config.use_word:
         if config.lowercase != source.emb.lowercase:
-            raise UserError(f"--lowercase {config.lowercase}: the checkpoint's words have {source.emb.lowercase}; give the same, "
-                            "or leave the words out: --warm_start_vars '(?!embeddings/word)'")
+            raise UserError(
+                f"--lowercase {config.lowercase}: the checkpoint's words have {source.emb.lowercase}; give the same, "
+                "or leave the words out: --warm_start_vars '(?!embeddings/word)'"
+            )
         config = dataclasses.replace(config, wrd_dim=config.wrd_dim or source.emb.wrd_dim)
     models, used = {}, source.meta["config"]
     if used.get("use_elmo") and source.wanted.match("elmo/char_embed"):
@@ -72,27 +99,41 @@ def vocabulary(source, config):
 
 
 def check_scheme(source, data):
-    """Raises UserError where weights of tags are wanted, and the same tag means another thing in the new scheme."""
+    """Raises UserError where weights of tags are wanted, and the same tag means another thing in
+    the new scheme.
+    """
     old, new = source.meta["tag_scheme"], data.tag_scheme
     wanted = [name for name, axes in _AXES.items() if "tag" in axes and source.wanted.match(name)]
     if old != new and wanted:
-        raise UserError(f"--warm_start: the checkpoint's tags are in {old}, the new ones in {new}, where the same tag means "
-                        f"another thing; give --tag_scheme {old}, or leave the tags' weights out: "
-                        "--warm_start_vars '(?!projection/|crf/)'")
+        raise UserError(
+            f"--warm_start: the checkpoint's tags are in {old}, the new ones in {new}, where the same tag means "
+            f"another thing; give --tag_scheme {old}, or leave the tags' weights out: "
+            "--warm_start_vars '(?!projection/|crf/)'"
+        )
 
 
 def take_over(source, model, session, data):
-    """Puts what is wanted of the source, and fits, in the place of the new weights; says it on standard error, a line for each
-    variable. Rows and columns of tokens that the source does not know keep what the new model has given them.
+    """Puts what is wanted of the source, and fits, in the place of the new weights; says it on
+    standard error, a line for each variable. Rows and columns of tokens that the source does not
+    know keep what the new model has given them.
 
     Raises UserError where nothing is taken.
     """
     from tf1 import put, tf
+
     reader = tf.train.load_checkpoint(source.prefix)
     shapes = reader.get_variable_to_shape_map()
     new_tokens = {**data.emb.vocab, "tag": data.tags}
-    settings = (_settings(source.meta["config"], (source.meta["gazetteer"] or {}).get("types", []), source.emb),
-                _settings(model.config.to_dict(), data.feeder.gazetteer.types if data.feeder.gazetteer else [], data.emb))
+    settings = (
+        _settings(
+            source.meta["config"], (source.meta["gazetteer"] or {}).get("types", []), source.emb
+        ),
+        _settings(
+            model.config.to_dict(),
+            data.feeder.gazetteer.types if data.feeder.gazetteer else [],
+            data.emb,
+        ),
+    )
     taken = []
     for variable, value in zip(model.variables, session.run(model.variables)):
         name, value = variable.op.name, np.array(value)
@@ -100,20 +141,25 @@ def take_over(source, model, session, data):
         if problem:
             _say(f"{name} {tuple(variable.shape.as_list())}: not taken, {problem}")
             continue
-        counts = copy_by_token(reader.get_tensor(name), value, _AXES.get(name, ()), source.tokens(), new_tokens)
+        counts = copy_by_token(
+            reader.get_tensor(name), value, _AXES.get(name, ()), source.tokens(), new_tokens
+        )
         _say(f"{name} {value.shape}: taken{', ' if counts else ''}{counts}")
         taken.append((variable, value))
     if not taken:
-        raise UserError(f"--warm_start {source.prefix}: nothing is taken over, see above; "
-                        f"the variables' scopes are {_scopes(shapes.keys() - {'global_step'})}")
+        raise UserError(
+            f"--warm_start {source.prefix}: nothing is taken over, see above; "
+            f"the variables' scopes are {_scopes(shapes.keys() - {'global_step'})}"
+        )
     put(session, *zip(*taken))
 
 
 def copy_by_token(old, new, axes, old_tokens, new_tokens):
-    """Copies the array `old` into `new`, in place, along each axis from a token's old place to its new one.
+    """Copies the array `old` into `new`, in place, along each axis from a token's old place to its
+    new one.
 
-    axes: for each axis a section of the tokens ({section: list}), or None, or nothing at all: place by place.
-    Returns how many of the new tokens were known, in words.
+    axes: for each axis a section of the tokens ({section: list}), or None, or nothing at all: place
+    by place. Returns how many of the new tokens were known, in words.
     """
     sources, targets, counts = [], [], {}
     for axis, section in enumerate(axes or (None,) * new.ndim):
@@ -122,7 +168,9 @@ def copy_by_token(old, new, axes, old_tokens, new_tokens):
             pairs = [(i, i) for i in both]
         else:
             place = {token: i for i, token in enumerate(old_tokens[section])}
-            pairs = [(place[token], i) for i, token in enumerate(new_tokens[section]) if token in place]
+            pairs = [
+                (place[token], i) for i, token in enumerate(new_tokens[section]) if token in place
+            ]
             counts[section] = f"{len(pairs):,} of {new.shape[axis]:,} {_KINDS[section]}"
         sources.append([pair[0] for pair in pairs])
         targets.append([pair[1] for pair in pairs])
@@ -137,7 +185,10 @@ def _problem(source, name, shape, old_shape, settings):
     if old_shape is None:
         return "not in the checkpoint"
     axes = _AXES.get(name, (None,) * len(shape))
-    old, new = ([_KINDS.get(section, size) for section, size in zip(axes, sizes)] for sizes in (old_shape, shape))
+    old, new = (
+        [_KINDS.get(section, size) for section, size in zip(axes, sizes)]
+        for sizes in (old_shape, shape)
+    )
     if len(old_shape) != len(shape) or old != new:
         return f"the shape differs: {_shape(new)} here, {_shape(old)} in the checkpoint"
     for (part, before), (_, now) in zip(*settings):
@@ -151,25 +202,42 @@ def _shape(sizes):
 
 
 def _settings(config, types, emb):
-    """What decides on the meaning of variables of the same shape: [(pattern of their names, setting in words), ...].
+    """What decides on the meaning of variables of the same shape: [(pattern of their names, setting
+    in words), ...].
 
-    The highway network and the encoder read all features side by side: these must be the same ones. types: the gazetteer's.
-    A language model goes on from the files that it began with, whose vocabulary and config no shape tells.
+    The highway network and the encoder read all features side by side: these must be the same ones.
+    types: the gazetteer's. A language model goes on from the files that it began with, whose
+    vocabulary and config no shape tells.
     """
     begun = lambda about: f"begun with the published weights {about['hash'][:8] if about else '-'}"
-    features = [f"{name} {config[dim]}" for name, use, dim in
-                (("word", "use_word", "wrd_dim"), ("characters", "use_chr", "num_filters"), ("POS", "use_pos", "pos_dim"),
-                 ("chunk tags", "use_chk", "chk_dim"), ("shape", "use_shape", "shape_dim")) if config[use]]
+    features = [
+        f"{name} {config[dim]}"
+        for name, use, dim in (
+            ("word", "use_word", "wrd_dim"),
+            ("characters", "use_chr", "num_filters"),
+            ("POS", "use_pos", "pos_dim"),
+            ("chunk tags", "use_chk", "chk_dim"),
+            ("shape", "use_shape", "shape_dim"),
+        )
+        if config[use]
+    ]
     features += ["ELMo"] * bool(config.get("use_elmo"))
     if config.get("use_bert"):
         features.append(f"BERT {config['bert_layers']} {config['bert_pooling']}")
     features += [f"names of {' '.join(types)}"] * bool(types)
-    return [(re.compile("highway/|encoder/"), f"features of {', '.join(features)}"),
-            (re.compile("encoder/(.*/)?attention/"), f"{config.get('attention_heads')} attention heads"),
-            (re.compile("elmo/(?!mix/)"), begun(emb.elmo)), (re.compile("bert/(?!mix/)"), begun(emb.bert))]
+    return [
+        (re.compile("highway/|encoder/"), f"features of {', '.join(features)}"),
+        (
+            re.compile("encoder/(.*/)?attention/"),
+            f"{config.get('attention_heads')} attention heads",
+        ),
+        (re.compile("elmo/(?!mix/)"), begun(emb.elmo)),
+        (re.compile("bert/(?!mix/)"), begun(emb.bert)),
+    ]
 
 
 # ---------------------------------------------------------------- partial training
+
 
 def is_partial(config):
     return bool(config.train_vars or config.fine_tune)
@@ -178,28 +246,45 @@ def is_partial(config):
 def freeze(config):
     """Leaves as trainable, in the default graph, the variables that the config wants trained.
 
-    Everything of the training (gradients, slots of the optimizer, moving averages) goes by tf.trainable_variables(). Word
-    vectors that train_wrd keeps as they are stay so, whatever matches. Raises UserError where nothing is left.
+    Everything of the training (gradients, slots of the optimizer, moving averages) goes by
+    tf.trainable_variables(). Word vectors that train_wrd keeps as they are stay so, whatever
+    matches. Raises UserError where nothing is left.
     """
     from tf1 import tf
+
     if not is_partial(config):
         return
     wanted = compile_regex(config.train_vars or FINE_TUNED, "--train_vars")
     trainable = tf.get_collection_ref(tf.GraphKeys.TRAINABLE_VARIABLES)
     trained = [variable for variable in trainable if wanted.match(variable.op.name)]
     if not trained:
-        raise UserError(f"--train_vars {config.train_vars}: matches no variable that can be trained; expected one or more of the "
-                        f"scopes {_scopes(variable.op.name for variable in trainable)}"
-                        + ("" if config.train_wrd else "; the word vectors are trained with --train_wrd True only")
-                        + ("; BERT is trained with --train_bert True only" if config.use_bert and not config.train_bert else ""))
+        raise UserError(
+            f"--train_vars {config.train_vars}: matches no variable that can be trained; expected one or more of the "
+            f"scopes {_scopes(variable.op.name for variable in trainable)}"
+            + (
+                ""
+                if config.train_wrd
+                else "; the word vectors are trained with --train_wrd True only"
+            )
+            + (
+                "; BERT is trained with --train_bert True only"
+                if config.use_bert and not config.train_bert
+                else ""
+            )
+        )
     trainable[:] = trained
 
 
 def tell_trained(model, graph):
     """Says what is trained, in one line on standard error."""
     trained = graph.get_collection("trainable_variables")
-    count, total = (sum(variable.shape.num_elements() for variable in each) for each in (trained, model.variables))
-    _say(f"{count:,} of {total:,} parameters are trained: {' '.join(variable.op.name for variable in trained)}")
+    count, total = (
+        sum(variable.shape.num_elements() for variable in each)
+        for each in (trained, model.variables)
+    )
+    _say(
+        f"{count:,} of {total:,} parameters are trained: {' '.join(variable.op.name for variable in trained)}"
+    )
 
 
 def _scopes(names):

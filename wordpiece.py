@@ -1,23 +1,27 @@
-"""BERT's pieces of words, and the windows of pieces in which sentences are fed (Devlin et al. 2019).
+"""BERT's pieces of words, and the windows of pieces in which sentences are fed (Devlin et al.
+2019).
 
-A word is normalized, split at punctuation and cut into pieces by itself, as it stands in its column.
+A word is normalized, split at punctuation and cut into pieces by itself, as it stands in its
+column.
 """
+
 import itertools
 from typing import NamedTuple
 
 import numpy as np
 
-LONGEST = 100             # characters between blanks and punctuation; what is longer is unknown
+LONGEST = 100  # characters between blanks and punctuation; what is longer is unknown
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
-WORDS_KEPT = 50_000       # distinct words whose pieces are remembered
+WORDS_KEPT = 50_000  # distinct words whose pieces are remembered
 
 
 class Pieces(NamedTuple):
     """A sentence as BERT reads it."""
-    windows: list             # of int32 (pieces,), [CLS] and [SEP] included
-    window: np.ndarray        # int32 (sentence,): the one in which a word is read
-    offset: np.ndarray        # int32 (sentence,): where its first piece lies there
-    count: np.ndarray         # int32 (sentence,): how many pieces it has there
+
+    windows: list  # of int32 (pieces,), [CLS] and [SEP] included
+    window: np.ndarray  # int32 (sentence,): the one in which a word is read
+    offset: np.ndarray  # int32 (sentence,): where its first piece lies there
+    count: np.ndarray  # int32 (sentence,): how many pieces it has there
 
 
 class Wordpiece:
@@ -34,20 +38,24 @@ class Wordpiece:
         self._known = {}
 
     def pieces(self, word):
-        """Ids of a word's pieces, a tuple: [UNK] where there are none, and no more than a window holds.
+        """Ids of a word's pieces, a tuple: [UNK] where there are none, and no more than a window
+        holds.
 
-        Bytes that are not UTF-8 (surrogate escapes) count as U+FFFD, which the normalizer drops, like control characters.
+        Bytes that are not UTF-8 (surrogate escapes) count as U+FFFD, which the normalizer drops,
+        like control characters.
         """
         if word not in self._known:
             if len(self._known) == WORDS_KEPT:
                 self._known.clear()
             text = word.encode(errors="surrogateescape").decode(errors="replace")
             found = self._tokenizer.encode(text, add_special_tokens=False).ids
-            self._known[word] = tuple(found[:self.capacity]) or (self.unknown,)
+            self._known[word] = tuple(found[: self.capacity]) or (self.unknown,)
         return self._known[word]
 
     def encode(self, words, before=(), behind=()):
-        """A sentence's words -> Pieces. before, behind: the words around it in its document, which fill its window up."""
+        """A sentence's words -> Pieces. before, behind: the words around it in its document, which
+        fill its window up.
+        """
         pieces = [self.pieces(word) for word in words]
         counts = [len(each) for each in pieces]
         room = self.capacity - sum(counts)
@@ -57,18 +65,35 @@ class Wordpiece:
         else:
             spans = [(0, len(words))]
             context = self._context(room, before, behind)
-        left = 1 + len(context[0])      # behind [CLS]
+        left = 1 + len(context[0])  # behind [CLS]
         window = choose_windows(counts, spans)
         places = list(itertools.accumulate(counts, initial=0))
-        return Pieces([np.array([self.cls, *context[0], *itertools.chain(*pieces[first:end]), *context[1], self.sep], np.int32)
-                       for first, end in spans],
-                      np.array(window, np.int32),
-                      np.array([left + places[i] - places[spans[k][0]] for i, k in enumerate(window)], np.int32),
-                      np.array(counts, np.int32))
+        return Pieces(
+            [
+                np.array(
+                    [
+                        self.cls,
+                        *context[0],
+                        *itertools.chain(*pieces[first:end]),
+                        *context[1],
+                        self.sep,
+                    ],
+                    np.int32,
+                )
+                for first, end in spans
+            ],
+            np.array(window, np.int32),
+            np.array(
+                [left + places[i] - places[spans[k][0]] for i, k in enumerate(window)], np.int32
+            ),
+            np.array(counts, np.int32),
+        )
 
     def _context(self, room, before, behind):
-        """Pieces of the nearest words, whole ones, that fit into `room`: half of it before, or more where less is behind."""
-        behind = list(itertools.islice(map(self.pieces, behind), room))      # each has one at least
+        """Pieces of the nearest words, whole ones, that fit into `room`: half of it before, or more
+        where less is behind.
+        """
+        behind = list(itertools.islice(map(self.pieces, behind), room))  # each has one at least
         before = list(itertools.islice(map(self.pieces, reversed(before)), room))
         left = _while_they_fit(before, max(room // 2, room - sum(map(len, behind))))
         right = _while_they_fit(behind, room - sum(map(len, left)))
@@ -85,7 +110,8 @@ def _while_they_fit(pieces, room):
 
 
 def windows_of(counts, capacity):
-    """Overlapping windows of whole words: [(first, end), ...]. counts: pieces of each word, none above `capacity`.
+    """Overlapping windows of whole words: [(first, end), ...]. counts: pieces of each word, none
+    above `capacity`.
 
     A window takes the words that fit; the next one begins about half a window further.
     """
@@ -104,7 +130,9 @@ def windows_of(counts, capacity):
 
 
 def choose_windows(counts, spans):
-    """For each word the window in which the lesser of its contexts, before or behind, is the greatest; of equals the first."""
+    """For each word the window in which the lesser of its contexts, before or behind, is the
+    greatest; of equals the first.
+    """
     places = list(itertools.accumulate(counts, initial=0))
     best, chosen = [-1] * len(counts), [0] * len(counts)
     for k, (first, end) in enumerate(spans):
@@ -121,7 +149,10 @@ def _tokenizer(ids, do_lower_case):
     from tokenizers.models import WordPiece
     from tokenizers.normalizers import BertNormalizer
     from tokenizers.pre_tokenizers import BertPreTokenizer
+
     tokenizer = Tokenizer(WordPiece(vocab=ids, unk_token="[UNK]", max_input_chars_per_word=LONGEST))
-    tokenizer.normalizer = BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=None, lowercase=do_lower_case)
+    tokenizer.normalizer = BertNormalizer(
+        clean_text=True, handle_chinese_chars=True, strip_accents=None, lowercase=do_lower_case
+    )
     tokenizer.pre_tokenizer = BertPreTokenizer()
     return tokenizer

@@ -1,4 +1,5 @@
 """What the speed benchmarks share: workers that take turns, and finished rows on disk."""
+
 import contextlib
 import hashlib
 import json
@@ -15,13 +16,15 @@ from cli import UserError  # noqa: E402
 class Worker:
     """A process that answers a line of JSON with a line of JSON; between two questions it sleeps.
 
-    Systems to compare run in processes of their own, so that the threads of one do not get in the way of another, and
-    take turns, so that whatever else the machine does falls upon all alike.
+    Systems to compare run in processes of their own, so that the threads of one do not get in the
+    way of another, and take turns, so that whatever else the machine does falls upon all alike.
     """
 
     def __init__(self, command):
         self.name = " ".join(os.path.basename(each) for each in command[1:4])
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+        )
 
     def ask(self, **question):
         answer = ""
@@ -41,29 +44,37 @@ class Worker:
 def serve(answer):
     """The worker's side: `answer` is a function of the question's keys to a dict."""
     out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)                         # what a library prints goes to standard error
+    os.dup2(2, 1)  # what a library prints goes to standard error
     for line in sys.stdin:
         print(json.dumps(answer(**json.loads(line))), file=out, flush=True)
 
 
 def peak_memory():
-    """Bytes of this process's resident memory at its peak. getrusage's figure would not be below that of the process that started it."""
+    """Bytes of this process's resident memory at its peak. getrusage's figure would not be below
+    that of the process that started it.
+    """
     with open("/proc/self/status") as status:
         return int(re.search(r"VmHWM:\s+(\d+) kB", status.read())[1]) * 1024
 
 
 class Rows:
-    """Finished rows of a benchmark, runs/bench/NAME.jsonl. Only those made with the same settings and code count.
+    """Finished rows of a benchmark, runs/bench/NAME.jsonl. Only those made with the same settings
+    and code count.
 
     folders: whose code counts besides that at the top.
     """
 
     def __init__(self, name, settings, afresh=False, folders=()):
         self.path = os.path.join(BENCH, f"{name}.jsonl")
-        self.key = hashlib.sha256(json.dumps([settings, _code_hash(folders)]).encode()).hexdigest()[:16]
+        self.key = hashlib.sha256(json.dumps([settings, _code_hash(folders)]).encode()).hexdigest()[
+            :16
+        ]
         self.rows = [] if afresh else self._stored()
         if self.rows:
-            print(f"{len(self.rows)} rows are in {self.path} already (--afresh measures them again)", file=sys.stderr)
+            print(
+                f"{len(self.rows)} rows are in {self.path} already (--afresh measures them again)",
+                file=sys.stderr,
+            )
 
     def _stored(self):
         if not os.path.exists(self.path):

@@ -1,4 +1,5 @@
 """Where benchmarks find corpora and word vectors: data/ and embeddings/ first, then ../shared."""
+
 import os
 import subprocess
 import sys
@@ -13,24 +14,39 @@ BENCH = os.path.join(ROOT, "runs", "bench")
 GLOVE = "glove.6B.50d.txt"
 
 # name: (training file, development file, columns, word vectors or None: they start at random)
-CORPORA = {name: (*(f"{name}/{split}.{corpus.ending}" if split in corpus.splits else None for split in ("train", "dev")),
-                  " ".join(corpus.columns), None if name == "resume_ner" else GLOVE)
-           for name, corpus in conll.CORPORA.items() if name != "sample"}
+CORPORA = {
+    name: (
+        *(
+            f"{name}/{split}.{corpus.ending}" if split in corpus.splits else None
+            for split in ("train", "dev")
+        ),
+        " ".join(corpus.columns),
+        None if name == "resume_ner" else GLOVE,
+    )
+    for name, corpus in conll.CORPORA.items()
+    if name != "sample"
+}
 
 
 def find(folder, name):
-    """The path of a file of data/ or embeddings/, or of ../shared. Raises UserError when it is in neither."""
+    """The path of a file of data/ or embeddings/, or of ../shared. Raises UserError when it is in
+    neither.
+    """
     endings = ("", ".gz", ".zip") if folder == "embeddings" else ("",)
     for base in conll.PLACES:
         for ending in endings:
             path = os.path.join(base, folder, name + ending)
             if os.path.exists(path):
                 return os.path.relpath(path, ROOT)
-    raise UserError(f"{folder}/{name}: no such file, neither here nor in ../shared; put it there to run this benchmark")
+    raise UserError(
+        f"{folder}/{name}: no such file, neither here nor in ../shared; put it there to run this benchmark"
+    )
 
 
 def corpus_flags(name):
-    """The flags of train.py for a corpus; its EmbVec file is made in runs/bench/ when it is not there."""
+    """The flags of train.py for a corpus; its EmbVec file is made in runs/bench/ when it is not
+    there.
+    """
     train, dev, columns, vectors = CORPORA[name]
     flags = ["--train_path", find("data", train), "--columns", columns]
     flags += ["--dev_path", find("data", dev)] if dev else ["--dev_fraction", "0.1"]
@@ -38,13 +54,27 @@ def corpus_flags(name):
 
 
 def emb_path(name):
-    """The EmbVec file of a corpus, made when it is not there: all words of the vectors, as for service."""
+    """The EmbVec file of a corpus, made when it is not there: all words of the vectors, as for
+    service.
+    """
     train, dev, columns, vectors = CORPORA[name]
     path = os.path.join(BENCH, f"{name}.pkl")
     if not os.path.exists(path):
         os.makedirs(BENCH, exist_ok=True)
-        command = [sys.executable, "embvec.py", "--emb_path", find("embeddings", vectors), "--wrd_dim", "50",
-                   "--train_path", find("data", train), "--columns", columns, "--out_path", path]
+        command = [
+            sys.executable,
+            "embvec.py",
+            "--emb_path",
+            find("embeddings", vectors),
+            "--wrd_dim",
+            "50",
+            "--train_path",
+            find("data", train),
+            "--columns",
+            columns,
+            "--out_path",
+            path,
+        ]
         command += ["--total_path", find("data", dev)] if dev else []
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return os.path.relpath(path, ROOT)

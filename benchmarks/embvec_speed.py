@@ -1,10 +1,12 @@
-"""Seconds and peak memory of embvec.py on glove.6B.50d (400,000 words), with CoNLL-2003's vocabularies.
+"""Seconds and peak memory of embvec.py on glove.6B.50d (400,000 words), with CoNLL-2003's
+vocabularies.
 
     python benchmarks/embvec_speed.py --runs 3
 
-Plain text is what is measured; where only a compressed file is here, it is unpacked to runs/bench/ first. It is an error
-when a run takes 10 seconds or 1 GB.
+Plain text is what is measured; where only a compressed file is here, it is unpacked to runs/bench/
+first. It is an error when a run takes 10 seconds or 1 GB.
 """
+
 import os
 import shutil
 import subprocess
@@ -37,7 +39,9 @@ def plain_vectors():
 def timed(command):
     """Runs a command. Returns its seconds and its peak of resident memory in bytes."""
     started = time.perf_counter()
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -54,15 +58,30 @@ def main():
         raise UserError("--runs: expected at least 1")
     train, dev, columns, _ = CORPORA["conll2003"]
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "embvec.py", "--emb_path", plain_vectors(), "--wrd_dim", "50", "--columns", columns,
-                   "--train_path", find("data", train), "--total_path", find("data", dev),
-                   "--out_path", os.path.join(folder, "out.pkl")]
+        command = [
+            sys.executable,
+            "embvec.py",
+            "--emb_path",
+            plain_vectors(),
+            "--wrd_dim",
+            "50",
+            "--columns",
+            columns,
+            "--train_path",
+            find("data", train),
+            "--total_path",
+            find("data", dev),
+            "--out_path",
+            os.path.join(folder, "out.pkl"),
+        ]
         print(f"{'run':>3}{'seconds':>10}{'peak MB':>10}")
         for run in range(1, args.runs + 1):
             seconds, peak = timed(command)
             print(f"{run:3}{seconds:10.2f}{peak / 1e6:10.0f}", flush=True)
             if seconds >= MOST_SECONDS or peak >= MOST_BYTES:
-                raise UserError(f"expected less than {MOST_SECONDS:.0f} s and {MOST_BYTES / 1e6:.0f} MB; is the machine busy?")
+                raise UserError(
+                    f"expected less than {MOST_SECONDS:.0f} s and {MOST_BYTES / 1e6:.0f} MB; is the machine busy?"
+                )
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
-"""The C++ engine beside TensorFlow's C++ API, ONNX Runtime, inference.py, python-crfsuite and spaCy: the headline table.
+"""The C++ engine beside TensorFlow's C++ API, ONNX Runtime, inference.py, python-crfsuite and
+spaCy: the headline table.
 
     python benchmarks/engine.py                   # all sections, some ten minutes once the peers are trained
     python benchmarks/engine.py start memory      # some; finished ones are kept
     python benchmarks/engine.py --huge            # a model of 2.2 million words of 300 dimensions as well: 2.7 GB of disk meanwhile
 
-The models are the rows `default` (2 BiLSTM layers) and `1layer` of benchmarks/f1.py, the text CoNLL-2003's dev file without -DOCSTART-
-lines: each sentence once in a fresh process, from a file of columns to a file of columns. One method for all: the wall time of a
-command on the file, less that of the same command on the file's first sentence alone, so that no start-up counts; milliseconds a
-sentence and tokens a second are of the sentences behind the first. Systems that are compared take turns, a round each; what is
-subtracted and divided are medians of the rounds. Whatever runs our models must give the same tags, byte for byte, in every round.
-It is an error where a row does not reach what it must.
+The models are the rows `default` (2 BiLSTM layers) and `1layer` of benchmarks/f1.py, the text
+CoNLL-2003's dev file without -DOCSTART- lines: each sentence once in a fresh process, from a file
+of columns to a file of columns. One method for all: the wall time of a command on the file, less
+that of the same command on the file's first sentence alone, so that no start-up counts;
+milliseconds a sentence and tokens a second are of the sentences behind the first. Systems that are
+compared take turns, a round each; what is subtracted and divided are medians of the rounds.
+Whatever runs our models must give the same tags, byte for byte, in every round. It is an error
+where a row does not reach what it must.
 
     tensorflow  a sentence at a time: `inference` on the frozen graph and on the one with constants folded, oneDNN on and off; the
                 quickest of the four counts. Through an open pipe: from a sentence's first byte in to its last byte out
@@ -31,6 +34,7 @@ It is an error where a row does not reach what it must.
 
 Everything but `threads` has 1 thread.
 """
+
 import datetime
 import importlib.metadata
 import os
@@ -44,7 +48,16 @@ from common import Rows, Worker
 from corpora import BENCH, ROOT
 from f1 import folder_of
 from missing_columns import tag_column
-from serving import INFERENCE, Conversation, binary, command_of, dev_sentences, milliseconds, script, served
+from serving import (
+    INFERENCE,
+    Conversation,
+    binary,
+    command_of,
+    dev_sentences,
+    milliseconds,
+    script,
+    served,
+)
 
 import chunk_eval  # noqa: E402
 from cli import Parser, UserError, run_command, suggest  # noqa: E402
@@ -53,14 +66,19 @@ from embvec import file_hash  # noqa: E402
 MODELS = {"1layer": "1 layer", "default": "2 layers"}
 FOLDER = os.path.join(BENCH, "engine")
 FIRST, DEV, LONG = (os.path.join(FOLDER, f"{name}.txt") for name in ("first", "dev", "long"))
-COPIES = 10                        # of dev in LONG
-RUNS = 50                          # of what takes milliseconds
-MOST_ROUNDS = 20                   # of waiting for two cores
-TOLERANCE = 1e-4                   # of an emission score
-PACKAGES = {"onnx": ("onnx", "onnxruntime"), "crfsuite": ("python-crfsuite",), "spacy": ("spacy",)}     # that a section needs
+COPIES = 10  # of dev in LONG
+RUNS = 50  # of what takes milliseconds
+MOST_ROUNDS = 20  # of waiting for two cores
+TOLERANCE = 1e-4  # of an emission score
+PACKAGES = {
+    "onnx": ("onnx", "onnxruntime"),
+    "crfsuite": ("python-crfsuite",),
+    "spacy": ("spacy",),
+}  # that a section needs
 
 
 # ---------------------------------------------------------------- models, and commands that tag
+
 
 def model_file(model):
     return os.path.join(FOLDER, f"{model}.etagger")
@@ -83,7 +101,13 @@ def prepare():
             out.write(b"".join(text))
     for model in MODELS:
         served(model)
-        script("export.py", "--restore", os.path.join(folder_of(model), "ner_model"), "--engine", model_file(model))
+        script(
+            "export.py",
+            "--restore",
+            os.path.join(folder_of(model), "ner_model"),
+            "--engine",
+            model_file(model),
+        )
     return {model: tag([*engine(model), "-j", "1"], DEV, {})[1] for model in MODELS}
 
 
@@ -91,8 +115,14 @@ def tag(command, path, environment, one_core=False):
     """Seconds of a command from its start to its end, and what it wrote."""
     with open(os.path.join(FOLDER, "pred.txt"), "w+b") as out:
         started = time.perf_counter()
-        done = subprocess.run([*command, "--input", path], stdout=out, stderr=subprocess.PIPE, cwd=ROOT, env={**os.environ, **environment},
-                              preexec_fn=stay_on_one_core if one_core else None)
+        done = subprocess.run(
+            [*command, "--input", path],
+            stdout=out,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            preexec_fn=stay_on_one_core if one_core else None,
+        )
         seconds = time.perf_counter() - started
         out.seek(0)
         tagged = out.read()
@@ -106,12 +136,18 @@ def stay_on_one_core():
 
 
 class System:
-    """A command that tags the file `path`. expected: what it must write, None: anything. one_core: whatever threads it has share a core.
-    environment: variables to set.
+    """A command that tags the file `path`. expected: what it must write, None: anything. one_core:
+    whatever threads it has share a core. environment: variables to set.
     """
 
     def __init__(self, command, path, expected, one_core=False, **environment):
-        self.command, self.path, self.expected, self.one_core, self.environment = command, path, expected, one_core, environment
+        self.command, self.path, self.expected, self.one_core, self.environment = (
+            command,
+            path,
+            expected,
+            one_core,
+            environment,
+        )
         self.tagged = b""
 
     def round(self):
@@ -119,7 +155,9 @@ class System:
         first, _ = tag(self.command, FIRST, self.environment, self.one_core)
         whole, self.tagged = tag(self.command, self.path, self.environment, self.one_core)
         if self.expected is not None and self.tagged != self.expected:
-            raise UserError(f"{' '.join(self.command)}: other tags than the engine's; the tests of inference/ say where")
+            raise UserError(
+                f"{' '.join(self.command)}: other tags than the engine's; the tests of inference/ say where"
+            )
         return first, whole
 
 
@@ -129,9 +167,17 @@ class OnnxSession:
     def __init__(self, model, expected):
         folder = os.path.join(FOLDER, f"onnx-{model}")
         self.model, self.expected = model, tag_column(expected)
-        self.command = our_script("onnx_tagger.py", "--restore", os.path.join(folder_of(model), "ner_model"), "--out", folder)
+        self.command = our_script(
+            "onnx_tagger.py",
+            "--restore",
+            os.path.join(folder_of(model), "ner_model"),
+            "--out",
+            folder,
+        )
         os.makedirs(folder, exist_ok=True)
-        subprocess.run(self.command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            self.command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
 
     def round(self):
         """0, and the seconds in the session without those of the first sentence."""
@@ -139,28 +185,39 @@ class OnnxSession:
         answer = worker.ask()
         worker.close()
         if answer["difference"] > TOLERANCE:
-            raise UserError(f"ONNX Runtime, {self.model}: an emission score is {answer['difference']:.1e} from TensorFlow's, "
-                            f"expected {TOLERANCE:.0e} at most")
+            raise UserError(
+                f"ONNX Runtime, {self.model}: an emission score is {answer['difference']:.1e} from TensorFlow's, "
+                f"expected {TOLERANCE:.0e} at most"
+            )
         if answer["tags"] != self.expected:
             raise UserError(f"ONNX Runtime, {self.model}: other tags than the engine's")
         return 0.0, answer["seconds"]
 
 
 def take_turns(systems, rounds, both=False):
-    """{name: a System} -> {name: seconds of the whole file without its first sentence}, medians of the rounds. Each round begins with
-    another system. both: pairs instead, seconds of the first sentence and of the whole file.
+    """{name: a System} -> {name: seconds of the whole file without its first sentence}, medians of
+    the rounds. Each round begins with another system. both: pairs instead, seconds of the first
+    sentence and of the whole file.
     """
     names, seconds = list(systems), {name: [] for name in systems}
     for number in range(rounds):
-        for name in names[number % len(names):] + names[:number % len(names)]:
+        for name in names[number % len(names) :] + names[: number % len(names)]:
             seconds[name].append(systems[name].round())
-        print(f"round {number + 1} of {rounds}, first and whole: " + ", ".join(
-            "{} {:.2f} {:.2f} s".format(name, *each[-1]) for name, each in seconds.items()), file=sys.stderr)
-    medians = {name: [statistics.median(each) for each in zip(*pairs)] for name, pairs in seconds.items()}
+        print(
+            f"round {number + 1} of {rounds}, first and whole: "
+            + ", ".join(
+                "{} {:.2f} {:.2f} s".format(name, *each[-1]) for name, each in seconds.items()
+            ),
+            file=sys.stderr,
+        )
+    medians = {
+        name: [statistics.median(each) for each in zip(*pairs)] for name, pairs in seconds.items()
+    }
     return medians if both else {name: whole - first for name, (first, whole) in medians.items()}
 
 
 # ---------------------------------------------------------------- rows of the table
+
 
 def a_sentence(seconds):
     """Seconds of dev -> milliseconds a sentence."""
@@ -177,13 +234,26 @@ def beside(what, unit, ours, theirs, note, factor=None):
     """A row: ours must be `factor` times as good as theirs; 1: better; None: nothing is claimed."""
     ratio = ours / theirs if unit == "tokens/s" else theirs / ours
     must = {None: "", 1: "faster"}.get(factor, f"{factor}x")
-    return {"what": what, "must": must, "ours": _figure(ours, unit), "theirs": f"{_figure(theirs, unit)}, {note}", "ratio": f"{ratio:.2f}",
-            "reached": None if factor is None else ratio > 1 if factor == 1 else ratio >= factor}
+    return {
+        "what": what,
+        "must": must,
+        "ours": _figure(ours, unit),
+        "theirs": f"{_figure(theirs, unit)}, {note}",
+        "ratio": f"{ratio:.2f}",
+        "reached": None if factor is None else ratio > 1 if factor == 1 else ratio >= factor,
+    }
 
 
 def below(what, unit, ours, limit, note=""):
     """A row: ours must be below a limit."""
-    return {"what": what, "must": f"< {limit} {unit}", "ours": _figure(ours, unit), "theirs": note, "ratio": "", "reached": ours < limit}
+    return {
+        "what": what,
+        "must": f"< {limit} {unit}",
+        "ours": _figure(ours, unit),
+        "theirs": note,
+        "ratio": "",
+        "reached": ours < limit,
+    }
 
 
 def _figure(value, unit):
@@ -192,21 +262,34 @@ def _figure(value, unit):
 
 # ---------------------------------------------------------------- sections: (rounds, {model: the engine's output for DEV}) -> rows
 
+
 def tensorflow(rounds, tagged):
     rows = []
     for model, title in MODELS.items():
-        settings = {f"{name} graph, oneDNN {'on' if onednn else 'off'}": (command_of("C++ frozen", model, ending), onednn)
-                    for ending, name in (("", "frozen"), (".folded", "folded")) for onednn in (True, False)}
+        settings = {
+            f"{name} graph, oneDNN {'on' if onednn else 'off'}": (
+                command_of("C++ frozen", model, ending),
+                onednn,
+            )
+            for ending, name in (("", "frozen"), (".folded", "folded"))
+            for onednn in (True, False)
+        }
         systems = {"engine": System(one_by_one(engine(model)), DEV, tagged[model])}
         for name, (command, onednn) in settings.items():
-            systems[name] = System(one_by_one(command), DEV, tagged[model], TF_ENABLE_ONEDNN_OPTS=str(int(onednn)))
+            systems[name] = System(
+                one_by_one(command), DEV, tagged[model], TF_ENABLE_ONEDNN_OPTS=str(int(onednn))
+            )
         times = {name: a_sentence(seconds) for name, seconds in take_turns(systems, rounds).items()}
         ours = times.pop("engine")
         best = min(times, key=times.get)
         note = f"TensorFlow C++, {best} (the slowest of 4 settings: {max(times.values()):.2f})"
-        rows.append(beside(f"{title}, a sentence at a time", "ms", ours, times[best], note, factor=5))
+        rows.append(
+            beside(f"{title}, a sentence at a time", "ms", ours, times[best], note, factor=5)
+        )
         command, onednn = settings[best]
-        rows += through_pipes(title, tagged[model], Conversation(engine(model), 1), Conversation(command, 1, onednn))
+        rows += through_pipes(
+            title, tagged[model], Conversation(engine(model), 1), Conversation(command, 1, onednn)
+        )
     return rows
 
 
@@ -219,34 +302,87 @@ def through_pipes(title, expected, *talks):
     answers, sentences = [[] for _ in talks], dev_sentences()
     for first in range(0, len(sentences), 250):
         for talk, each in zip(talks, answers):
-            each += [talk.tag(sentence) for sentence in sentences[first:first + 250]]
+            each += [talk.tag(sentence) for sentence in sentences[first : first + 250]]
     for talk, each in zip(talks, answers):
         talk.close()
         if b"".join(text for text, _ in each) != expected:
             raise UserError(f"{title}: other tags through a pipe than from the file")
     latencies = [milliseconds([seconds for _, seconds in each[1:]]) for each in answers]
-    return [beside(f"{title}, through an open pipe, {name}", "ms", *figures, "TensorFlow C++") for name, *figures in zip(("p50", "p99"), *latencies)]
+    return [
+        beside(f"{title}, through an open pipe, {name}", "ms", *figures, "TensorFlow C++")
+        for name, *figures in zip(("p50", "p99"), *latencies)
+    ]
 
 
 def onnx(rounds, tagged):
     rows = []
     for model, title in MODELS.items():
-        systems = {"engine": System(one_by_one(engine(model)), DEV, tagged[model]), "ONNX Runtime": OnnxSession(model, tagged[model])}
+        systems = {
+            "engine": System(one_by_one(engine(model)), DEV, tagged[model]),
+            "ONNX Runtime": OnnxSession(model, tagged[model]),
+        }
         times = take_turns(systems, rounds)
-        rows.append(beside(f"{title}, a sentence at a time", "ms", *map(a_sentence, times.values()), "ONNX Runtime, the session alone", factor=1))
+        rows.append(
+            beside(
+                f"{title}, a sentence at a time",
+                "ms",
+                *map(a_sentence, times.values()),
+                "ONNX Runtime, the session alone",
+                factor=1,
+            )
+        )
     return rows
 
 
 def bulk(rounds, tagged):
     rows = []
     for model, title in MODELS.items():
-        python = [sys.executable, "inference.py", "--mode", "bulk", "--restore", folder_of(model), "-j", "1"]
-        pairs = take_turns({"engine": System([*engine(model), "-j", "1"], LONG, tagged[model] * COPIES, one_core=True),
-                            "inference.py": System(python, LONG, tagged[model] * COPIES, one_core=True, OMP_NUM_THREADS="1")}, rounds, both=True)
-        whole, behind = ([a_second(each, COPIES) for each in seconds]
-                         for seconds in ([whole for _, whole in pairs.values()], [whole - first for first, whole in pairs.values()]))
-        rows.append(beside(f"{title}, a long file, start to end", "tokens/s", *whole, "inference.py --mode bulk", factor=5))
-        rows.append(beside(f"{title}, a long file, without the starts", "tokens/s", *behind, "inference.py --mode bulk"))
+        python = [
+            sys.executable,
+            "inference.py",
+            "--mode",
+            "bulk",
+            "--restore",
+            folder_of(model),
+            "-j",
+            "1",
+        ]
+        pairs = take_turns(
+            {
+                "engine": System(
+                    [*engine(model), "-j", "1"], LONG, tagged[model] * COPIES, one_core=True
+                ),
+                "inference.py": System(
+                    python, LONG, tagged[model] * COPIES, one_core=True, OMP_NUM_THREADS="1"
+                ),
+            },
+            rounds,
+            both=True,
+        )
+        whole, behind = (
+            [a_second(each, COPIES) for each in seconds]
+            for seconds in (
+                [whole for _, whole in pairs.values()],
+                [whole - first for first, whole in pairs.values()],
+            )
+        )
+        rows.append(
+            beside(
+                f"{title}, a long file, start to end",
+                "tokens/s",
+                *whole,
+                "inference.py --mode bulk",
+                factor=5,
+            )
+        )
+        rows.append(
+            beside(
+                f"{title}, a long file, without the starts",
+                "tokens/s",
+                *behind,
+                "inference.py --mode bulk",
+            )
+        )
     return rows
 
 
@@ -260,9 +396,21 @@ def peer(name, factors, rounds, tagged):
     systems[name] = System(command, DEV, None, OMP_NUM_THREADS="1")
     speeds = {each: a_second(seconds) for each, seconds in take_turns(systems, rounds).items()}
     gold = tag_column(b"".join(dev_sentences()))
-    scores = {each: chunk_eval.score(gold, tag_column(system.tagged)).f1 for each, system in systems.items()}
-    return [beside(f"{title}, dev (chunk F1 {scores[model]:.2f})", "tokens/s", speeds[model], speeds[name], f"{name} (F1 {scores[name]:.2f})", factor)
-            for (model, title), factor in zip(MODELS.items(), factors)]
+    scores = {
+        each: chunk_eval.score(gold, tag_column(system.tagged)).f1
+        for each, system in systems.items()
+    }
+    return [
+        beside(
+            f"{title}, dev (chunk F1 {scores[model]:.2f})",
+            "tokens/s",
+            speeds[model],
+            speeds[name],
+            f"{name} (F1 {scores[name]:.2f})",
+            factor,
+        )
+        for (model, title), factor in zip(MODELS.items(), factors)
+    ]
 
 
 def crfsuite(rounds, tagged):
@@ -282,7 +430,10 @@ def threads(_rounds, tagged):
             if not one[1] == two[1] == tagged[model] * COPIES:
                 raise UserError(f"{title}: other tags of 2 threads than of 1")
             both = at_once([*engine(model), "-j", "1"])
-            print(f"round {number + 1}: -j 1 {one[0]:.2f} s, -j 2 {two[0]:.2f} s, two of -j 1 at once {both:.2f} s", file=sys.stderr)
+            print(
+                f"round {number + 1}: -j 1 {one[0]:.2f} s, -j 2 {two[0]:.2f} s, two of -j 1 at once {both:.2f} s",
+                file=sys.stderr,
+            )
             machine = 2 * one[0] / both
             if best is None or machine > best[0]:
                 best = machine, one[0], two[0]
@@ -291,14 +442,31 @@ def threads(_rounds, tagged):
             time.sleep(5)
         machine, *seconds = best
         one, two = (a_second(each, COPIES) for each in seconds)
-        rows.append(beside(f"{title}, a long file, 2 threads", "tokens/s", two, one, f"1 thread; two processes at once: {machine:.2f} times as much", factor=1.8))
+        rows.append(
+            beside(
+                f"{title}, a long file, 2 threads",
+                "tokens/s",
+                two,
+                one,
+                f"1 thread; two processes at once: {machine:.2f} times as much",
+                factor=1.8,
+            )
+        )
     return rows
 
 
 def at_once(command):
     """Seconds until two processes have tagged the long file."""
     started = time.perf_counter()
-    talks = [subprocess.Popen([*command, "--input", LONG], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT) for _ in range(2)]
+    talks = [
+        subprocess.Popen(
+            [*command, "--input", LONG],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
+        )
+        for _ in range(2)
+    ]
     if any([talk.wait() for talk in talks]):
         raise UserError(f"{' '.join(command)}: failed beside another process")
     return time.perf_counter() - started
@@ -307,7 +475,9 @@ def at_once(command):
 def start(_rounds, _tagged):
     pairs = [(first_tag(engine("default")), lifetime(["true"])) for _ in range(RUNS)]
     ours, bare = map(statistics.median, zip(*pairs))
-    return [below("start to first tag, 400,000 words", "ms", ours, 15, f"{_figure(bare, 'ms')}, `true`")]
+    return [
+        below("start to first tag, 400,000 words", "ms", ours, 15, f"{_figure(bare, 'ms')}, `true`")
+    ]
 
 
 def first_tag(command):
@@ -322,7 +492,13 @@ def first_tag(command):
 def lifetime(command):
     """Milliseconds from a process's start to its end; it gets no input."""
     started = time.perf_counter()
-    subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True)
+    subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        check=True,
+    )
     return 1000 * (time.perf_counter() - started)
 
 
@@ -334,7 +510,15 @@ def memory(_rounds, _tagged):
             talk.tag(sentence)
         anonymous, dirty = talk.memory("Anonymous", "Private_Dirty")
         talk.close()
-        rows.append(below(f"{title}, anonymous + private dirty memory", "MB", anonymous + dirty, 20, f"{anonymous:.2f} + {dirty:.2f}"))
+        rows.append(
+            below(
+                f"{title}, anonymous + private dirty memory",
+                "MB",
+                anonymous + dirty,
+                20,
+                f"{anonymous:.2f} + {dirty:.2f}",
+            )
+        )
     return rows
 
 
@@ -345,7 +529,9 @@ def size(_rounds, _tagged):
 
 
 def opening(_rounds, _tagged):
-    return [below("opening 400,000 words of 50 dimensions", "ms", time_to_open(engine("default")), 5)]
+    return [
+        below("opening 400,000 words of 50 dimensions", "ms", time_to_open(engine("default")), 5)
+    ]
 
 
 def time_to_open(command):
@@ -360,17 +546,40 @@ def huge(_rounds, _tagged):
     try:
         subprocess.run(our_script("huge_model.py", path), check=True, stderr=subprocess.DEVNULL)
         command = [binary("etagger"), path]
-        return [below("opening 2.2 million words of 300 dimensions", "ms", time_to_open(command), 5),
-                below("start to first tag, 2.2 million words", "ms", statistics.median(first_tag(command) for _ in range(RUNS)), 15)]
+        return [
+            below("opening 2.2 million words of 300 dimensions", "ms", time_to_open(command), 5),
+            below(
+                "start to first tag, 2.2 million words",
+                "ms",
+                statistics.median(first_tag(command) for _ in range(RUNS)),
+                15,
+            ),
+        ]
     finally:
         if os.path.exists(path):
             os.unlink(path)
 
 
-SECTIONS = {each.__name__: each for each in (tensorflow, onnx, bulk, crfsuite, spacy, threads, start, memory, size, opening, huge)}
+SECTIONS = {
+    each.__name__: each
+    for each in (
+        tensorflow,
+        onnx,
+        bulk,
+        crfsuite,
+        spacy,
+        threads,
+        start,
+        memory,
+        size,
+        opening,
+        huge,
+    )
+}
 
 
 # ---------------------------------------------------------------- the command
+
 
 def version(package):
     """Of an installed package, or ''."""
@@ -382,9 +591,18 @@ def version(package):
 
 def report(rows):
     with open("/proc/cpuinfo", encoding="utf-8") as stream:
-        processor = next((line.partition(":")[2].strip() for line in stream if line.startswith("model name")), "unknown")
-    versions = [f"{package} {version(package)}" for package in ("tensorflow", *sum(PACKAGES.values(), ())) if version(package)]
-    print(f"{' and '.join(sorted({row['date'] for row in rows}))}, {len(os.sched_getaffinity(0))} cores of {processor}; {', '.join(versions)}\n")
+        processor = next(
+            (line.partition(":")[2].strip() for line in stream if line.startswith("model name")),
+            "unknown",
+        )
+    versions = [
+        f"{package} {version(package)}"
+        for package in ("tensorflow", *sum(PACKAGES.values(), ()))
+        if version(package)
+    ]
+    print(
+        f"{' and '.join(sorted({row['date'] for row in rows}))}, {len(os.sched_getaffinity(0))} cores of {processor}; {', '.join(versions)}\n"
+    )
     print("| 1 thread where nothing else is said | must be | the engine | beside it | ratio | |")
     print("|---|---|---|---|---|---|")
     for row in sorted(rows, key=lambda row: list(SECTIONS).index(row["section"])):
@@ -398,7 +616,9 @@ def report(rows):
 
 def parse_args():
     parser = Parser(description=__doc__)
-    parser.add_argument("sections", nargs="*", help=f"of {', '.join(SECTIONS)} (default: all but huge)")
+    parser.add_argument(
+        "sections", nargs="*", help=f"of {', '.join(SECTIONS)} (default: all but huge)"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default 3)")
     parser.add_argument("--huge", action="store_true", help="the section huge as well")
     parser.add_argument("--afresh", action="store_true", help="measure again what was stored")
@@ -407,7 +627,9 @@ def parse_args():
         raise UserError("--rounds: expected at least 1")
     for name in args.sections:
         if name not in SECTIONS:
-            raise UserError(f"no section {name!r}{suggest(name, SECTIONS)}; known are {', '.join(SECTIONS)}")
+            raise UserError(
+                f"no section {name!r}{suggest(name, SECTIONS)}; known are {', '.join(SECTIONS)}"
+            )
     args.sections = args.sections or [name for name in SECTIONS if name != "huge"]
     if args.huge and "huge" not in args.sections:
         args.sections.append("huge")
@@ -417,15 +639,35 @@ def parse_args():
 def main():
     args = parse_args()
     tagged = prepare()
-    identity = [file_hash(path) for path in (*map(binary, ("etagger", "inference", "libetagger.so", "libetagger_tf.so")), *map(model_file, MODELS))]
-    rows = Rows("engine", [args.rounds, identity, *map(version, ("tensorflow", *sum(PACKAGES.values(), ())))], args.afresh, folders=(INFERENCE,))
+    identity = [
+        file_hash(path)
+        for path in (
+            *map(binary, ("etagger", "inference", "libetagger.so", "libetagger_tf.so")),
+            *map(model_file, MODELS),
+        )
+    ]
+    rows = Rows(
+        "engine",
+        [args.rounds, identity, *map(version, ("tensorflow", *sum(PACKAGES.values(), ())))],
+        args.afresh,
+        folders=(INFERENCE,),
+    )
     done = {row["section"] for row in rows.rows}
     for name in args.sections:
         missing = [package for package in PACKAGES.get(name, ()) if not version(package)]
         if missing:
-            print(f"{name}: left out, {' and '.join(missing)} is not installed; make bench-deps", file=sys.stderr)
+            print(
+                f"{name}: left out, {' and '.join(missing)} is not installed; make bench-deps",
+                file=sys.stderr,
+            )
         elif name not in done:
-            rows.add({"section": name, "date": datetime.date.today().isoformat(), "lines": SECTIONS[name](args.rounds, tagged)})
+            rows.add(
+                {
+                    "section": name,
+                    "date": datetime.date.today().isoformat(),
+                    "lines": SECTIONS[name](args.rounds, tagged),
+                }
+            )
     wanted = [row for row in rows.rows if row["section"] in args.sections]
     report(wanted)
     behind = sum(line["reached"] is False for row in wanted for line in row["lines"])

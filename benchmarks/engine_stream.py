@@ -1,12 +1,15 @@
-"""A hundred million tokens through a pipe of the engine's command: its memory meanwhile, and a reader that goes away at the end.
+"""A hundred million tokens through a pipe of the engine's command: its memory meanwhile, and a
+reader that goes away at the end.
 
     python benchmarks/engine_stream.py                       # some ten minutes on 2 cores
     python benchmarks/engine_stream.py --tokens 5000000
 
-CoNLL-2003's dev file goes to the standard input of `etagger MODEL` again and again; what comes out must be the same bytes each time.
-Resident memory is read from /proc all along. It is an error where it grows by more than 5% behind the first twentieth, or where the
-command says or returns anything else than it should.
+CoNLL-2003's dev file goes to the standard input of `etagger MODEL` again and again; what comes out
+must be the same bytes each time. Resident memory is read from /proc all along. It is an error where
+it grows by more than 5% behind the first twentieth, or where the command says or returns anything
+else than it should.
 """
+
 import os
 import subprocess
 import threading
@@ -20,6 +23,7 @@ from cli import Parser, Progress, UserError, run_command  # noqa: E402
 
 def feed(process, text, rounds):
     """Writes the text so often, from a thread of its own."""
+
     def write():
         try:
             for _ in range(rounds):
@@ -27,6 +31,7 @@ def feed(process, text, rounds):
             process.stdin.close()
         except BrokenPipeError:
             pass
+
     threading.Thread(target=write, daemon=True).start()
 
 
@@ -42,7 +47,9 @@ def read(stream, size):
 def stream(command, text, expected, rounds):
     """Tags the text so often. Returns MB of resident memory after each round, and seconds."""
     started, memory, progress = time.perf_counter(), [], Progress("rounds", rounds)
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         feed(process, text, rounds)
         for number in range(rounds):
             if read(process.stdout, len(expected)) != expected:
@@ -52,13 +59,17 @@ def stream(command, text, expected, rounds):
         rest, said = process.stdout.read(), process.stderr.read().decode()
     progress.close()
     if process.returncode or rest:
-        raise UserError(f"the command ended with {process.returncode} and {len(rest)} bytes too many: {said}")
+        raise UserError(
+            f"the command ended with {process.returncode} and {len(rest)} bytes too many: {said}"
+        )
     return memory, time.perf_counter() - started
 
 
 def leave(command, text):
     """Closes the reading end behind some output. Returns the exit code and what the command says."""
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         feed(process, text, 10)
         process.stdout.read(1000)
         process.stdout.close()
@@ -67,9 +78,15 @@ def leave(command, text):
 
 def main():
     parser = Parser(description=__doc__)
-    parser.add_argument("--tokens", type=int, default=100_000_000, help="how many, at least (default 100,000,000)")
-    parser.add_argument("--model", choices=engine.MODELS, default="1layer", help="which (default 1layer)")
-    parser.add_argument("-j", "--threads", type=int, default=0, help="of the command (default 0: one for each core)")
+    parser.add_argument(
+        "--tokens", type=int, default=100_000_000, help="how many, at least (default 100,000,000)"
+    )
+    parser.add_argument(
+        "--model", choices=engine.MODELS, default="1layer", help="which (default 1layer)"
+    )
+    parser.add_argument(
+        "-j", "--threads", type=int, default=0, help="of the command (default 0: one for each core)"
+    )
     args = parser.parse_args()
     expected = engine.prepare()[args.model]
     with open(engine.DEV, "rb") as dev:
@@ -78,9 +95,11 @@ def main():
     rounds = -(-args.tokens // tokens)
     command = [*engine.engine(args.model), "-j", str(args.threads)]
     memory, seconds = stream(command, text, expected, rounds)
-    first, last = max(memory[:max(1, rounds // 20)]), max(memory)
-    print(f"{rounds * tokens:,} tokens in {seconds:,.0f} s, {rounds * tokens / seconds:,.0f} a second, on {args.threads or os.cpu_count()} threads; "
-          f"resident memory {first:.1f} MB at most behind the first twentieth, {last:.1f} MB at most behind all")
+    first, last = max(memory[: max(1, rounds // 20)]), max(memory)
+    print(
+        f"{rounds * tokens:,} tokens in {seconds:,.0f} s, {rounds * tokens / seconds:,.0f} a second, on {args.threads or os.cpu_count()} threads; "
+        f"resident memory {first:.1f} MB at most behind the first twentieth, {last:.1f} MB at most behind all"
+    )
     code, said = leave(command, text)
     print(f"a reader that goes away: exit code {code}, {said or 'nothing said'}")
     if last > 1.05 * first or code or said:

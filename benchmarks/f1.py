@@ -1,10 +1,11 @@
-"""Trains models to their end and prints their dev F1 in one table; finished ones are kept in runs/bench/f1/, a run that was
-interrupted goes on.
+"""Trains models to their end and prints their dev F1 in one table; finished ones are kept in
+runs/bench/f1/, a run that was interrupted goes on.
 
     python benchmarks/f1.py default glove-bilstm-crf        # rows by name
     python benchmarks/f1.py --all                           # hours
     python benchmarks/f1.py                                 # the table of what is finished
 """
+
 import json
 import os
 import statistics
@@ -18,7 +19,8 @@ from cli import Parser, UserError, run_command, suggest  # noqa: E402
 # name: (corpus, flags of train.py)
 ROWS = {
     "default": ("conll2003", ""),
-    # What the literature tries, on CoNLL-2003 with GloVe 6B 50d: one change at a time from the default, 12 epochs
+    # What the literature tries, on CoNLL-2003 with GloVe 6B 50d: one change at a time from the
+    # default, 12 epochs
     "iobes": ("conll2003", "--epoch 12 --tag_scheme iobes"),
     "ema": ("conll2003", "--epoch 12 --ema_decay 0.999"),
     "keep0.5": ("conll2003", "--epoch 12 --keep_prob 0.5"),
@@ -52,7 +54,11 @@ def is_finished_in(folder):
     except FileNotFoundError:
         return False
     config, state = meta["config"], meta["state"]
-    return state["epoch"] >= config["epoch"] or bool(config["patience"]) and state["epoch"] - state["best_epoch"] >= config["patience"]
+    return (
+        state["epoch"] >= config["epoch"]
+        or bool(config["patience"])
+        and state["epoch"] - state["best_epoch"] >= config["patience"]
+    )
 
 
 def train(name, threads):
@@ -62,7 +68,9 @@ def train(name, threads):
 
 
 def train_into(folder, threads, flags):
-    """Trains into a folder to the end, or from where it was interrupted. flags: a function, those of a run that begins."""
+    """Trains into a folder to the end, or from where it was interrupted. flags: a function, those
+    of a run that begins.
+    """
     folder = os.path.relpath(folder, ROOT)
     command = [sys.executable, "train.py", "--checkpoint_dir", folder, "--threads", str(threads)]
     if os.path.exists(os.path.join(ROOT, folder, "last_state.json")):
@@ -82,20 +90,24 @@ def table(names):
             history = json.load(stream)
         best = max(history, key=lambda row: row["chunk_f1"])
         corpus, flags = ROWS[name]
-        print(f"| {name} | {corpus} | `{flags or '(none)'}` | {best['epoch']} of {len(history)} | {best['token_f1']:.2f} | "
-              f"{best['chunk_f1']:.2f} | {statistics.median(row['seconds'] for row in history):.0f} |")
+        print(
+            f"| {name} | {corpus} | `{flags or '(none)'}` | {best['epoch']} of {len(history)} | {best['token_f1']:.2f} | "
+            f"{best['chunk_f1']:.2f} | {statistics.median(row['seconds'] for row in history):.0f} |"
+        )
 
 
 def main():
     parser = Parser(description=__doc__)
     parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)}")
     parser.add_argument("--all", action="store_true", help="every row")
-    parser.add_argument("--threads", "-j", type=int, default=0, help="threads; 0: one for each core")
+    parser.add_argument(
+        "--threads", "-j", type=int, default=0, help="threads; 0: one for each core"
+    )
     args = parser.parse_args()
     for name in args.rows:
         if name not in ROWS:
             raise UserError(f"no row {name!r}{suggest(name, ROWS)}; known are {', '.join(ROWS)}")
-    for name in (list(ROWS) if args.all else args.rows):
+    for name in list(ROWS) if args.all else args.rows:
         if not is_finished(name):
             train(name, args.threads)
     table(args.rows or ROWS)

@@ -1,14 +1,18 @@
-"""Whole trainings on CoNLL-2003 with ELMo and BERT, from embvec.py to conlleval and C++, by the project's own commands; a table.
+"""Whole trainings on CoNLL-2003 with ELMo and BERT, from embvec.py to conlleval and C++, by the
+project's own commands; a table.
 
     python benchmarks/language_models.py                             # the small models of ../shared, as if they were real ones
     python benchmarks/language_models.py bert-finetuned --epochs 2
     python benchmarks/language_models.py --bert embeddings/cased_L-12_H-768_A-12 --elmo_options O.json --elmo_weights W.hdf5 --once
 
-Published files give the rows of the published tables: the ready-made configs that need no other files than those named, as they are; hours or
-days on few cores. Each row is trained; trained again, killed in the middle and gone on with (not with --once: the weights, the optimizer's
-included, must be the same bits); tags dev from the checkpoint and from the frozen graph in Python, frozen and memory-mapped in C++ (the
-same bytes); and is scored by etc/conlleval. An error where something differs. Finished trainings stay in runs/bench/language_models/.
+Published files give the rows of the published tables: the ready-made configs that need no other
+files than those named, as they are; hours or days on few cores. Each row is trained; trained again,
+killed in the middle and gone on with (not with --once: the weights, the optimizer's included, must
+be the same bits); tags dev from the checkpoint and from the frozen graph in Python, frozen and
+memory-mapped in C++ (the same bytes); and is scored by etc/conlleval. An error where something
+differs. Finished trainings stay in runs/bench/language_models/.
 """
+
 import json
 import os
 import re
@@ -31,33 +35,56 @@ SMALL = "--batch_size 20 --rnn_size 100 --rnn_layers 1 --patience 0"
 
 
 class Row(NamedTuple):
-    preset: str         # of configs/
-    flags: str          # of train.py
-    models: tuple       # names of language models, see embvec_flags
+    preset: str  # of configs/
+    flags: str  # of train.py
+    models: tuple  # names of language models, see embvec_flags
 
 
-# The small models' weights say nothing of language: what is fine-tuned learns from nothing, at a greater rate and with GloVe beside it.
+# The small models' weights say nothing of language: what is fine-tuned learns from nothing, at a
+# greater rate and with GloVe beside it.
 ROWS = {
     "bert-features": Row("bert_glove_bilstm_crf", SMALL + " --vector_cache", ("random_cased",)),
-    "bert-finetuned": Row("bert_crf", "--batch_size 20 --bert_learning_rate 0.001 --learning_rate 0.004 --use_word True --use_chr True",
-                          ("random_cased",)),
+    "bert-finetuned": Row(
+        "bert_crf",
+        "--batch_size 20 --bert_learning_rate 0.001 --learning_rate 0.004 --use_word True --use_chr True",
+        ("random_cased",),
+    ),
     "bert-real": Row("bert_glove_bilstm_crf", SMALL + " --bert_layers mix", ("pretraining_ckpt",)),
     "elmo-bilm": Row("elmo_glove_bilstm_crf", SMALL, ("bilm",)),
     "elmo-allennlp": Row("elmo_bilstm_crf", SMALL + " --vector_cache", ("allennlp",)),
-    "bert-elmo": Row("bert_elmo_bilstm_crf", SMALL, ("random_cased", "bilm"))}
+    "bert-elmo": Row("bert_elmo_bilstm_crf", SMALL, ("random_cased", "bilm")),
+}
 
-PUBLISHED = {"bert_softmax": "b", "bert_crf": "b", "bert_bilstm_crf": "b", "bert_glove_bilstm_crf": "b", "bert_transformer_crf": "b",
-             "bert_elmo_bilstm_crf": "be", "elmo_bilstm_crf": "e", "elmo_glove_bilstm_crf": "e"}
+PUBLISHED = {
+    "bert_softmax": "b",
+    "bert_crf": "b",
+    "bert_bilstm_crf": "b",
+    "bert_glove_bilstm_crf": "b",
+    "bert_transformer_crf": "b",
+    "bert_elmo_bilstm_crf": "be",
+    "elmo_bilstm_crf": "e",
+    "elmo_glove_bilstm_crf": "e",
+}
 
 
 def embvec_flags(model, args):
-    """The flags of embvec.py for a language model of ../shared/conformance, or for the 'bert' or 'elmo' that args name."""
+    """The flags of embvec.py for a language model of ../shared/conformance, or for the 'bert' or
+    'elmo' that args name.
+    """
     if model in ("bert", "random_cased", "pretraining_ckpt"):
         folder = args.bert if model == "bert" else os.path.join(CONFORMANCE, "bert", model)
-        vocab = ["--bert_vocab_path", os.path.join(CONFORMANCE, "bert", "cased_vocab.txt")] if model == "random_cased" else []
+        vocab = (
+            ["--bert_vocab_path", os.path.join(CONFORMANCE, "bert", "cased_vocab.txt")]
+            if model == "random_cased"
+            else []
+        )
         return ["--bert_init_checkpoint", folder, *vocab]
     folder = os.path.join(CONFORMANCE, "elmo", model)
-    options, weights = (args.elmo_options, args.elmo_weights) if model == "elmo" else (f"{folder}/options.json", f"{folder}/lm_weights.hdf5")
+    options, weights = (
+        (args.elmo_options, args.elmo_weights)
+        if model == "elmo"
+        else (f"{folder}/options.json", f"{folder}/lm_weights.hdf5")
+    )
     return ["--elmo_options_path", options, "--elmo_weight_path", weights]
 
 
@@ -65,16 +92,23 @@ def published_rows(args):
     """The rows that the files named make possible, {name: Row}."""
     named = ("b" if args.bert else "") + ("e" if args.elmo_weights else "")
     models = {"b": "bert", "e": "elmo"}
-    return {name: Row(name, "", tuple(models[each] for each in needed)) for name, needed in PUBLISHED.items() if set(needed) <= set(named)}
+    return {
+        name: Row(name, "", tuple(models[each] for each in needed))
+        for name, needed in PUBLISHED.items()
+        if set(needed) <= set(named)
+    }
 
 
 # ---------------------------------------------------------------- the steps
+
 
 def run(command, **rest):
     """Runs a command of the project. Raises UserError where it fails; its message stands above."""
     done = subprocess.run(command, cwd=ROOT, **rest)
     if done.returncode:
-        raise UserError(f"{' '.join(command[:2])}: exit code {done.returncode}, see above; run this again to go on")
+        raise UserError(
+            f"{' '.join(command[:2])}: exit code {done.returncode}, see above; run this again to go on"
+        )
     return done.stdout
 
 
@@ -84,7 +118,9 @@ def corpus(split):
 
 def bench_folder(args):
     """Where all that is made of these language models and word vectors lies."""
-    named = [os.path.basename(os.path.normpath(path)) for path in (args.bert, args.elmo_weights) if path]
+    named = [
+        os.path.basename(os.path.normpath(path)) for path in (args.bert, args.elmo_weights) if path
+    ]
     return os.path.join(BENCH, "language_models", "-".join([*named, args.vectors]))
 
 
@@ -93,16 +129,44 @@ def make_emb(row, args):
     path = os.path.join(bench_folder(args), "-".join(row.models) + ".pkl")
     if not os.path.exists(path):
         flags = [flag for model in row.models for flag in embvec_flags(model, args)]
-        run([sys.executable, "embvec.py", "--emb_path", find("embeddings", args.vectors), "--wrd_dim", str(args.wrd_dim), "--train_path", corpus("train"),
-             "--total_path", corpus("dev"), *flags, "--out_path", path], stdout=subprocess.DEVNULL)
+        run(
+            [
+                sys.executable,
+                "embvec.py",
+                "--emb_path",
+                find("embeddings", args.vectors),
+                "--wrd_dim",
+                str(args.wrd_dim),
+                "--train_path",
+                corpus("train"),
+                "--total_path",
+                corpus("dev"),
+                *flags,
+                "--out_path",
+                path,
+            ],
+            stdout=subprocess.DEVNULL,
+        )
     return path
 
 
 def train_flags(row, args):
-    flags = row.flags.replace("--vector_cache", f"--vector_cache {os.path.join(bench_folder(args), 'vectors')}").split()
+    flags = row.flags.replace(
+        "--vector_cache", f"--vector_cache {os.path.join(bench_folder(args), 'vectors')}"
+    ).split()
     flags += ["--epoch", str(args.epochs)] if args.epochs else []
     flags += ["--max_train_steps_per_epoch", str(args.steps)] if args.steps else []
-    return ["--train_path", corpus("train"), "--dev_path", corpus("dev"), "--emb_path", make_emb(row, args), "--model", row.preset, *flags]
+    return [
+        "--train_path",
+        corpus("train"),
+        "--dev_path",
+        corpus("dev"),
+        "--emb_path",
+        make_emb(row, args),
+        "--model",
+        row.preset,
+        *flags,
+    ]
 
 
 def train_killed(folder, flags, threads, epoch):
@@ -110,15 +174,29 @@ def train_killed(folder, flags, threads, epoch):
     if is_finished_in(folder):
         return
     shutil.rmtree(folder, ignore_errors=True)
-    command = [sys.executable, "train.py", "--checkpoint_dir", os.path.relpath(folder, ROOT), "--threads", str(threads), "--summary_dir", "", *flags]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command = [
+        sys.executable,
+        "train.py",
+        "--checkpoint_dir",
+        os.path.relpath(folder, ROOT),
+        "--threads",
+        str(threads),
+        "--summary_dir",
+        "",
+        *flags,
+    ]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     said = []
     for line in process.stdout:
         said.append(line)
         if re.match(rf"epoch {epoch} step \d+ ", line):
             process.kill()
     if process.wait() != -signal.SIGKILL:
-        raise UserError(f"{os.path.relpath(folder, ROOT)}: the training ended before it was killed in epoch {epoch}: {''.join(said[-2:]).strip()}")
+        raise UserError(
+            f"{os.path.relpath(folder, ROOT)}: the training ended before it was killed in epoch {epoch}: {''.join(said[-2:]).strip()}"
+        )
     train_into(folder, threads, lambda: flags)
 
 
@@ -126,10 +204,28 @@ def tags_of(system, folder):
     """The dev file as tagged by a system, bytes. Kept beside what it was made with."""
     exported, data = os.path.join(folder, "exported"), os.path.join(ROOT, corpus("dev"))
     frozen, vocab = os.path.join(exported, "ner_frozen.pb"), os.path.join(exported, "vocab.txt")
-    command = {"Python restored": [sys.executable, "inference.py", "--mode", "bucket", "--restore", os.path.join(folder, "straight")],
-               "Python frozen": [sys.executable, "inference/python/inference.py", "--mode", "bucket", "--vocab_path", vocab, "--frozen_path", frozen],
-               "C++ frozen": [binary("inference"), frozen, vocab],
-               "C++ memory-mapped": [binary("inference_mm"), frozen + ".memmapped", vocab]}[system]
+    command = {
+        "Python restored": [
+            sys.executable,
+            "inference.py",
+            "--mode",
+            "bucket",
+            "--restore",
+            os.path.join(folder, "straight"),
+        ],
+        "Python frozen": [
+            sys.executable,
+            "inference/python/inference.py",
+            "--mode",
+            "bucket",
+            "--vocab_path",
+            vocab,
+            "--frozen_path",
+            frozen,
+        ],
+        "C++ frozen": [binary("inference"), frozen, vocab],
+        "C++ memory-mapped": [binary("inference_mm"), frozen + ".memmapped", vocab],
+    }[system]
     with open(data, "rb") as stream:
         tagged = run(command, stdin=stream, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     with atomic_write(os.path.join(folder, system.lower().replace(" ", "-") + ".txt")) as out:
@@ -145,10 +241,24 @@ def export(folder):
     exported = os.path.join(folder, "exported")
     frozen = os.path.join(exported, "ner_frozen.pb")
     os.makedirs(exported, exist_ok=True)
-    for command in ([sys.executable, "inference/export.py", "--restore", os.path.join(folder, "straight"), "--export", os.path.join(exported, "ner_model"),
-                     "--export-pb", exported],
-                    [sys.executable, "inference/freeze.py", "--model_dir", exported],
-                    [binary("convert_graphdef_memmapped_format"), f"--in_graph={frozen}", f"--out_graph={frozen}.memmapped"]):
+    for command in (
+        [
+            sys.executable,
+            "inference/export.py",
+            "--restore",
+            os.path.join(folder, "straight"),
+            "--export",
+            os.path.join(exported, "ner_model"),
+            "--export-pb",
+            exported,
+        ],
+        [sys.executable, "inference/freeze.py", "--model_dir", exported],
+        [
+            binary("convert_graphdef_memmapped_format"),
+            f"--in_graph={frozen}",
+            f"--out_graph={frozen}.memmapped",
+        ],
+    ):
         run(command, stdout=subprocess.DEVNULL)
 
 
@@ -161,22 +271,48 @@ def dev_f1(tagged):
 def tensors(prefix):
     """{name: array} of a checkpoint."""
     from tf1 import tf
+
     reader = tf.train.load_checkpoint(prefix)
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
 def same_bits(one, other):
-    """Whether the best models and the last states of two folders hold the same tensors, bit for bit."""
-    pairs = [[tensors(os.path.join(folder, name)) for folder in (one, other)] for name in ("ner_model", "last_state")]
-    return all(a.keys() == b.keys() and all(a[name].tobytes() == b[name].tobytes() for name in a) for a, b in pairs)
+    """Whether the best models and the last states of two folders hold the same tensors, bit for
+    bit.
+    """
+    pairs = [
+        [tensors(os.path.join(folder, name)) for folder in (one, other)]
+        for name in ("ner_model", "last_state")
+    ]
+    return all(
+        a.keys() == b.keys() and all(a[name].tobytes() == b[name].tobytes() for name in a)
+        for a, b in pairs
+    )
 
 
 # ---------------------------------------------------------------- a row
 
+
 def do(name, row, args):
     """Every step of a row. Returns what the table says of it, {column: value}."""
-    folder = os.path.join(bench_folder(args), "-".join([name, *(f"{what}{n}" for what, n in (("epochs", args.epochs), ("steps", args.steps)) if n)]))
-    stored = Rows("language_models", [folder, row, args.once], folders=("inference", "inference/cc", "inference/cc/tensorflow"))
+    folder = os.path.join(
+        bench_folder(args),
+        "-".join(
+            [
+                name,
+                *(
+                    f"{what}{n}"
+                    for what, n in (("epochs", args.epochs), ("steps", args.steps))
+                    if n
+                ),
+            ]
+        ),
+    )
+    stored = Rows(
+        "language_models",
+        [folder, row, args.once],
+        folders=("inference", "inference/cc", "inference/cc/tensorflow"),
+    )
     if stored.rows:
         return stored.rows[-1]
     straight, flags = os.path.join(folder, "straight"), train_flags(row, args)
@@ -184,8 +320,13 @@ def do(name, row, args):
         train_into(straight, args.threads, lambda: flags)
     with open(os.path.join(straight, "history.json"), encoding="utf-8") as stream:
         history = json.load(stream)
-    found = {"config": row.preset, "models": " + ".join(row.models), "parameters": parameters(straight), "epochs": len(history),
-             "seconds": statistics.median(each["seconds"] for each in history)}
+    found = {
+        "config": row.preset,
+        "models": " + ".join(row.models),
+        "parameters": parameters(straight),
+        "epochs": len(history),
+        "seconds": statistics.median(each["seconds"] for each in history),
+    }
     if not args.once:
         killed = os.path.join(folder, "killed")
         train_killed(killed, flags, args.threads, len(history) // 2 + 1)
@@ -193,7 +334,11 @@ def do(name, row, args):
     export(folder)
     restored, *others = (tags_of(system, folder) for system in SYSTEMS)
     found["f1"] = dev_f1(restored)
-    found["differ"] = {system: differing(restored, tagged) for system, tagged in zip(SYSTEMS[1:], others) if tagged != restored}
+    found["differ"] = {
+        system: differing(restored, tagged)
+        for system, tagged in zip(SYSTEMS[1:], others)
+        if tagged != restored
+    }
     stored.add(found)
     return found
 
@@ -213,28 +358,57 @@ def differing(one, other):
 
 
 def print_table(rows):
-    print("| row | `--model` | ELMo, BERT | their parameters | word vectors | others | epochs | s an epoch | dev F1 | killed, resumed | same tags |")
+    print(
+        "| row | `--model` | ELMo, BERT | their parameters | word vectors | others | epochs | s an epoch | dev F1 | killed, resumed | same tags |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for name, each in rows.items():
         pretrained, words, others = each["parameters"]
-        bits = {True: "the same bits", False: "**other bits**", None: "not tried"}[each.get("same bits")]
-        tags = ", ".join(f"**{system}: {count} lines differ**" for system, count in each["differ"].items()) or "all"
-        print(f"| {name} | `{each['config']}` | {each['models']} | {pretrained:,} | {words:,} | {others:,} | {each['epochs']} | {each['seconds']:.1f} | "
-              f"{each['f1']:.2f} | {bits} | {tags} |")
+        bits = {True: "the same bits", False: "**other bits**", None: "not tried"}[
+            each.get("same bits")
+        ]
+        tags = (
+            ", ".join(
+                f"**{system}: {count} lines differ**" for system, count in each["differ"].items()
+            )
+            or "all"
+        )
+        print(
+            f"| {name} | `{each['config']}` | {each['models']} | {pretrained:,} | {words:,} | {others:,} | {each['epochs']} | {each['seconds']:.1f} | "
+            f"{each['f1']:.2f} | {bits} | {tags} |"
+        )
 
 
 def main():
     parser = Parser(description=__doc__)
-    parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)}, or with published files of {', '.join(PUBLISHED)}; default: all")
-    parser.add_argument("--epochs", type=int, help="epochs of each training (default 6; published files: what the config says)")
+    parser.add_argument(
+        "rows",
+        nargs="*",
+        help=f"of {', '.join(ROWS)}, or with published files of {', '.join(PUBLISHED)}; default: all",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=int,
+        help="epochs of each training (default 6; published files: what the config says)",
+    )
     parser.add_argument("--steps", type=int, help="batches of each epoch, at most: for a trial")
-    parser.add_argument("--once", action="store_true", help="do not train each row a second time, killed and resumed")
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        help="do not train each row a second time, killed and resumed",
+    )
     parser.add_argument("--bert", default="", help="a published BERT's folder")
     parser.add_argument("--elmo_options", default="", help="a published ELMo's options.json")
     parser.add_argument("--elmo_weights", default="", help="and its weights.hdf5")
-    parser.add_argument("--vectors", default="glove.6B.50d.txt", help="word vectors of embeddings/ (default glove.6B.50d.txt)")
+    parser.add_argument(
+        "--vectors",
+        default="glove.6B.50d.txt",
+        help="word vectors of embeddings/ (default glove.6B.50d.txt)",
+    )
     parser.add_argument("--wrd_dim", type=int, default=50, help="numbers of a vector (default 50)")
-    parser.add_argument("--threads", "-j", type=int, default=0, help="threads of a training; 0: one for each core")
+    parser.add_argument(
+        "--threads", "-j", type=int, default=0, help="threads of a training; 0: one for each core"
+    )
     args = parser.parse_args()
     for name in ("bert", "elmo_options", "elmo_weights"):
         setattr(args, name, getattr(args, name) and os.path.abspath(getattr(args, name)))
@@ -247,11 +421,13 @@ def main():
         if name not in rows:
             raise UserError(f"no row {name!r}{suggest(name, rows)}; known are {', '.join(rows)}")
     for command in ("inference", "inference_mm", "convert_graphdef_memmapped_format"):
-        binary(command)                 # told before the trainings where it is not built
+        binary(command)  # told before the trainings where it is not built
     os.makedirs(bench_folder(args), exist_ok=True)
     done = {name: do(name, rows[name], args) for name in args.rows or rows}
     print_table(done)
-    failed = [name for name, each in done.items() if each.get("same bits") is False or each["differ"]]
+    failed = [
+        name for name, each in done.items() if each.get("same bits") is False or each["differ"]
+    ]
     if failed:
         raise UserError(f"not reached: {', '.join(failed)}")
 

@@ -1,9 +1,12 @@
-"""Dev F1 where the input has no POS and chunk columns: the default model, and the one trained with feature_drop.
+"""Dev F1 where the input has no POS and chunk columns: the default model, and the one trained with
+feature_drop.
 
     python benchmarks/missing_columns.py
 
-Uses the rows `default` and `feature-drop` of benchmarks/f1.py, and trains them when they are not finished.
+Uses the rows `default` and `feature-drop` of benchmarks/f1.py, and trains them when they are not
+finished.
 """
+
 import subprocess
 import sys
 
@@ -18,7 +21,10 @@ from conll import read_blocks  # noqa: E402
 def words_alone(path):
     """The file with its first column alone."""
     with open(path, "rb") as stream:
-        return b"".join(b"".join(row.split()[0] + b"\n" for row in block.rows) + b"\n" for block in read_blocks(stream))
+        return b"".join(
+            b"".join(row.split()[0] + b"\n" for row in block.rows) + b"\n"
+            for block in read_blocks(stream)
+        )
 
 
 def tag(checkpoint, data):
@@ -28,7 +34,10 @@ def tag(checkpoint, data):
 
 def tag_column(data, index=-1):
     """One column of a file's rows, a list for each sentence."""
-    return [[row.split()[index] for row in sentence.split("\n")] for sentence in data.decode().strip().split("\n\n")]
+    return [
+        [row.split()[index] for row in sentence.split("\n")]
+        for sentence in data.decode().strip().split("\n\n")
+    ]
 
 
 def main():
@@ -42,7 +51,10 @@ def main():
     for name in ("default", "feature-drop"):
         if not is_finished(name):
             train(name, 0)
-        figures = [chunk_eval.score(gold, tag_column(tag(folder_of(name), data))).f1 for data in (full, words_alone(f"{ROOT}/{path}"))]
+        figures = [
+            chunk_eval.score(gold, tag_column(tag(folder_of(name), data))).f1
+            for data in (full, words_alone(f"{ROOT}/{path}"))
+        ]
         print("| {} | {:.2f} | {:.2f} |".format(name, *figures))
 
 

@@ -1,16 +1,20 @@
-"""A new label on an old model: trains on PER, LOC and ORG alone, then adds MISC with 200 sentences, by warm start.
+"""A new label on an old model: trains on PER, LOC and ORG alone, then adds MISC with 200 sentences,
+by warm start.
 
     python benchmarks/new_labels.py
 
-CoNLL-2003 with GloVe 50d. Of the training set, every seventh sentence is put aside; on the others, MISC made O, the old model
-is trained. Of those put aside, 200 that hold a MISC are the new sentences, with all their labels. The model learns them together
-with as many of the old ones (etc/mix_domains.py), which stay as they are: where there is a MISC in them, it is called O. That
-teaches some O where MISC is right, but five mentions of MISC stand against one such O, and the 200 alone would teach that every
-sentence has one; the last row of each seed shows that.
+CoNLL-2003 with GloVe 50d. Of the training set, every seventh sentence is put aside; on the others,
+MISC made O, the old model is trained. Of those put aside, 200 that hold a MISC are the new
+sentences, with all their labels. The model learns them together with as many of the old ones
+(etc/mix_domains.py), which stay as they are: where there is a MISC in them, it is called O. That
+teaches some O where MISC is right, but five mentions of MISC stand against one such O, and the 200
+alone would teach that every sentence has one; the last row of each seed shows that.
 
-Prints the dev F1 of the old types (MISC made O in gold and prediction) before and after, and that of MISC; an error where the
-old types lose more than 1 point. Trainings are kept in runs/bench/new_labels/; a finished one is not trained again.
+Prints the dev F1 of the old types (MISC made O in gold and prediction) before and after, and that
+of MISC; an error where the old types lose more than 1 point. Trainings are kept in
+runs/bench/new_labels/; a finished one is not trained again.
 """
+
 import os
 import statistics
 import subprocess
@@ -27,7 +31,16 @@ from conll import DOCSTART, read_blocks  # noqa: E402
 FOLDER = os.path.join(BENCH, "new_labels")
 SENTENCES = 200
 OLD_FLAGS = ["--rnn_layers", "1", "--epoch", "8"]
-NEW_FLAGS = ["--rnn_layers", "1", "--epoch", "15", "--patience", "4", "--learning_rate", "0.0005"]      # 0.001 forgets more
+NEW_FLAGS = [
+    "--rnn_layers",
+    "1",
+    "--epoch",
+    "15",
+    "--patience",
+    "4",
+    "--learning_rate",
+    "0.0005",
+]  # 0.001 forgets more
 
 
 def path_of(name):
@@ -37,7 +50,11 @@ def path_of(name):
 def sentences(path):
     """A file's sentences, each a list of rows as bytes."""
     with open(os.path.join(ROOT, path), "rb") as stream:
-        return [block.rows for block in read_blocks(stream) if block.rows and not block.rows[0].startswith(DOCSTART.encode())]
+        return [
+            block.rows
+            for block in read_blocks(stream)
+            if block.rows and not block.rows[0].startswith(DOCSTART.encode())
+        ]
 
 
 def write(name, rows_of_sentences):
@@ -55,7 +72,9 @@ def has_misc(rows):
 
 
 def make_data(seeds):
-    """old.txt, old-dev.txt, new.txt, dev.txt, and for each seed mixed-N.txt and alone-N.txt; old.pkl, the old model's EmbVec."""
+    """old.txt, old-dev.txt, new.txt, dev.txt, and for each seed mixed-N.txt and alone-N.txt;
+    old.pkl, the old model's EmbVec.
+    """
     os.makedirs(FOLDER, exist_ok=True)
     train, dev = (sentences(find("data", name)) for name in CORPORA["conll2003"][:2])
     write("old.txt", [without_misc(rows) for i, rows in enumerate(train) if i % 7 != 6])
@@ -63,28 +82,80 @@ def make_data(seeds):
     write("new.txt", filter(has_misc, train[6::7]))
     write("dev.txt", dev)
     for seed in seeds:
-        command = [sys.executable, "etc/mix_domains.py", path_of("old.txt"), "--new", path_of("new.txt"),
-                   "--sentences", str(SENTENCES), "--seed", str(seed)]
+        command = [
+            sys.executable,
+            "etc/mix_domains.py",
+            path_of("old.txt"),
+            "--new",
+            path_of("new.txt"),
+            "--sentences",
+            str(SENTENCES),
+            "--seed",
+            str(seed),
+        ]
         with atomic_write(os.path.join(FOLDER, f"mixed-{seed}.txt")) as out:
             subprocess.run(command, cwd=ROOT, stdout=out, check=True)
         write(f"alone-{seed}.txt", filter(has_misc, sentences(path_of(f"mixed-{seed}.txt"))))
     if not os.path.exists(os.path.join(FOLDER, "old.pkl")):
-        subprocess.run([sys.executable, "embvec.py", "--emb_path", find("embeddings", CORPORA["conll2003"][3]), "--wrd_dim", "50",
-                        "--train_path", path_of("old.txt"), "--total_path", path_of("dev.txt"), path_of("new.txt"),
-                        "--out_path", path_of("old.pkl")], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(
+            [
+                sys.executable,
+                "embvec.py",
+                "--emb_path",
+                find("embeddings", CORPORA["conll2003"][3]),
+                "--wrd_dim",
+                "50",
+                "--train_path",
+                path_of("old.txt"),
+                "--total_path",
+                path_of("dev.txt"),
+                path_of("new.txt"),
+                "--out_path",
+                path_of("old.pkl"),
+            ],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
 
 
 def train_old(seed, threads):
-    train_once(f"old-{seed}", threads, [
-        "--train_path", path_of("old.txt"), "--dev_path", path_of("old-dev.txt"), "--emb_path", path_of("old.pkl"),
-        "--seed", str(seed), *OLD_FLAGS])
+    train_once(
+        f"old-{seed}",
+        threads,
+        [
+            "--train_path",
+            path_of("old.txt"),
+            "--dev_path",
+            path_of("old-dev.txt"),
+            "--emb_path",
+            path_of("old.pkl"),
+            "--seed",
+            str(seed),
+            *OLD_FLAGS,
+        ],
+    )
 
 
 def train_new(name, seed, threads):
     """name: mixed or alone."""
-    train_once(f"{name}-{seed}", threads, [
-        "--train_path", path_of(f"{name}-{seed}.txt"), "--dev_path", path_of("dev.txt"), "--emb_path", emb_path("conll2003"),
-        "--warm_start", path_of(f"old-{seed}"), "--seed", str(seed), *NEW_FLAGS])
+    train_once(
+        f"{name}-{seed}",
+        threads,
+        [
+            "--train_path",
+            path_of(f"{name}-{seed}.txt"),
+            "--dev_path",
+            path_of("dev.txt"),
+            "--emb_path",
+            emb_path("conll2003"),
+            "--warm_start",
+            path_of(f"old-{seed}"),
+            "--seed",
+            str(seed),
+            *NEW_FLAGS,
+        ],
+    )
 
 
 def train_once(name, threads, flags):
@@ -98,7 +169,10 @@ def scores(checkpoint):
     with open(os.path.join(FOLDER, "dev.txt"), "rb") as stream:
         data = stream.read()
     gold, predicted = tag_column(data), tag_column(tag(checkpoint, data))
-    return [chunk_eval.score(only(gold, misc), only(predicted, misc), scheme="bio").f1 for misc in (False, True)]
+    return [
+        chunk_eval.score(only(gold, misc), only(predicted, misc), scheme="bio").f1
+        for misc in (False, True)
+    ]
 
 
 def only(sequences, misc):
@@ -107,27 +181,41 @@ def only(sequences, misc):
 
 
 def figures(seed):
-    """Old types before, then the old types and MISC after: with old sentences beside the new ones, and without."""
-    old, mixed, alone = (scores(os.path.join(FOLDER, f"{name}-{seed}")) for name in ("old", "mixed", "alone"))
+    """Old types before, then the old types and MISC after: with old sentences beside the new ones,
+    and without.
+    """
+    old, mixed, alone = (
+        scores(os.path.join(FOLDER, f"{name}-{seed}")) for name in ("old", "mixed", "alone")
+    )
     return [old[0], *mixed, *alone]
 
 
 def table(rows):
     """Prints a Markdown table. rows: {seed: figures}."""
-    print(f"| seed | old types before | after {SENTENCES} new and {SENTENCES} old sentences | MISC | "
-          f"after the {SENTENCES} new ones alone | MISC |")
+    print(
+        f"| seed | old types before | after {SENTENCES} new and {SENTENCES} old sentences | MISC | "
+        f"after the {SENTENCES} new ones alone | MISC |"
+    )
     print("|---|---|---|---|---|---|")
     for seed, row in rows.items():
         print(f"| {seed} | " + " | ".join(f"{figure:.2f}" for figure in row) + " |")
     if len(rows) > 1:
         columns = zip(*rows.values())
-        print("| mean (deviation) | " + " | ".join(f"{statistics.mean(each):.2f} ({statistics.stdev(each):.2f})" for each in columns) + " |")
+        print(
+            "| mean (deviation) | "
+            + " | ".join(
+                f"{statistics.mean(each):.2f} ({statistics.stdev(each):.2f})" for each in columns
+            )
+            + " |"
+        )
 
 
 def main():
     parser = Parser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default 1 2 3")
-    parser.add_argument("--threads", "-j", type=int, default=0, help="threads; 0: one for each core")
+    parser.add_argument(
+        "--threads", "-j", type=int, default=0, help="threads; 0: one for each core"
+    )
     args = parser.parse_args()
     make_data(args.seeds)
     for seed in args.seeds:

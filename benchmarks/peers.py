@@ -1,12 +1,15 @@
-"""python-crfsuite and spaCy on CoNLL-2003, peers of engine.py: commands that train a model, and tag with it from file to file.
+"""python-crfsuite and spaCy on CoNLL-2003, peers of engine.py: commands that train a model, and tag
+with it from file to file.
 
     python benchmarks/peers.py crfsuite --train           # runs/bench/engine/crfsuite, minutes; spacy likewise
     python benchmarks/peers.py crfsuite --input FILE > pred.txt
 
-Each row comes out with the predicted tag behind it; reading and writing are plain, so that little is spent outside of the libraries.
-python-crfsuite is a linear-chain CRF over the usual features of words and POS; those of a word are made once. spaCy is the `ner`
-component over its small CNN; it sees the words alone, as tokens that are there already.
+Each row comes out with the predicted tag behind it; reading and writing are plain, so that little
+is spent outside of the libraries. python-crfsuite is a linear-chain CRF over the usual features of
+words and POS; those of a word are made once. spaCy is the `ner` component over its small CNN; it
+sees the words alone, as tokens that are there already.
 """
+
 import functools
 import json
 import os
@@ -21,19 +24,25 @@ import conll  # noqa: E402
 from cli import Parser, UserError, check_readable, run_command  # noqa: E402
 from embvec import EmbVec  # noqa: E402
 
-AT_ONCE = 256         # sentences that spaCy gets together
+AT_ONCE = 256  # sentences that spaCy gets together
 
 
 def corpus():
     """CoNLL-2003's training and dev sentences."""
     train, dev, columns, _ = CORPORA["conll2003"]
-    return [conll.read_sentences(os.path.join(ROOT, find("data", path)), columns.split())[0] for path in (train, dev)]
+    return [
+        conll.read_sentences(os.path.join(ROOT, find("data", path)), columns.split())[0]
+        for path in (train, dev)
+    ]
 
 
 # ---------------------------------------------------------------- python-crfsuite; WHAT names all settings: other ones are trained anew
 
+
 class CrfSuite:
-    """Features of words and POS two tokens to either side, trained by L-BFGS with L1 and L2 regularization."""
+    """Features of words and POS two tokens to either side, trained by L-BFGS with L1 and L2
+    regularization.
+    """
 
     WHAT = "words, POS and shapes of 5 tokens, affixes of 3, L-BFGS with c1 0.1 and c2 0.1, 100 iterations"
 
@@ -42,14 +51,18 @@ class CrfSuite:
 
     def train(self):
         import pycrfsuite
+
         trainer = pycrfsuite.Trainer(verbose=False)
         for sentence in corpus()[0]:
             trainer.append(features(sentence.words, sentence.pos), sentence.tags)
-        trainer.set_params({"c1": 0.1, "c2": 0.1, "max_iterations": 100, "feature.possible_transitions": True})
+        trainer.set_params(
+            {"c1": 0.1, "c2": 0.1, "max_iterations": 100, "feature.possible_transitions": True}
+        )
         trainer.train(self.path)
 
     def load(self):
         import pycrfsuite
+
         self.tagger = pycrfsuite.Tagger()
         self.tagger.open(self.path)
 
@@ -62,16 +75,37 @@ class CrfSuite:
 def word_features(word, pos, place):
     """Of one token, as one `place` tokens away sees them."""
     lower = word.lower()
-    parts = [f"word={word}", f"lower={lower}", f"pos={pos}", f"pos2={pos[:2]}", f"shape={shape(word)}"]
+    parts = [
+        f"word={word}",
+        f"lower={lower}",
+        f"pos={pos}",
+        f"pos2={pos[:2]}",
+        f"shape={shape(word)}",
+    ]
     if abs(place) < 2:
-        parts += [f"suffix3={lower[-3:]}", f"suffix2={lower[-2:]}", f"prefix3={lower[:3]}", f"title={word.istitle()}",
-                  f"upper={word.isupper()}", f"digits={word.isdigit()}"]
+        parts += [
+            f"suffix3={lower[-3:]}",
+            f"suffix2={lower[-2:]}",
+            f"prefix3={lower[:3]}",
+            f"title={word.istitle()}",
+            f"upper={word.isupper()}",
+            f"digits={word.isdigit()}",
+        ]
     return [f"{place}:{part}" for part in parts]
 
 
 def shape(word):
     """'McDonald-2' -> 'XxXx-d': kinds of characters, runs as one."""
-    kinds = ["X" if character.isupper() else "x" if character.islower() else "d" if character.isdigit() else character for character in word]
+    kinds = [
+        "X"
+        if character.isupper()
+        else "x"
+        if character.islower()
+        else "d"
+        if character.isdigit()
+        else character
+        for character in word
+    ]
     return "".join(kind for i, kind in enumerate(kinds) if not i or kinds[i - 1] != kind)
 
 
@@ -91,8 +125,11 @@ def features(words, pos):
 
 # ---------------------------------------------------------------- spaCy
 
+
 class SpaCy:
-    """The `ner` component over its default CNN, with the GloVe vectors of our models as static vectors."""
+    """The `ner` component over its default CNN, with the GloVe vectors of our models as static
+    vectors.
+    """
 
     WHAT = "blank English, ner over HashEmbedCNN (width 96, depth 4) with GloVe 6B 50d, the best of 10 epochs on dev"
 
@@ -103,19 +140,26 @@ class SpaCy:
         import spacy
         from spacy.training import Example
         from spacy.training.batchers import minibatch_by_words
+
         spacy.util.fix_random_seed(1)
         self.nlp = nlp = spacy.blank("en")
         emb = EmbVec.load(os.path.join(ROOT, emb_path("conll2003")))
         nlp.vocab.vectors = by_lower_case(nlp.vocab, emb.vectors, emb.vocab["wrd"])
         nlp.add_pipe("ner", config={"model": {"tok2vec": {"pretrained_vectors": True}}})
         train, dev = corpus()
-        examples = [Example(self.doc(sentence.words), self.doc(sentence.words, sentence.tags)) for sentence in train]
+        examples = [
+            Example(self.doc(sentence.words), self.doc(sentence.words, sentence.tags))
+            for sentence in train
+        ]
         optimizer, best = nlp.initialize(lambda: examples), -1.0
         for epoch in range(10):
             random.Random(epoch).shuffle(examples)
             for batch in minibatch_by_words(examples, size=1000):
                 nlp.update(batch, sgd=optimizer, drop=0.1)
-            score = chunk_eval.score([each.tags for each in dev], self.tag([[(word, "") for word in each.words] for each in dev])).f1
+            score = chunk_eval.score(
+                [each.tags for each in dev],
+                self.tag([[(word, "") for word in each.words] for each in dev]),
+            ).f1
             print(f"spacy: epoch {epoch + 1}, dev chunk F1 {score:.2f}", file=sys.stderr)
             if score > best:
                 best = score
@@ -123,23 +167,35 @@ class SpaCy:
 
     def doc(self, words, tags=None):
         from spacy.tokens import Doc
+
         return Doc(self.nlp.vocab, words=words, ents=tags)
 
     def load(self):
         import spacy
+
         self.nlp = spacy.load(self.path)
         stored = self.nlp.vocab.vectors
-        self.nlp.vocab.vectors = by_lower_case(self.nlp.vocab, stored.data, sorted(stored.key2row, key=stored.key2row.get))
+        self.nlp.vocab.vectors = by_lower_case(
+            self.nlp.vocab, stored.data, sorted(stored.key2row, key=stored.key2row.get)
+        )
 
     def tag(self, sentences):
         """As CrfSuite's."""
-        docs = self.nlp.pipe((self.doc([word for word, _ in sentence]) for sentence in sentences), batch_size=AT_ONCE)
-        return [[f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else "O" for token in doc] for doc in docs]
+        docs = self.nlp.pipe(
+            (self.doc([word for word, _ in sentence]) for sentence in sentences), batch_size=AT_ONCE
+        )
+        return [
+            [f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else "O" for token in doc]
+            for doc in docs
+        ]
 
 
 def by_lower_case(vocab, data, keys):
-    """Word vectors that are found by a token's lower case; spaCy's files do not say so, and would look for the token itself."""
+    """Word vectors that are found by a token's lower case; spaCy's files do not say so, and would
+    look for the token itself.
+    """
     from spacy.vectors import Vectors
+
     return Vectors(strings=vocab.strings, data=data, keys=keys, name="glove", attr="LOWER")
 
 
@@ -162,13 +218,19 @@ def folder_of(name):
 
 
 def note(name):
-    """What a model is and the seconds of processor time that its training took, or None where it is not trained as WHAT says."""
+    """What a model is and the seconds of processor time that its training took, or None where it is
+    not trained as WHAT says.
+    """
     try:
         with open(os.path.join(folder_of(name), "trained.json"), encoding="utf-8") as stream:
             done = json.load(stream)
     except FileNotFoundError:
         return None
-    return f"{name}: {done['what']}; {done['cpu_seconds']:.0f} s of training" if done["what"] == PEERS[name].WHAT else None
+    return (
+        f"{name}: {done['what']}; {done['cpu_seconds']:.0f} s of training"
+        if done["what"] == PEERS[name].WHAT
+        else None
+    )
 
 
 def train(name):

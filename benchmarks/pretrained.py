@@ -1,17 +1,21 @@
-"""A full-size BERT-base and a full-size ELMo, random weights: seconds and peak memory of loading, training and tagging; HuggingFace
-transformers beside BERT.
+"""A full-size BERT-base and a full-size ELMo, random weights: seconds and peak memory of loading,
+training and tagging; HuggingFace transformers beside BERT.
 
     python benchmarks/pretrained.py --rounds 10 --threads 2
     python benchmarks/pretrained.py --torch_python other/venv/bin/python
 
-Makes both models' files as they are published, a corpus of one batch (16 sentences of 126 words, 128 pieces with [CLS] and [SEP]) and the
-embeddings' files; trains an epoch of configs/bert_softmax.yaml (fine-tuned) and of configs/elmo_bilstm_crf.yaml, that is one batch with
-its evaluation and its checkpoints, and tags with the model. Each system trains, and tags, in a process of its own, whose peak of
-resident memory is taken. transformers (requirements-bench.txt, see torch_bert.py) gets the trained model's weights and the same batch; it is an
-error when its emission scores are other ones. Systems take turns; of training, for the memory's sake, there are but two. Printed are the
-quickest rounds: PyTorch loses far more than we do to other work on the machine. Exit code 1 where BERT's tagging takes more than 1.2 times as
-long as transformers with the quicker attention, or a process of ours needs 12 GB. Takes 4 GB of disk for a while, in runs/bench/.
+Makes both models' files as they are published, a corpus of one batch (16 sentences of 126 words,
+128 pieces with [CLS] and [SEP]) and the embeddings' files; trains an epoch of
+configs/bert_softmax.yaml (fine-tuned) and of configs/elmo_bilstm_crf.yaml, that is one batch with
+its evaluation and its checkpoints, and tags with the model. Each system trains, and tags, in a
+process of its own, whose peak of resident memory is taken. transformers (requirements-bench.txt,
+see torch_bert.py) gets the trained model's weights and the same batch; it is an error when its
+emission scores are other ones. Systems take turns; of training, for the memory's sake, there are
+but two. Printed are the quickest rounds: PyTorch loses far more than we do to other work on the
+machine. Exit code 1 where BERT's tagging takes more than 1.2 times as long as transformers with the
+quicker attention, or a process of ours needs 12 GB. Takes 4 GB of disk for a while, in runs/bench/.
 """
+
 import json
 import os
 import shutil
@@ -34,42 +38,115 @@ from wordpiece import SPECIAL  # noqa: E402
 
 MODELS = {"bert": ("BERT-base", "bert_softmax"), "elmo": ("ELMo", "elmo_bilstm_crf")}
 OURS = "etagger"
-PEERS = {"eager": "transformers, eager attention", "sdpa": "transformers, SDPA", "onednn": "transformers, SDPA, oneDNN's products"}
+PEERS = {
+    "eager": "transformers, eager attention",
+    "sdpa": "transformers, SDPA",
+    "onednn": "transformers, SDPA, oneDNN's products",
+}
 MOST_RATIO, MOST_GIGABYTES = 1.2, 12.0
-FURTHEST = 1e-3           # of emission scores from transformers'
+FURTHEST = 1e-3  # of emission scores from transformers'
 
-BERT_BASE = {"vocab_size": 30522, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072,
-             "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1, "max_position_embeddings": 512,
-             "type_vocab_size": 2, "initializer_range": 0.02}
-ELMO = {"lstm": {"dim": 4096, "projection_dim": 512, "n_layers": 2, "cell_clip": 3, "proj_clip": 3, "use_skip_connections": True},
-        "char_cnn": {"embedding": {"dim": 16}, "filters": [[1, 32], [2, 32], [3, 64], [4, 128], [5, 256], [6, 512], [7, 1024]],
-                     "activation": "relu", "n_highway": 2, "n_characters": 262, "max_characters_per_token": 50}}
+BERT_BASE = {
+    "vocab_size": 30522,
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.1,
+    "attention_probs_dropout_prob": 0.1,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+    "initializer_range": 0.02,
+}
+ELMO = {
+    "lstm": {
+        "dim": 4096,
+        "projection_dim": 512,
+        "n_layers": 2,
+        "cell_clip": 3,
+        "proj_clip": 3,
+        "use_skip_connections": True,
+    },
+    "char_cnn": {
+        "embedding": {"dim": 16},
+        "filters": [[1, 32], [2, 32], [3, 64], [4, 128], [5, 256], [6, 512], [7, 1024]],
+        "activation": "relu",
+        "n_highway": 2,
+        "n_characters": 262,
+        "max_characters_per_token": 50,
+    },
+}
 SENTENCES, WORDS = 16, 126
 
 
 # ---------------------------------------------------------------- files
 
+
 def make_files(folder):
     """Writes the models, the corpus, and the embeddings' files bert.pkl and elmo.pkl."""
     import h5py
+
     rng = np.random.default_rng(1)
     words = [f"w{i:05d}" for i in range(BERT_BASE["vocab_size"] - len(SPECIAL))]
     in_folder = lambda name: os.path.join(folder, name)
     _write(in_folder("vocab.txt"), "".join(f"{piece}\n" for piece in [*SPECIAL, *words]))
-    sentences = [[f"{rng.choice(words)} {rng.choice(['O', 'B-PER', 'B-LOC'])}\n" for _ in range(WORDS)] for _ in range(SENTENCES)]
+    sentences = [
+        [f"{rng.choice(words)} {rng.choice(['O', 'B-PER', 'B-LOC'])}\n" for _ in range(WORDS)]
+        for _ in range(SENTENCES)
+    ]
     _write(in_folder("train.txt"), "\n".join("".join(rows) for rows in sentences))
     _write(in_folder("bert_config.json"), json.dumps(BERT_BASE))
     _write(in_folder("options.json"), json.dumps(ELMO))
-    pooler = {"bert/pooler/dense/kernel": (768, 768), "bert/pooler/dense/bias": (768,)}        # which tagging does not need
-    _write_checkpoint(in_folder("bert_model.ckpt"), {name: _random(rng, name, shape) for name, shape in (bert_shapes(BERT_BASE) | pooler).items()})
+    pooler = {
+        "bert/pooler/dense/kernel": (768, 768),
+        "bert/pooler/dense/bias": (768,),
+    }  # which tagging does not need
+    _write_checkpoint(
+        in_folder("bert_model.ckpt"),
+        {
+            name: _random(rng, name, shape)
+            for name, shape in (bert_shapes(BERT_BASE) | pooler).items()
+        },
+    )
     with h5py.File(in_folder("weights.hdf5"), "w") as file:
         for name, shape in elmo_shapes(ELMO).items():
             file[name] = _random(rng, name, shape)
-    flags = {"bert": ["--bert_init_checkpoint", folder, "--bert_do_lower_case", "True", "--bert_max_seq_length", str(WORDS + 2)],
-             "elmo": ["--elmo_options_path", in_folder("options.json"), "--elmo_weight_path", in_folder("weights.hdf5")]}
+    flags = {
+        "bert": [
+            "--bert_init_checkpoint",
+            folder,
+            "--bert_do_lower_case",
+            "True",
+            "--bert_max_seq_length",
+            str(WORDS + 2),
+        ],
+        "elmo": [
+            "--elmo_options_path",
+            in_folder("options.json"),
+            "--elmo_weight_path",
+            in_folder("weights.hdf5"),
+        ],
+    }
     for name in MODELS:
-        subprocess.run([sys.executable, "embvec.py", "--train_path", in_folder("train.txt"), "--columns", "word tag", "--wrd_dim", "50",
-                        "--out_path", in_folder(f"{name}.pkl"), *flags[name]], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [
+                sys.executable,
+                "embvec.py",
+                "--train_path",
+                in_folder("train.txt"),
+                "--columns",
+                "word tag",
+                "--wrd_dim",
+                "50",
+                "--out_path",
+                in_folder(f"{name}.pkl"),
+                *flags[name],
+            ],
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
 
 
 def _write(path, text):
@@ -79,6 +156,7 @@ def _write(path, text):
 
 def _write_checkpoint(path, weights):
     from tf1 import new_session, put, quiet, tf
+
     with tf.Graph().as_default(), quiet():
         variables = [tf.get_variable(name, value.shape) for name, value in weights.items()]
         saver = tf.train.Saver(variables)
@@ -89,10 +167,13 @@ def _write_checkpoint(path, weights):
 
 def _random(rng, name, shape):
     """Gains of LayerNorm are near 1."""
-    return rng.standard_normal(shape, np.float32) * np.float32(0.04) + np.float32(name.endswith("/gamma"))
+    return rng.standard_normal(shape, np.float32) * np.float32(0.04) + np.float32(
+        name.endswith("/gamma")
+    )
 
 
 # ---------------------------------------------------------------- the workers' side
+
 
 class Ours:
     """What both workers answer."""
@@ -108,11 +189,22 @@ class Training(Ours):
     def __init__(self, name, folder, threads):
         from corpus import load_data
         from trainer import Trainer
+
         started = time.perf_counter()
         path = os.path.join(folder, "train.txt")
-        config = load_config(model_path(MODELS[name][1]), {
-            "emb_path": os.path.join(folder, f"{name}.pkl"), "train_path": [path], "dev_path": [path], "columns": "word tag", "epoch": 1,
-            "checkpoint_dir": os.path.join(folder, name), "summary_dir": "", "threads": threads})
+        config = load_config(
+            model_path(MODELS[name][1]),
+            {
+                "emb_path": os.path.join(folder, f"{name}.pkl"),
+                "train_path": [path],
+                "dev_path": [path],
+                "columns": "word tag",
+                "epoch": 1,
+                "checkpoint_dir": os.path.join(folder, name),
+                "summary_dir": "",
+                "threads": threads,
+            },
+        )
         config, data = load_data(config)
         os.mkdir(config.checkpoint_dir)
         self.trainer = Trainer(config, data, {})
@@ -132,19 +224,29 @@ class Training(Ours):
 
     def batch(self, out):
         """Writes BERT's batch for torch_bert.py: each word is one piece."""
-        tags = np.pad(self.inputs["target_tag_ids"], ((0, 0), (1, 1)), constant_values=-100)     # -100: no tag
+        tags = np.pad(
+            self.inputs["target_tag_ids"], ((0, 0), (1, 1)), constant_values=-100
+        )  # -100: no tag
         names = {"token_ids": "token_ids", "mask": "token_masks", "segment_ids": "segment_ids"}
-        np.savez(out, tags=tags, **{name: self.inputs[f"bert_input_data_{ours}"] for name, ours in names.items()})
+        np.savez(
+            out,
+            tags=tags,
+            **{name: self.inputs[f"bert_input_data_{ours}"] for name, ours in names.items()},
+        )
         return {}
 
 
 class Tagging(Ours):
     def __init__(self, name, folder, threads):
         from tagger import Tagger
+
         started = time.perf_counter()
         self.tagger = Tagger.load(os.path.join(folder, name), threads=threads)
         self.loaded = time.perf_counter() - started
-        feeder, (sentences, *_) = self.tagger.feeder, conll.read_sentences(os.path.join(folder, "train.txt"), ["word", "tag"])
+        feeder, (sentences, *_) = (
+            self.tagger.feeder,
+            conll.read_sentences(os.path.join(folder, "train.txt"), ["word", "tag"]),
+        )
         self.inputs = feeder.batch([feeder.encode(sentence) for sentence in sentences])
 
     def tag(self):
@@ -161,6 +263,7 @@ class Tagging(Ours):
 
 # ---------------------------------------------------------------- the measurement
 
+
 class Bench:
     def __init__(self, folder, args):
         self.folder, self.args = folder, args
@@ -169,20 +272,45 @@ class Bench:
         return os.path.join(self.folder, *names)
 
     def ours(self, name, task):
-        return Worker([sys.executable, os.path.abspath(__file__), "--worker", f"{name}/{task}", "--folder", self.folder,
-                       "--threads", str(self.args.threads)])
+        return Worker(
+            [
+                sys.executable,
+                os.path.abspath(__file__),
+                "--worker",
+                f"{name}/{task}",
+                "--folder",
+                self.folder,
+                "--threads",
+                str(self.args.threads),
+            ]
+        )
 
     def peer(self, kind):
-        return Worker([self.args.torch_python, os.path.join(ROOT, "benchmarks", "torch_bert.py"), self.path("peer"), "--attention",
-                       "eager" if kind == "eager" else "sdpa", "--threads", str(self.args.threads), *["--onednn"] * (kind == "onednn")])
+        return Worker(
+            [
+                self.args.torch_python,
+                os.path.join(ROOT, "benchmarks", "torch_bert.py"),
+                self.path("peer"),
+                "--attention",
+                "eager" if kind == "eager" else "sdpa",
+                "--threads",
+                str(self.args.threads),
+                *["--onednn"] * (kind == "onednn"),
+            ]
+        )
 
     def rounds(self, do, workers):
-        """Asks the workers in turn. Returns {name: {"load", "gigabytes", "seconds": of the quickest round}}."""
+        """Asks the workers in turn. Returns {name: {"load", "gigabytes", "seconds": of the quickest
+        round}}.
+        """
         seconds = {name: [] for name in workers}
         for _ in range(self.args.rounds):
             for name, worker in workers.items():
                 seconds[name].append(worker.ask(do=do)["seconds"])
-        rows = {name: {**worker.ask(do="about"), "seconds": min(seconds[name])} for name, worker in workers.items()}
+        rows = {
+            name: {**worker.ask(do="about"), "seconds": min(seconds[name])}
+            for name, worker in workers.items()
+        }
         for worker in workers.values():
             worker.close()
         return rows
@@ -203,58 +331,99 @@ class Bench:
     def weights(self, name):
         """{variable: array} of the trained model."""
         from tf1 import tf
+
         reader = tf.train.load_checkpoint(self.path(name, checkpoint.MODEL))
-        return {variable: reader.get_tensor(variable) for variable in reader.get_variable_to_shape_map()}
+        return {
+            variable: reader.get_tensor(variable) for variable in reader.get_variable_to_shape_map()
+        }
 
     def tag(self, name):
         """Rows of tagging. Raises UserError where the peers compute something else."""
         workers = {}
         for kind in (OURS, *(PEERS if name == "bert" else ())):
             workers[kind] = self.ours(name, "tag") if kind == OURS else self.peer(kind)
-            workers[kind].ask(do="scores", out=self.path(f"{kind}.npy"))                      # when it has, the next one loads
+            workers[kind].ask(
+                do="scores", out=self.path(f"{kind}.npy")
+            )  # when it has, the next one loads
         ours = np.load(self.path(f"{OURS}.npy"))
         for kind in [*workers][1:]:
-            far = float(np.abs(np.load(self.path(f"{kind}.npy"))[:, 1:-1] - ours).max())       # without [CLS] and [SEP]
+            far = float(
+                np.abs(np.load(self.path(f"{kind}.npy"))[:, 1:-1] - ours).max()
+            )  # without [CLS] and [SEP]
             print(f"{PEERS[kind]}: emission scores are within {far:.1e} of ours", file=sys.stderr)
             if not far < FURTHEST:
-                raise UserError(f"{PEERS[kind]}: an emission score is {far:.1e} from ours, expected {FURTHEST:.0e} at most")
+                raise UserError(
+                    f"{PEERS[kind]}: an emission score is {far:.1e} from ours, expected {FURTHEST:.0e} at most"
+                )
         return self.rounds("tag", workers)
 
 
 def report(title, train, tag):
     """Prints a model's table. Returns what is not reached, a list of str."""
     line = "{:40}{:>10}{:>9}{:>9}{:>11}{:>9}{:>9}".format
-    print(f"{title}\n{line('', 'training:', '', '', 'tagging:', '', '')}\n{line('', *2 * ('load s', 'batch s', 'peak GB'))}")
+    print(
+        f"{title}\n{line('', 'training:', '', '', 'tagging:', '', '')}\n{line('', *2 * ('load s', 'batch s', 'peak GB'))}"
+    )
     for name, row in tag.items():
-        cells = [[f"{each['load']:.1f}", f"{each['seconds']:.2f}", f"{each['gigabytes']:.2f}"] if each else "---"
-                 for each in (train.get(name), row)]
+        cells = [
+            [f"{each['load']:.1f}", f"{each['seconds']:.2f}", f"{each['gigabytes']:.2f}"]
+            if each
+            else "---"
+            for each in (train.get(name), row)
+        ]
         print(line(PEERS.get(name, name), *cells[0], *cells[1]), flush=True)
-    missed = [f"{row['gigabytes']:.1f} GB, expected less than {MOST_GIGABYTES:.0f}" for row in (train[OURS], tag[OURS])
-              if row["gigabytes"] >= MOST_GIGABYTES]
+    missed = [
+        f"{row['gigabytes']:.1f} GB, expected less than {MOST_GIGABYTES:.0f}"
+        for row in (train[OURS], tag[OURS])
+        if row["gigabytes"] >= MOST_GIGABYTES
+    ]
     for name in [*tag][1:]:
-        ratios = {task: rows[OURS]["seconds"] / rows[name]["seconds"] for task, rows in (("tagging", tag), ("training", train)) if name in rows}
-        print(f"{OURS} / {PEERS[name]}: " + ", ".join(f"{task} {ratio:.2f}" for task, ratio in ratios.items()))
+        ratios = {
+            task: rows[OURS]["seconds"] / rows[name]["seconds"]
+            for task, rows in (("tagging", tag), ("training", train))
+            if name in rows
+        }
+        print(
+            f"{OURS} / {PEERS[name]}: "
+            + ", ".join(f"{task} {ratio:.2f}" for task, ratio in ratios.items())
+        )
         if ratios["tagging"] > MOST_RATIO and name != "onednn":
-            missed.append(f"tagging takes {ratios['tagging']:.2f} times as long as {PEERS[name]}, expected {MOST_RATIO} at most")
+            missed.append(
+                f"tagging takes {ratios['tagging']:.2f} times as long as {PEERS[name]}, expected {MOST_RATIO} at most"
+            )
     return missed
 
 
 def main():
     parser = Parser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=10, help="rounds (default 10)")
-    parser.add_argument("--threads", "-j", type=int, default=2, help="threads of each system (default 2)")
-    parser.add_argument("--torch_python", default=sys.executable, help="interpreter that has PyTorch and transformers (default: this one)")
-    parser.add_argument("--worker", default="", help="serve as MODEL/TASK (the benchmark's own use)")
+    parser.add_argument(
+        "--threads", "-j", type=int, default=2, help="threads of each system (default 2)"
+    )
+    parser.add_argument(
+        "--torch_python",
+        default=sys.executable,
+        help="interpreter that has PyTorch and transformers (default: this one)",
+    )
+    parser.add_argument(
+        "--worker", default="", help="serve as MODEL/TASK (the benchmark's own use)"
+    )
     parser.add_argument("--folder", default="", help="of --worker")
     args = parser.parse_args()
     if args.rounds < 1 or args.threads < 1:
         raise UserError("--rounds and --threads: expected at least 1")
     if args.worker:
         name, task = args.worker.split("/")
-        return serve({"train": Training, "tag": Tagging}[task](name, args.folder, args.threads).answer)
-    if subprocess.run([args.torch_python, "-c", "import torch, transformers"], stderr=subprocess.DEVNULL).returncode:
-        raise UserError(f"{args.torch_python}: PyTorch and transformers are not there: pip install -r requirements-bench.txt, or name an "
-                        "interpreter that has them with --torch_python")
+        return serve(
+            {"train": Training, "tag": Tagging}[task](name, args.folder, args.threads).answer
+        )
+    if subprocess.run(
+        [args.torch_python, "-c", "import torch, transformers"], stderr=subprocess.DEVNULL
+    ).returncode:
+        raise UserError(
+            f"{args.torch_python}: PyTorch and transformers are not there: pip install -r requirements-bench.txt, or name an "
+            "interpreter that has them with --torch_python"
+        )
     os.makedirs(BENCH, exist_ok=True)
     missed = []
     with tempfile.TemporaryDirectory(dir=BENCH) as folder:
@@ -262,9 +431,16 @@ def main():
         make_files(folder)
         for name, (title, _) in MODELS.items():
             train = bench.train(name)
-            count = sum(value.size for variable, value in bench.weights(name).items() if variable.startswith(f"{name}/"))
-            missed += report(f"{title}, {count:,} weights; {SENTENCES} x {WORDS} words; {args.threads} thread{'s' * (args.threads > 1)}",
-                             train, bench.tag(name))
+            count = sum(
+                value.size
+                for variable, value in bench.weights(name).items()
+                if variable.startswith(f"{name}/")
+            )
+            missed += report(
+                f"{title}, {count:,} weights; {SENTENCES} x {WORDS} words; {args.threads} thread{'s' * (args.threads > 1)}",
+                train,
+                bench.tag(name),
+            )
     for each in missed:
         print(f"not reached: {each}", file=sys.stderr)
     return 1 if missed else 0

@@ -1,10 +1,13 @@
-"""Rows a second of the scorers beside one another, on the same made-up file, in one run; each line is the best of --runs.
+"""Rows a second of the scorers beside one another, on the same made-up file, in one run; each line
+is the best of --runs.
 
     python benchmarks/score_speed.py
     python benchmarks/score_speed.py --rows 100000 --runs 1
 
-Rows have five columns (word pos chunk gold pred) and sentences 14 tokens on average; one prediction in ten is wrong.
+Rows have five columns (word pos chunk gold pred) and sentences 14 tokens on average; one prediction
+in ten is wrong.
 """
+
 import os
 import random
 import resource
@@ -19,7 +22,7 @@ sys.path.insert(0, ROOT)
 
 from cli import Parser, UserError, run_command  # noqa: E402
 
-SENTENCE = 14          # tokens on average
+SENTENCE = 14  # tokens on average
 TYPES = ("PER", "LOC", "ORG", "MISC")
 SCORERS = {
     "chunk_eval.py": [sys.executable, "chunk_eval.py"],
@@ -55,12 +58,21 @@ def write_rows(out, rows, rng):
 
 
 def best_times(command, path, runs):
-    """(seconds, processor seconds) of the quickest of `runs` runs, start of the interpreter included."""
+    """(seconds, processor seconds) of the quickest of `runs` runs, start of the interpreter
+    included.
+    """
     times = []
     for _ in range(runs):
         with open(path, "rb") as rows:
             used, start = processor_seconds(), time.perf_counter()
-            subprocess.run(command, stdin=rows, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, cwd=ROOT)
+            subprocess.run(
+                command,
+                stdin=rows,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                check=True,
+                cwd=ROOT,
+            )
             times.append((time.perf_counter() - start, processor_seconds() - used))
     return min(times)
 
@@ -72,8 +84,15 @@ def processor_seconds():
 
 def parse_args():
     parser = Parser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the file (default 1,000,000)")
-    parser.add_argument("--runs", type=int, default=3, help="runs of each scorer, of which the best counts (default 3)")
+    parser.add_argument(
+        "--rows", type=int, default=1_000_000, help="rows of the file (default 1,000,000)"
+    )
+    parser.add_argument(
+        "--runs",
+        type=int,
+        default=3,
+        help="runs of each scorer, of which the best counts (default 3)",
+    )
     parser.add_argument("--seed", type=int, default=1, help="seed of the made-up rows (default 1)")
     args = parser.parse_args()
     if args.rows < 1 or args.runs < 1:
@@ -94,7 +113,10 @@ def main():
                 print(f"{name:<30} {command[0]} is not installed")
                 continue
             seconds, processor = best_times(command, path, args.runs)
-            print(f"{name:<30} {seconds:8.2f} {processor:12.2f} {args.rows / seconds:12,.0f}", flush=True)
+            print(
+                f"{name:<30} {seconds:8.2f} {processor:12.2f} {args.rows / seconds:12,.0f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

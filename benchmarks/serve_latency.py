@@ -1,13 +1,16 @@
-"""Milliseconds from a sentence's lines to its tags, one sentence at a time: Python and C++, frozen and memory-mapped.
+"""Milliseconds from a sentence's lines to its tags, one sentence at a time: Python and C++, frozen
+and memory-mapped.
 
     python benchmarks/serve_latency.py                   # all rows, some ten minutes; finished ones are kept
     python benchmarks/serve_latency.py --sentences 500   # of each round
 
-CoNLL-2003's dev sentences go through the pipes of a process that stays open, each once. "line to tag" is the time from the first
-byte in to the last byte out; "session" is what the process itself measures around TensorFlow's prepared callable. Start is the
-time from the process's begin to the tags of a first sentence. The models are the rows `default` (2 BiLSTM layers) and `1layer` of
+CoNLL-2003's dev sentences go through the pipes of a process that stays open, each once. "line to
+tag" is the time from the first byte in to the last byte out; "session" is what the process itself
+measures around TensorFlow's prepared callable. Start is the time from the process's begin to the
+tags of a first sentence. The models are the rows `default` (2 BiLSTM layers) and `1layer` of
 benchmarks/f1.py. All systems' tags are compared.
 """
+
 import re
 import sys
 
@@ -28,26 +31,51 @@ def measure(system, model, threads, onednn, sentences):
     anonymous, resident = talk.memory("Anonymous", "Rss")
     session = re.search(r"p50 ([\d.]+)  p90 [\d.]+  p99 ([\d.]+)", talk.close())
     p50, p99 = milliseconds([seconds for _, seconds in answers])
-    row = {"system": system, "model": model, "threads": threads, "onednn": onednn, "start": start, "p50": p50, "p99": p99,
-           "session_p50": float(session[1]), "session_p99": float(session[2]), "anonymous": anonymous, "resident": resident}
+    row = {
+        "system": system,
+        "model": model,
+        "threads": threads,
+        "onednn": onednn,
+        "start": start,
+        "p50": p50,
+        "p99": p99,
+        "session_p50": float(session[1]),
+        "session_p99": float(session[2]),
+        "anonymous": anonymous,
+        "resident": resident,
+    }
     return row, first + b"".join(answer for answer, _ in answers)
 
 
 def report(rows):
-    print("| model | oneDNN | threads | system | line to tag p50 | p99 | session p50 | p99 | start s | anonymous MB | all MB |")
+    print(
+        "| model | oneDNN | threads | system | line to tag p50 | p99 | session p50 | p99 | start s | anonymous MB | all MB |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for row in rows:
-        print("| {model} | {} | {threads} | {system} | {p50:.2f} | {p99:.2f} | {session_p50:.2f} | {session_p99:.2f} | {start:.1f} | "
-              "{anonymous:.0f} | {resident:.0f} |".format("on" if row["onednn"] else "off", **row))
+        print(
+            "| {model} | {} | {threads} | {system} | {p50:.2f} | {p99:.2f} | {session_p50:.2f} | {session_p99:.2f} | {start:.1f} | "
+            "{anonymous:.0f} | {resident:.0f} |".format("on" if row["onednn"] else "off", **row)
+        )
 
 
 def main():
     parser = Parser(description=__doc__)
-    parser.add_argument("--sentences", type=int, default=1000, help="sentences of the dev file for each row (default 1000; 0: all)")
+    parser.add_argument(
+        "--sentences",
+        type=int,
+        default=1000,
+        help="sentences of the dev file for each row (default 1000; 0: all)",
+    )
     parser.add_argument("--afresh", action="store_true", help="measure again what was stored")
     args = parser.parse_args()
-    sentences = dev_sentences()[:args.sentences or None]
-    rows = Rows("serve_latency", [args.sentences], args.afresh, folders=(INFERENCE, f"{INFERENCE}/python", f"{INFERENCE}/cc", f"{INFERENCE}/cc/tensorflow"))
+    sentences = dev_sentences()[: args.sentences or None]
+    rows = Rows(
+        "serve_latency",
+        [args.sentences],
+        args.afresh,
+        folders=(INFERENCE, f"{INFERENCE}/python", f"{INFERENCE}/cc", f"{INFERENCE}/cc/tensorflow"),
+    )
     done = {(row["system"], row["model"], row["threads"], row["onednn"]) for row in rows.rows}
     for model in MODELS:
         tagged = {}
@@ -62,7 +90,17 @@ def main():
                     print(f"{len(rows.rows)} rows", file=sys.stderr)
         if len(set(tagged.values())) > 1:
             raise UserError(f"{model}: the systems' tags differ; the tests of inference/ say where")
-    report(sorted(rows.rows, key=lambda row: (row["model"], not row["onednn"], row["threads"], SYSTEMS.index(row["system"]))))
+    report(
+        sorted(
+            rows.rows,
+            key=lambda row: (
+                row["model"],
+                not row["onednn"],
+                row["threads"],
+                SYSTEMS.index(row["system"]),
+            ),
+        )
+    )
 
 
 if __name__ == "__main__":

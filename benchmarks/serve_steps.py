@@ -1,10 +1,13 @@
-"""What each step after training does to size, memory, speed and F1, on CoNLL-2003's dev file with the default model.
+"""What each step after training does to size, memory, speed and F1, on CoNLL-2003's dev file with
+the default model.
 
     python benchmarks/serve_steps.py
 
-Compressed is gzip's size, which is what travels. Anonymous memory is the process's own after tagging 200 sentences one by one, and
-what remains when that of a session on a graph of a few bytes is taken off. Speed is that of the command on the whole file.
+Compressed is gzip's size, which is what travels. Anonymous memory is the process's own after
+tagging 200 sentences one by one, and what remains when that of a session on a graph of a few bytes
+is taken off. Speed is that of the command on the whole file.
 """
+
 import gzip
 import os
 import subprocess
@@ -19,18 +22,30 @@ import chunk_eval  # noqa: E402
 from cli import Parser, run_command  # noqa: E402
 
 # name: (system, what is appended to ner_frozen.pb)
-STEPS = {"frozen": ("C++ frozen", ""), "constants folded": ("C++ frozen", ".folded"), "weights rounded to 256 values": ("C++ frozen", ".rounded"),
-         "memory-mapped": ("C++ memory-mapped", ""), "constants folded, memory-mapped": ("C++ memory-mapped", ".folded"),
-         "weights rounded, memory-mapped": ("C++ memory-mapped", ".rounded")}
+STEPS = {
+    "frozen": ("C++ frozen", ""),
+    "constants folded": ("C++ frozen", ".folded"),
+    "weights rounded to 256 values": ("C++ frozen", ".rounded"),
+    "memory-mapped": ("C++ memory-mapped", ""),
+    "constants folded, memory-mapped": ("C++ memory-mapped", ".folded"),
+    "weights rounded, memory-mapped": ("C++ memory-mapped", ".rounded"),
+}
 
 
 def empty_session():
     """Anonymous memory in MB of a process that has run a graph of a few hundred bytes."""
-    subprocess.run([sys.executable, "train_sample.py"], cwd=INFERENCE, check=True, stdout=subprocess.DEVNULL)
-    process = subprocess.Popen([binary("inference_sample"), "--wait"], cwd=INFERENCE, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    subprocess.run(
+        [sys.executable, "train_sample.py"], cwd=INFERENCE, check=True, stdout=subprocess.DEVNULL
+    )
+    process = subprocess.Popen(
+        [binary("inference_sample"), "--wait"],
+        cwd=INFERENCE,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     for _ in range(5):
         process.stdout.readline()
-    anonymous, = memory_of(process.pid, "Anonymous")
+    (anonymous,) = memory_of(process.pid, "Anonymous")
     process.stdin.close()
     process.wait()
     return anonymous
@@ -44,13 +59,22 @@ def measure(system, ending, data, gold, empty):
     talk = Conversation(command, 1)
     for sentence in dev_sentences()[:200]:
         talk.tag(sentence)
-    anonymous, = talk.memory("Anonymous")
+    (anonymous,) = talk.memory("Anonymous")
     talk.close()
     started = time.perf_counter()
-    tagged = subprocess.run(command, input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
+    tagged = subprocess.run(
+        command, input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True
+    ).stdout
     seconds = time.perf_counter() - started
     tokens = sum(map(len, gold))
-    return size / 1e6, compressed / 1e6, anonymous, anonymous - empty, tokens / seconds, chunk_eval.score(gold, tag_column(tagged)).f1
+    return (
+        size / 1e6,
+        compressed / 1e6,
+        anonymous,
+        anonymous - empty,
+        tokens / seconds,
+        chunk_eval.score(gold, tag_column(tagged)).f1,
+    )
 
 
 def main():
@@ -59,10 +83,17 @@ def main():
     with open(os.path.join(ROOT, find("data", CORPORA["conll2003"][1])), "rb") as stream:
         data = stream.read()
     gold, empty = tag_column(data), empty_session()
-    print("| step | MB | compressed MB | anonymous MB | above an empty session | tokens/s, start included | chunk F1 |")
+    print(
+        "| step | MB | compressed MB | anonymous MB | above an empty session | tokens/s, start included | chunk F1 |"
+    )
     print("|---|---|---|---|---|---|---|")
     for name, (system, ending) in STEPS.items():
-        print("| {} | {:.1f} | {:.1f} | {:.0f} | {:.0f} | {:,.0f} | {:.2f} |".format(name, *measure(system, ending, data, gold, empty)), flush=True)
+        print(
+            "| {} | {:.1f} | {:.1f} | {:.0f} | {:.0f} | {:,.0f} | {:.2f} |".format(
+                name, *measure(system, ending, data, gold, empty)
+            ),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

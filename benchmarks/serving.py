@@ -1,4 +1,7 @@
-"""What the benchmarks of inference/ share: models through every step, and processes that tag sentence by sentence."""
+"""What the benchmarks of inference/ share: models through every step, and processes that tag
+sentence by sentence.
+"""
+
 import functools
 import os
 import statistics
@@ -26,7 +29,13 @@ def binary(name):
 
 
 def script(*command):
-    subprocess.run([sys.executable, *map(str, command)], cwd=INFERENCE, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=INFERENCE,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def tool(name, *flags):
@@ -34,32 +43,72 @@ def tool(name, *flags):
 
 
 def served(row):
-    """The folder of a model of benchmarks/f1.py, trained when it is not there, with all that inference/ makes of it."""
+    """The folder of a model of benchmarks/f1.py, trained when it is not there, with all that
+    inference/ makes of it.
+    """
     if not is_finished(row):
         train(row, 0)
-    checkpoint, folder = os.path.join(folder_of(row), "ner_model"), os.path.join(BENCH, "served", row)
+    checkpoint, folder = (
+        os.path.join(folder_of(row), "ner_model"),
+        os.path.join(BENCH, "served", row),
+    )
     done = os.path.join(folder, "ner_frozen.pb.rounded.memmapped")
     if os.path.exists(done) and os.path.getmtime(done) > os.path.getmtime(checkpoint + ".json"):
         return folder
     os.makedirs(folder, exist_ok=True)
-    script("export.py", "--restore", checkpoint, "--export", os.path.join(folder, "ner_model"), "--export-pb", folder)
+    script(
+        "export.py",
+        "--restore",
+        checkpoint,
+        "--export",
+        os.path.join(folder, "ner_model"),
+        "--export-pb",
+        folder,
+    )
     script("freeze.py", "--model_dir", folder)
     frozen = os.path.join(folder, "ner_frozen.pb")
     for ending, transforms in (("folded", FOLDED), ("rounded", ROUNDED)):
-        tool("transform_graph", f"--in_graph={frozen}", f"--out_graph={frozen}.{ending}", f"--transforms={transforms}")
+        tool(
+            "transform_graph",
+            f"--in_graph={frozen}",
+            f"--out_graph={frozen}.{ending}",
+            f"--transforms={transforms}",
+        )
     for ending in ("", ".folded", ".rounded"):
-        tool("convert_graphdef_memmapped_format", f"--in_graph={frozen}{ending}", f"--out_graph={frozen}{ending}.memmapped")
+        tool(
+            "convert_graphdef_memmapped_format",
+            f"--in_graph={frozen}{ending}",
+            f"--out_graph={frozen}{ending}.memmapped",
+        )
     return folder
 
 
 def command_of(system, row, graph=""):
-    """The command that tags with a model: system is one of SYSTEMS; graph: what to append to ner_frozen.pb's name."""
+    """The command that tags with a model: system is one of SYSTEMS; graph: what to append to
+    ner_frozen.pb's name.
+    """
     folder = served(row)
     frozen, vocab = os.path.join(folder, "ner_frozen.pb") + graph, os.path.join(folder, "vocab.txt")
-    return {"Python restored": [sys.executable, os.path.join(ROOT, "inference.py"), "--mode", "bucket", "--restore", folder_of(row)],
-            "Python frozen": [sys.executable, os.path.join(INFERENCE, "python", "inference.py"), "--vocab_path", vocab, "--frozen_path", frozen],
-            "C++ frozen": [binary("inference"), frozen, vocab],
-            "C++ memory-mapped": [binary("inference_mm"), frozen + ".memmapped", vocab]}[system]
+    return {
+        "Python restored": [
+            sys.executable,
+            os.path.join(ROOT, "inference.py"),
+            "--mode",
+            "bucket",
+            "--restore",
+            folder_of(row),
+        ],
+        "Python frozen": [
+            sys.executable,
+            os.path.join(INFERENCE, "python", "inference.py"),
+            "--vocab_path",
+            vocab,
+            "--frozen_path",
+            frozen,
+        ],
+        "C++ frozen": [binary("inference"), frozen, vocab],
+        "C++ memory-mapped": [binary("inference_mm"), frozen + ".memmapped", vocab],
+    }[system]
 
 
 SYSTEMS = ("Python restored", "Python frozen", "C++ frozen", "C++ memory-mapped")
@@ -69,14 +118,22 @@ SYSTEMS = ("Python restored", "Python frozen", "C++ frozen", "C++ memory-mapped"
 def dev_sentences():
     """Sentences of CoNLL-2003's dev file as bytes, each with its blank line; no -DOCSTART-."""
     with open(os.path.join(ROOT, find("data", CORPORA["conll2003"][1])), "rb") as stream:
-        blocks = [block for block in read_blocks(stream) if block.rows and not block.rows[0].startswith(b"-DOCSTART-")]
+        blocks = [
+            block
+            for block in read_blocks(stream)
+            if block.rows and not block.rows[0].startswith(b"-DOCSTART-")
+        ]
     return [b"\n".join(block.rows) + b"\n\n" for block in blocks]
 
 
 def memory_of(pid, *kinds):
-    """MB of each kind of a process's memory, such as Anonymous or Rss: names of /proc/PID/smaps_rollup."""
+    """MB of each kind of a process's memory, such as Anonymous or Rss: names of
+    /proc/PID/smaps_rollup.
+    """
     with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as stream:
-        kilobytes = {line.split()[0][:-1]: int(line.split()[1]) for line in stream if line.endswith(" kB\n")}
+        kilobytes = {
+            line.split()[0][:-1]: int(line.split()[1]) for line in stream if line.endswith(" kB\n")
+        }
     return [kilobytes[kind] / 1024 for kind in kinds]
 
 
@@ -85,8 +142,14 @@ class Conversation:
 
     def __init__(self, command, threads, onednn=True):
         self.started = time.perf_counter()
-        self.process = subprocess.Popen([*command, "-j", str(threads), "--batch_size", "1", "--timing"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, cwd=ROOT, env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": str(int(onednn))})
+        self.process = subprocess.Popen(
+            [*command, "-j", str(threads), "--batch_size", "1", "--timing"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": str(int(onednn))},
+        )
 
     def tag(self, sentence):
         """Returns the tagged rows and the seconds from the first byte in to the last byte out."""
@@ -97,7 +160,9 @@ class Conversation:
         while answer.count(b"\n") < rows:
             part = os.read(out, 1 << 20)
             if not part:
-                raise UserError(f"{self.process.args[0]} ended: {self.process.stderr.read().decode()}")
+                raise UserError(
+                    f"{self.process.args[0]} ended: {self.process.stderr.read().decode()}"
+                )
             answer += part
         return answer, time.perf_counter() - started
 

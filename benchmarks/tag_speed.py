@@ -1,12 +1,15 @@
-"""Tokens a second of `inference.py --mode bucket`, the whole process, and of the session alone, on 1 and 2 threads.
+"""Tokens a second of `inference.py --mode bucket`, the whole process, and of the session alone, on
+1 and 2 threads.
 
     python benchmarks/tag_speed.py --copies 10 --rounds 3
     python benchmarks/tag_speed.py --restore checkpoint/ner_model
 
-The text is CoNLL-2003's dev file, --copies times over. Without --restore a model of the default config is trained for some
-steps (the weights do not matter here). Session alone is the same batches, made beforehand. The share of Python is what a pass
-over the file spends outside of the session's calls: reading, parsing, ids, padding, names of tags, writing.
+The text is CoNLL-2003's dev file, --copies times over. Without --restore a model of the default
+config is trained for some steps (the weights do not matter here). Session alone is the same
+batches, made beforehand. The share of Python is what a pass over the file spends outside of the
+session's calls: reading, parsing, ids, padding, names of tags, writing.
 """
+
 import argparse
 import io
 import os
@@ -28,27 +31,58 @@ def text(copies):
     path = os.path.join(BENCH, f"dev-{copies}.txt")
     if not os.path.exists(path):
         os.makedirs(BENCH, exist_ok=True)
-        with open(os.path.join(ROOT, find("data", CORPORA["conll2003"][1])), "rb") as dev, open(path, "wb") as out:
+        with (
+            open(os.path.join(ROOT, find("data", CORPORA["conll2003"][1])), "rb") as dev,
+            open(path, "wb") as out,
+        ):
             out.write((dev.read().rstrip(b"\n") + b"\n\n") * copies)
     return path
 
 
 def model():
-    """The prefix of a checkpoint of the default config, trained for some steps when it is not there."""
+    """The prefix of a checkpoint of the default config, trained for some steps when it is not
+    there.
+    """
     folder = os.path.join(BENCH, "tagger")
     if not os.path.exists(os.path.join(folder, "ner_model.json")):
-        command = [sys.executable, "train.py", *corpus_flags("conll2003"), "--checkpoint_dir", folder, "--summary_dir", "",
-                   "--epoch", "1", "--max_train_steps_per_epoch", "300", "--max_eval_steps", "10"]
+        command = [
+            sys.executable,
+            "train.py",
+            *corpus_flags("conll2003"),
+            "--checkpoint_dir",
+            folder,
+            "--summary_dir",
+            "",
+            "--epoch",
+            "1",
+            "--max_train_steps_per_epoch",
+            "300",
+            "--max_eval_steps",
+            "10",
+        ]
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return os.path.join(folder, "ner_model")
 
 
 def whole_process(path, restore, threads):
-    """Runs inference.py. Returns seconds to its end, seconds from its first output to its end, and the tokens of both."""
-    command = [sys.executable, "inference.py", "--mode", "bucket", "--restore", restore, "--threads", str(threads)]
+    """Runs inference.py. Returns seconds to its end, seconds from its first output to its end, and
+    the tokens of both.
+    """
+    command = [
+        sys.executable,
+        "inference.py",
+        "--mode",
+        "bucket",
+        "--restore",
+        restore,
+        "--threads",
+        str(threads),
+    ]
     with open(path, "rb") as stream:
         started = time.perf_counter()
-        process = subprocess.Popen(command, stdin=stream, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT)
+        process = subprocess.Popen(
+            command, stdin=stream, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT
+        )
         first = os.read(process.stdout.fileno(), 1 << 20)
         first_out = time.perf_counter()
         rest = process.stdout.read()
@@ -56,7 +90,12 @@ def whole_process(path, restore, threads):
             raise UserError("inference.py failed; run it by hand to see why: " + " ".join(command))
         ended = time.perf_counter()
     tokens = [sum(1 for line in part.split(b"\n") if line.strip()) for part in (first, rest)]
-    return {"seconds": ended - started, "tokens": sum(tokens), "later_seconds": ended - first_out, "later_tokens": tokens[1]}
+    return {
+        "seconds": ended - started,
+        "tokens": sum(tokens),
+        "later_seconds": ended - first_out,
+        "later_tokens": tokens[1],
+    }
 
 
 class Session:
@@ -64,6 +103,7 @@ class Session:
 
     def __init__(self, path, restore, threads):
         import inference
+
         self.path, self.tag_columns = path, inference.tag_columns
         self.tagger = inference.Tagger.load(restore, threads=threads)
         self.call, self.tagger.run = self.tagger.run, self._recorded
@@ -80,7 +120,9 @@ class Session:
         """Tags the file. Returns its seconds; those in the session's calls are in self.seconds."""
         self.seconds, self.batches, started = 0.0, [], time.perf_counter()
         with open(self.path, "rb") as stream, io.BytesIO() as out:
-            self.tag_columns(self.tagger, argparse.Namespace(columns="", timing=False), stream, self.path, out)
+            self.tag_columns(
+                self.tagger, argparse.Namespace(columns="", timing=False), stream, self.path, out
+            )
         return time.perf_counter() - started
 
     def answer(self):
@@ -88,17 +130,42 @@ class Session:
         started = time.perf_counter()
         for inputs in self.batches:
             self.call(inputs)
-        return {"seconds": time.perf_counter() - started, "python": 1.0 - self.seconds / seconds,
-                "tokens": sum(int((inputs["input_data_word_ids"] > 0).sum()) for inputs in self.batches)}
+        return {
+            "seconds": time.perf_counter() - started,
+            "python": 1.0 - self.seconds / seconds,
+            "tokens": sum(
+                int((inputs["input_data_word_ids"] > 0).sum()) for inputs in self.batches
+            ),
+        }
 
 
 def measure(path, restore, rounds, rows):
     """Rounds until there are `rounds` of them; whole process and session take turns."""
-    workers = {threads: Worker([sys.executable, os.path.abspath(__file__), "--worker", str(threads), "--restore", restore,
-                                "--input", path]) for threads in THREADS}
+    workers = {
+        threads: Worker(
+            [
+                sys.executable,
+                os.path.abspath(__file__),
+                "--worker",
+                str(threads),
+                "--restore",
+                restore,
+                "--input",
+                path,
+            ]
+        )
+        for threads in THREADS
+    }
     while len(rows.rows) < rounds:
-        rows.add({str(threads): {"whole": whole_process(path, restore, threads), "session": worker.ask()}
-                  for threads, worker in workers.items()})
+        rows.add(
+            {
+                str(threads): {
+                    "whole": whole_process(path, restore, threads),
+                    "session": worker.ask(),
+                }
+                for threads, worker in workers.items()
+            }
+        )
         print(f"round {len(rows.rows)} of {rounds}", file=sys.stderr)
     for worker in workers.values():
         worker.close()
@@ -106,13 +173,27 @@ def measure(path, restore, rounds, rows):
 
 def report(rows):
     print(f"{rows[0]['1']['whole']['tokens']:,} tokens, medians of {len(rows)} rounds")
-    print(f"{'tokens/s':40}" + "".join(f"{threads} thread{'s' * (threads > 1)}".rjust(12) for threads in THREADS))
-    kinds = {"whole process, start included": lambda row: row["whole"]["tokens"] / row["whole"]["seconds"],
-             "whole process after the first output": lambda row: row["whole"]["later_tokens"] / row["whole"]["later_seconds"],
-             "session alone": lambda row: row["session"]["tokens"] / row["session"]["seconds"]}
+    print(
+        f"{'tokens/s':40}"
+        + "".join(f"{threads} thread{'s' * (threads > 1)}".rjust(12) for threads in THREADS)
+    )
+    kinds = {
+        "whole process, start included": lambda row: (
+            row["whole"]["tokens"] / row["whole"]["seconds"]
+        ),
+        "whole process after the first output": lambda row: (
+            row["whole"]["later_tokens"] / row["whole"]["later_seconds"]
+        ),
+        "session alone": lambda row: row["session"]["tokens"] / row["session"]["seconds"],
+    }
     for title, speed in kinds.items():
-        print(f"{title:40}" + "".join(f"{_median(rows, threads, speed):12,.0f}" for threads in THREADS))
-    shares = (100 * _median(rows, threads, lambda row: row["session"]["python"]) for threads in THREADS)
+        print(
+            f"{title:40}"
+            + "".join(f"{_median(rows, threads, speed):12,.0f}" for threads in THREADS)
+        )
+    shares = (
+        100 * _median(rows, threads, lambda row: row["session"]["python"]) for threads in THREADS
+    )
     print(f"{'share of Python in a pass':40}" + "".join(f"{share:11.0f}%" for share in shares))
 
 
@@ -122,23 +203,35 @@ def _median(rows, threads, figure):
 
 def main():
     parser = Parser(description=__doc__)
-    parser.add_argument("--copies", type=int, default=10, help="how often the dev file is repeated (default 10)")
+    parser.add_argument(
+        "--copies", type=int, default=10, help="how often the dev file is repeated (default 10)"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default 3)")
-    parser.add_argument("--restore", default="", help="a checkpoint (default: one of its own in runs/bench)")
+    parser.add_argument(
+        "--restore", default="", help="a checkpoint (default: one of its own in runs/bench)"
+    )
     parser.add_argument("--afresh", action="store_true", help="measure again what was stored")
     parser.add_argument("--input", default="", help="file to tag (default: see above)")
-    parser.add_argument("--worker", type=int, default=0, help="serve the session on so many threads (the benchmark's own use)")
+    parser.add_argument(
+        "--worker",
+        type=int,
+        default=0,
+        help="serve the session on so many threads (the benchmark's own use)",
+    )
     args = parser.parse_args()
     if args.copies < 1 or args.rounds < 1:
         raise UserError("--copies and --rounds: expected at least 1")
-    path, restore = os.path.abspath(args.input or text(args.copies)), os.path.abspath(args.restore or model())
+    path, restore = (
+        os.path.abspath(args.input or text(args.copies)),
+        os.path.abspath(args.restore or model()),
+    )
     if args.worker:
         serve(Session(path, restore, args.worker).answer)
         return
     rows = Rows("tag_speed", [path, restore], args.afresh)
     if len(rows.rows) < args.rounds:
         measure(path, restore, args.rounds, rows)
-    report(rows.rows[:args.rounds])
+    report(rows.rows[: args.rounds])
 
 
 if __name__ == "__main__":

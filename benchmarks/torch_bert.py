@@ -1,12 +1,15 @@
-"""BERT with a softmax over tags in HuggingFace transformers, the peer of pretrained.py; a worker, see common.serve.
+"""BERT with a softmax over tags in HuggingFace transformers, the peer of pretrained.py; a worker,
+see common.serve.
 
     python benchmarks/torch_bert.py FOLDER --attention sdpa --threads 2
 
-FOLDER: bert_config.json; weights.npz with Google's names (see pretrained.bert_shapes), projection/kernel and projection/bias;
-batch.npz with token_ids, mask, segment_ids and, to train, tags (-100: none), all of them (windows, pieces).
-PyTorch's float32 products are MKL's, which knows no AVX-512 on processors that are not Intel's. --onednn has those of the dense layers
-from oneDNN, as TensorFlow's are, for tagging.
+FOLDER: bert_config.json; weights.npz with Google's names (see pretrained.bert_shapes),
+projection/kernel and projection/bias; batch.npz with token_ids, mask, segment_ids and, to train,
+tags (-100: none), all of them (windows, pieces). PyTorch's float32 products are MKL's, which knows
+no AVX-512 on processors that are not Intel's. --onednn has those of the dense layers from oneDNN,
+as TensorFlow's are, for tagging.
 """
+
 import os
 import time
 
@@ -21,7 +24,9 @@ from config import load_config, model_path  # noqa: E402
 
 
 def state_name(name):
-    """Google's name of a weight, or ours of the projection -> transformers' name in a BertForTokenClassification."""
+    """Google's name of a weight, or ours of the projection -> transformers' name in a
+    BertForTokenClassification.
+    """
     if name.startswith("projection/"):
         return {"kernel": "classifier.weight", "bias": "classifier.bias"}[name.partition("/")[2]]
     name = name.replace("layer_", "layer.").replace("/", ".")
@@ -37,27 +42,48 @@ class TorchBert:
         started = time.perf_counter()
         torch.set_num_threads(threads)
         with np.load(os.path.join(folder, "weights.npz")) as file:
-            state = {state_name(name): torch.from_numpy(file[name].T.copy() if name.endswith("/kernel") else file[name]) for name in file}
+            state = {
+                state_name(name): torch.from_numpy(
+                    file[name].T.copy() if name.endswith("/kernel") else file[name]
+                )
+                for name in file
+            }
         config = transformers.BertConfig.from_json_file(os.path.join(folder, "bert_config.json"))
         config.num_labels = len(state["classifier.bias"])
-        self.model = transformers.AutoModelForTokenClassification.from_config(config, attn_implementation=attention)
+        self.model = transformers.AutoModelForTokenClassification.from_config(
+            config, attn_implementation=attention
+        )
         self.model.load_state_dict(state)
         if onednn:
             self._products_by_onednn()
         with np.load(os.path.join(folder, "batch.npz")) as file:
             batch = {name: torch.from_numpy(file[name].astype(np.int64)) for name in file}
-        self.inputs = {"input_ids": batch["token_ids"], "attention_mask": batch["mask"], "token_type_ids": batch["segment_ids"]}
+        self.inputs = {
+            "input_ids": batch["token_ids"],
+            "attention_mask": batch["mask"],
+            "token_type_ids": batch["segment_ids"],
+        }
         self.tags, recipe = batch.get("tags"), load_config(model_path("bert_softmax"))
         self.clip_norm = recipe.clip_norm
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=recipe.bert_learning_rate, weight_decay=recipe.weight_decay, fused=True)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=recipe.bert_learning_rate,
+            weight_decay=recipe.weight_decay,
+            fused=True,
+        )
         self.loaded = time.perf_counter() - started
 
     def _products_by_onednn(self):
         product = torch.ops.mkldnn
         for layer in self.model.modules():
             if isinstance(layer, torch.nn.Linear):
-                weight, bias = product._reorder_linear_weight(layer.weight.detach()), layer.bias.detach()
-                layer.forward = lambda x, weight=weight, bias=bias: product._linear_pointwise(x, weight, bias, "none", [], "")
+                weight, bias = (
+                    product._reorder_linear_weight(layer.weight.detach()),
+                    layer.bias.detach(),
+                )
+                layer.forward = lambda x, weight=weight, bias=bias: product._linear_pointwise(
+                    x, weight, bias, "none", [], ""
+                )
 
     def answer(self, do, **arguments):
         return getattr(self, do)(**arguments)
@@ -74,7 +100,12 @@ class TorchBert:
     def hidden(self, out):
         """Writes the hidden states, float32 (layers + 1, windows, pieces, hidden_size)."""
         with self._inference():
-            np.save(out, torch.stack(self.model(**self.inputs, output_hidden_states=True).hidden_states).numpy())
+            np.save(
+                out,
+                torch.stack(
+                    self.model(**self.inputs, output_hidden_states=True).hidden_states
+                ).numpy(),
+            )
         return {}
 
     def scores(self, out):
@@ -95,7 +126,9 @@ class TorchBert:
         return torch.inference_mode()
 
     def step(self):
-        """Seconds and loss of a training step as configs/bert_softmax.yaml has it: AdamW, gradients clipped."""
+        """Seconds and loss of a training step as configs/bert_softmax.yaml has it: AdamW, gradients
+        clipped.
+        """
         self.model.train()
         started = time.perf_counter()
         self.optimizer.zero_grad(set_to_none=True)
@@ -109,9 +142,16 @@ class TorchBert:
 def main():
     parser = Parser(description=__doc__)
     parser.add_argument("folder", help="where bert_config.json and weights.npz are")
-    parser.add_argument("--attention", default="sdpa", choices=("eager", "sdpa"), help="how transformers computes attention")
+    parser.add_argument(
+        "--attention",
+        default="sdpa",
+        choices=("eager", "sdpa"),
+        help="how transformers computes attention",
+    )
     parser.add_argument("--threads", "-j", type=int, default=2, help="threads (default 2)")
-    parser.add_argument("--onednn", action="store_true", help="products of the dense layers by oneDNN")
+    parser.add_argument(
+        "--onednn", action="store_true", help="products of the dense layers by oneDNN"
+    )
     args = parser.parse_args()
     serve(TorchBert(args.folder, args.attention, args.threads, args.onednn).answer)
 

@@ -1,8 +1,10 @@
-"""etagger's default architecture in PyTorch, the peer of train_speed.py, as quick as we know to write it for a CPU.
+"""etagger's default architecture in PyTorch, the peer of train_speed.py, as quick as we know to
+write it for a CPU.
 
-All but LSTM and CRF computes real tokens only, in the order of packed sequences. The weights are those of our graph (load),
-so that both sides compute the same function.
+All but LSTM and CRF computes real tokens only, in the order of packed sequences. The weights are
+those of our graph (load), so that both sides compute the same function.
 """
+
 import numpy as np
 import torch
 from torch import nn
@@ -18,12 +20,16 @@ class PackedBiLSTM(nn.Module):
         self.directions = [(self.lstm, "l0"), (self.lstm, "l0_reverse")]
 
     def forward(self, x, inside, places):
-        """x: (tokens, dim). inside: bool (sentence, batch). places: of the tokens in it. Returns (tokens, 2 * size)."""
+        """x: (tokens, dim). inside: bool (sentence, batch). places: of the tokens in it. Returns
+        (tokens, 2 * size).
+        """
         return self.lstm(PackedSequence(x, inside.sum(1)))[0].data
 
 
 class PaddedBiLSTM(nn.Module):
-    """The same function of padded sequences, which oneDNN's LSTM takes: two directions, each sentence turned round by itself."""
+    """The same function of padded sequences, which oneDNN's LSTM takes: two directions, each
+    sentence turned round by itself.
+    """
 
     def __init__(self, dim, size):
         super().__init__()
@@ -57,20 +63,28 @@ class TorchTagger(nn.Module):
         dim = config.wrd_dim + config.num_filters + config.pos_dim + config.chk_dim
         self.transforms = nn.ModuleList(nn.Linear(dim, dim) for _ in range(config.highway_layers))
         self.gates = nn.ModuleList(nn.Linear(dim, dim) for _ in range(config.highway_layers))
-        self.lstms = nn.ModuleList(bilstm(each, size) for each in [dim] + [2 * size] * (config.rnn_layers - 1))
+        self.lstms = nn.ModuleList(
+            bilstm(each, size) for each in [dim] + [2 * size] * (config.rnn_layers - 1)
+        )
         for name, parameter in self.lstms.named_parameters():
-            if "bias_hh" in name:         # PyTorch has two biases for one
+            if "bias_hh" in name:  # PyTorch has two biases for one
                 nn.init.zeros_(parameter).requires_grad_(False)
         self.projection = nn.Linear(2 * size, tags)
         self.transitions = nn.Parameter(torch.zeros(tags, tags))
 
     def forward(self, inputs):
-        """inputs: the graph's, longest sentence first. Returns emission scores (sentence, batch, tags), and where tokens are."""
-        ids = {name: torch.from_numpy(inputs[f"input_data_{name}_ids"]).transpose(0, 1)
-               for name in ("word", "wordchr", "pos", "chk")}
+        """inputs: the graph's, longest sentence first. Returns emission scores (sentence, batch,
+        tags), and where tokens are.
+        """
+        ids = {
+            name: torch.from_numpy(inputs[f"input_data_{name}_ids"]).transpose(0, 1)
+            for name in ("word", "wordchr", "pos", "chk")
+        }
         inside = ids["word"] > 0
-        places = inside.flatten().nonzero()[:, 0]                                # in the order of a PackedSequence
-        word, chr, pos, chk = (ids[name].flatten(0, 1)[places] for name in ("word", "wordchr", "pos", "chk"))
+        places = inside.flatten().nonzero()[:, 0]  # in the order of a PackedSequence
+        word, chr, pos, chk = (
+            ids[name].flatten(0, 1)[places] for name in ("word", "wordchr", "pos", "chk")
+        )
         x = torch.cat([self.word(word), self._characters(chr), self.pos(pos), self.chk(chk)], dim=1)
         for transform, gate in zip(self.transforms, self.gates):
             x = torch.lerp(x, torch.relu(transform(x)), torch.sigmoid(gate(x)))
@@ -81,8 +95,10 @@ class TorchTagger(nn.Module):
         return _spread(self.projection(self._dropout(x)), places, inside), inside
 
     def _characters(self, ids):
-        """(tokens, word_length) -> (tokens, filters): a convolution, and the maximum over the characters that are there."""
-        scores = self.conv(self.chr(ids).transpose(1, 2))                         # (tokens, filters, word_length)
+        """(tokens, word_length) -> (tokens, filters): a convolution, and the maximum over the
+        characters that are there.
+        """
+        scores = self.conv(self.chr(ids).transpose(1, 2))  # (tokens, filters, word_length)
         return scores.masked_fill((ids == 0)[:, None], -torch.inf).amax(dim=2)
 
     def _dropout(self, x):
@@ -91,7 +107,7 @@ class TorchTagger(nn.Module):
     def loss(self, inputs):
         """Mean negative log-likelihood of the CRF."""
         emissions, inside = self(inputs)
-        tags = torch.from_numpy(inputs["target_tag_ids"]).long().T                # (sentence, batch)
+        tags = torch.from_numpy(inputs["target_tag_ids"]).long().T  # (sentence, batch)
         emitted = emissions.gather(2, tags[:, :, None])[:, :, 0]
         moved = self.transitions[tags[:-1], tags[1:]]
         score = (emitted * inside).sum(0) + (moved * inside[1:]).sum(0)
@@ -101,7 +117,9 @@ class TorchTagger(nn.Module):
         """The forward algorithm, all sentences of the batch at once: (batch,)."""
         alpha, *rest = emissions.unbind()
         for emission, mask in zip(rest, inside[1:, :, None]):
-            alpha = torch.where(mask, torch.logsumexp(alpha[:, :, None] + self.transitions, dim=1) + emission, alpha)
+            alpha = torch.where(
+                mask, torch.logsumexp(alpha[:, :, None] + self.transitions, dim=1) + emission, alpha
+            )
         return torch.logsumexp(alpha, dim=1)
 
     @torch.inference_mode()
@@ -127,7 +145,7 @@ class TorchTagger(nn.Module):
         """Takes over the variables of our graph, {name: array}."""
         for name in ("word", "chr", "pos", "chk"):
             _put(getattr(self, name).weight, weights[f"embeddings/{name}"])
-        self.chr.weight[0] = 0.0          # our graph masks the padding instead
+        self.chr.weight[0] = 0.0  # our graph masks the padding instead
         _put(self.conv.weight, weights["char_cnn/conv1d/kernel"].transpose(2, 1, 0))
         _put(self.conv.bias, weights["char_cnn/conv1d/bias"])
         for kind, layers in (("transform", self.transforms), ("gate", self.gates)):
@@ -157,6 +175,6 @@ def _put_lstm(lstm, ending, kernel, bias):
     i, g, f, o = np.split(np.arange(len(bias)), 4)
     order, one = np.concatenate([i, f, g, o]), np.zeros_like(bias)
     one[f] = 1.0
-    _put(getattr(lstm, f"weight_ih_{ending}"), kernel[:lstm.input_size, order].T)
-    _put(getattr(lstm, f"weight_hh_{ending}"), kernel[lstm.input_size:, order].T)
+    _put(getattr(lstm, f"weight_ih_{ending}"), kernel[: lstm.input_size, order].T)
+    _put(getattr(lstm, f"weight_hh_{ending}"), kernel[lstm.input_size :, order].T)
     _put(getattr(lstm, f"bias_ih_{ending}"), (bias + one)[order])

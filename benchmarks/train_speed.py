@@ -1,15 +1,18 @@
-"""Tokens a second of training and of tagging: the fused and the normal LSTM, and the same architecture in PyTorch.
+"""Tokens a second of training and of tagging: the fused and the normal LSTM, and the same
+architecture in PyTorch.
 
     python benchmarks/train_speed.py --steps 60 --rounds 7 --threads 2
     python benchmarks/train_speed.py --torch_python other/venv/bin/python
 
-The default config on CoNLL-2003 and glove.6B.50d (see corpora.py). PyTorch is there twice: nn.LSTM over packed sequences,
-as most write it, and over padded ones, which its oneDNN kernels take. All systems start from the same weights, get the same
-batches (feed.training_batches) and take turns, a round each; a step is everything from the examples to the updated weights.
-Printed are medians over the rounds, and the medians of the rounds' ratios. It is an error when the systems have not as many
-trained parameters, do not compute the same loss at the start, or do not lower it. PyTorch (requirements-bench.txt) may live
-in an environment of its own, with numpy.
+The default config on CoNLL-2003 and glove.6B.50d (see corpora.py). PyTorch is there twice: nn.LSTM
+over packed sequences, as most write it, and over padded ones, which its oneDNN kernels take. All
+systems start from the same weights, get the same batches (feed.training_batches) and take turns, a
+round each; a step is everything from the examples to the updated weights. Printed are medians over
+the rounds, and the medians of the rounds' ratios. It is an error when the systems have not as many
+trained parameters, do not compute the same loss at the start, or do not lower it. PyTorch
+(requirements-bench.txt) may live in an environment of its own, with numpy.
 """
+
 import os
 import statistics
 import sys
@@ -27,15 +30,20 @@ from corpus import load_data  # noqa: E402
 from feed import training_batches  # noqa: E402
 from trainer import Trainer  # noqa: E402
 
-SYSTEMS = {"fused": "etagger, rnn_type fused", "normal": "etagger, rnn_type normal",
-           "packed": "PyTorch, packed sequences", "padded": "PyTorch, padded, oneDNN's LSTM"}
-WARM_UP = 100             # steps before the first round
+SYSTEMS = {
+    "fused": "etagger, rnn_type fused",
+    "normal": "etagger, rnn_type normal",
+    "packed": "PyTorch, packed sequences",
+    "padded": "PyTorch, padded, oneDNN's LSTM",
+}
+WARM_UP = 100  # steps before the first round
 RNN_TYPES = ("fused", "normal")
-TAGGED_AT_ONCE = 64       # sentences in a batch of tagging, as in inference.py
-PUBLISHED = {"train": 3.13, "tag": 1.26}     # fused beside normal, README of dsindex/etagger
+TAGGED_AT_ONCE = 64  # sentences in a batch of tagging, as in inference.py
+PUBLISHED = {"train": 3.13, "tag": 1.26}  # fused beside normal, README of dsindex/etagger
 
 
 # ---------------------------------------------------------------- the workers' side
+
 
 class TensorFlowSystem:
     def __init__(self, config, data, kind):
@@ -43,7 +51,11 @@ class TensorFlowSystem:
         self.trainer = Trainer(config, data, {})
         self.trainer.load_pretrained()
 
-        self.variables = {each.op.name: each for each in self.trainer.model.variables if "Adam" not in each.op.name}
+        self.variables = {
+            each.op.name: each
+            for each in self.trainer.model.variables
+            if "Adam" not in each.op.name
+        }
 
     def parameters(self):
         return sum(each.shape.num_elements() for each in self.variables.values() if each.trainable)
@@ -72,13 +84,18 @@ class TorchSystem:
         try:
             import torch
         except ImportError:
-            raise UserError("PyTorch is not here: pip install -r requirements-bench.txt, or name an interpreter that has it "
-                            "with --torch_python") from None
+            raise UserError(
+                "PyTorch is not here: pip install -r requirements-bench.txt, or name an interpreter that has it "
+                "with --torch_python"
+            ) from None
         from torch_tagger import PackedBiLSTM, PaddedBiLSTM, TorchTagger
+
         torch.manual_seed(config.seed)
         torch.set_num_threads(config.threads)
         self.torch, self.clip_norm = torch, config.clip_norm
-        self.model = TorchTagger(config, data.feeder.sizes(), {"packed": PackedBiLSTM, "padded": PaddedBiLSTM}[kind])
+        self.model = TorchTagger(
+            config, data.feeder.sizes(), {"packed": PackedBiLSTM, "padded": PaddedBiLSTM}[kind]
+        )
         self.optimizer = torch.optim.Adam(self.model.trained(), lr=config.learning_rate, fused=True)
 
     def parameters(self):
@@ -112,13 +129,25 @@ class Bench:
 
     def __init__(self, name, threads):
         train, dev, columns, _ = CORPORA["conll2003"]
-        config = Config(train_path=[find("data", train)], dev_path=[find("data", dev)], columns=columns, summary_dir="",
-                        emb_path=emb_path("conll2003"), threads=threads)
+        config = Config(
+            train_path=[find("data", train)],
+            dev_path=[find("data", dev)],
+            columns=columns,
+            summary_dir="",
+            emb_path=emb_path("conll2003"),
+            threads=threads,
+        )
         self.config, self.data = load_data(config)
-        self.system = (TensorFlowSystem if name in RNN_TYPES else TorchSystem)(self.config, self.data, name)
-        self.batches = {"train": training_batches([len(example) for example in self.data.train], self.config, 0)}
+        self.system = (TensorFlowSystem if name in RNN_TYPES else TorchSystem)(
+            self.config, self.data, name
+        )
+        self.batches = {
+            "train": training_batches([len(example) for example in self.data.train], self.config, 0)
+        }
         self.config.batch_size = TAGGED_AT_ONCE
-        self.batches["tag"] = training_batches([len(example) for example in self.data.dev], self.config, 0)
+        self.batches["tag"] = training_batches(
+            [len(example) for example in self.data.dev], self.config, 0
+        )
 
     def answer(self, do, **arguments):
         return getattr(self, do)(**arguments)
@@ -149,64 +178,119 @@ class Bench:
             inputs, real = self._inputs(what, index)
             losses.append(getattr(self.system, {"train": "step", "tag": "tag"}[what])(inputs))
             tokens += real
-        return {"seconds": time.perf_counter() - started, "tokens": tokens,
-                "loss": statistics.mean(losses) if what == "train" else None}
+        return {
+            "seconds": time.perf_counter() - started,
+            "tokens": tokens,
+            "loss": statistics.mean(losses) if what == "train" else None,
+        }
 
 
 # ---------------------------------------------------------------- the measurement
 
+
 def measure(args, rows):
     """Rounds until there are args.rounds of them in `rows`."""
-    workers = {name: Worker([sys.executable if name in RNN_TYPES else args.torch_python, os.path.abspath(__file__),
-                             "--worker", name, "--threads", str(args.threads)]) for name in SYSTEMS}
+    workers = {
+        name: Worker(
+            [
+                sys.executable if name in RNN_TYPES else args.torch_python,
+                os.path.abspath(__file__),
+                "--worker",
+                name,
+                "--threads",
+                str(args.threads),
+            ]
+        )
+        for name in SYSTEMS
+    }
     _check_same(workers)
     counts = {"train": args.steps, "tag": args.steps // 2}
-    early = {name: worker.ask(do="run", what="train", first=0, count=WARM_UP)["loss"] for name, worker in workers.items()}
+    early = {
+        name: worker.ask(do="run", what="train", first=0, count=WARM_UP)["loss"]
+        for name, worker in workers.items()
+    }
     for worker in workers.values():
         worker.ask(do="run", what="tag", first=0, count=WARM_UP)
     while len(rows.rows) < args.rounds:
         done = len(rows.rows)
         first = done % len(SYSTEMS)
         names = [*SYSTEMS][first:] + [*SYSTEMS][:first]
-        rows.add({what: {name: workers[name].ask(do="run", what=what, first=WARM_UP + done * count, count=count)
-                         for name in names} for what, count in counts.items()})
+        rows.add(
+            {
+                what: {
+                    name: workers[name].ask(
+                        do="run", what=what, first=WARM_UP + done * count, count=count
+                    )
+                    for name in names
+                }
+                for what, count in counts.items()
+            }
+        )
         print(f"round {done + 1} of {args.rounds}", file=sys.stderr)
     for name, worker in workers.items():
         worker.close()
         late = rows.rows[-1]["train"][name]["loss"]
         if not late < early[name]:
-            raise UserError(f"{SYSTEMS[name]}: the loss went from {early[name]:.3f} to {late:.3f}, expected it to fall")
-    print("mean loss of the warm-up and of the last round: " + ", ".join(
-        f"{name} {early[name]:.3f} {rows.rows[-1]['train'][name]['loss']:.3f}" for name in SYSTEMS), file=sys.stderr)
+            raise UserError(
+                f"{SYSTEMS[name]}: the loss went from {early[name]:.3f} to {late:.3f}, expected it to fall"
+            )
+    print(
+        "mean loss of the warm-up and of the last round: "
+        + ", ".join(
+            f"{name} {early[name]:.3f} {rows.rows[-1]['train'][name]['loss']:.3f}"
+            for name in SYSTEMS
+        ),
+        file=sys.stderr,
+    )
 
 
 def _check_same(workers):
     """Gives all systems the same weights. Raises UserError where they are not the same model."""
-    parameters = {name: worker.ask(do="parameters")["parameters"] for name, worker in workers.items()}
+    parameters = {
+        name: worker.ask(do="parameters")["parameters"] for name, worker in workers.items()
+    }
     os.makedirs(BENCH, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BENCH) as folder:
         path = os.path.join(folder, "weights.npz")
         workers["fused"].ask(do="save", path=path)
-        losses = {name: worker.ask(do="load", path=path)["loss"] for name, worker in workers.items()}
+        losses = {
+            name: worker.ask(do="load", path=path)["loss"] for name, worker in workers.items()
+        }
     if len(set(parameters.values())) > 1:
         raise UserError(f"trained parameters: {parameters}, expected as many in each")
     if max(losses.values()) - min(losses.values()) > 1e-3:
-        raise UserError(f"loss of the first batch from the same weights: {losses}, expected the same")
-    print(f"{parameters['fused']:,} trained parameters in each; the first batch's loss from the same weights: "
-          + ", ".join(f"{name} {loss:.5f}" for name, loss in losses.items()), file=sys.stderr)
+        raise UserError(
+            f"loss of the first batch from the same weights: {losses}, expected the same"
+        )
+    print(
+        f"{parameters['fused']:,} trained parameters in each; the first batch's loss from the same weights: "
+        + ", ".join(f"{name} {loss:.5f}" for name, loss in losses.items()),
+        file=sys.stderr,
+    )
 
 
 def report(rows, args):
-    print(f"{len(rows)} rounds of {args.steps} steps, {args.threads} thread{'s' * (args.threads > 1)}")
+    print(
+        f"{len(rows)} rounds of {args.steps} steps, {args.threads} thread{'s' * (args.threads > 1)}"
+    )
     print(f"{'tokens/s, median of the rounds':32}{'training':>10}{'tagging':>10}")
     for name, title in SYSTEMS.items():
         speeds = [statistics.median(_speed(row, what, name) for row in rows) for what in PUBLISHED]
         print(f"{title:32}{speeds[0]:10,.0f}{speeds[1]:10,.0f}")
-    others = {"fused / PyTorch packed": "packed", "fused / PyTorch padded": "padded", "fused / normal": "normal"}
+    others = {
+        "fused / PyTorch packed": "packed",
+        "fused / PyTorch padded": "padded",
+        "fused / normal": "normal",
+    }
     for title, other in others.items():
-        ratios = [statistics.median(_speed(row, what, "fused") / _speed(row, what, other) for row in rows) for what in PUBLISHED]
+        ratios = [
+            statistics.median(_speed(row, what, "fused") / _speed(row, what, other) for row in rows)
+            for what in PUBLISHED
+        ]
         print(f"{title:32}{ratios[0]:10.2f}{ratios[1]:10.2f}")
-    print(f"{'fused / normal, published':32}{PUBLISHED['train']:10.2f}{PUBLISHED['tag']:10.2f}   dsindex/etagger, README")
+    print(
+        f"{'fused / normal, published':32}{PUBLISHED['train']:10.2f}{PUBLISHED['tag']:10.2f}   dsindex/etagger, README"
+    )
 
 
 def _speed(row, what, name):
@@ -215,12 +299,28 @@ def _speed(row, what, name):
 
 def main():
     parser = Parser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=60, help="training steps in a round; half as many of tagging (default 60)")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=60,
+        help="training steps in a round; half as many of tagging (default 60)",
+    )
     parser.add_argument("--rounds", type=int, default=7, help="rounds (default 7)")
-    parser.add_argument("--threads", "-j", type=int, default=2, help="threads of each system (default 2)")
-    parser.add_argument("--torch_python", default=sys.executable, help="interpreter that has PyTorch (default: this one)")
+    parser.add_argument(
+        "--threads", "-j", type=int, default=2, help="threads of each system (default 2)"
+    )
+    parser.add_argument(
+        "--torch_python",
+        default=sys.executable,
+        help="interpreter that has PyTorch (default: this one)",
+    )
     parser.add_argument("--afresh", action="store_true", help="measure again what was stored")
-    parser.add_argument("--worker", default="", choices=("", *SYSTEMS), help="serve as this system (the benchmark's own use)")
+    parser.add_argument(
+        "--worker",
+        default="",
+        choices=("", *SYSTEMS),
+        help="serve as this system (the benchmark's own use)",
+    )
     args = parser.parse_args()
     if args.steps < 2 or args.rounds < 1 or args.threads < 1:
         raise UserError("--steps, --rounds and --threads: expected at least 2, 1 and 1")
@@ -231,7 +331,7 @@ def main():
     if len(rows.rows) < args.rounds:
         emb_path("conll2003")
         measure(args, rows)
-    report(rows.rows[:args.rounds], args)
+    report(rows.rows[: args.rounds], args)
 
 
 if __name__ == "__main__":

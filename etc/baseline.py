@@ -1,10 +1,13 @@
-"""The baseline that every tagger must beat: each word gets the tag that it has most often in TRAIN, a new word gets O.
+"""The baseline that every tagger must beat: each word gets the tag that it has most often in TRAIN,
+a new word gets O.
 
     python etc/baseline.py data/sample/train.txt < data/sample/test.txt > test.baseline
 
-Reads column files on standard input and writes every line unchanged, with the predicted tag appended: the format that
-chunk_eval.py and conlleval score. Of tags equally frequent, the one seen first wins. No TensorFlow, no third-party code.
+Reads column files on standard input and writes every line unchanged, with the predicted tag
+appended: the format that chunk_eval.py and conlleval score. Of tags equally frequent, the one seen
+first wins. No TensorFlow, no third-party code.
 """
+
 import collections
 import os
 import sys
@@ -27,7 +30,11 @@ def most_frequent_tags(sentences):
 def main():
     parser = Parser(description=__doc__)
     parser.add_argument("train", help="column file with the tags to learn")
-    parser.add_argument("--columns", type=parse_columns, help="their names, such as 'word _ tag' (default: by number)")
+    parser.add_argument(
+        "--columns",
+        type=parse_columns,
+        help="their names, such as 'word _ tag' (default: by number)",
+    )
     args = parser.parse_args()
     sentences, columns = read_sentences(args.train, args.columns)
     tag_of = most_frequent_tags(sentences)

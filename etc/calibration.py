@@ -1,13 +1,17 @@
-"""How far a model's probabilities can be believed: reliability diagram and expected calibration error.
+"""How far a model's probabilities can be believed: reliability diagram and expected calibration
+error.
 
     python etc/calibration.py --restore softmax/checkpoint crf/checkpoint --input data/dev.txt --plot reliability.png
 
-Of each checkpoint, with a softmax or a CRF, as it is and after temperature scaling (all its scores divided by one number):
-the probability of the predicted tag of each token, and of each predicted entity, beside how often they are right. The expected
-calibration error is the mean distance of the two over bins of probability, weighted by how much is in a bin (Guo et al. 2017).
-The temperature is fitted on every other sentence (the first, the third, ...) by the negative log-likelihood of the gold tags
-of the tokens; all figures are of the others. inference.py --temperature takes what is found here. --input needs gold tags, best those of sentences that the model was not chosen by.
+Of each checkpoint, with a softmax or a CRF, as it is and after temperature scaling (all its scores
+divided by one number): the probability of the predicted tag of each token, and of each predicted
+entity, beside how often they are right. The expected calibration error is the mean distance of the
+two over bins of probability, weighted by how much is in a bin (Guo et al. 2017). The temperature is
+fitted on every other sentence (the first, the third, ...) by the negative log-likelihood of the
+gold tags of the tokens; all figures are of the others. inference.py --temperature takes what is
+found here. --input needs gold tags, best those of sentences that the model was not chosen by.
 """
+
 import math
 import os
 import sys
@@ -23,20 +27,24 @@ import conll  # noqa: E402
 from cli import Parser, UserError, atomic_write, check_readable, check_writable, run_command  # noqa: E402
 from inference import Tagger  # noqa: E402
 
-COOLEST, HOTTEST = 0.1, 10.0      # the temperatures that are tried
+COOLEST, HOTTEST = 0.1, 10.0  # the temperatures that are tried
 
 
 class Part(NamedTuple):
     """A batch: what the network says, and the truth in the model's own scheme."""
-    ids: np.ndarray           # int32 (batch, sentence)
-    logits: np.ndarray        # float32 (batch, sentence, tags)
-    lengths: list             # tokens of each sentence
-    gold: np.ndarray          # int (batch, sentence); -1: a tag that the model does not know, or behind the end
-    gold_entities: list       # a set of (start, end, type) for each sentence
+
+    ids: np.ndarray  # int32 (batch, sentence)
+    logits: np.ndarray  # float32 (batch, sentence, tags)
+    lengths: list  # tokens of each sentence
+    gold: (
+        np.ndarray
+    )  # int (batch, sentence); -1: a tag that the model does not know, or behind the end
+    gold_entities: list  # a set of (start, end, type) for each sentence
 
 
 class Events(NamedTuple):
     """Predictions: how probable the model holds them (float64) and whether they are right (bool)."""
+
     probable: np.ndarray
     right: np.ndarray
 
@@ -46,13 +54,16 @@ class Result(NamedTuple):
     temperature: float
     tokens: Events
     entities: Events
-    nll: float                # of the gold tags, the mean over tokens
+    nll: float  # of the gold tags, the mean over tokens
 
 
 # ---------------------------------------------------------------- figures
 
+
 def bins_of(events, count):
-    """(number of predictions, mean probability, share that is right) of `count` bins of equal width in 0..1; empty ones left out."""
+    """(number of predictions, mean probability, share that is right) of `count` bins of equal width
+    in 0..1; empty ones left out.
+    """
     place = np.minimum((events.probable * count).astype(int), count - 1)
     sizes = np.bincount(place, minlength=count)
     probable, right = (np.bincount(place, weights=each, minlength=count) for each in events)
@@ -85,6 +96,7 @@ def minimum(function, low, high, steps=30):
 
 # ---------------------------------------------------------------- a model on sentences
 
+
 def parts_of(tagger, sentences):
     """Runs the network once over conll.Sentences with gold tags: a list of Parts."""
     meta, parts = tagger.meta, []
@@ -93,9 +105,17 @@ def parts_of(tagger, sentences):
         entities = []
         for row, place in zip(gold, places):
             tags = conll.convert(sentences[place].tags, meta["data_scheme"], meta["tag_scheme"])
-            row[:len(tags)] = [tagger.feeder.tag_ids.get(tag, -1) for tag in tags]
+            row[: len(tags)] = [tagger.feeder.tag_ids.get(tag, -1) for tag in tags]
             entities.append(set(conll.entities(tags, meta["tag_scheme"])))
-        parts.append(Part(ids[:len(places), :max(lengths)], logits[:len(places), :max(lengths)], lengths, gold, entities))
+        parts.append(
+            Part(
+                ids[: len(places), : max(lengths)],
+                logits[: len(places), : max(lengths)],
+                lengths,
+                gold,
+                entities,
+            )
+        )
     return parts
 
 
@@ -103,19 +123,32 @@ def result_of(name, tagger, parts, temperature):
     """The Result of a model on Parts."""
     tokens, entities, losses, names = [], [], [], tagger.meta["tags"]
     for part in parts:
-        chain = confidence.chain(part.logits, part.lengths, tagger.transitions, tagger.graph.legal, temperature)
+        chain = confidence.chain(
+            part.logits, part.lengths, tagger.transitions, tagger.graph.legal, temperature
+        )
         marginals = confidence.marginals(chain)
         inside = np.arange(part.ids.shape[1]) < np.array(part.lengths)[:, None]
         of_predicted = np.take_along_axis(marginals, part.ids[..., None], axis=-1)[..., 0]
         tokens.append((of_predicted[inside], (part.ids == part.gold)[inside]))
         losses.append(gold_losses(marginals, part.gold))
-        spans = [(k, *span) for k, (row, length) in enumerate(zip(part.ids.tolist(), part.lengths))
-                 for span in conll.entities([names[i] for i in row[:length]], tagger.meta["tag_scheme"])]
-        entities.append((confidence.entity_probabilities(chain, spans, tagger.edges),
-                         np.array([tuple(span) in part.gold_entities[k] for k, *span in spans], bool)))
+        spans = [
+            (k, *span)
+            for k, (row, length) in enumerate(zip(part.ids.tolist(), part.lengths))
+            for span in conll.entities([names[i] for i in row[:length]], tagger.meta["tag_scheme"])
+        ]
+        entities.append(
+            (
+                confidence.entity_probabilities(chain, spans, tagger.edges),
+                np.array([tuple(span) in part.gold_entities[k] for k, *span in spans], bool),
+            )
+        )
     losses = np.concatenate(losses)
-    return Result(name, temperature, *(Events(*map(np.concatenate, zip(*each))) for each in (tokens, entities)),
-                  float(losses.mean()) if len(losses) else math.nan)
+    return Result(
+        name,
+        temperature,
+        *(Events(*map(np.concatenate, zip(*each))) for each in (tokens, entities)),
+        float(losses.mean()) if len(losses) else math.nan,
+    )
 
 
 def read_gold(path, args):
@@ -124,51 +157,93 @@ def read_gold(path, args):
     columns = conll.parse_columns(args.columns) if args.columns else None
     sentences, _ = conll.read_sentences(args.input, columns, own=meta["columns"])
     if len(sentences) < 2:
-        raise UserError(f"{args.input}:1: one sentence, expected two at least: one to fit on and one to score")
+        raise UserError(
+            f"{args.input}:1: one sentence, expected two at least: one to fit on and one to score"
+        )
     for sentence in sentences if meta["tag_scheme"] != conll.RAW else ():
         for i, tag in enumerate(sentence.tags):
             try:
                 conll.split_tag(tag)
             except ValueError as error:
-                raise UserError(f"{args.input}:{sentence.first_line + i}: {error}, as the tags of {path} are; "
-                                "mend the tag, or name the columns with --columns") from None
+                raise UserError(
+                    f"{args.input}:{sentence.first_line + i}: {error}, as the tags of {path} are; "
+                    "mend the tag, or name the columns with --columns"
+                ) from None
     return sentences
 
 
 def gold_losses(marginals, gold):
     """-log of the probability of each gold tag that the model knows, float64 (tokens,)."""
     known = gold >= 0
-    return -np.log(np.maximum(np.take_along_axis(marginals, np.maximum(gold, 0)[..., None], axis=-1)[..., 0][known], 1e-300))
+    return -np.log(
+        np.maximum(
+            np.take_along_axis(marginals, np.maximum(gold, 0)[..., None], axis=-1)[..., 0][known],
+            1e-300,
+        )
+    )
 
 
 def fitted_temperature(tagger, parts):
-    """The temperature at which the gold tags of Parts are most probable (temperature scaling, Guo et al. 2017)."""
+    """The temperature at which the gold tags of Parts are most probable (temperature scaling, Guo
+    et al. 2017).
+    """
+
     def loss(log_temperature):
-        chains = (confidence.chain(part.logits, part.lengths, tagger.transitions, tagger.graph.legal, math.exp(log_temperature))
-                  for part in parts)
-        return np.concatenate([gold_losses(confidence.marginals(chain), part.gold) for chain, part in zip(chains, parts)]).sum()
+        chains = (
+            confidence.chain(
+                part.logits,
+                part.lengths,
+                tagger.transitions,
+                tagger.graph.legal,
+                math.exp(log_temperature),
+            )
+            for part in parts
+        )
+        return np.concatenate(
+            [
+                gold_losses(confidence.marginals(chain), part.gold)
+                for chain, part in zip(chains, parts)
+            ]
+        ).sum()
+
     return math.exp(minimum(loss, math.log(COOLEST), math.log(HOTTEST)))
 
 
 def results_of(path, sentences, args):
-    """The Results of a checkpoint on conll.Sentences with gold tags: as it is, and with its temperature."""
+    """The Results of a checkpoint on conll.Sentences with gold tags: as it is, and with its
+    temperature.
+    """
     tagger = Tagger.load(path, args.batch_size, threads=args.threads, trust=args.trust)
     fit, held_out = parts_of(tagger, sentences[::2]), parts_of(tagger, sentences[1::2])
     name = f"{'CRF' if tagger.config.use_crf else 'softmax'} {path}"
-    return [result_of(name, tagger, held_out, temperature) for temperature in (1.0, fitted_temperature(tagger, fit))]
+    return [
+        result_of(name, tagger, held_out, temperature)
+        for temperature in (1.0, fitted_temperature(tagger, fit))
+    ]
 
 
 # ---------------------------------------------------------------- what is shown
 
+
 def table(results, bins):
-    """Results -> lines: for tokens and entities the mean probability, the share that is right, and the calibration error."""
+    """Results -> lines: for tokens and entities the mean probability, the share that is right, and
+    the calibration error.
+    """
     width = max(len(result.name) for result in results)
-    lines = [f"{'':{width + 15}}{'tokens':<36}entities",
-             f"{'':{width}}  temperature  probable   right     ECE     NLL    probable   right     ECE"]
+    lines = [
+        f"{'':{width + 15}}{'tokens':<36}entities",
+        f"{'':{width}}  temperature  probable   right     ECE     NLL    probable   right     ECE",
+    ]
     for result in results:
-        tokens, entities = ("{:8.2f}  {:6.2f}  {:6.2f}".format(percent(each.probable), percent(each.right), 100 * calibration_error(each, bins))
-                            for each in (result.tokens, result.entities))
-        lines.append(f"{result.name:{width}}  {result.temperature:11.3f}  {tokens}  {result.nll:6.4f}    {entities}")
+        tokens, entities = (
+            "{:8.2f}  {:6.2f}  {:6.2f}".format(
+                percent(each.probable), percent(each.right), 100 * calibration_error(each, bins)
+            )
+            for each in (result.tokens, result.entities)
+        )
+        lines.append(
+            f"{result.name:{width}}  {result.temperature:11.3f}  {tokens}  {result.nll:6.4f}    {entities}"
+        )
     return "\n".join(lines)
 
 
@@ -177,18 +252,34 @@ def percent(values):
 
 
 def plot(results, bins, path):
-    """Reliability diagram: the share that is right over the mean probability of each bin; the larger a point, the more is in its bin."""
+    """Reliability diagram: the share that is right over the mean probability of each bin; the
+    larger a point, the more is in its bin.
+    """
     from matplotlib.figure import Figure
+
     figure = Figure(figsize=(12, 7))
     for axes, what in zip(figure.subplots(1, 2), ("tokens", "entities")):
         axes.plot([0, 1], [0, 1], color="gray", linestyle=":")
         for i, result in enumerate(results):
             events = getattr(result, what)
             sizes, probable, right = bins_of(events, bins)
-            axes.plot(probable, right, color=f"C{i // 2}", linestyle="--" if i % 2 else "-", linewidth=1,
-                      label=f"{result.name}, temperature {result.temperature:.2f}: ECE {100 * calibration_error(events, bins):.2f}%")
-            axes.scatter(probable, right, 5 + 15 * np.log10(sizes) ** 2, color=f"C{i // 2}", alpha=0.5)
-        axes.set(xlabel=f"mean probability of the predicted {what}", ylabel="share that is right", xlim=(0, 1.02), ylim=(0, 1.02))
+            axes.plot(
+                probable,
+                right,
+                color=f"C{i // 2}",
+                linestyle="--" if i % 2 else "-",
+                linewidth=1,
+                label=f"{result.name}, temperature {result.temperature:.2f}: ECE {100 * calibration_error(events, bins):.2f}%",
+            )
+            axes.scatter(
+                probable, right, 5 + 15 * np.log10(sizes) ** 2, color=f"C{i // 2}", alpha=0.5
+            )
+        axes.set(
+            xlabel=f"mean probability of the predicted {what}",
+            ylabel="share that is right",
+            xlim=(0, 1.02),
+            ylim=(0, 1.02),
+        )
         axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.1))
     figure.tight_layout()
     with atomic_write(path) as out:
@@ -197,16 +288,31 @@ def plot(results, bins, path):
 
 # ---------------------------------------------------------------- the command
 
+
 def parse_args():
     parser = Parser(description=__doc__)
-    parser.add_argument("--restore", nargs="+", required=True, help="checkpoints, folders or prefixes")
+    parser.add_argument(
+        "--restore", nargs="+", required=True, help="checkpoints, folders or prefixes"
+    )
     parser.add_argument("--input", required=True, help="column file with gold tags")
-    parser.add_argument("--columns", default="", help="columns in order, such as 'word pos chunk tag', _ to ignore one")
+    parser.add_argument(
+        "--columns",
+        default="",
+        help="columns in order, such as 'word pos chunk tag', _ to ignore one",
+    )
     parser.add_argument("--bins", type=int, default=15, help="bins of equal width (default 15)")
     parser.add_argument("--plot", default="", help="write a reliability diagram there (PNG)")
-    parser.add_argument("--batch_size", type=int, default=64, help="sentences in a batch, at most (default 64)")
-    parser.add_argument("--threads", "-j", type=int, default=0, help="threads; 0: one for each core")
-    parser.add_argument("--trust", action="store_true", help="run the code that a checkpoint names where its encoder is not ours")
+    parser.add_argument(
+        "--batch_size", type=int, default=64, help="sentences in a batch, at most (default 64)"
+    )
+    parser.add_argument(
+        "--threads", "-j", type=int, default=0, help="threads; 0: one for each core"
+    )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="run the code that a checkpoint names where its encoder is not ours",
+    )
     args = parser.parse_args()
     for name, least in (("bins", 1), ("batch_size", 1), ("threads", 0)):
         if getattr(args, name) < least:
@@ -220,9 +326,15 @@ def parse_args():
 def main():
     args = parse_args()
     gold = [read_gold(path, args) for path in args.restore]
-    results = [result for path, sentences in zip(args.restore, gold) for result in results_of(path, sentences, args)]
+    results = [
+        result
+        for path, sentences in zip(args.restore, gold)
+        for result in results_of(path, sentences, args)
+    ]
     count = len(gold[0])
-    print(f"{args.input}: temperatures fitted on {count - count // 2:,} sentences, figures in percent of {count // 2:,} others, {args.bins} bins")
+    print(
+        f"{args.input}: temperatures fitted on {count - count // 2:,} sentences, figures in percent of {count // 2:,} others, {args.bins} bins"
+    )
     print(table(results, args.bins))
     if args.plot:
         plot(results, args.bins, args.plot)

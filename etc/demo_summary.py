@@ -1,4 +1,5 @@
 """The last lines of `make demo`: what it made, how far it is from the baseline, what to try next."""
+
 import os
 import sys
 
@@ -28,8 +29,12 @@ Try next:
 def chunk_f1(path):
     """Chunk F1 in percent of a file whose last two columns are the gold and the predicted tag."""
     with open(path, encoding="latin-1", newline="\n") as stream:
-        sequences = list(chunk_eval.tag_sequences(chunk_eval.read_rows(stream, path, chunk_eval.split_blanks)))
-    return chunk_eval.score([gold for _, gold, _, _ in sequences], [predicted for _, _, predicted, _ in sequences]).f1
+        sequences = list(
+            chunk_eval.tag_sequences(chunk_eval.read_rows(stream, path, chunk_eval.split_blanks))
+        )
+    return chunk_eval.score(
+        [gold for _, gold, _, _ in sequences], [predicted for _, _, predicted, _ in sequences]
+    ).f1
 
 
 def some_text(path):
@@ -43,7 +48,15 @@ def some_text(path):
 def main():
     folder = sys.argv[1]
     ours, baseline = (chunk_f1(os.path.join(folder, name)) for name in ("pred.txt", "baseline.txt"))
-    print(TEXT.format(folder=folder, ours=ours, baseline=baseline, gain=ours - baseline, text=some_text("data/sample/test.txt")))
+    print(
+        TEXT.format(
+            folder=folder,
+            ours=ours,
+            baseline=baseline,
+            gain=ours - baseline,
+            text=some_text("data/sample/test.txt"),
+        )
+    )
 
 
 if __name__ == "__main__":

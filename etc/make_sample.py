@@ -1,13 +1,16 @@
-"""Writes the sample data of the project: an invented newswire with named entities, and word vectors that go with it.
+"""Writes the sample data of the project: an invented newswire with named entities, and word vectors
+that go with it.
 
     python etc/make_sample.py                       # data/sample/{train,dev,test}.txt and embeddings/sample.50d.txt
     python etc/make_sample.py --seed 7 --out_dir elsewhere --no_vectors
 
-Every name and every sentence comes from this file: names are built from syllables, GRAMMAR says how the news is written.
-A share of the names, and of the ways to write a sentence, is held out of train.txt, so that the other files test what a
-tagger makes of names that it has never seen. The vectors are a truncated SVD (Levy and Goldberg 2014) of the PPMI
-word-context matrix of a larger text from the same grammar. The same --seed gives the same files.
+Every name and every sentence comes from this file: names are built from syllables, GRAMMAR says how
+the news is written. A share of the names, and of the ways to write a sentence, is held out of
+train.txt, so that the other files test what a tagger makes of names that it has never seen. The
+vectors are a truncated SVD (Levy and Goldberg 2014) of the PPMI word-context matrix of a larger
+text from the same grammar. The same --seed gives the same files.
 """
+
 import collections
 import functools
 import os
@@ -24,19 +27,19 @@ sys.path.insert(0, ROOT)
 from cli import Parser, UserError, atomic_write, run_command  # noqa: E402
 
 SEED = 2003
-SPLITS = {"train": 2000, "dev": 400, "test": 400}   # sentences, without the -DOCSTART- lines
+SPLITS = {"train": 2000, "dev": 400, "test": 400}  # sentences, without the -DOCSTART- lines
 VECTOR_SENTENCES = 24000
 VECTOR_DIM = 50
-MIN_COUNT = 4          # rarer words get no vector
-MAX_WORDS = 4000       # words with a vector
-CONTEXTS = 900         # most frequent words that count as context, on the left and on the right
+MIN_COUNT = 4  # rarer words get no vector
+MAX_WORDS = 4000  # words with a vector
+CONTEXTS = 900  # most frequent words that count as context, on the left and on the right
 WINDOW = 3
-UNSEEN = 0.1           # how often dev and test take a held-out name
-ODD = 0.25             # how often a name has the ending of another kind of name
-NEW_PATTERNS = 5       # one in so many ways to write a sentence is kept from train.txt
-AGAIN = 0.4            # how often a document returns to a name that it has used
-LEAD = 0.15            # how often a sentence of the news opens with a place, a source or an adverb
-MAX_LENGTH = 40        # tokens of a sentence
+UNSEEN = 0.1  # how often dev and test take a held-out name
+ODD = 0.25  # how often a name has the ending of another kind of name
+NEW_PATTERNS = 5  # one in so many ways to write a sentence is kept from train.txt
+AGAIN = 0.4  # how often a document returns to a name that it has used
+LEAD = 0.15  # how often a sentence of the news opens with a place, a source or an adverb
+MAX_LENGTH = 40  # tokens of a sentence
 
 # ---------------------------------------------------------------- the grammar
 #
@@ -435,37 +438,89 @@ byline:
     {person}
 """
 
-TOPICS = ("sport", "sport", "market", "politics", "politics", "weather", "culture", "science", "accident")
+TOPICS = (
+    "sport",
+    "sport",
+    "market",
+    "politics",
+    "politics",
+    "weather",
+    "culture",
+    "science",
+    "accident",
+)
 
 # ---------------------------------------------------------------- words and their parts of speech
 
 LEXICON = {
     "DT": "all the a an This this no these any",
     "IN": "without than of in on at by for from with against over after before about since toward through between among "
-          "under near into across if because despite amid that while during behind IN BY FOR AT",
-    "TO": "to TO", "CC": "and but or &", "MD": "would will could may might", "EX": "there", "CD": "million one",
-    "PRP": "it they we I he she you us We You", "PRP$": "their its his our", "WP": "who", "WDT": "which",
+    "under near into across if because despite amid that while during behind IN BY FOR AT",
+    "TO": "to TO",
+    "CC": "and but or &",
+    "MD": "would will could may might",
+    "EX": "there",
+    "CD": "million one",
+    "PRP": "it they we I he she you us We You",
+    "PRP$": "their its his our",
+    "WP": "who",
+    "WDT": "which",
     "JJ": "new controversial modest bitter early costly surprising difficult brief small major secret net little old most "
-          "opening chief cloudy late foreign former",
+    "opening chief cloudy late foreign former",
     "VBD": "said told rose fell won sold bought found gave chose flew wrote was were had did lost left sent drew met made",
-    "VBZ": "is has plays", "VBP": "are have",
+    "VBZ": "is has plays",
+    "VBP": "are have",
     "NN": "news gas chess business crisis actress diabetes family nothing Nobody everything BUS TENNIS support",
-    "NNS": "people police fishermen", "NNP": "FC", "NNPS": "Brothers Railways Motors Holdings Securities",
-    "POS": "'s", ",": ",", ".": ".", '"': '"', ":": ": ; -", "(": "(", ")": ")",
+    "NNS": "people police fishermen",
+    "NNP": "FC",
+    "NNPS": "Brothers Railways Motors Holdings Securities",
+    "POS": "'s",
+    ",": ",",
+    ".": ".",
+    '"': '"',
+    ":": ": ; -",
+    "(": "(",
+    ")": ")",
 }
 POS_OF = {word: pos for pos, words in LEXICON.items() for word in words.split()}
-SUFFIX_POS = ((r"[\d.,:-]*\d[\d.,:-]*", "CD"), (r"[A-Z][a-z.]+", "NNP"), (r".+ed", "VBD"), (r".+ing", "NN"), (r".+ly", "RB"),
-              (r".+[^s]s", "NNS"), (r".+[^S]S", "NNS"), (r".*", "NN"))
+SUFFIX_POS = (
+    (r"[\d.,:-]*\d[\d.,:-]*", "CD"),
+    (r"[A-Z][a-z.]+", "NNP"),
+    (r".+ed", "VBD"),
+    (r".+ing", "NN"),
+    (r".+ly", "RB"),
+    (r".+[^s]s", "NNS"),
+    (r".+[^S]S", "NNS"),
+    (r".*", "NN"),
+)
 
-# The chunk of a word outside all brackets, by the begin of its part of speech; others are outside every chunk.
-CHUNK_OF = {"VB": "VP", "MD": "VP", "TO": "PP", "IN": "PP", "RB": "ADVP", "JJ": "ADJP", "RP": "PRT", "NN": "NP", "CD": "NP",
-            "PR": "NP", "DT": "NP", "WP": "NP", "WD": "NP", "WR": "ADVP", "EX": "NP"}
+# The chunk of a word outside all brackets, by the begin of its part of speech; others are outside
+# every chunk.
+CHUNK_OF = {
+    "VB": "VP",
+    "MD": "VP",
+    "TO": "PP",
+    "IN": "PP",
+    "RB": "ADVP",
+    "JJ": "ADJP",
+    "RP": "PRT",
+    "NN": "NP",
+    "CD": "NP",
+    "PR": "NP",
+    "DT": "NP",
+    "WP": "NP",
+    "WD": "NP",
+    "WR": "ADVP",
+    "EX": "NP",
+}
 SUBORDINATE = {"that", "because", "while", "if", "as"}
 
 
 def guess_pos(word):
     """Part of speech of a word of the grammar that does not say its own."""
-    return POS_OF.get(word) or next(pos for pattern, pos in SUFFIX_POS if re.fullmatch(pattern, word))
+    return POS_OF.get(word) or next(
+        pos for pattern, pos in SUFFIX_POS if re.fullmatch(pattern, word)
+    )
 
 
 # ---------------------------------------------------------------- names
@@ -479,24 +534,39 @@ ENDINGS = {
     "COUNTRY": "ia land stan mark ova".split(),
     "COMPANY": "tex tron soft gen ix net tech lux dyne co".split(),
 }
-ADJECTIVES = {"ia": ("ian", "ians"), "land": ("landic", "landers"), "stan": ("stani", "stanis"),
-              "mark": ("markish", "marks"), "ova": ("ovan", "ovans")}
+ADJECTIVES = {
+    "ia": ("ian", "ians"),
+    "land": ("landic", "landers"),
+    "stan": ("stani", "stanis"),
+    "mark": ("markish", "marks"),
+    "ova": ("ovan", "ovans"),
+}
 GIVEN_NAMES = "Anna John Peter Maria Paul Sara David Laura Martin Helen Thomas Eva Mark Julia Simon Clara Rose Grant".split()
 SURNAME_WORDS = "Price Frost Banks Young March Stone Rivers Hope Grant Field Winter Page Rose Snow Gale Marsh May".split()
 COMPANY_WORDS = "Summit Pioneer Horizon Beacon Anchor Harvest Orchard Falcon Crown Compass Meridian Sterling".split()
 TITLE_WORDS = "Garden Winter River House Daughter Letter Silence Harvest Stranger Bridge Song Clock Mirror Island".split()
 MODELS = "Explorer Comet Voyager Swift Pilot Ranger 200 500".split()
 CITY_FORMS = ["{}"] * 55 + ["San {}", "New {}", "Port {}", "St. {}", "El {}"]
-POOL_SIZES = {"SURNAME": 250, "GIVEN": 90, "CITY": 200, "COUNTRY": 50, "COMPANY": 100, "ACRONYM": 50}
-AVOID = set(   # real names that the syllables can give
+POOL_SIZES = {
+    "SURNAME": 250,
+    "GIVEN": 90,
+    "CITY": 200,
+    "COUNTRY": 50,
+    "COMPANY": 100,
+    "ACRONYM": 50,
+}
+AVOID = set(  # real names that the syllables can give
     "Bolton Brighton Burton Dalton Felton Milton Norton Preston Stanford Stamford Bradford Bedford Medford Salford Redford "
     "Nashville Melville Granville Hamburg Salzburg Brandenburg Petersburg Finland Iceland Poland Holland Denmark Jordan "
     "Nelson Wilson Larson Larsen Jensen Hansen Olsen Nilson Hermann Martinez Lopez Gomez Perez Ramirez Vernon Rimini "
-    "Sudan Bosnia Serbia Russia Prussia Persia Libya Somalia Zambia Gambia Namibia Colombia Candia India Bolivia".split())
+    "Sudan Bosnia Serbia Russia Prussia Persia Libya Somalia Zambia Gambia Namibia Colombia Candia India Bolivia".split()
+)
 
 
 def invent(rng, endings):
-    """One name out of syllables: one or two stems and an ending, now and then that of another kind of name."""
+    """One name out of syllables: one or two stems and an ending, now and then that of another kind
+    of name.
+    """
     if rng.random() < ODD:
         endings = rng.choice(list(ENDINGS.values()))
     stem = rng.choice(ONSETS) + rng.choice("aeiou") + rng.choice(CODAS)
@@ -506,7 +576,9 @@ def invent(rng, endings):
 
 
 def invent_many(rng, kind, count, taken):
-    """`count` different names of one kind, none of them in the set `taken`, to which they are added."""
+    """`count` different names of one kind, none of them in the set `taken`, to which they are
+    added.
+    """
     names = []
     while len(names) < count:
         name = invent(rng, ENDINGS[kind])
@@ -521,31 +593,43 @@ def invent_many(rng, kind, count, taken):
 def nation_words(country):
     """'Morlia' -> ('Morlian', 'Morlians'): the adjective and the people."""
     ending = next(ending for ending in ADJECTIVES if country.endswith(ending))
-    return tuple(country[:-len(ending)] + new for new in ADJECTIVES[ending])
+    return tuple(country[: -len(ending)] + new for new in ADJECTIVES[ending])
 
 
 def make_names(rng):
-    """The invented world: pool -> list of names in no particular order. Some names stand in more than one pool."""
+    """The invented world: pool -> list of names in no particular order. Some names stand in more
+    than one pool.
+    """
     taken = set()
     names = {kind: invent_many(rng, kind, POOL_SIZES[kind], taken) for kind in ENDINGS}
     names["CITY"] = [rng.choice(CITY_FORMS).format(city) for city in names["CITY"]]
     plain_cities = [city for city in names["CITY"] if " " not in city]
-    names["SURNAME"][:40] = rng.sample(plain_cities, 40)      # people called like a town
+    names["SURNAME"][:40] = rng.sample(plain_cities, 40)  # people called like a town
     names["SURNAME"] += SURNAME_WORDS
     names["GIVEN"] += GIVEN_NAMES
-    names["COMPANY"] += COMPANY_WORDS + rng.sample(plain_cities, 15) + rng.sample(names["GIVEN"], 10)
-    names["ACRONYM"] = sorted({"".join(rng.choices("BCDFGHKLMNPRTVWXZ", k=rng.choice((3, 3, 4))))
-                               for _ in range(POOL_SIZES["ACRONYM"])})
+    names["COMPANY"] += (
+        COMPANY_WORDS + rng.sample(plain_cities, 15) + rng.sample(names["GIVEN"], 10)
+    )
+    names["ACRONYM"] = sorted(
+        {
+            "".join(rng.choices("BCDFGHKLMNPRTVWXZ", k=rng.choice((3, 3, 4))))
+            for _ in range(POOL_SIZES["ACRONYM"])
+        }
+    )
     for pool in names.values():
         rng.shuffle(pool)
-    names["FAMOUS"] = names["SURNAME"][::4]                   # few people need no first name
-    names["CLUBTOWN"] = names["CITY"][::4]                    # few towns have a club that makes the news
+    names["FAMOUS"] = names["SURNAME"][::4]  # few people need no first name
+    names["CLUBTOWN"] = names["CITY"][::4]  # few towns have a club that makes the news
     names["NATION"] = [nation_words(country)[0] for country in names["COUNTRY"]]
     names["NATIONALS"] = [nation_words(country)[1] for country in names["COUNTRY"]]
     return names
 
 
-WORD_POOLS = {"TITLEWORD": TITLE_WORDS, "MODEL": MODELS, "INITIAL": [f"{letter}." for letter in "ABCDEFGHJKLMNPRSTV"]}
+WORD_POOLS = {
+    "TITLEWORD": TITLE_WORDS,
+    "MODEL": MODELS,
+    "INITIAL": [f"{letter}." for letter in "ABCDEFGHJKLMNPRSTV"],
+}
 
 NUMBERS = {
     "DIGIT": lambda rng: str(rng.randint(0, 9)),
@@ -562,24 +646,31 @@ NUMBERS = {
     "SETS": lambda rng: f"6-{rng.randint(0, 4)}",
     "MINUTE": lambda rng: f"{rng.choice((4, 9, 11, 17, 25, 36, 48, 59, 64, 77, 85, 90))}th",
     "TIME": lambda rng: f"{rng.randint(1, 9)}:{rng.randint(10, 59)}.{rng.randint(10, 99)}",
-    "DATE": lambda rng: f"{rng.randint(2019, 2024)}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}",
+    "DATE": lambda rng: (
+        f"{rng.randint(2019, 2024)}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
+    ),
 }
 
 
 class Chooser:
     """Names for one split, document by document.
 
-    train.txt draws from the first part of each pool only, the text of the vectors from all but the last part, so that
-    dev and test hold names of three kinds: known, known to the vectors, and known to nobody.
+    train.txt draws from the first part of each pool only, the text of the vectors from all but the
+    last part, so that dev and test hold names of three kinds: known, known to the vectors, and
+    known to nobody.
     """
+
     COMMON, KNOWN_TO_VECTORS = 0.6, 0.85
 
     def __init__(self, rng, names, split):
         self.rng, self.training, self.recent, self.used = rng, split == "train", {}, set()
         self.unseen = 0.0 if self.training else UNSEEN
         end = self.KNOWN_TO_VECTORS if split == "vectors" else 1.0
-        self.common = {pool: all_[:int(self.COMMON * len(all_))] for pool, all_ in names.items()}
-        self.held = {pool: all_[int(self.COMMON * len(all_)):int(end * len(all_))] for pool, all_ in names.items()}
+        self.common = {pool: all_[: int(self.COMMON * len(all_))] for pool, all_ in names.items()}
+        self.held = {
+            pool: all_[int(self.COMMON * len(all_)) : int(end * len(all_))]
+            for pool, all_ in names.items()
+        }
 
     def new_document(self):
         self.recent = {}
@@ -588,11 +679,17 @@ class Chooser:
         self.used = set()
 
     def name(self, pool):
-        """A name that is new to the sentence: one that the document has used, or another, early ones more often."""
+        """A name that is new to the sentence: one that the document has used, or another, early
+        ones more often.
+        """
         recent = self.recent.setdefault(pool, [])
         name = None
         while name is None or (pool, name) in self.used:
-            name = self.rng.choice(recent) if recent and self.rng.random() < AGAIN else self.fresh_name(pool)
+            name = (
+                self.rng.choice(recent)
+                if recent and self.rng.random() < AGAIN
+                else self.fresh_name(pool)
+            )
         self.used.add((pool, name))
         if name not in recent:
             recent.append(name)
@@ -605,9 +702,10 @@ class Chooser:
 
 # ---------------------------------------------------------------- grammar -> sentences
 
+
 class Rule(NamedTuple):
-    kind: str             # entity type, or ''
-    alternatives: list    # lists of parts: see parse_parts
+    kind: str  # entity type, or ''
+    alternatives: list  # lists of parts: see parse_parts
 
 
 TOKEN = re.compile(r"\+?\{\w+\}|[\[\]<>()]|[^\s\[\]<>()]+")
@@ -630,7 +728,9 @@ def parse_grammar(text):
 
 
 def parse_parts(tokens):
-    """Tokens up to a closing bracket -> list of ('word', text, pos, glued), ('slot', name, glued) and (bracket, parts)."""
+    """Tokens up to a closing bracket -> list of ('word', text, pos, glued), ('slot', name, glued)
+    and (bracket, parts).
+    """
     parts = []
     for token in tokens:
         if token in "]>)":
@@ -647,7 +747,9 @@ def parse_parts(tokens):
 
 
 class Writer:
-    """Expands rules into rows [word, pos, chunk, tag]; the chunk and the entity that are open decide B- and I-."""
+    """Expands rules into rows [word, pos, chunk, tag]; the chunk and the entity that are open
+    decide B- and I-.
+    """
 
     def __init__(self, rules, chooser):
         self.rules, self.chooser, self.rng = rules, chooser, chooser.rng
@@ -723,7 +825,9 @@ class Writer:
         self.entity = self.entity and "I" + self.entity[1:]
 
     def next_chunk(self, word, pos):
-        """The chunk tag of the next word. A preposition splits a noun phrase in two, as in CoNLL-2000."""
+        """The chunk tag of the next word. A preposition splits a noun phrase in two, as in
+        CoNLL-2000.
+        """
         if not self.chunk or pos == "IN" and self.chunk.endswith("NP"):
             kind = "SBAR" if word in SUBORDINATE else CHUNK_OF.get(pos[:2])
             self.chunk = self.chunk and "B-NP"
@@ -737,7 +841,9 @@ class Writer:
 
 
 def finish(rows):
-    """In place: 'a' becomes 'an' before a vowel, of two commas or comma and full stop the second stays, capital first."""
+    """In place: 'a' becomes 'an' before a vowel, of two commas or comma and full stop the second
+    stays, capital first.
+    """
     for row, following in zip(rows, rows[1:]):
         if row[0] == "a" and following[0][0] in "aeioAEIO8":
             row[0] = "an"
@@ -754,7 +860,10 @@ def write_document(writer):
     rng = writer.rng
     topic = rng.choice(TOPICS)
     names = [topic + "_head"] + ["byline"] * (rng.random() < 0.4) + ["dateline"]
-    names += [rng.choice((topic, topic, topic, "general", "general", rng.choice(TOPICS))) for _ in range(rng.randint(4, 11))]
+    names += [
+        rng.choice((topic, topic, topic, "general", "general", rng.choice(TOPICS)))
+        for _ in range(rng.randint(4, 11))
+    ]
     if topic == "sport":
         names += ["scores"] * rng.randint(0, 6)
     return [sentence for sentence in map(writer.sentence, names) if len(sentence) <= MAX_LENGTH]
@@ -771,6 +880,7 @@ def write_documents(writer, count):
 
 # ---------------------------------------------------------------- files
 
+
 def format_documents(documents):
     """Documents -> the text of a CoNLL file of four columns."""
     blocks = []
@@ -781,7 +891,9 @@ def format_documents(documents):
 
 
 def make_writer(seed, split):
-    """The writer of one split, 'train', 'dev', 'test' or 'vectors': its own random numbers, the same invented world."""
+    """The writer of one split, 'train', 'dev', 'test' or 'vectors': its own random numbers, the
+    same invented world.
+    """
     names = make_names(random.Random(seed))
     chooser = Chooser(random.Random(f"{seed} {split}"), names, split)
     return Writer(parse_grammar(GRAMMAR), chooser)
@@ -793,36 +905,52 @@ def make_split(seed, split):
 
 
 def make_vectors(seed):
-    """The text of the vectors: a line `word v1 ... v50` for each word, the most frequent first, in lower case.
+    """The text of the vectors: a line `word v1 ... v50` for each word, the most frequent first, in
+    lower case.
 
     Digits become 0, as they do where a word is looked up.
     """
     documents = write_documents(make_writer(seed, "vectors"), VECTOR_SENTENCES)
-    sentences = [[re.sub("[0-9]", "0", row[0].lower()) for row in sentence] for text in documents for sentence in text]
+    sentences = [
+        [re.sub("[0-9]", "0", row[0].lower()) for row in sentence]
+        for text in documents
+        for sentence in text
+    ]
     counts = collections.Counter(word for sentence in sentences for word in sentence)
     frequent = [word for word in counts if counts[word] >= MIN_COUNT]
     words = sorted(frequent, key=lambda word: (-counts[word], word))[:MAX_WORDS]
     vectors = factorize(ppmi(count_contexts(sentences, words)))
-    return "".join(word + "".join(f" {value:.4f}" for value in vector) + "\n" for word, vector in zip(words, vectors))
+    return "".join(
+        word + "".join(f" {value:.4f}" for value in vector) + "\n"
+        for word, vector in zip(words, vectors)
+    )
 
 
 def count_contexts(sentences, words):
-    """Counts (words, 2 * WINDOW sides of CONTEXTS): how often a frequent word stands so many places left or right."""
+    """Counts (words, 2 * WINDOW sides of CONTEXTS): how often a frequent word stands so many places
+    left or right.
+    """
     ids = {word: i for i, word in enumerate(words)}
-    gap = [-1] * WINDOW                                     # keeps sentences apart
-    text = np.array([i for sentence in sentences for i in gap + [ids.get(word, -1) for word in sentence]])
+    gap = [-1] * WINDOW  # keeps sentences apart
+    text = np.array(
+        [i for sentence in sentences for i in gap + [ids.get(word, -1) for word in sentence]]
+    )
     contexts = min(CONTEXTS, len(words))
     sides = []
     for left, right in ((text[:-d], text[d:]) for d in range(1, WINDOW + 1)):
         for word, context in ((left, right), (right, left)):
             kept = (word >= 0) & (context >= 0) & (context < contexts)
             pairs = word[kept] * contexts + context[kept]
-            sides.append(np.bincount(pairs, minlength=len(words) * contexts).reshape(len(words), contexts))
+            sides.append(
+                np.bincount(pairs, minlength=len(words) * contexts).reshape(len(words), contexts)
+            )
     return np.hstack([sum(sides[0::2]), sum(sides[1::2])]).astype(float)
 
 
 def ppmi(counts):
-    """Positive pointwise mutual information of words and contexts, contexts smoothed by 0.75 (Levy et al. 2015)."""
+    """Positive pointwise mutual information of words and contexts, contexts smoothed by 0.75 (Levy
+    et al. 2015).
+    """
     smooth = counts.sum(axis=0) ** 0.75
     expected = np.outer(counts.sum(axis=1), smooth / smooth.sum())
     ratio = np.divide(counts, expected, out=np.zeros_like(counts), where=expected > 0)
@@ -830,12 +958,16 @@ def ppmi(counts):
 
 
 def factorize(matrix):
-    """U sqrt(S) of the truncated SVD of (words, contexts), as (words, VECTOR_DIM) with a standard deviation of 0.4."""
+    """U sqrt(S) of the truncated SVD of (words, contexts), as (words, VECTOR_DIM) with a standard
+    deviation of 0.4.
+    """
     values, right = np.linalg.eigh(matrix.T @ matrix)
     values, right = values[::-1][:VECTOR_DIM], right[:, ::-1][:, :VECTOR_DIM]
-    vectors = matrix @ right / values ** 0.25               # U S / sqrt(S), S being the root of the eigenvalues
+    vectors = matrix @ right / values**0.25  # U S / sqrt(S), S being the root of the eigenvalues
     largest = np.abs(vectors).argmax(axis=0)
-    vectors *= np.sign(vectors[largest, np.arange(VECTOR_DIM)])   # an eigenvector's sign is arbitrary
+    vectors *= np.sign(
+        vectors[largest, np.arange(VECTOR_DIM)]
+    )  # an eigenvector's sign is arbitrary
     return vectors * (0.4 / vectors.std())
 
 
@@ -848,16 +980,31 @@ def write_text(path, text):
 
 def main():
     parser = Parser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=SEED, help="another seed invents another world (default %(default)s)")
-    parser.add_argument("--out_dir", default=ROOT, help="where data/sample and embeddings go (default: the repository)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=SEED,
+        help="another seed invents another world (default %(default)s)",
+    )
+    parser.add_argument(
+        "--out_dir",
+        default=ROOT,
+        help="where data/sample and embeddings go (default: the repository)",
+    )
     parser.add_argument("--no_vectors", action="store_true", help="write the sentences only")
     args = parser.parse_args()
     if not os.path.isdir(args.out_dir):
         raise UserError(f"{args.out_dir}: no such folder; check --out_dir")
     for split in SPLITS:
-        write_text(os.path.join(args.out_dir, "data", "sample", f"{split}.txt"), make_split(args.seed, split))
+        write_text(
+            os.path.join(args.out_dir, "data", "sample", f"{split}.txt"),
+            make_split(args.seed, split),
+        )
     if not args.no_vectors:
-        write_text(os.path.join(args.out_dir, "embeddings", f"sample.{VECTOR_DIM}d.txt"), make_vectors(args.seed))
+        write_text(
+            os.path.join(args.out_dir, "embeddings", f"sample.{VECTOR_DIM}d.txt"),
+            make_vectors(args.seed),
+        )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""The small-sample set with which a trained model learns new labels or a new domain without forgetting the old ones: equal
-numbers of sentences drawn from each old domain and from the new one.
+"""The small-sample set with which a trained model learns new labels or a new domain without
+forgetting the old ones: equal numbers of sentences drawn from each old domain and from the new one.
 
     python etc/mix_domains.py data/train.txt --new data/new.txt --sentences 200 --seed 1 > mixed.txt
 
-Rows pass through byte for byte, in a random order of sentences; -DOCSTART- lines are left out. All files must have the same
-columns. The same seed draws the same sentences. Standard library only.
+Rows pass through byte for byte, in a random order of sentences; -DOCSTART- lines are left out. All
+files must have the same columns. The same seed draws the same sentences. Standard library only.
 """
+
 import os
 import random
 import sys
@@ -17,7 +18,9 @@ from conll import SentenceParser, parse_columns, read_blocks  # noqa: E402
 
 
 def read_rows(path, columns):
-    """A file's sentences, each a list of rows as bytes, and the columns. columns: those expected, or None: by their number."""
+    """A file's sentences, each a list of rows as bytes, and the columns. columns: those expected,
+    or None: by their number.
+    """
     check_readable(path, "the path")
     parser, sentences = SentenceParser(path, columns), []
     with open(path, "rb") as stream:
@@ -25,10 +28,14 @@ def read_rows(path, columns):
             if block.rows and not (sentence := parser.parse(block)).is_docstart:
                 sentences.append(block.rows)
                 if sentence.tags is None:
-                    raise UserError(f"{path}:{block.first_line}: no tag column in ({' '.join(parser.columns)}); "
-                                    "name the columns with --columns")
+                    raise UserError(
+                        f"{path}:{block.first_line}: no tag column in ({' '.join(parser.columns)}); "
+                        "name the columns with --columns"
+                    )
     if not sentences:
-        raise UserError(f"{path}:1: no sentence in this file, expected rows of columns with blank lines between sentences")
+        raise UserError(
+            f"{path}:1: no sentence in this file, expected rows of columns with blank lines between sentences"
+        )
     return sentences, parser.columns
 
 
@@ -40,7 +47,9 @@ def mix(domains, count, seed):
     rng, drawn = random.Random(seed), []
     for path, sentences in domains.items():
         if len(sentences) < count:
-            raise UserError(f"{path}: {len(sentences)} sentences, expected {count} at least; give a smaller --sentences")
+            raise UserError(
+                f"{path}: {len(sentences)} sentences, expected {count} at least; give a smaller --sentences"
+            )
         drawn += rng.sample(sentences, count)
     rng.shuffle(drawn)
     return drawn
@@ -48,17 +57,27 @@ def mix(domains, count, seed):
 
 def main():
     parser = Parser(description=__doc__)
-    parser.add_argument("old", nargs="+", help="column files, one for each domain that the model knows")
-    parser.add_argument("--new", required=True, help="column file of the new domain, or with the new labels")
+    parser.add_argument(
+        "old", nargs="+", help="column files, one for each domain that the model knows"
+    )
+    parser.add_argument(
+        "--new", required=True, help="column file of the new domain, or with the new labels"
+    )
     parser.add_argument("--sentences", type=int, required=True, help="how many of each file")
     parser.add_argument("--seed", type=int, default=1, help="seed of the draw (default 1)")
-    parser.add_argument("--columns", type=parse_columns, help="their names, such as 'word _ tag' (default: by number)")
+    parser.add_argument(
+        "--columns",
+        type=parse_columns,
+        help="their names, such as 'word _ tag' (default: by number)",
+    )
     args = parser.parse_args()
     if args.sentences < 1:
         raise UserError(f"--sentences {args.sentences}: expected 1 at least")
     paths, domains, columns = [*args.old, args.new], {}, args.columns
     if len(set(paths)) < len(paths):
-        raise UserError(f"{max(paths, key=paths.count)}: named twice, expected a file for each domain")
+        raise UserError(
+            f"{max(paths, key=paths.count)}: named twice, expected a file for each domain"
+        )
     for path in paths:
         domains[path], columns = read_rows(path, columns)
     for rows in mix(domains, args.sentences, args.seed):

@@ -1,7 +1,9 @@
-"""Writes a checkpoint as one `.etagger` file, which the C++ engine maps into memory: cc/engine/README.md has the format.
+"""Writes a checkpoint as one `.etagger` file, which the C++ engine maps into memory:
+cc/engine/README.md has the format.
 
 Weights are laid out in the order in which the engine reads them, so that opening is mapping.
 """
+
 import json
 import os
 import struct
@@ -15,16 +17,16 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from cli import UserError, atomic_write  # noqa: E402
 
 MAGIC, VERSION = b"etagger\0", 1
-LANES = 16                       # floats that the engine computes side by side
+LANES = 16  # floats that the engine computes side by side
 ALIGNMENT = 64
-PRELUDE, ENTRY = 64, 128         # bytes
+PRELUDE, ENTRY = 64, 128  # bytes
 TYPES = {"uint8": 0, "int32": 1, "uint32": 2, "uint64": 3, "float32": 4}
 # What the engine takes, so that no file can make it search or allocate without end.
-MOST_PROBES = 256                # slots of a hash table that a look-up visits
+MOST_PROBES = 256  # slots of a hash table that a look-up visits
 MOST_HEADER, MOST_SECTIONS = 1 << 20, 4096
 MOST_CHARACTERS, MOST_NAME_WORDS = 1024, 64
-ID_BITS = 24                     # of an entry of a hash table; above them stand the hash's own highest bits
-FNV_BASIS, FNV_PRIME = 0xcbf29ce484222325, 0x100000001b3
+ID_BITS = 24  # of an entry of a hash table; above them stand the hash's own highest bits
+FNV_BASIS, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 
 
 def padded_size(size):
@@ -33,12 +35,16 @@ def padded_size(size):
 
 
 def hashes(tokens):
-    """FNV-1a of each token (bytes), its halves folded, uint32 (tokens,): computed for tokens of one length at a time."""
+    """FNV-1a of each token (bytes), its halves folded, uint32 (tokens,): computed for tokens of one
+    length at a time.
+    """
     lengths = np.array([len(token) for token in tokens])
     folded = np.zeros(len(tokens), np.uint32)
     for length in np.unique(lengths):
         places = np.flatnonzero(lengths == length)
-        text = np.frombuffer(b"".join(tokens[i] for i in places), np.uint8).reshape(len(places), length)
+        text = np.frombuffer(b"".join(tokens[i] for i in places), np.uint8).reshape(
+            len(places), length
+        )
         state = np.full(len(places), FNV_BASIS, np.uint64)
         for column in range(length):
             state = (state ^ text[:, column]) * np.uint64(FNV_PRIME)
@@ -47,12 +53,15 @@ def hashes(tokens):
 
 
 def index(name, tokens):
-    """Sections of a vocabulary: its text, where each token begins in it, and a hash table of open addressing.
+    """Sections of a vocabulary: its text, where each token begins in it, and a hash table of open
+    addressing.
 
     An entry is 0, a gap, or id + 1 in its lower ID_BITS and the token's hash in those above.
     """
     if len(tokens) >= (1 << ID_BITS) - 1:
-        raise UserError(f"{name}: {len(tokens):,} tokens, at most {(1 << ID_BITS) - 2:,} go; serve the model with TensorFlow: freeze.py")
+        raise UserError(
+            f"{name}: {len(tokens):,} tokens, at most {(1 << ID_BITS) - 2:,} go; serve the model with TensorFlow: freeze.py"
+        )
     tokens = [token.encode() for token in tokens]
     offsets = np.zeros(len(tokens) + 1, np.uint64)
     np.cumsum([len(token) for token in tokens], out=offsets[1:])
@@ -62,12 +71,20 @@ def index(name, tokens):
     while (table := _table(folded, slots)) is None:
         slots *= 2
         if slots > 64 * len(tokens):
-            raise UserError(f"{name}: {MOST_PROBES} of its tokens have one hash; serve the model with TensorFlow: freeze.py")
-    return {f"{name}.text": np.frombuffer(b"".join(tokens), np.uint8), f"{name}.offsets": offsets, f"{name}.table": table}
+            raise UserError(
+                f"{name}: {MOST_PROBES} of its tokens have one hash; serve the model with TensorFlow: freeze.py"
+            )
+    return {
+        f"{name}.text": np.frombuffer(b"".join(tokens), np.uint8),
+        f"{name}.offsets": offsets,
+        f"{name}.table": table,
+    }
 
 
 def _table(folded, slots):
-    """uint32 (slots,), each entry within MOST_PROBES slots of where its hash points; None where that can not be."""
+    """uint32 (slots,), each entry within MOST_PROBES slots of where its hash points; None where
+    that can not be.
+    """
     table = [0] * slots
     for number, at in enumerate((folded & np.uint32(slots - 1)).tolist(), 1):
         last = at + MOST_PROBES
@@ -83,7 +100,9 @@ def _table(folded, slots):
 
 
 def gates(matrix, size):
-    """An LSTM's matrix (dim, 4 * size), gates i, c, f, o -> (blocks, dim, 4, LANES), a block for LANES hidden units."""
+    """An LSTM's matrix (dim, 4 * size), gates i, c, f, o -> (blocks, dim, 4, LANES), a block for
+    LANES hidden units.
+    """
     dim, blocks = matrix.shape[0], padded_size(size) // LANES
     full = np.zeros((dim, 4, blocks * LANES), np.float32)
     full[:, :, :size] = matrix.reshape(dim, 4, size)
@@ -91,13 +110,19 @@ def gates(matrix, size):
 
 
 def rounded(array):
-    """float32 -> float32 whose lowest byte is 0: 16 binary digits, a relative error of 2^-17 at most."""
+    """float32 -> float32 whose lowest byte is 0: 16 binary digits, a relative error of 2^-17 at
+    most.
+    """
     bits = np.ascontiguousarray(array).view(np.uint32)
-    return (bits + (0x7f + (bits >> 8 & 1)).astype(np.uint32) & np.uint32(0xffffff00)).view(np.float32)
+    return (bits + (0x7F + (bits >> 8 & 1)).astype(np.uint32) & np.uint32(0xFFFFFF00)).view(
+        np.float32
+    )
 
 
 def upper_bytes(array):
-    """The upper 3 bytes of each rounded() float, uint8, and LANES bytes behind them: a load of the last ones may read so far."""
+    """The upper 3 bytes of each rounded() float, uint8, and LANES bytes behind them: a load of the
+    last ones may read so far.
+    """
     three = np.ascontiguousarray(array).reshape(-1).view(np.uint8).reshape(-1, 4)[:, 1:]
     return np.concatenate([three.reshape(-1), np.zeros(LANES, np.uint8)])
 
@@ -110,11 +135,15 @@ def rows_at(matrix, places, count):
 
 
 def write(path, header, sections):
-    """Writes the file, whole or not at all. header: a dict. sections: {name: array}. Raises UserError."""
+    """Writes the file, whole or not at all. header: a dict. sections: {name: array}. Raises
+    UserError.
+    """
     header = json.dumps(header, sort_keys=True).encode()
     if len(header) > MOST_HEADER or len(sections) > MOST_SECTIONS:
-        raise UserError(f"{path}: a header of {len(header):,} bytes and {len(sections):,} sections, at most {MOST_HEADER:,} and {MOST_SECTIONS:,} go; "
-                        "serve the model with TensorFlow: freeze.py")
+        raise UserError(
+            f"{path}: a header of {len(header):,} bytes and {len(sections):,} sections, at most {MOST_HEADER:,} and {MOST_SECTIONS:,} go; "
+            "serve the model with TensorFlow: freeze.py"
+        )
     table_at = _aligned(PRELUDE + len(header))
     at = _aligned(table_at + ENTRY * len(sections))
     table, places = b"", []
@@ -122,10 +151,21 @@ def write(path, header, sections):
         array = np.ascontiguousarray(array)
         assert 1 <= array.ndim <= 4 and array.size and len(name) <= 47, name
         dims = list(array.shape) + [1] * (4 - array.ndim)
-        table += struct.pack("<48sII4QQQI20x", name.encode(), TYPES[array.dtype.name], array.ndim, *dims, at, array.nbytes, zlib.crc32(array))
+        table += struct.pack(
+            "<48sII4QQQI20x",
+            name.encode(),
+            TYPES[array.dtype.name],
+            array.ndim,
+            *dims,
+            at,
+            array.nbytes,
+            zlib.crc32(array),
+        )
         places.append((at, array))
         at = _aligned(at + array.nbytes)
-    prelude = struct.pack("<8sIIQQQQQ", MAGIC, VERSION, 0, at, PRELUDE, len(header), table_at, len(sections))
+    prelude = struct.pack(
+        "<8sIIQQQQQ", MAGIC, VERSION, 0, at, PRELUDE, len(header), table_at, len(sections)
+    )
     front = (prelude + b"\0" * 8 + header).ljust(table_at, b"\0") + table
     check = zlib.crc32(front[PRELUDE:], zlib.crc32(prelude))
     with atomic_write(path) as out:
@@ -142,28 +182,73 @@ def _aligned(at):
 
 # ------------------------------------------------------------ what the engine covers
 
-# The hyper-parameters that make a model which the engine computes: the values that it knows, or ANY. Any other one must be off.
+# The hyper-parameters that make a model which the engine computes: the values that it knows, or
+# ANY. Any other one must be off.
 ANY = None
-COVERED = {"encoder": ("bilstm",), "chr_conv_type": ("conv1d", "conv2d"), "rnn_type": ("fused", "normal"),   # both kinds of LSTM compute the same
-           **dict.fromkeys(("tag_scheme", "use_word", "wrd_dim", "train_wrd", "lowercase", "use_chr", "chr_dim", "chr_filter_widths", "num_filters",
-                            "word_length", "use_pos", "pos_dim", "use_chk", "chk_dim", "use_shape", "shape_dim", "gazetteer", "use_highway",
-                            "highway_layers", "rnn_size", "rnn_layers", "use_crf", "constrained"), ANY),
-           # of no concern to a BiLSTM
-           **dict.fromkeys(("qrnn_width", "cnn_width", "cnn_filters", "transformer_layers", "attention_size", "attention_heads", "ffn_size",
-                            "ffn_kernel"), ANY),
-           # of no concern without ELMo and BERT
-           **dict.fromkeys(("elmo_layer_norm", "bert_layers", "bert_pooling", "bert_context"), ANY)}
-MOST_GAZETTEER_TYPES = 32        # a bit for each
+COVERED = {
+    "encoder": ("bilstm",),
+    "chr_conv_type": ("conv1d", "conv2d"),
+    "rnn_type": ("fused", "normal"),  # both kinds of LSTM compute the same
+    **dict.fromkeys(
+        (
+            "tag_scheme",
+            "use_word",
+            "wrd_dim",
+            "train_wrd",
+            "lowercase",
+            "use_chr",
+            "chr_dim",
+            "chr_filter_widths",
+            "num_filters",
+            "word_length",
+            "use_pos",
+            "pos_dim",
+            "use_chk",
+            "chk_dim",
+            "use_shape",
+            "shape_dim",
+            "gazetteer",
+            "use_highway",
+            "highway_layers",
+            "rnn_size",
+            "rnn_layers",
+            "use_crf",
+            "constrained",
+        ),
+        ANY,
+    ),
+    # of no concern to a BiLSTM
+    **dict.fromkeys(
+        (
+            "qrnn_width",
+            "cnn_width",
+            "cnn_filters",
+            "transformer_layers",
+            "attention_size",
+            "attention_heads",
+            "ffn_size",
+            "ffn_kernel",
+        ),
+        ANY,
+    ),
+    # of no concern without ELMo and BERT
+    **dict.fromkeys(("elmo_layer_norm", "bert_layers", "bert_pooling", "bert_context"), ANY),
+}
+MOST_GAZETTEER_TYPES = 32  # a bit for each
 
 
 def refuse(what):
     """Raises UserError for a model that the engine does not compute."""
-    raise UserError(f"--engine: {what}: the C++ engine does not cover it; serve this model with TensorFlow: export.py without --engine, then freeze.py; "
-                    "inference/README.md says how")
+    raise UserError(
+        f"--engine: {what}: the C++ engine does not cover it; serve this model with TensorFlow: export.py without --engine, then freeze.py; "
+        "inference/README.md says how"
+    )
 
 
 def check_covered(settings):
-    """Raises UserError where a model has what the engine does not compute. settings: its config and gazetteer, as in the header."""
+    """Raises UserError where a model has what the engine does not compute. settings: its config and
+    gazetteer, as in the header.
+    """
     for name, value in settings["config"].items():
         known = COVERED.get(name, ())
         if known is not ANY and value not in known and (known or value):
@@ -192,11 +277,13 @@ class Weights(dict):
 
 # ------------------------------------------------------------ a checkpoint's sections
 
-GROUP = 4 * LANES                # columns that a product computes at once
+GROUP = 4 * LANES  # columns that a product computes at once
 
 
 def packed(matrix, width=0):
-    """A matrix (dim, n) -> (groups, dim, 4, LANES), columns padded with zeros to `width` or the next multiple of GROUP."""
+    """A matrix (dim, n) -> (groups, dim, 4, LANES), columns padded with zeros to `width` or the
+    next multiple of GROUP.
+    """
     dim, count = matrix.shape
     groups = -(-max(width, count) // GROUP)
     full = np.zeros((dim, groups * GROUP), np.float32)
@@ -209,77 +296,123 @@ def packed_bias(bias):
 
 
 def character_sections(config, weights):
-    """Each character's share in each tap of each filter: (characters, width, padded filters); and the biases."""
+    """Each character's share in each tap of each filter: (characters, width, padded filters); and
+    the biases.
+    """
     if not config.use_chr:
         return {}
     if config.word_length > MOST_CHARACTERS:
-        raise UserError(f"--engine: word_length {config.word_length}, at most {MOST_CHARACTERS} goes; serve the model with TensorFlow: freeze.py")
+        raise UserError(
+            f"--engine: word_length {config.word_length}, at most {MOST_CHARACTERS} goes; serve the model with TensorFlow: freeze.py"
+        )
     table = weights["embeddings/chr"].copy()
-    table[0] = 0.0                                       # padding counts as zeros
+    table[0] = 0.0  # padding counts as zeros
     sections = {}
     for i, width in enumerate(config.chr_filter_widths):
-        scope = "char_cnn/conv1d" if config.chr_conv_type == "conv1d" else f"char_cnn/conv2d_{width}"
+        scope = (
+            "char_cnn/conv1d" if config.chr_conv_type == "conv1d" else f"char_cnn/conv2d_{width}"
+        )
         kernel = weights[f"{scope}/kernel"].reshape(width, config.chr_dim, config.num_filters)
         full = np.zeros((len(table), width, padded_size(config.num_filters)), np.float32)
-        full[:, :, :config.num_filters] = np.einsum("cd,wdf->cwf", table, kernel)
+        full[:, :, : config.num_filters] = np.einsum("cd,wdf->cwf", table, kernel)
         sections[f"chr.taps.{i}"] = full
-        sections[f"chr.bias.{i}"] = np.pad(weights[f"{scope}/bias"], (0, full.shape[2] - config.num_filters))
+        sections[f"chr.bias.{i}"] = np.pad(
+            weights[f"{scope}/bias"], (0, full.shape[2] - config.num_filters)
+        )
     return sections
 
 
 def encoder_sections(config, weights):
-    """BiLSTM layers. A layer's output has its directions padded to whole blocks; the next layer's kernels have zeros there."""
+    """BiLSTM layers. A layer's output has its directions padded to whole blocks; the next layer's
+    kernels have zeros there.
+    """
     size, wide, sections = config.rnn_size, padded_size(config.rnn_size), {}
     places = np.concatenate([np.arange(size), wide + np.arange(size)])
     for layer in range(config.rnn_layers):
         inputs, biases = [], []
         for direction in ("forward", "backward"):
-            kernel, bias = (weights[f"encoder/bilstm_{layer}/{direction}/{part}"] for part in ("kernel", "bias"))
-            bias = np.concatenate([bias[:2 * size], bias[2 * size:3 * size] + 1.0, bias[3 * size:]])      # the forget gate's
-            inputs.append(gates(rows_at(kernel[:-size], places, 2 * wide) if layer else kernel[:-size], size))
+            kernel, bias = (
+                weights[f"encoder/bilstm_{layer}/{direction}/{part}"] for part in ("kernel", "bias")
+            )
+            bias = np.concatenate(
+                [bias[: 2 * size], bias[2 * size : 3 * size] + 1.0, bias[3 * size :]]
+            )  # the forget gate's
+            inputs.append(
+                gates(rows_at(kernel[:-size], places, 2 * wide) if layer else kernel[:-size], size)
+            )
             biases.append(gates(bias[np.newaxis], size)[:, 0])
             recurrent = rounded(gates(kernel[-size:], size))
-            sections[f"bilstm.{layer}.{direction}"], sections[f"bilstm.{layer}.{direction}.packed"] = recurrent, upper_bytes(recurrent)
-        sections[f"bilstm.{layer}.input"], sections[f"bilstm.{layer}.bias"] = np.concatenate(inputs), np.concatenate(biases)
+            (
+                sections[f"bilstm.{layer}.{direction}"],
+                sections[f"bilstm.{layer}.{direction}.packed"],
+            ) = recurrent, upper_bytes(recurrent)
+        sections[f"bilstm.{layer}.input"], sections[f"bilstm.{layer}.bias"] = (
+            np.concatenate(inputs),
+            np.concatenate(biases),
+        )
     sections["projection.kernel"] = packed(rows_at(weights["projection/kernel"], places, 2 * wide))
     sections["projection.bias"] = packed_bias(weights["projection/bias"])
     return sections
 
 
 def decoder_sections(config, weights, legal):
-    """Transitions (tags, padded tags), with -1e9 where a transition is not legal, and scores of the first and the last tag."""
+    """Transitions (tags, padded tags), with -1e9 where a transition is not legal, and scores of the
+    first and the last tag.
+    """
     if not config.use_crf and legal is None:
         return {}
     tags = len(weights["projection/bias"])
-    transitions = weights["crf/transitions"] if config.use_crf else np.zeros((tags, tags), np.float32)
-    begin, between, end = (np.where(each, 0.0, -1e9).astype(np.float32) for each in legal) if legal else (np.zeros(tags, np.float32), 0.0, np.zeros(tags, np.float32))
+    transitions = (
+        weights["crf/transitions"] if config.use_crf else np.zeros((tags, tags), np.float32)
+    )
+    begin, between, end = (
+        (np.where(each, 0.0, -1e9).astype(np.float32) for each in legal)
+        if legal
+        else (np.zeros(tags, np.float32), 0.0, np.zeros(tags, np.float32))
+    )
     full = np.full((tags, padded_size(tags)), -1e30, np.float32)
     full[:, :tags] = transitions + between
     return {"crf.transitions": full, "crf.begin": begin, "crf.end": end}
 
 
 def gazetteer_sections(gazetteer):
-    """Names joined by spaces and the types of each as bits; and the length in words of the longest name by its first word."""
+    """Names joined by spaces and the types of each as bits; and the length in words of the longest
+    name by its first word.
+    """
     if not gazetteer:
         return {}
     longest = {}
     if too_long := [words for words, _ in gazetteer["names"] if len(words) > MOST_NAME_WORDS]:
-        raise UserError(f"--engine: a gazetteer's name of {len(too_long[0])} words ({' '.join(too_long[0][:5])} ...), at most {MOST_NAME_WORDS} go; "
-                        "leave it out, or serve the model with TensorFlow: freeze.py")
+        raise UserError(
+            f"--engine: a gazetteer's name of {len(too_long[0])} words ({' '.join(too_long[0][:5])} ...), at most {MOST_NAME_WORDS} go; "
+            "leave it out, or serve the model with TensorFlow: freeze.py"
+        )
     for words, _ in gazetteer["names"]:
         longest[words[0]] = max(longest.get(words[0], 0), len(words))
     kinds = [sum(1 << kind for kind in kinds) for _, kinds in gazetteer["names"]]
-    return {**index("gazetteer.names", [" ".join(words) for words, _ in gazetteer["names"]]), "gazetteer.kinds": np.array(kinds, np.uint32),
-            **index("gazetteer.starts", list(longest)), "gazetteer.longest": np.array(list(longest.values()), np.uint32)}
+    return {
+        **index("gazetteer.names", [" ".join(words) for words, _ in gazetteer["names"]]),
+        "gazetteer.kinds": np.array(kinds, np.uint32),
+        **index("gazetteer.starts", list(longest)),
+        "gazetteer.longest": np.array(list(longest.values()), np.uint32),
+    }
 
 
 def sections_of(config, weights, emb, legal, gazetteer):
-    """Everything but the header: {name: array}. weights: {variable name: array}. legal: as Model takes it. gazetteer: Gazetteer.to_dict() or None."""
+    """Everything but the header: {name: array}. weights: {variable name: array}. legal: as Model
+    takes it. gazetteer: Gazetteer.to_dict() or None.
+    """
     sections = {}
-    for section, used in (("wrd", config.use_word), ("pos", config.use_pos), ("chk", config.use_chk)):
+    for section, used in (
+        ("wrd", config.use_word),
+        ("pos", config.use_pos),
+        ("chk", config.use_chk),
+    ):
         if used:
             sections.update(index(section, emb.vocab[section]))
-            sections[f"{section}.vectors"] = weights["embeddings/" + {"wrd": "word"}.get(section, section)]
+            sections[f"{section}.vectors"] = weights[
+                "embeddings/" + {"wrd": "word"}.get(section, section)
+            ]
     if config.use_shape:
         sections["shape.vectors"] = weights["embeddings/shape"]
     if config.use_chr:

@@ -1,10 +1,13 @@
-"""Exports a checkpoint: the graph that tags, without dropout, is_train or anything else of training.
+"""Exports a checkpoint: the graph that tags, without dropout, is_train or anything else of
+training.
 
     python export.py --restore ../checkpoint/ner_model --export exported/ner_model --export-pb exported
 
-Writes --export as a checkpoint of its own (.meta, .index, .data-*), and to the folder --export-pb the unfrozen graph
-(ner_graph.pb) and the vocabulary that C++ reads (vocab.txt). Lists operations, placeholders and tensors.
+Writes --export as a checkpoint of its own (.meta, .index, .data-*), and to the folder --export-pb
+the unfrozen graph (ner_graph.pb) and the vocabulary that C++ reads (vocab.txt). Lists operations,
+placeholders and tensors.
 """
+
 import json
 import os
 import sys
@@ -15,32 +18,54 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import checkpoint  # noqa: E402
 import conll  # noqa: E402
 import registry  # noqa: E402
-from cli import Parser, UserError, __version__, atomic_write, check_folder, check_writable, parse_bool, run_command  # noqa: E402
+from cli import (
+    Parser,
+    UserError,
+    __version__,
+    atomic_write,
+    check_folder,
+    check_writable,
+    parse_bool,
+    run_command,
+)  # noqa: E402
 from config import MODEL_FIELDS, Config  # noqa: E402
 from feed import Feeder  # noqa: E402
 from gazetteer import Gazetteer  # noqa: E402
 from graph_files import CONFIG  # noqa: E402
 
-FORMAT = 1                      # of model_config
+FORMAT = 1  # of model_config
 OUTPUTS = ("logits_indices", "sentence_lengths", "logits", "crf_transitions")
 
 
 def model_config(config, meta, emb):
-    """What a graph says of itself: config, tags, schemes, columns and the vocabulary's hash, as JSON."""
-    return json.dumps({"format": FORMAT, "etagger": __version__,
-                       "config": {name: getattr(config, name) for name in sorted(MODEL_FIELDS)},
-                       "bert": {name: emb.bert[name] for name in ("do_lower_case", "max_seq_length")} if config.use_bert else None,
-                       "lowercase": emb.lowercase, "vocab_hash": emb.vocab_hash, "gazetteer": meta["gazetteer"],
-                       **{name: meta[name] for name in ("tags", "tag_scheme", "data_scheme", "columns")}})
+    """What a graph says of itself: config, tags, schemes, columns and the vocabulary's hash, as
+    JSON.
+    """
+    return json.dumps(
+        {
+            "format": FORMAT,
+            "etagger": __version__,
+            "config": {name: getattr(config, name) for name in sorted(MODEL_FIELDS)},
+            "bert": {name: emb.bert[name] for name in ("do_lower_case", "max_seq_length")}
+            if config.use_bert
+            else None,
+            "lowercase": emb.lowercase,
+            "vocab_hash": emb.vocab_hash,
+            "gazetteer": meta["gazetteer"],
+            **{name: meta[name] for name in ("tags", "tag_scheme", "data_scheme", "columns")},
+        }
+    )
 
 
 def build(prefix, constrained=False, trust=False):
-    """The graph that tags, with the weights of a checkpoint. Returns (session, its graph, EmbVec). Raises UserError.
+    """The graph that tags, with the weights of a checkpoint. Returns (session, its graph, EmbVec).
+    Raises UserError.
 
     trust: import the encoder where it is the user's own code.
     """
     from model import Model
     from tf1 import new_session, quiet, tf
+
     meta = checkpoint.load_meta(prefix)
     emb = checkpoint.load_emb(prefix, meta)
     config = Config(**meta["config"])
@@ -49,7 +74,9 @@ def build(prefix, constrained=False, trust=False):
         registry.import_custom("encoder", config.encoder)
     gazetteer = Gazetteer.from_dict(meta["gazetteer"]) if meta["gazetteer"] else None
     feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer)
-    legal = conll.legal_transitions(meta["tags"], meta["tag_scheme"]) if config.constrained else None
+    legal = (
+        conll.legal_transitions(meta["tags"], meta["tag_scheme"]) if config.constrained else None
+    )
     graph = tf.Graph()
     with graph.as_default(), quiet():
         model = Model(config, feeder.sizes(), legal=legal)
@@ -60,20 +87,31 @@ def build(prefix, constrained=False, trust=False):
 
 
 def write(session, graph, prefix):
-    """Writes the graph and its weights as a checkpoint: PREFIX.meta, .index, .data-*; whole or not at all."""
+    """Writes the graph and its weights as a checkpoint: PREFIX.meta, .index, .data-*; whole or not
+    at all.
+    """
     from tf1 import quiet, tf
+
     folder, name = os.path.split(os.path.abspath(prefix))
     os.makedirs(folder, exist_ok=True)
     if os.path.isdir(os.path.join(folder, "checkpoint")):
-        raise UserError(f"{folder}/checkpoint: is a folder, and TensorFlow wants to write a file of this name; export to another folder")
-    with tempfile.TemporaryDirectory(prefix=".exporting-", dir=folder) as beside, graph.as_default(), quiet():
+        raise UserError(
+            f"{folder}/checkpoint: is a folder, and TensorFlow wants to write a file of this name; export to another folder"
+        )
+    with (
+        tempfile.TemporaryDirectory(prefix=".exporting-", dir=folder) as beside,
+        graph.as_default(),
+        quiet(),
+    ):
         try:
             tf.train.Saver().save(session, os.path.join(beside, name), write_state=False)
         except (tf.errors.OpError, OSError) as error:
-            raise UserError(f"{prefix}: cannot be written ({str(error).splitlines()[0]}); is the disk full?") from None
+            raise UserError(
+                f"{prefix}: cannot be written ({str(error).splitlines()[0]}); is the disk full?"
+            ) from None
         for file in sorted(os.listdir(beside)):
             os.replace(os.path.join(beside, file), os.path.join(folder, file))
-        tf.train.update_checkpoint_state(folder, name)      # freeze.py finds the latest one by this
+        tf.train.update_checkpoint_state(folder, name)  # freeze.py finds the latest one by this
 
 
 def list_graph(graph_def, graph):
@@ -94,39 +132,79 @@ def list_graph(graph_def, graph):
 
 
 def _describe(tensor):
-    shape = "?" if tensor.shape.rank is None else "(" + ", ".join(str(size or "?") for size in tensor.shape.as_list()) + ")"
+    shape = (
+        "?"
+        if tensor.shape.rank is None
+        else "(" + ", ".join(str(size or "?") for size in tensor.shape.as_list()) + ")"
+    )
     return f"{tensor.name}  {tensor.dtype.name}  {shape}"
 
 
 def write_engine_file(prefix, path, constrained):
-    """Writes a checkpoint as an .etagger file. Raises UserError, also where the engine does not compute the model."""
+    """Writes a checkpoint as an .etagger file. Raises UserError, also where the engine does not
+    compute the model.
+    """
     import engine_file
     from tf1 import tf
+
     session, graph, emb = build(prefix, constrained)
     with session:
         settings = json.loads(session.run(f"{CONFIG}:0"))
         engine_file.check_covered(settings)
         variables = graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES)
-        weights = engine_file.Weights(session.run({variable.op.name: variable for variable in variables}))
+        weights = engine_file.Weights(
+            session.run({variable.op.name: variable for variable in variables})
+        )
     config = Config(**settings["config"])
-    legal = conll.legal_transitions(settings["tags"], settings["tag_scheme"]) if config.constrained else None
+    legal = (
+        conll.legal_transitions(settings["tags"], settings["tag_scheme"])
+        if config.constrained
+        else None
+    )
     sections = engine_file.sections_of(config, weights, emb, legal, settings["gazetteer"])
     weights.check_all_read()
     if settings["gazetteer"]:
-        settings["gazetteer"]["names"] = []       # they are sections of their own
+        settings["gazetteer"]["names"] = []  # they are sections of their own
     engine_file.write(path, settings, sections)
     print(f"export.py: {path} is written, {os.path.getsize(path):,} bytes", file=sys.stderr)
 
 
 def parse_args():
     parser = Parser(description=__doc__)
-    parser.add_argument("--restore", default="../checkpoint", help="the checkpoint, a folder or a prefix (default ../checkpoint)")
-    parser.add_argument("--export", default="exported/ner_model", help="prefix of the exported checkpoint (default exported/ner_model)")
-    parser.add_argument("--export-pb", default="exported", help="folder for the unfrozen graph and vocab.txt (default exported)")
-    parser.add_argument("--engine", default="", help="write one .etagger file for the C++ engine here, and nothing else")
-    parser.add_argument("--constrained", type=parse_bool, nargs="?", const=True, default=False, metavar="TRUE|FALSE",
-                        help="decode well-formed tag sequences only")
-    parser.add_argument("--trust", action="store_true", help="import the encoder that the checkpoint names as module.function")
+    parser.add_argument(
+        "--restore",
+        default="../checkpoint",
+        help="the checkpoint, a folder or a prefix (default ../checkpoint)",
+    )
+    parser.add_argument(
+        "--export",
+        default="exported/ner_model",
+        help="prefix of the exported checkpoint (default exported/ner_model)",
+    )
+    parser.add_argument(
+        "--export-pb",
+        default="exported",
+        help="folder for the unfrozen graph and vocab.txt (default exported)",
+    )
+    parser.add_argument(
+        "--engine",
+        default="",
+        help="write one .etagger file for the C++ engine here, and nothing else",
+    )
+    parser.add_argument(
+        "--constrained",
+        type=parse_bool,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="TRUE|FALSE",
+        help="decode well-formed tag sequences only",
+    )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="import the encoder that the checkpoint names as module.function",
+    )
     return parser.parse_args()
 
 
@@ -139,6 +217,7 @@ def main():
     check_folder(args.export_pb, "--export-pb")
     session, graph, emb = build(checkpoint.resolve(args.restore), args.constrained, args.trust)
     from tf1 import quiet, tf
+
     with quiet():
         graph_def = tf.graph_util.extract_sub_graph(graph.as_graph_def(), [*OUTPUTS, CONFIG])
     list_graph(graph_def, graph)
@@ -148,7 +227,10 @@ def main():
     for path, data in ((pb, graph_def.SerializeToString()), (vocab, emb.vocab_text())):
         with atomic_write(path) as out:
             out.write(data)
-    print(f"export.py: {args.export}, {pb} and {vocab} are written; freeze.py comes next", file=sys.stderr)
+    print(
+        f"export.py: {args.export}, {pb} and {vocab} are written; freeze.py comes next",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 
 What the outputs do not need is left out; an etagger model keeps its model_config.
 """
+
 import os
 import sys
 
@@ -12,14 +13,17 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from cli import Parser, UserError, atomic_write, run_command, suggest  # noqa: E402
 from graph_files import CONFIG, load_exported  # noqa: E402
 
-LARGEST = 2**31 - 1 - 2**20        # bytes of a protobuf, and some room for the graph itself
+LARGEST = 2**31 - 1 - 2**20  # bytes of a protobuf, and some room for the graph itself
 
 
 def latest_checkpoint(folder):
     """The prefix that the folder's `checkpoint` file names. Raises UserError."""
     from tf1 import tf
+
     if not os.path.isdir(folder):
-        raise UserError(f"{folder}: no such folder; check --model_dir (the folder that export.py wrote)")
+        raise UserError(
+            f"{folder}: no such folder; check --model_dir (the folder that export.py wrote)"
+        )
     prefix = tf.train.latest_checkpoint(folder)
     if not prefix or not os.path.exists(prefix + ".meta"):
         raise UserError(f"{folder}: no checkpoint with a graph in it; make one with export.py")
@@ -27,33 +31,53 @@ def latest_checkpoint(folder):
 
 
 def freeze(session, outputs):
-    """GraphDef of `outputs` with constants for variables. Raises UserError where it would be over protobuf's 2 GB."""
+    """GraphDef of `outputs` with constants for variables. Raises UserError where it would be over
+    protobuf's 2 GB.
+    """
     from tf1 import quiet, tf
+
     graph = session.graph
     names = {operation.name for operation in graph.get_operations()}
     for name in outputs:
         if name not in names:
-            raise UserError(f"--output_node_names {name}: the graph has no such node{suggest(name, names)}; "
-                            "export.py lists them")
-    size = sum(variable.shape.num_elements() * variable.dtype.size for variable in graph.get_collection("variables"))
+            raise UserError(
+                f"--output_node_names {name}: the graph has no such node{suggest(name, names)}; "
+                "export.py lists them"
+            )
+    size = sum(
+        variable.shape.num_elements() * variable.dtype.size
+        for variable in graph.get_collection("variables")
+    )
     if size > LARGEST:
-        raise UserError(f"the weights are {size:,} bytes, and a frozen graph ends at protobuf's 2 GB; convert the checkpoint "
-                        "itself: cc/build/convert_graphdef_memmapped_format --in_graph=exported/ner_graph.pb "
-                        "--in_checkpoint=exported/ner_model --out_graph=exported/ner_frozen.pb.memmapped")
+        raise UserError(
+            f"the weights are {size:,} bytes, and a frozen graph ends at protobuf's 2 GB; convert the checkpoint "
+            "itself: cc/build/convert_graphdef_memmapped_format --in_graph=exported/ner_graph.pb "
+            "--in_checkpoint=exported/ner_model --out_graph=exported/ner_frozen.pb.memmapped"
+        )
     keep = [*outputs, *([CONFIG] if CONFIG in names else [])]
     with quiet():
         frozen = tf.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), keep)
     for nodes in (frozen.node, *(function.node_def for function in frozen.library.function)):
         for node in nodes:
-            node.attr.pop("_gradient_op_type", None)       # nobody will ask for gradients
+            node.attr.pop("_gradient_op_type", None)  # nobody will ask for gradients
     return frozen
 
 
 def parse_args():
     parser = Parser(description=__doc__)
-    parser.add_argument("--model_dir", default="exported", help="folder with a checkpoint (default exported)")
-    parser.add_argument("--output_node_names", default="logits_indices,sentence_lengths", help="what is to be computed, with commas")
-    parser.add_argument("--frozen_model_name", default="ner_frozen.pb", help="file to write in --model_dir (default ner_frozen.pb)")
+    parser.add_argument(
+        "--model_dir", default="exported", help="folder with a checkpoint (default exported)"
+    )
+    parser.add_argument(
+        "--output_node_names",
+        default="logits_indices,sentence_lengths",
+        help="what is to be computed, with commas",
+    )
+    parser.add_argument(
+        "--frozen_model_name",
+        default="ner_frozen.pb",
+        help="file to write in --model_dir (default ner_frozen.pb)",
+    )
     return parser.parse_args()
 
 

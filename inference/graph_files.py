@@ -1,4 +1,7 @@
-"""Graphs in files: exported ones, whose weights are a checkpoint beside them, and frozen ones, which are whole in themselves."""
+"""Graphs in files: exported ones, whose weights are a checkpoint beside them, and frozen ones,
+which are whole in themselves.
+"""
+
 import os
 import sys
 
@@ -6,20 +9,21 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from cli import UserError, check_readable  # noqa: E402
 
-CONFIG = "model_config"         # name of the string constant with an etagger model's settings
+CONFIG = "model_config"  # name of the string constant with an etagger model's settings
 
 
 def load_exported(prefix, threads=0):
     """A session on PREFIX.meta with the weights of its checkpoint. Raises UserError."""
     from tf1 import new_session, quiet, tf
+
     check_readable(prefix + ".meta", "the prefix (export.py's --export)")
     with tf.Graph().as_default(), quiet():
         try:
             saver = tf.train.import_meta_graph(prefix + ".meta", clear_devices=True)
             session = new_session(threads)
-            if saver:      # None where there is no variable
+            if saver:  # None where there is no variable
                 saver.restore(session, prefix)
-        except Exception as error:      # those of protobuf and TensorFlow have no common base
+        except Exception as error:  # those of protobuf and TensorFlow have no common base
             raise _damaged(prefix, error, "export it again") from None
     return session
 
@@ -27,6 +31,7 @@ def load_exported(prefix, threads=0):
 def load_frozen(path, threads=0):
     """A session on a frozen graph. Raises UserError."""
     from tf1 import new_session, quiet, tf
+
     check_readable(path, "the path of the frozen graph")
     graph_def = tf.GraphDef()
     with open(path, "rb") as stream, tf.Graph().as_default(), quiet():

@@ -4,9 +4,11 @@
     python freeze.py --model_dir exported --output_node_names logits --frozen_model_name iris_frozen.pb
     python python/inference_iris.py; cc/build/inference_iris
 
-The flowers are drawn by a seed from normal distributions with the means and standard deviations that Fisher (1936), "The use
-of multiple measurements in taxonomic problems", reports for each species.
+The flowers are drawn by a seed from normal distributions with the means and standard deviations
+that Fisher (1936), "The use of multiple measurements in taxonomic problems", reports for each
+species.
 """
+
 import os
 import sys
 
@@ -26,33 +28,49 @@ SPECIES = {
 
 def flowers(count, rng):
     """`count` flowers of each species: features float32 (3 * count, 4), species int32 (3 * count,)."""
-    features = np.concatenate([rng.normal(mean, deviation, (count, 4)) for mean, deviation in SPECIES.values()])
+    features = np.concatenate(
+        [rng.normal(mean, deviation, (count, 4)) for mean, deviation in SPECIES.values()]
+    )
     return features.astype(np.float32), np.repeat(np.arange(len(SPECIES), dtype=np.int32), count)
 
 
 def dense(x, size, name):
     """x: float32 (batch, dim) -> (batch, size), before any nonlinearity."""
     from tf1 import tf
+
     with tf.variable_scope(name):
-        kernel = tf.get_variable("kernel", [x.shape[-1], size], initializer=tf.glorot_uniform_initializer(seed=1))
-        return tf.matmul(x, kernel) + tf.get_variable("bias", [size], initializer=tf.zeros_initializer())
+        kernel = tf.get_variable(
+            "kernel", [x.shape[-1], size], initializer=tf.glorot_uniform_initializer(seed=1)
+        )
+        return tf.matmul(x, kernel) + tf.get_variable(
+            "bias", [size], initializer=tf.zeros_initializer()
+        )
 
 
 def main():
     parser = Parser(description=__doc__)
-    parser.add_argument("--export", default="exported", help="folder to write the checkpoint to (default exported)")
+    parser.add_argument(
+        "--export", default="exported", help="folder to write the checkpoint to (default exported)"
+    )
     args = parser.parse_args()
     check_folder(args.export, "--export")
     from export import write
     from tf1 import new_session, quiet, tf
+
     rng = np.random.default_rng(1)
     train, test = flowers(50, rng), flowers(200, rng)
     with tf.Graph().as_default() as graph, quiet():
         features = tf.placeholder(tf.float32, [None, 4], "features")
         species = tf.placeholder(tf.int32, [None], "species")
-        logits = tf.identity(dense(tf.nn.relu(dense(features, 16, "hidden")), len(SPECIES), "output"), name="logits")
-        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=species, logits=logits))
-        right = tf.reduce_mean(tf.cast(tf.equal(tf.argmax(logits, -1, output_type=tf.int32), species), tf.float32))
+        logits = tf.identity(
+            dense(tf.nn.relu(dense(features, 16, "hidden")), len(SPECIES), "output"), name="logits"
+        )
+        loss = tf.reduce_mean(
+            tf.nn.sparse_softmax_cross_entropy_with_logits(labels=species, logits=logits)
+        )
+        right = tf.reduce_mean(
+            tf.cast(tf.equal(tf.argmax(logits, -1, output_type=tf.int32), species), tf.float32)
+        )
         step = tf.train.AdamOptimizer(0.02).minimize(loss)
         session = new_session()
         session.run(tf.global_variables_initializer())

@@ -1,7 +1,8 @@
 """Fits a line and freezes it: the smallest graph that goes from Python to C++.
 
-    python train_sample.py; python python/inference_sample.py; cc/build/inference_sample
+python train_sample.py; python python/inference_sample.py; cc/build/inference_sample
 """
+
 import os
 import sys
 
@@ -14,11 +15,16 @@ from cli import Parser, atomic_write, check_folder, run_command  # noqa: E402
 
 def main():
     parser = Parser(description=__doc__)
-    parser.add_argument("--export", default="exported", help="folder to write sample_frozen.pb to (default exported)")
+    parser.add_argument(
+        "--export",
+        default="exported",
+        help="folder to write sample_frozen.pb to (default exported)",
+    )
     args = parser.parse_args()
     check_folder(args.export, "--export")
     from freeze import freeze
     from tf1 import new_session, quiet, tf
+
     rng = np.random.default_rng(1)
     inputs = rng.uniform(-3, 3, 200).astype(np.float32)
     targets = 2 * inputs + 1 + rng.normal(0, 0.1, 200).astype(np.float32)

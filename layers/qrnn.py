@@ -1,24 +1,32 @@
-"""QRNN (Bradbury et al. 2017): gates from a convolution, then fo-pooling, the only part that goes from step to step."""
+"""QRNN (Bradbury et al. 2017): gates from a convolution, then fo-pooling, the only part that goes
+from step to step.
+"""
+
 from layers.convolution import convolution
 from tf1 import tf
 
 
 def qrnn(x, width, size):
-    """x: float32 (sentence, batch, dim), read from first to last. Returns float32 (sentence, batch, size).
+    """x: float32 (sentence, batch, dim), read from first to last. Returns float32 (sentence, batch,
+    size).
 
-    z = tanh, f = sigmoid, o = sigmoid of causal convolutions `width` wide; c[t] = f[t] c[t-1] + (1 - f[t]) z[t],
-    h[t] = o[t] c[t].
+    z = tanh, f = sigmoid, o = sigmoid of causal convolutions `width` wide; c[t] = f[t] c[t-1] + (1
+    - f[t]) z[t], h[t] = o[t] c[t].
     """
     x = tf.transpose(x, [1, 0, 2])
-    gates = convolution(x, tf.ones(tf.shape(x)[:2]), width, 3 * size, causal=True)            # padding comes last: not seen
-    z, f, o = tf.split(tf.transpose(gates, [1, 0, 2]), 3, axis=-1)                            # (sentence, batch, size) each
+    gates = convolution(
+        x, tf.ones(tf.shape(x)[:2]), width, 3 * size, causal=True
+    )  # padding comes last: not seen
+    z, f, o = tf.split(tf.transpose(gates, [1, 0, 2]), 3, axis=-1)  # (sentence, batch, size) each
     f = tf.sigmoid(f)
     return tf.sigmoid(o) * linear_recurrence(f, (1.0 - f) * tf.tanh(z))
 
 
 @tf.custom_gradient
 def linear_recurrence(factors, summands):
-    """c[t] = factors[t] c[t-1] + summands[t], from c = 0. float32 (steps, ...) each; its gradient is such a recurrence backwards."""
+    """c[t] = factors[t] c[t-1] + summands[t], from c = 0. float32 (steps, ...) each; its gradient
+    is such a recurrence backwards.
+    """
     states = _doubled(factors, summands)
 
     def gradient(upstream):
@@ -31,7 +39,9 @@ def linear_recurrence(factors, summands):
 
 
 def _doubled(factors, summands):
-    """The recurrence by doubling (Hillis and Steele 1986): log2(steps) rounds over all steps, not one for each step."""
+    """The recurrence by doubling (Hillis and Steele 1986): log2(steps) rounds over all steps, not
+    one for each step.
+    """
     steps, rest = tf.shape(factors)[0], [[0, 0]] * (factors.shape.rank - 1)
 
     def double(distance, a, b):
@@ -40,4 +50,10 @@ def _doubled(factors, summands):
         return 2 * distance, a * earlier_a, b + a * earlier_b
 
     shapes = (tf.TensorShape([]), *[tf.TensorShape([None, *factors.shape[1:]])] * 2)
-    return tf.while_loop(lambda distance, *_: distance < steps, double, (1, factors, summands), shapes, back_prop=False)[-1]
+    return tf.while_loop(
+        lambda distance, *_: distance < steps,
+        double,
+        (1, factors, summands),
+        shapes,
+        back_prop=False,
+    )[-1]

@@ -1,4 +1,5 @@
 """Runs the commands for the tests: as processes of their own, or `fit` inside the test's process."""
+
 import json
 import os
 import signal
@@ -14,9 +15,32 @@ import train
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # A whole model, small.
-SMALL = ["--rnn_size", "8", "--rnn_layers", "1", "--num_filters", "8", "--batch_size", "8", "--learning_rate", "0.01"]
+SMALL = [
+    "--rnn_size",
+    "8",
+    "--rnn_layers",
+    "1",
+    "--num_filters",
+    "8",
+    "--batch_size",
+    "8",
+    "--learning_rate",
+    "0.01",
+]
 # The least that learns: its graph is built in a second.
-TINY = [*SMALL, "--use_highway", "False", "--use_chr", "False", "--use_chk", "False", "--use_crf", "False", "--summary_dir", ""]
+TINY = [
+    *SMALL,
+    "--use_highway",
+    "False",
+    "--use_chr",
+    "False",
+    "--use_chk",
+    "False",
+    "--use_crf",
+    "False",
+    "--summary_dir",
+    "",
+]
 
 
 class Zygote:
@@ -25,31 +49,65 @@ class Zygote:
     def __init__(self, kind):
         self.folder = tempfile.TemporaryDirectory()
         self.path = os.path.join(self.folder.name, "socket")
-        self.process = subprocess.Popen([sys.executable, os.path.join(ROOT, "tests", "zygote.py"), self.path, kind])
+        self.process = subprocess.Popen(
+            [sys.executable, os.path.join(ROOT, "tests", "zygote.py"), self.path, kind]
+        )
 
-    def start(self, script, *args, stdin, stdout, stderr, folder=ROOT, path=(), signal=None, largest_file=0, nobody=False):
-        """Starts `script args` on open files. Returns a Process. folder: to run in. path: added to sys.path.
+    def start(
+        self,
+        script,
+        *args,
+        stdin,
+        stdout,
+        stderr,
+        folder=ROOT,
+        path=(),
+        signal=None,
+        largest_file=0,
+        nobody=False,
+    ):
+        """Starts `script args` on open files. Returns a Process. folder: to run in. path: added to
+        sys.path.
 
-        signal: (number, training batches) to send itself one. largest_file: bytes, as on a full disk. nobody: no rights.
+        signal: (number, training batches) to send itself one. largest_file: bytes, as on a full
+        disk. nobody: no rights.
         """
-        request = {"argv": [script, *map(str, args)], "folder": str(folder), "path": list(map(str, path)), "signal": signal,
-                   "largest_file": largest_file, "nobody": nobody}
+        request = {
+            "argv": [script, *map(str, args)],
+            "folder": str(folder),
+            "path": list(map(str, path)),
+            "signal": signal,
+            "largest_file": largest_file,
+            "nobody": nobody,
+        }
         connection = self._connect()
-        socket.send_fds(connection, [json.dumps(request).encode()], [each.fileno() for each in (stdin, stdout, stderr)])
+        socket.send_fds(
+            connection,
+            [json.dumps(request).encode()],
+            [each.fileno() for each in (stdin, stdout, stderr)],
+        )
         return Process(connection)
 
     def run(self, script, *args, stdin=b"", timeout=120, **rest):
         """Runs `script args` to its end. Returns code, out (bytes) and err (str)."""
-        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with (
+            tempfile.TemporaryFile() as given,
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as err,
+        ):
             given.write(stdin)
             given.seek(0)
-            code = self.start(script, *args, stdin=given, stdout=out, stderr=err, **rest).wait(timeout)
+            code = self.start(script, *args, stdin=given, stdout=out, stderr=err, **rest).wait(
+                timeout
+            )
             out.seek(0)
             err.seek(0)
             return types.SimpleNamespace(code=code, out=out.read(), err=err.read().decode())
 
     def mistake(self, script, *args, **rest):
-        """Runs a command with a user's mistake: exit code 2, nothing on standard output. Returns the one line of the message."""
+        """Runs a command with a user's mistake: exit code 2, nothing on standard output. Returns
+        the one line of the message.
+        """
         done = self.run(script, *args, **rest)
         assert done.code == 2, done
         assert done.out == b""
@@ -103,15 +161,27 @@ def sample(split):
     """Sentences of the sample as bytes, each with its blank line."""
     with open(os.path.join(ROOT, "data", "sample", f"{split}.txt"), "rb") as stream:
         blocks = stream.read().split(b"\n\n")
-    return [block + b"\n\n" for block in blocks if block.strip() and not block.startswith(b"-DOCSTART-")]
+    return [
+        block + b"\n\n" for block in blocks if block.strip() and not block.startswith(b"-DOCSTART-")
+    ]
 
 
 def write_sample(folder, train=60, dev=30):
-    """Writes the first sentences of the sample to train.txt and dev.txt. Returns the flags that name them, and the output."""
+    """Writes the first sentences of the sample to train.txt and dev.txt. Returns the flags that
+    name them, and the output.
+    """
     for split, count in (("train", train), ("dev", dev)):
         (folder / f"{split}.txt").write_bytes(b"".join(sample(split)[:count]))
-    return ["--train_path", str(folder / "train.txt"), "--dev_path", str(folder / "dev.txt"),
-            "--checkpoint_dir", str(folder / "checkpoint"), "--summary_dir", str(folder / "summaries")]
+    return [
+        "--train_path",
+        str(folder / "train.txt"),
+        "--dev_path",
+        str(folder / "dev.txt"),
+        "--checkpoint_dir",
+        str(folder / "checkpoint"),
+        "--summary_dir",
+        str(folder / "summaries"),
+    ]
 
 
 def train_args(*flags):
@@ -135,6 +205,7 @@ def fit(*flags):
 def weights(prefix):
     """{name: array} of a checkpoint."""
     from tf1 import tf
+
     reader = tf.train.load_checkpoint(str(prefix))
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
@@ -142,7 +213,9 @@ def weights(prefix):
 def same_weights(one, other):
     """Whether two checkpoints hold the same tensors, bit for bit."""
     one, other = weights(one), weights(other)
-    return one.keys() == other.keys() and all(one[name].tobytes() == other[name].tobytes() for name in one)
+    return one.keys() == other.keys() and all(
+        one[name].tobytes() == other[name].tobytes() for name in one
+    )
 
 
 def without_seconds(history):
@@ -151,4 +224,6 @@ def without_seconds(history):
 
 def left_behind(folder):
     """Files that a writer should have taken away."""
-    return [entry for entry in os.listdir(folder) if entry.startswith(".") or entry.endswith(".ready")]
+    return [
+        entry for entry in os.listdir(folder) if entry.startswith(".") or entry.endswith(".ready")
+    ]

@@ -1,4 +1,5 @@
 """What all tests share: the repository on sys.path, and data that only some machines have."""
+
 import os
 import sys
 import types
@@ -9,23 +10,37 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 
-LONGEST = ("test_serving", "test_train", "test_model", "test_language_models_cc", "test_elmo", "test_bad_input", "test_confidence")
+LONGEST = (
+    "test_serving",
+    "test_train",
+    "test_model",
+    "test_language_models_cc",
+    "test_elmo",
+    "test_bad_input",
+    "test_confidence",
+)
 
 
 def pytest_collection_modifyitems(items):
-    """The files that take longest come first, so that the processes which share the files end together."""
+    """The files that take longest come first, so that the processes which share the files end
+    together.
+    """
     place = {name: i for i, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")
 def shared():
-    """A function: path below ../shared -> absolute path; the test is skipped where the file is missing."""
+    """A function: path below ../shared -> absolute path; the test is skipped where the file is
+    missing.
+    """
+
     def find(path):
         full = os.path.join(os.path.dirname(ROOT), "shared", path)
         if not os.path.exists(full):
             pytest.skip(f"../shared/{path} is not on this machine")
         return full
+
     return find
 
 
@@ -33,6 +48,7 @@ def shared():
 def zygote():
     """Starts commands as processes: see commands.py."""
     import commands
+
     zygote = commands.Zygote("tensorflow")
     yield zygote
     zygote.close()
@@ -42,6 +58,7 @@ def zygote():
 def bare_zygote():
     """The same without TensorFlow."""
     import commands
+
     zygote = commands.Zygote("bare")
     yield zygote
     zygote.close()
@@ -49,11 +66,31 @@ def bare_zygote():
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    """A small model that has learned something: folder, flags (which name its corpus), trainer, checkpoint, prefix."""
+    """A small model that has learned something: folder, flags (which name its corpus), trainer,
+    checkpoint, prefix.
+    """
     import commands
+
     folder = tmp_path_factory.mktemp("trained")
     flags = commands.write_sample(folder, train=800, dev=150)
-    trainer = commands.fit(*flags, "--rnn_size", 32, "--rnn_layers", 1, "--batch_size", 6, "--learning_rate", 0.01, "--epoch", 4)
+    trainer = commands.fit(
+        *flags,
+        "--rnn_size",
+        32,
+        "--rnn_layers",
+        1,
+        "--batch_size",
+        6,
+        "--learning_rate",
+        0.01,
+        "--epoch",
+        4,
+    )
     checkpoint = folder / "checkpoint"
-    return types.SimpleNamespace(folder=folder, flags=flags, trainer=trainer, checkpoint=checkpoint,
-                                 prefix=str(checkpoint / "ner_model"))
+    return types.SimpleNamespace(
+        folder=folder,
+        flags=flags,
+        trainer=trainer,
+        checkpoint=checkpoint,
+        prefix=str(checkpoint / "ner_model"),
+    )

@@ -1,11 +1,16 @@
-"""What tests of graphs share: a layer's values and gradients as arrays, and derivatives from finite differences."""
+"""What tests of graphs share: a layer's values and gradients as arrays, and derivatives from finite
+differences.
+"""
+
 import numpy as np
 
 from tf1 import new_session, put, tf
 
 
 def finite_differences(function, arrays, epsilon=1e-6):
-    """Derivatives of function(*arrays) -> float with respect to each array, by central differences in float64."""
+    """Derivatives of function(*arrays) -> float with respect to each array, by central differences
+    in float64.
+    """
     arrays = [np.array(array, np.float64) for array in arrays]
     derivatives = [np.zeros_like(array) for array in arrays]
     for array, derivative in zip(arrays, derivatives):
@@ -38,7 +43,10 @@ def layer(build, x, seed=0):
         x = tf.constant(x, tf.float32)
         output = build(x)
         variables = {variable.op.name: variable for variable in tf.global_variables()}
-        values = {name: rng.normal(0, 0.7, variable.shape).astype(np.float32) for name, variable in variables.items()}
+        values = {
+            name: rng.normal(0, 0.7, variable.shape).astype(np.float32)
+            for name, variable in variables.items()
+        }
         upstream = tf.placeholder(tf.float32)
         gradients = tf.gradients(output, [x, *variables.values()], upstream)
         with new_session(1) as session:
@@ -51,12 +59,24 @@ def layer(build, x, seed=0):
 
 def put_by_name(session, variables):
     """Gives each variable random values that depend on its name and shape alone."""
-    seeds = [[ord(character) for character in variable.op.name] + variable.shape.as_list() for variable in variables]
-    put(session, variables, [np.random.default_rng(seed).normal(0, 0.4, variable.shape) for variable, seed in zip(variables, seeds)])
+    seeds = [
+        [ord(character) for character in variable.op.name] + variable.shape.as_list()
+        for variable in variables
+    ]
+    put(
+        session,
+        variables,
+        [
+            np.random.default_rng(seed).normal(0, 0.4, variable.shape)
+            for variable, seed in zip(variables, seeds)
+        ],
+    )
 
 
 def check(build, reference, x, seed=0):
-    """build(tensor) gives what reference(x, variables) gives, and so do all gradients. reference computes in float64."""
+    """build(tensor) gives what reference(x, variables) gives, and so do all gradients. reference
+    computes in float64.
+    """
     output, variables, weights, of_x, of_variables = layer(build, x, seed)
     names = list(variables)
     scalar = lambda x, *values: float((reference(x, dict(zip(names, values))) * weights).sum())

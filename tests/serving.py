@@ -1,4 +1,7 @@
-"""Runs what a model passes through after training, for the tests: export, freeze, transform, memory-map, and every way to tag."""
+"""Runs what a model passes through after training, for the tests: export, freeze, transform,
+memory-map, and every way to tag.
+"""
+
 import io
 import json
 import os
@@ -14,7 +17,8 @@ from commands import ROOT, one_line, train_args
 
 INFERENCE = os.path.join(ROOT, "inference")
 BUILD = os.path.join(INFERENCE, "cc", "build")
-SAFE_TRANSFORMS = "strip_unused_nodes merge_duplicate_nodes fold_constants sort_by_execution_order"      # they change no number
+# they change no number
+SAFE_TRANSFORMS = "strip_unused_nodes merge_duplicate_nodes fold_constants sort_by_execution_order"
 
 
 def binary(name, build=BUILD):
@@ -27,13 +31,20 @@ def binary(name, build=BUILD):
 
 def run_binary(name, *args, stdin=b"", build=BUILD, environment=None, timeout=120):
     """Runs a C++ command to its end. Returns code, out (bytes) and err (str)."""
-    done = subprocess.run([binary(name, build), *map(str, args)], input=stdin, capture_output=True, timeout=timeout,
-                          env={**os.environ, **(environment or {})})
+    done = subprocess.run(
+        [binary(name, build), *map(str, args)],
+        input=stdin,
+        capture_output=True,
+        timeout=timeout,
+        env={**os.environ, **(environment or {})},
+    )
     return types.SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr.decode())
 
 
 def binary_mistake(name, *args, **rest):
-    """Runs a C++ command with a user's mistake: exit code 2, nothing on standard output. Returns the one line of the message."""
+    """Runs a C++ command with a user's mistake: exit code 2, nothing on standard output. Returns
+    the one line of the message.
+    """
     done = run_binary(name, *args, **rest)
     assert done.code == 2, done
     assert done.out == b""
@@ -46,11 +57,23 @@ def succeed(done):
 
 
 def ties(prefix, one, other):
-    """The words of the sentences that differ between two files tagged with a checkpoint, once it is sure that each is a tie."""
-    blocks = [[block.rows for block in conll.read_blocks(io.BytesIO(data)) if block.rows] for data in (one, other)]
+    """The words of the sentences that differ between two files tagged with a checkpoint, once it is
+    sure that each is a tie.
+    """
+    blocks = [
+        [block.rows for block in conll.read_blocks(io.BytesIO(data)) if block.rows]
+        for data in (one, other)
+    ]
     assert len(blocks[0]) == len(blocks[1]) > 0
     parts = [[[row.split() for row in rows] for rows in each] for each in blocks]
-    sentences = conll.in_documents([conll.Sentence(1, [row[0].decode(errors="surrogateescape") for row in rows], None, None, None) for rows in parts[0]])
+    sentences = conll.in_documents(
+        [
+            conll.Sentence(
+                1, [row[0].decode(errors="surrogateescape") for row in rows], None, None, None
+            )
+            for rows in parts[0]
+        ]
+    )
     differ = [each for each in zip(sentences, *parts) if each[1] != each[2]]
     assert differ, "the files differ, but not in their rows"
     return [_tie(prefix, *each) for each in differ]
@@ -61,16 +84,31 @@ def _tie(prefix, sentence, rows, others):
     sys.path.insert(0, INFERENCE)
     import export
     import inference
+
     tagger = inference.Tagger.load(prefix)
     meta = tagger.meta
-    sequences = [conll.convert([row[-1].decode() for row in each], meta["data_scheme"], meta["tag_scheme"]) for each in (rows, others)]
-    columns = {name: [row[i].decode(errors="surrogateescape") for row in rows] for i, name in enumerate(meta["columns"][:len(rows[0]) - 1])}
-    example = tagger.feeder.encode(sentence._replace(pos=columns.get("pos"), chunks=columns.get("chunk")))
+    sequences = [
+        conll.convert([row[-1].decode() for row in each], meta["data_scheme"], meta["tag_scheme"])
+        for each in (rows, others)
+    ]
+    columns = {
+        name: [row[i].decode(errors="surrogateescape") for row in rows]
+        for i, name in enumerate(meta["columns"][: len(rows[0]) - 1])
+    }
+    example = tagger.feeder.encode(
+        sentence._replace(pos=columns.get("pos"), chunks=columns.get("chunk"))
+    )
     session, graph, _ = export.build(prefix)
     feeds = {f"{name}:0": value for name, value in tagger.feeder.batch([example]).items()}
-    emissions, transitions = (each.astype(float) for each in session.run(["logits:0", "crf_transitions:0"], feeds))
+    emissions, transitions = (
+        each.astype(float) for each in session.run(["logits:0", "crf_transitions:0"], feeds)
+    )
     ids = [[meta["tags"].index(tag) for tag in tags] for tags in sequences]
-    scores = [sum(emissions[0, t, tag] for t, tag in enumerate(each)) + sum(transitions[a, b] for a, b in zip(each, each[1:])) for each in ids]
+    scores = [
+        sum(emissions[0, t, tag] for t, tag in enumerate(each))
+        + sum(transitions[a, b] for a, b in zip(each, each[1:]))
+        for each in ids
+    ]
     assert abs(scores[0] - scores[1]) < 1e-4, (sentence.words, sequences, scores)
     return sentence.words
 
@@ -91,23 +129,55 @@ class Served:
     def __init__(self, zygote, prefix, folder, constrained=False):
         self.zygote, self.prefix, self.folder = zygote, str(prefix), folder
         self.exported = str(folder / "ner_model")
-        self.vocab, self.graph, self.frozen = (str(folder / name) for name in ("vocab.txt", "ner_graph.pb", "ner_frozen.pb"))
+        self.vocab, self.graph, self.frozen = (
+            str(folder / name) for name in ("vocab.txt", "ner_graph.pb", "ner_frozen.pb")
+        )
         flags = ["--constrained"] if constrained else []
-        self.listing = succeed(self.script("export.py", "--restore", prefix, "--export", self.exported, "--export-pb", folder,
-                                           *flags)).out.decode()
+        self.listing = succeed(
+            self.script(
+                "export.py",
+                "--restore",
+                prefix,
+                "--export",
+                self.exported,
+                "--export-pb",
+                folder,
+                *flags,
+            )
+        ).out.decode()
         with open(f"{prefix}.json", encoding="utf-8") as meta:
             config = json.load(meta)["config"]
-        covered = config["encoder"] == "bilstm" and not config["use_elmo"] and not config["use_bert"]
+        covered = (
+            config["encoder"] == "bilstm" and not config["use_elmo"] and not config["use_bert"]
+        )
         self.engine = str(folder / "ner.etagger") if covered else None
         if covered:
             succeed(self.script("export.py", "--restore", prefix, "--engine", self.engine, *flags))
         succeed(self.script("freeze.py", "--model_dir", folder))
         self.transformed, self.mapped, self.transformed_mapped = (
-            self.frozen + ending for ending in (".transformed", ".memmapped", ".transformed.memmapped"))
-        succeed(run_binary("transform_graph", f"--in_graph={self.frozen}", f"--out_graph={self.transformed}",
-                           "--inputs=sentence_length", f"--transforms={SAFE_TRANSFORMS}"))
-        for graph, mapped in ((self.frozen, self.mapped), (self.transformed, self.transformed_mapped)):
-            succeed(run_binary("convert_graphdef_memmapped_format", f"--in_graph={graph}", f"--out_graph={mapped}"))
+            self.frozen + ending
+            for ending in (".transformed", ".memmapped", ".transformed.memmapped")
+        )
+        succeed(
+            run_binary(
+                "transform_graph",
+                f"--in_graph={self.frozen}",
+                f"--out_graph={self.transformed}",
+                "--inputs=sentence_length",
+                f"--transforms={SAFE_TRANSFORMS}",
+            )
+        )
+        for graph, mapped in (
+            (self.frozen, self.mapped),
+            (self.transformed, self.transformed_mapped),
+        ):
+            succeed(
+                run_binary(
+                    "convert_graphdef_memmapped_format",
+                    f"--in_graph={graph}",
+                    f"--out_graph={mapped}",
+                )
+            )
 
     def script(self, name, *args, **rest):
         """Runs a script of inference/."""
@@ -115,26 +185,38 @@ class Served:
 
     def command(self, name):
         """A C++ command that tags, and what it tags with."""
-        return {"inference": ("inference", self.frozen, self.vocab), "inference_mm": ("inference_mm", self.mapped, self.vocab),
-                "etagger": ("etagger", self.engine)}[name]
+        return {
+            "inference": ("inference", self.frozen, self.vocab),
+            "inference_mm": ("inference_mm", self.mapped, self.vocab),
+            "etagger": ("etagger", self.engine),
+        }[name]
 
     def ways(self):
         """{name: function (bytes, batch size) -> what that way of tagging gives}."""
+
         def python(script, *flags):
-            return lambda data, batch_size: self.zygote.run(script, *flags, "--mode", "bucket", "--batch_size", batch_size, stdin=data)
+            return lambda data, batch_size: self.zygote.run(
+                script, *flags, "--mode", "bucket", "--batch_size", batch_size, stdin=data
+            )
 
         def cc(*command):
-            return lambda data, batch_size: run_binary(*command, "--batch_size", batch_size, stdin=data)
+            return lambda data, batch_size: run_binary(
+                *command, "--batch_size", batch_size, stdin=data
+            )
 
         on_graph = os.path.join(INFERENCE, "python", "inference.py")
-        return {"restored": python("inference.py", "--restore", self.prefix),
-                "exported": python(on_graph, "--vocab_path", self.vocab, "--restore", self.exported),
-                "frozen": python(on_graph, "--vocab_path", self.vocab, "--frozen_path", self.frozen),
-                "C++ frozen": cc("inference", self.frozen, self.vocab),
-                "C++ transformed": cc("inference", self.transformed, self.vocab),
-                "C++ memory-mapped": cc("inference_mm", self.mapped, self.vocab),
-                "C++ transformed, memory-mapped": cc("inference_mm", self.transformed_mapped, self.vocab),
-                **({"engine": cc("etagger", self.engine)} if self.engine else {})}
+        return {
+            "restored": python("inference.py", "--restore", self.prefix),
+            "exported": python(on_graph, "--vocab_path", self.vocab, "--restore", self.exported),
+            "frozen": python(on_graph, "--vocab_path", self.vocab, "--frozen_path", self.frozen),
+            "C++ frozen": cc("inference", self.frozen, self.vocab),
+            "C++ transformed": cc("inference", self.transformed, self.vocab),
+            "C++ memory-mapped": cc("inference_mm", self.mapped, self.vocab),
+            "C++ transformed, memory-mapped": cc(
+                "inference_mm", self.transformed_mapped, self.vocab
+            ),
+            **({"engine": cc("etagger", self.engine)} if self.engine else {}),
+        }
 
 
 def randomize(prefix, to, scale, seed=0):
@@ -143,21 +225,48 @@ def randomize(prefix, to, scale, seed=0):
     from config import Config
     from feed import Feeder
     from gazetteer import Gazetteer
+
     meta = checkpoint.load_meta(prefix)
     emb = checkpoint.load_emb(prefix, meta)
     config = Config(**meta["config"])
     gazetteer = Gazetteer.from_dict(meta["gazetteer"]) if meta["gazetteer"] else None
     rest = {name: meta[name] for name in META}
-    return _save_random(to, config, Feeder(emb, config, dict.fromkeys(meta["tags"]), gazetteer).sizes(), rest, emb, scale, seed)
+    return _save_random(
+        to,
+        config,
+        Feeder(emb, config, dict.fromkeys(meta["tags"]), gazetteer).sizes(),
+        rest,
+        emb,
+        scale,
+        seed,
+    )
 
 
 def untrained(prefix, *flags, scale=3.0, seed=0):
-    """Writes the checkpoint of a model that train.py would train with these flags, with random weights. Returns `prefix`."""
+    """Writes the checkpoint of a model that train.py would train with these flags, with random
+    weights. Returns `prefix`.
+    """
     from corpus import load_data
     import train
+
     config, data = load_data(train.config_of(train_args(*flags)))
     gazetteer = data.feeder.gazetteer.to_dict() if data.feeder.gazetteer else None
-    meta = dict(zip(META, (config.to_dict(), data.tags, data.tag_scheme, data.data_scheme, list(data.columns), gazetteer, {}, {}), strict=True))
+    meta = dict(
+        zip(
+            META,
+            (
+                config.to_dict(),
+                data.tags,
+                data.tag_scheme,
+                data.data_scheme,
+                list(data.columns),
+                gazetteer,
+                {},
+                {},
+            ),
+            strict=True,
+        )
+    )
     return _save_random(str(prefix), config, data.feeder.sizes(), meta, data.emb, scale, seed)
 
 
@@ -169,12 +278,20 @@ def _save_random(prefix, config, sizes, meta, emb, scale, seed):
     from model import Model
     from numeric import put
     from tf1 import new_session, quiet, tf
-    emb.vectors = None                # they are among the weights
+
+    emb.vectors = None  # they are among the weights
     with tf.Graph().as_default(), quiet():
         model = Model(config, sizes)
         session = new_session()
         shapes = {variable.op.name: variable.shape.as_list() for variable in model.variables}
-        put(session, model.variables, {**random_weights(shapes, scale, seed), **published_weights(shapes, config, emb)}.values())
+        put(
+            session,
+            model.variables,
+            {
+                **random_weights(shapes, scale, seed),
+                **published_weights(shapes, config, emb),
+            }.values(),
+        )
         checkpoint.save(prefix, session, tf.train.Saver(model.variables), meta, emb)
     return prefix
 
@@ -182,23 +299,36 @@ def _save_random(prefix, config, sizes, meta, emb, scale, seed):
 def published_weights(names, config, emb):
     """{variable name: float32 array} of those that ELMo's and BERT's files hold."""
     import pretrained
+
     weights = {}
-    for scope, use, about in (("elmo/", config.use_elmo, emb.elmo), ("bert/", config.use_bert, emb.bert)):
+    for scope, use, about in (
+        ("elmo/", config.use_elmo, emb.elmo),
+        ("bert/", config.use_bert, emb.bert),
+    ):
         read = pretrained.open_weights(scope, about) if use else None
-        weights.update({name: read(name) for name in names if name.startswith(scope) and not name.startswith(f"{scope}mix/")})
+        weights.update(
+            {
+                name: read(name)
+                for name in names
+                if name.startswith(scope) and not name.startswith(f"{scope}mix/")
+            }
+        )
     return weights
 
 
 def random_weights(shapes, scale, seed=0):
-    """{variable name: float32 array} for {variable name: shape}: kernels `scale` times as large as at the start of a training,
-    embeddings of variance 1, the gains of a layer norm near 1, biases and transitions small, so that every tag occurs.
+    """{variable name: float32 array} for {variable name: shape}: kernels `scale` times as large as
+    at the start of a training, embeddings of variance 1, the gains of a layer norm near 1, biases
+    and transitions small, so that every tag occurs.
     """
     rng, weights = np.random.default_rng(seed), {}
     for name, shape in shapes.items():
         large = len(shape) > 1 and not name.startswith("crf/")
         deviation = scale / np.sqrt(np.prod(shape[:-1])) if large else 0.1
         mean = 1.0 if name.endswith("/gain") else 0.0
-        weights[name] = rng.normal(mean, 1.0 if name.startswith("embeddings/") else deviation, shape).astype(np.float32)
+        weights[name] = rng.normal(
+            mean, 1.0 if name.startswith("embeddings/") else deviation, shape
+        ).astype(np.float32)
     return weights
 
 

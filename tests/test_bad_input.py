@@ -1,7 +1,10 @@
-"""A user's mistake: exit code 2, one line on standard error, nothing but whole sentences on standard output.
+"""A user's mistake: exit code 2, one line on standard error, nothing but whole sentences on
+standard output.
 
-The mistakes are made in a process that can not import TensorFlow, so each is told before TensorFlow is loaded.
+The mistakes are made in a process that can not import TensorFlow, so each is told before TensorFlow
+is loaded.
 """
+
 import os
 import pathlib
 import re
@@ -26,40 +29,64 @@ def folder(tmp_path):
 
 @pytest.fixture
 def train(folder, bare_zygote):
-    """A function: runs train.py with a mistake among its flags in `folder`; returns the message. Nothing is written."""
+    """A function: runs train.py with a mistake among its flags in `folder`; returns the message.
+    Nothing is written.
+    """
+
     def run(*flags):
         before = sorted(os.listdir(folder))
-        message = bare_zygote.mistake("train.py", "--train_path", "train.txt", "--dev_path", "dev.txt", *flags, folder=folder)
+        message = bare_zygote.mistake(
+            "train.py", "--train_path", "train.txt", "--dev_path", "dev.txt", *flags, folder=folder
+        )
         assert sorted(os.listdir(folder)) == before
         return message
+
     return run
 
 
 @pytest.fixture
 def infer(trained, folder, bare_zygote):
     """The same for inference.py and a good checkpoint."""
+
     def run(*flags, **rest):
         before = sorted(os.listdir(folder))
-        message = bare_zygote.mistake("inference.py", "--restore", trained.prefix, "--mode", "bucket", *flags, folder=folder, **rest)
+        message = bare_zygote.mistake(
+            "inference.py",
+            "--restore",
+            trained.prefix,
+            "--mode",
+            "bucket",
+            *flags,
+            folder=folder,
+            **rest,
+        )
         assert sorted(os.listdir(folder)) == before
         return message
+
     return run
 
 
 # ---------------------------------------------------------------- files of train.py
 
+
 @pytest.mark.parametrize("flag", ["--train_path", "--dev_path"])
-@pytest.mark.parametrize("content, message", [
-    (b"", "bad.txt:1: no sentence in this file"),
-    (b"\n\r\n  \n", "bad.txt:1: no sentence"),
-    (b"-DOCSTART- -X- -X- O\n\n", "bad.txt:1: no sentence"),
-    (ROWS + b"Rome NNP B-NP\n", "bad.txt:4: 3 columns, expected 4 (word pos chunk tag); mend the row"),
-    (ROWS + b"in IN B-PP O\n\xa0Rome NNP O\n", "bad.txt:5: 3 columns, expected 4"),
-    (ROWS + b"Rome NNP B-NP B-LOC O\n", "bad.txt:4: 5 columns, expected 4"),
-    (ROWS + b"caf\xe9 NN B-NP O\n", "bad.txt:4: not UTF-8, but UTF-8 was expected"),
-    (b"a b c d e\n", "bad.txt:1: 5 columns, expected 1 to 4"),
-    (b"Peter\n", "bad.txt:1: no tag column"),
-])
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"", "bad.txt:1: no sentence in this file"),
+        (b"\n\r\n  \n", "bad.txt:1: no sentence"),
+        (b"-DOCSTART- -X- -X- O\n\n", "bad.txt:1: no sentence"),
+        (
+            ROWS + b"Rome NNP B-NP\n",
+            "bad.txt:4: 3 columns, expected 4 (word pos chunk tag); mend the row",
+        ),
+        (ROWS + b"in IN B-PP O\n\xa0Rome NNP O\n", "bad.txt:5: 3 columns, expected 4"),
+        (ROWS + b"Rome NNP B-NP B-LOC O\n", "bad.txt:4: 5 columns, expected 4"),
+        (ROWS + b"caf\xe9 NN B-NP O\n", "bad.txt:4: not UTF-8, but UTF-8 was expected"),
+        (b"a b c d e\n", "bad.txt:1: 5 columns, expected 1 to 4"),
+        (b"Peter\n", "bad.txt:1: no tag column"),
+    ],
+)
 def test_bad_training_file(train, folder, flag, content, message):
     (folder / "bad.txt").write_bytes(content)
     if flag == "--dev_path" and content.startswith(b"a b c"):
@@ -69,67 +96,89 @@ def test_bad_training_file(train, folder, flag, content, message):
 
 def test_files_with_other_columns(train, folder):
     (folder / "two.txt").write_bytes(b"Peter B-PER\nsleeps O\n")
-    assert "two.txt:1: columns (word tag), expected (word pos chunk tag)" in train("--dev_path", "two.txt")
+    assert "two.txt:1: columns (word tag), expected (word pos chunk tag)" in train(
+        "--dev_path", "two.txt"
+    )
 
 
-@pytest.mark.parametrize("flags, message", [
-    ("--train_path nowhere.txt", "nowhere.txt: no such file"),
-    ("--dev_path .", ".: is a directory, a file was expected"),
-    ("--emb_path nowhere.pkl", "nowhere.pkl: no such file; check --emb_path"),
-    ("--emb_path train.txt", "train.txt: "),
-    ("--config_path nowhere.yaml", "nowhere.yaml: no such file; check --config_path"),
-    ("--gazetteer nowhere.txt", "nowhere.txt: no such file"),
-    ("--checkpoint_dir train.txt", "train.txt: "),
-    ("--checkpoint_dir train.txt/deeper", "train.txt is not a folder; check --checkpoint_dir"),
-    ("--summary_dir train.txt", "check --summary_dir"),
-    ("--restore nowhere", "nowhere.index: no such file; check --restore"),
-    ("--restore .", "./ner_model.index: no such file; check --restore"),
-    ("--resume", "checkpoint/last_state.index: no such file; check --checkpoint_dir"),
-    ("--resume --restore x", "--restore and --resume: expected one of them"),
-    ("--bach_size 3", "unknown argument --bach_size (did you mean --batch_size?)"),
-    ("--batch-size 3", "did you mean --batch_size?"),
-    ("--rnnsize=3", "did you mean --rnn_size?"),
-    ("--batch_size 3 stray", "unknown argument stray"),
-    ("--batch_size", "expected one argument"),
-    ("--batch_size x", "invalid int value: 'x'"),
-    ("--batch_size 0", "batch_size: 0, expected at least 1"),
-    ("--keep_prob 0", "keep_prob: 0.0, expected more than 0.0"),
-    ("--keep_prob 1.5", "keep_prob: 1.5, expected at most 1.0"),
-    ("--learning_rate nan", "learning_rate: nan, expected a finite number"),
-    ("--learning_rate inf", "learning_rate: inf, expected a finite number"),
-    ("--ema_decay nan", "ema_decay: nan, expected a finite number"),
-    ("--learning_rate -1", "learning_rate: -1.0, expected more than 0.0"),
-    ("--threads -1", "threads: -1, expected at least 0"),
-    ("--seed -1", "seed: -1, expected at least 0"),
-    ("--use_crf maybe", "expected True or False, not 'maybe'"),
-    ("--optimizer adan", "optimizer: 'adan' (did you mean adam?), expected one of 'adam', 'sgd'"),
-    ("--save_by f1", "save_by: 'f1', expected one of"),
-    ("--tag_scheme iobe", "did you mean iobes?"),
-    ("--dev_fraction 0.95", "dev_fraction: 0.95, expected at most 0.9"),
-    ("--use_word False --use_chr False", "use_word, use_chr, use_elmo and use_bert are all off"),
-    ("--chr_filter_widths 2 3", "conv1d takes one width"),
-    ("--columns word", "train.txt:1: 4 columns, expected 1 (word)"),
-    ("--columns word,pos,chunk,tga", "--columns: unknown column 'tga' (did you mean tag?)"),
-    ("--columns word,word,chunk,tag", "--columns: 'word' is named twice"),
-    ("--columns _,pos,chunk,tag", "--columns: no word column"),
-    ("--columns word,pos,chunk,_", "no tag column"),
-])
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        ("--train_path nowhere.txt", "nowhere.txt: no such file"),
+        ("--dev_path .", ".: is a directory, a file was expected"),
+        ("--emb_path nowhere.pkl", "nowhere.pkl: no such file; check --emb_path"),
+        ("--emb_path train.txt", "train.txt: "),
+        ("--config_path nowhere.yaml", "nowhere.yaml: no such file; check --config_path"),
+        ("--gazetteer nowhere.txt", "nowhere.txt: no such file"),
+        ("--checkpoint_dir train.txt", "train.txt: "),
+        ("--checkpoint_dir train.txt/deeper", "train.txt is not a folder; check --checkpoint_dir"),
+        ("--summary_dir train.txt", "check --summary_dir"),
+        ("--restore nowhere", "nowhere.index: no such file; check --restore"),
+        ("--restore .", "./ner_model.index: no such file; check --restore"),
+        ("--resume", "checkpoint/last_state.index: no such file; check --checkpoint_dir"),
+        ("--resume --restore x", "--restore and --resume: expected one of them"),
+        ("--bach_size 3", "unknown argument --bach_size (did you mean --batch_size?)"),
+        ("--batch-size 3", "did you mean --batch_size?"),
+        ("--rnnsize=3", "did you mean --rnn_size?"),
+        ("--batch_size 3 stray", "unknown argument stray"),
+        ("--batch_size", "expected one argument"),
+        ("--batch_size x", "invalid int value: 'x'"),
+        ("--batch_size 0", "batch_size: 0, expected at least 1"),
+        ("--keep_prob 0", "keep_prob: 0.0, expected more than 0.0"),
+        ("--keep_prob 1.5", "keep_prob: 1.5, expected at most 1.0"),
+        ("--learning_rate nan", "learning_rate: nan, expected a finite number"),
+        ("--learning_rate inf", "learning_rate: inf, expected a finite number"),
+        ("--ema_decay nan", "ema_decay: nan, expected a finite number"),
+        ("--learning_rate -1", "learning_rate: -1.0, expected more than 0.0"),
+        ("--threads -1", "threads: -1, expected at least 0"),
+        ("--seed -1", "seed: -1, expected at least 0"),
+        ("--use_crf maybe", "expected True or False, not 'maybe'"),
+        (
+            "--optimizer adan",
+            "optimizer: 'adan' (did you mean adam?), expected one of 'adam', 'sgd'",
+        ),
+        ("--save_by f1", "save_by: 'f1', expected one of"),
+        ("--tag_scheme iobe", "did you mean iobes?"),
+        ("--dev_fraction 0.95", "dev_fraction: 0.95, expected at most 0.9"),
+        (
+            "--use_word False --use_chr False",
+            "use_word, use_chr, use_elmo and use_bert are all off",
+        ),
+        ("--chr_filter_widths 2 3", "conv1d takes one width"),
+        ("--columns word", "train.txt:1: 4 columns, expected 1 (word)"),
+        ("--columns word,pos,chunk,tga", "--columns: unknown column 'tga' (did you mean tag?)"),
+        ("--columns word,word,chunk,tag", "--columns: 'word' is named twice"),
+        ("--columns _,pos,chunk,tag", "--columns: no word column"),
+        ("--columns word,pos,chunk,_", "no tag column"),
+    ],
+)
 def test_bad_flags(train, flags, message):
     assert message in train(*flags.split())
 
 
-@pytest.mark.parametrize("name, content, message", [
-    ("c.yaml", b"epoch: 3\nbach_size: 3\n", "c.yaml:2: unknown key 'bach_size' (did you mean batch_size?)"),
-    ("c.json", b'{"epoch": 3,\n "rnnsize": 3}', "c.json:2: unknown key 'rnnsize' (did you mean rnn_size?)"),
-    ("c.yaml", b"epoch: three\n", "c.yaml:1: epoch: 'three', expected int"),
-    ("c.yaml", b"use_crf: 1\n", "c.yaml:1: use_crf: 1, expected bool"),
-    ("c.yaml", b"epoch: 0\n", "epoch: 0, expected at least 1"),
-    ("c.yaml", b"epoch: [3\n", "c.yaml:2: "),
-    ("c.json", b'{"epoch": 3', "c.json:1: "),
-    ("c.yaml", b"- epoch\n", "c.yaml:1: expected `key: value` lines"),
-    ("c.yaml", b"epoch: 3 # caf\xe9\n", "c.yaml:1: "),
-    ("c.yaml", b"learning_rate: .nan\n", "learning_rate: nan, expected a finite number"),
-])
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        (
+            "c.yaml",
+            b"epoch: 3\nbach_size: 3\n",
+            "c.yaml:2: unknown key 'bach_size' (did you mean batch_size?)",
+        ),
+        (
+            "c.json",
+            b'{"epoch": 3,\n "rnnsize": 3}',
+            "c.json:2: unknown key 'rnnsize' (did you mean rnn_size?)",
+        ),
+        ("c.yaml", b"epoch: three\n", "c.yaml:1: epoch: 'three', expected int"),
+        ("c.yaml", b"use_crf: 1\n", "c.yaml:1: use_crf: 1, expected bool"),
+        ("c.yaml", b"epoch: 0\n", "epoch: 0, expected at least 1"),
+        ("c.yaml", b"epoch: [3\n", "c.yaml:2: "),
+        ("c.json", b'{"epoch": 3', "c.json:1: "),
+        ("c.yaml", b"- epoch\n", "c.yaml:1: expected `key: value` lines"),
+        ("c.yaml", b"epoch: 3 # caf\xe9\n", "c.yaml:1: "),
+        ("c.yaml", b"learning_rate: .nan\n", "learning_rate: nan, expected a finite number"),
+    ],
+)
 def test_bad_config_file(train, folder, name, content, message):
     (folder / name).write_bytes(content)
     assert message in train("--config_path", name)
@@ -139,12 +188,17 @@ def test_wrd_dim_that_is_not_the_vectors(train, folder):
     from conll import read_sentences
     from embvec import EmbVec
     import numpy as np
+
     emb = EmbVec.from_sentences(read_sentences(str(folder / "train.txt"))[0], 7, True)
     emb.vectors = np.zeros((len(emb.vocab["wrd"]), 7), np.float32)
     emb.save(str(folder / "seven.pkl"))
-    assert "--wrd_dim 50: seven.pkl has vectors of 7; set --wrd_dim 7" in train("--emb_path", "seven.pkl", "--wrd_dim", 50)
+    assert "--wrd_dim 50: seven.pkl has vectors of 7; set --wrd_dim 7" in train(
+        "--emb_path", "seven.pkl", "--wrd_dim", 50
+    )
     (folder / "cut.pkl").write_bytes((folder / "seven.pkl").read_bytes()[:-100])
-    assert re.search("cut.pkl: .*truncated.*; make it again with embvec.py", train("--emb_path", "cut.pkl"))
+    assert re.search(
+        "cut.pkl: .*truncated.*; make it again with embvec.py", train("--emb_path", "cut.pkl")
+    )
     (folder / "new.txt").write_bytes(ROWS + b"new NN B-NP B-NEW\n")
     message = train("--emb_path", "seven.pkl", "--train_path", "train.txt", "new.txt")
     assert "new.txt:4: tag B-NEW is not in the vocabulary" in message
@@ -163,24 +217,52 @@ def test_files_without_permission(bare_zygote):
         for path, mode in ((folder, 0o777), (folder / "secret.txt", 0), (folder / "closed", 0o555)):
             path.chmod(mode)
         for script, flags, message in (
-                ("train.py", "--train_path secret.txt", "secret.txt: permission denied; check"),
-                ("train.py", "--train_path train.txt --dev_path dev.txt --checkpoint_dir closed/deep/c",
-                 "closed/deep/c: permission denied; check --checkpoint_dir"),
-                ("inference.py", "--input secret.txt", "secret.txt: permission denied; check --input"),
-                ("inference.py", "--input dev.txt --output closed/out.txt", "closed/out.txt: permission denied; check --output"),
-                ("inference/export.py", "--engine closed/out.etagger", "closed/out.etagger: permission denied; check --engine")):
-            assert message in bare_zygote.mistake(script, *flags.split(), folder=folder, nobody=root)
+            ("train.py", "--train_path secret.txt", "secret.txt: permission denied; check"),
+            (
+                "train.py",
+                "--train_path train.txt --dev_path dev.txt --checkpoint_dir closed/deep/c",
+                "closed/deep/c: permission denied; check --checkpoint_dir",
+            ),
+            ("inference.py", "--input secret.txt", "secret.txt: permission denied; check --input"),
+            (
+                "inference.py",
+                "--input dev.txt --output closed/out.txt",
+                "closed/out.txt: permission denied; check --output",
+            ),
+            (
+                "inference/export.py",
+                "--engine closed/out.etagger",
+                "closed/out.etagger: permission denied; check --engine",
+            ),
+        ):
+            assert message in bare_zygote.mistake(
+                script, *flags.split(), folder=folder, nobody=root
+            )
         assert os.listdir(folder / "closed") == []
 
 
 # ---------------------------------------------------------------- what is no mistake
 
+
 def test_good_oddities_in_training(folder):
-    """CRLF, tabs, runs of spaces, no final newline, a sentence of one token, -DOCSTART-, and a POS only dev has."""
-    (folder / "odd.txt").write_bytes(b"-DOCSTART- -X- -X- O\r\n\r\nPeter\tNNP\tB-NP \t B-PER\r\nsleeps VBZ  B-VP O \r\n\r\n\r\nRome NNP B-NP B-LOC")
+    """CRLF, tabs, runs of spaces, no final newline, a sentence of one token, -DOCSTART-, and a POS
+    only dev has.
+    """
+    (folder / "odd.txt").write_bytes(
+        b"-DOCSTART- -X- -X- O\r\n\r\nPeter\tNNP\tB-NP \t B-PER\r\nsleeps VBZ  B-VP O \r\n\r\n\r\nRome NNP B-NP B-LOC"
+    )
     (folder / "odd_dev.txt").write_bytes(b"Peter UNSEEN B-NEVER B-PER\n\nRome NNP B-NP B-LOC")
-    trainer = fit("--train_path", folder / "odd.txt", "--dev_path", folder / "odd_dev.txt", *TINY, "--epoch", 1,
-                  "--checkpoint_dir", folder / "c")
+    trainer = fit(
+        "--train_path",
+        folder / "odd.txt",
+        "--dev_path",
+        folder / "odd_dev.txt",
+        *TINY,
+        "--epoch",
+        1,
+        "--checkpoint_dir",
+        folder / "c",
+    )
     assert [len(example) for example in trainer.data.train] == [2, 1]
     assert trainer.data.emb.vocab["wrd"][2:] == ["peter", "sleeps", "rome"]
     assert trainer.data.tags == ["O", "B-PER", "B-LOC"]
@@ -189,7 +271,17 @@ def test_good_oddities_in_training(folder):
 
 def test_tags_never_seen_in_training(zygote, folder):
     (folder / "dev.txt").write_bytes(b"Peter NNP B-NP B-NEW\n\n" + sample("dev")[0])
-    done = zygote.run("train.py", "--train_path", "train.txt", "--dev_path", "dev.txt", *TINY, "--epoch", 1, folder=folder)
+    done = zygote.run(
+        "train.py",
+        "--train_path",
+        "train.txt",
+        "--dev_path",
+        "dev.txt",
+        *TINY,
+        "--epoch",
+        1,
+        folder=folder,
+    )
     assert done.code == 0
     assert "tags never seen in training (B-NEW)" in one_line(done.err)
     assert [line.split(b"/")[0] for line in done.out.splitlines()][0] == b"epoch 1"
@@ -197,44 +289,63 @@ def test_tags_never_seen_in_training(zygote, folder):
 
 # ---------------------------------------------------------------- inference.py
 
-@pytest.mark.parametrize("flags, message", [
-    ("--mode bulk --input nowhere.txt", "nowhere.txt: no such file; check --input"),
-    ("--mode bulk", "data/test.txt: no such file; check --input"),
-    ("--input .", ".: is a directory"),
-    ("--output .", ".: is a directory, a file was expected; check --output"),
-    ("--output nowhere/out.txt", "nowhere/out.txt: there is no folder"),
-    ("--restore nowhere", "nowhere.index: no such file; check --restore"),
-    ("--restore .", "./ner_model.index: no such file; check --restore"),
-    ("--wrd_dim 300", "--wrd_dim 300: the checkpoint has word vectors of 50"),
-    ("--emb_path nowhere.pkl", "nowhere.pkl: no such file; check --emb_path"),
-    ("--emb_path dev.txt", "dev.txt: "),
-    ("--mode buckets", "invalid choice: 'buckets'"),
-    ("--batch_size 0", "--batch_size 0: expected at least 1"),
-    ("--threads -2", "--threads -2: expected 0 or more"),
-    ("--columns words", "unknown column 'words' (did you mean word?)"),
-    ("--restor x", "unknown argument --restor (did you mean --restore?)"),
-    ("--constrained perhaps", "expected True or False, not 'perhaps'"),
-])
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        ("--mode bulk --input nowhere.txt", "nowhere.txt: no such file; check --input"),
+        ("--mode bulk", "data/test.txt: no such file; check --input"),
+        ("--input .", ".: is a directory"),
+        ("--output .", ".: is a directory, a file was expected; check --output"),
+        ("--output nowhere/out.txt", "nowhere/out.txt: there is no folder"),
+        ("--restore nowhere", "nowhere.index: no such file; check --restore"),
+        ("--restore .", "./ner_model.index: no such file; check --restore"),
+        ("--wrd_dim 300", "--wrd_dim 300: the checkpoint has word vectors of 50"),
+        ("--emb_path nowhere.pkl", "nowhere.pkl: no such file; check --emb_path"),
+        ("--emb_path dev.txt", "dev.txt: "),
+        ("--mode buckets", "invalid choice: 'buckets'"),
+        ("--batch_size 0", "--batch_size 0: expected at least 1"),
+        ("--threads -2", "--threads -2: expected 0 or more"),
+        ("--columns words", "unknown column 'words' (did you mean word?)"),
+        ("--restor x", "unknown argument --restor (did you mean --restore?)"),
+        ("--constrained perhaps", "expected True or False, not 'perhaps'"),
+    ],
+)
 def test_bad_flags_of_inference(infer, flags, message):
     assert message in infer(*flags.split())
 
 
 def test_emb_path_of_another_training(infer, trained, folder):
     from embvec import EmbVec
-    EmbVec(["#PAD#", "#UNK#", "x"], ["#PAD#", "#UNK#"], [], [], ["O"], 50).save(str(folder / "other.pkl"))
-    assert "other.pkl: not the vocabulary that the checkpoint was trained with" in infer("--emb_path", "other.pkl")
+
+    EmbVec(["#PAD#", "#UNK#", "x"], ["#PAD#", "#UNK#"], [], [], ["O"], 50).save(
+        str(folder / "other.pkl")
+    )
+    assert "other.pkl: not the vocabulary that the checkpoint was trained with" in infer(
+        "--emb_path", "other.pkl"
+    )
     shutil.copy(trained.prefix + ".vocab.pkl", folder / "same.pkl")
     assert "check --input" in infer("--emb_path", "same.pkl", "--wrd_dim", 50, "--input", "nowhere")
 
 
-@pytest.mark.parametrize("bad, message", [
-    (b"b NN\n", "<stdin>:%d: 2 columns, expected 4"),
-    (b"b NN B-NP O\nc\n", "<stdin>:%d: 1 column, expected 4"),
-])
+@pytest.mark.parametrize(
+    "bad, message",
+    [
+        (b"b NN\n", "<stdin>:%d: 2 columns, expected 4"),
+        (b"b NN B-NP O\nc\n", "<stdin>:%d: 1 column, expected 4"),
+    ],
+)
 def test_bad_row_in_a_stream(trained, zygote, bad, message):
     """The sentences before it are out, whole; and the line is named."""
     before = b"".join(sample("test")[:20])
-    done = zygote.run("inference.py", "--mode", "bucket", "--restore", trained.prefix, stdin=before + bad + b"\n" + ROWS)
+    done = zygote.run(
+        "inference.py",
+        "--mode",
+        "bucket",
+        "--restore",
+        trained.prefix,
+        stdin=before + bad + b"\n" + ROWS,
+    )
     assert done.code == 2
     assert message % (before.count(b"\n") + bad.count(b"\n")) in one_line(done.err)
     assert done.out.count(b"\n") == before.count(b"\n") and done.out.endswith(b"\n\n")
@@ -242,7 +353,15 @@ def test_bad_row_in_a_stream(trained, zygote, bad, message):
 
 def test_bad_row_leaves_no_output(trained, zygote, tmp_path):
     (tmp_path / "in.txt").write_bytes(ROWS * 3 + b"x\n")
-    done = zygote.run("inference.py", "--input", tmp_path / "in.txt", "--output", tmp_path / "out.txt", "--restore", trained.prefix)
+    done = zygote.run(
+        "inference.py",
+        "--input",
+        tmp_path / "in.txt",
+        "--output",
+        tmp_path / "out.txt",
+        "--restore",
+        trained.prefix,
+    )
     assert done.code == 2 and done.out == b""
     assert "in.txt:10: 1 column, expected 4" in one_line(done.err)
     assert os.listdir(tmp_path) == ["in.txt"]
@@ -297,7 +416,9 @@ def test_damaged_weights(trained, zygote, copy, place):
     """TensorFlow itself finds the bit that is wrong, and its log lines stay away."""
     damage(copy / "ner_model.data-00000-of-00001", place)
     message = zygote.mistake("inference.py", "--mode", "bucket", "--restore", copy, stdin=ROWS)
-    assert re.search(r"ner_model: the weights cannot be read \(.*[Cc]hecksum does not match", message)
+    assert re.search(
+        r"ner_model: the weights cannot be read \(.*[Cc]hecksum does not match", message
+    )
 
 
 def test_parts_of_two_checkpoints(infer, trained, copy):
@@ -309,30 +430,42 @@ def test_parts_of_two_checkpoints(infer, trained, copy):
 
 def test_folder_for_a_prefix(trained, zygote):
     """--restore takes the folder, with or without a slash, as well as the prefix."""
-    outs = {zygote.run("inference.py", "--mode", "bucket", "--restore", each, stdin=ROWS).out
-            for each in (trained.prefix, f"{trained.checkpoint}{os.sep}")}
+    outs = {
+        zygote.run("inference.py", "--mode", "bucket", "--restore", each, stdin=ROWS).out
+        for each in (trained.prefix, f"{trained.checkpoint}{os.sep}")
+    }
     assert len(outs) == 1 and outs.pop().count(b"\n") == 3
 
 
 # ---------------------------------------------------------------- --restore and --resume
 
-@pytest.mark.parametrize("flags, message", [
-    ("--rnn_size 16", "--rnn_size 16: the checkpoint has 32, and its weights fit no other"),
-    ("--use_crf False", "--use_crf False: the checkpoint has True"),
-    ("--tag_scheme iobes", "--tag_scheme iobes: the checkpoint has bio"),
-    ("--wrd_dim 100", "--wrd_dim 100: the checkpoint has word vectors of 50"),
-    ("--train_path new.txt", "new.txt:1: tag B-NEW is not in the vocabulary"),
-])
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        ("--rnn_size 16", "--rnn_size 16: the checkpoint has 32, and its weights fit no other"),
+        ("--use_crf False", "--use_crf False: the checkpoint has True"),
+        ("--tag_scheme iobes", "--tag_scheme iobes: the checkpoint has bio"),
+        ("--wrd_dim 100", "--wrd_dim 100: the checkpoint has word vectors of 50"),
+        ("--train_path new.txt", "new.txt:1: tag B-NEW is not in the vocabulary"),
+    ],
+)
 def test_restore_with_another_model(train, trained, folder, flags, message):
     (folder / "new.txt").write_bytes(b"new NN B-NP B-NEW\n")
     assert message in train("--restore", trained.prefix, *flags.split())
 
 
-@pytest.mark.parametrize("flags, message", [
-    ("--batch_size 7", "--batch_size 7: the interrupted run has 6, and --resume goes on with it"),
-    ("--config_path c.yaml", "--keep_prob 0.1: the interrupted run has 0.7"),
-    ("--train_path nowhere.txt", "--train_path ['nowhere.txt']: the interrupted run has"),
-])
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (
+            "--batch_size 7",
+            "--batch_size 7: the interrupted run has 6, and --resume goes on with it",
+        ),
+        ("--config_path c.yaml", "--keep_prob 0.1: the interrupted run has 0.7"),
+        ("--train_path nowhere.txt", "--train_path ['nowhere.txt']: the interrupted run has"),
+    ],
+)
 def test_resume_with_other_flags(bare_zygote, trained, folder, flags, message):
     (folder / "c.yaml").write_text("keep_prob: 0.1\n")
     resume = ["--resume", "--checkpoint_dir", trained.checkpoint]
@@ -340,15 +473,26 @@ def test_resume_with_other_flags(bare_zygote, trained, folder, flags, message):
 
 
 def test_resume_with_another_corpus(bare_zygote, folder):
-    flags = ["--train_path", folder / "train.txt", "--dev_path", folder / "dev.txt", "--checkpoint_dir", folder / "c"]
+    flags = [
+        "--train_path",
+        folder / "train.txt",
+        "--dev_path",
+        folder / "dev.txt",
+        "--checkpoint_dir",
+        folder / "c",
+    ]
     fit(*flags, *TINY, "--epoch", 1)
     before = {path.name: path.read_bytes() for path in (folder / "c").iterdir()}
     with open(folder / "train.txt", "ab") as more:
         more.write(ROWS)
-    message = bare_zygote.mistake("train.py", "--resume", "--checkpoint_dir", folder / "c", "--epoch", 2)
+    message = bare_zygote.mistake(
+        "train.py", "--resume", "--checkpoint_dir", folder / "c", "--epoch", 2
+    )
     assert "train.txt: not the file that the interrupted run was trained on" in message
     (folder / "train.txt").unlink()
-    assert "train.txt: no such file" in bare_zygote.mistake("train.py", "--resume", "--checkpoint_dir", folder / "c")
+    assert "train.txt: no such file" in bare_zygote.mistake(
+        "train.py", "--resume", "--checkpoint_dir", folder / "c"
+    )
     assert {path.name: path.read_bytes() for path in (folder / "c").iterdir()} == before
     assert left_behind(folder / "c") == []
 

@@ -1,4 +1,5 @@
 """Probabilities against enumeration of all tag sequences, and every form of output of inference.py."""
+
 import importlib.util
 import itertools
 import math
@@ -24,8 +25,11 @@ BIO = ["O", "B-X", "I-X", "B-Y", "I-Y"]
 
 # ---------------------------------------------------------------- the sums, against enumeration
 
+
 def problem(seed, tags, batch=5, steps=4, scale=1.5):
-    """Random emissions (garbage behind the ends), transitions and lengths; one sentence is full, one has one token."""
+    """Random emissions (garbage behind the ends), transitions and lengths; one sentence is full,
+    one has one token.
+    """
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, steps + 1, batch)
     lengths[0], lengths[-1] = steps, 1
@@ -36,9 +40,15 @@ def enumerated(emissions, length, transitions, legal=None):
     """{path: probability} of one sentence, over its legal paths."""
     scores = {}
     for path in itertools.product(range(len(transitions)), repeat=int(length)):
-        if legal and not (legal[0][path[0]] and legal[2][path[-1]] and all(legal[1][a][b] for a, b in zip(path, path[1:]))):
+        if legal and not (
+            legal[0][path[0]]
+            and legal[2][path[-1]]
+            and all(legal[1][a][b] for a, b in zip(path, path[1:]))
+        ):
             continue
-        scores[path] = sum(emissions[t, tag] for t, tag in enumerate(path)) + sum(transitions[a, b] for a, b in zip(path, path[1:]))
+        scores[path] = sum(emissions[t, tag] for t, tag in enumerate(path)) + sum(
+            transitions[a, b] for a, b in zip(path, path[1:])
+        )
     peak = max(scores.values())
     total = math.fsum(math.exp(score - peak) for score in scores.values())
     return {path: math.exp(score - peak) / total for path, score in scores.items()}
@@ -46,11 +56,22 @@ def enumerated(emissions, length, transitions, legal=None):
 
 def tags_of(scheme):
     """A vocabulary of two types (one where that would be too many paths)."""
-    tags = ["O", "X", "Y"] if scheme == conll.RAW else BIO if scheme == "bio" else conll.scheme_tags(BIO, "bio", scheme)
+    tags = (
+        ["O", "X", "Y"]
+        if scheme == conll.RAW
+        else BIO
+        if scheme == "bio"
+        else conll.scheme_tags(BIO, "bio", scheme)
+    )
     return tags[:5] if scheme in ("iobes", "bmes", "bilou") else tags
 
 
-CASES = [(scheme, held, softmax) for scheme in (*conll.SCHEMES, conll.RAW) for held in (False, True) for softmax in (False, True)]
+CASES = [
+    (scheme, held, softmax)
+    for scheme in (*conll.SCHEMES, conll.RAW)
+    for held in (False, True)
+    for softmax in (False, True)
+]
 
 
 @pytest.fixture(scope="module", params=CASES, ids=str)
@@ -59,7 +80,7 @@ def case(request):
     scheme, held, softmax = request.param
     tags = tags_of(scheme)
     emissions, lengths, transitions = problem(len(scheme), len(tags))
-    emissions[:, :, 0] -= 1             # more entities
+    emissions[:, :, 0] -= 1  # more entities
     if softmax:
         transitions = np.zeros_like(transitions)
     legal = conll.legal_transitions(tags, scheme) if held else None
@@ -72,7 +93,9 @@ def test_marginals(case):
     got = confidence.marginals(chain)
     for row, length, paths in zip(got, chain.lengths, every):
         for t, tag in itertools.product(range(length), range(len(tags))):
-            assert row[t, tag] == pytest.approx(math.fsum(p for path, p in paths.items() if path[t] == tag), abs=1e-12)
+            assert row[t, tag] == pytest.approx(
+                math.fsum(p for path, p in paths.items() if path[t] == tag), abs=1e-12
+            )
         np.testing.assert_allclose(row[:length].sum(axis=-1), 1.0, rtol=1e-12)
 
 
@@ -82,12 +105,17 @@ def test_sequences(case):
     for pick in (min, max):
         paths = [pick(paths, key=paths.get) for paths in every]
         padded = np.array([[*path, *[0] * (4 - len(path))] for path in paths])
-        np.testing.assert_allclose(np.exp(confidence.sequence_log_probability(chain, padded)),
-                                   [of[path] for of, path in zip(every, paths)], rtol=1e-10)
+        np.testing.assert_allclose(
+            np.exp(confidence.sequence_log_probability(chain, padded)),
+            [of[path] for of, path in zip(every, paths)],
+            rtol=1e-10,
+        )
 
 
 def test_entities(case):
-    """Every entity that can be read anywhere: the sum over the sequences in which conll.entities reads it."""
+    """Every entity that can be read anywhere: the sum over the sequences in which conll.entities
+    reads it.
+    """
     chain, scheme, tags, every = case
     expected = {}
     for k, paths in enumerate(every):
@@ -108,17 +136,23 @@ def test_the_n_best(case, count):
     for rows, log, length, of in zip(paths, logs, chain.lengths, every):
         best = sorted(of.items(), key=lambda item: -item[1])[:count]
         assert np.isfinite(log).sum() == len(best)
-        np.testing.assert_allclose(np.exp(log[:len(best)]), [probability for _, probability in best], rtol=1e-9)
-        found = [tuple(row[:length]) for row in rows[:len(best)]]
+        np.testing.assert_allclose(
+            np.exp(log[: len(best)]), [probability for _, probability in best], rtol=1e-9
+        )
+        found = [tuple(row[:length]) for row in rows[: len(best)]]
         assert len(set(found)) == len(found)
-        np.testing.assert_allclose([of[path] for path in found], np.exp(log[:len(best)]), rtol=1e-9)
+        np.testing.assert_allclose(
+            [of[path] for path in found], np.exp(log[: len(best)]), rtol=1e-9
+        )
 
 
 def test_of_equals_the_lower_tags_come_first():
     """As viterbi in layers/crf.py decides."""
     chain = confidence.chain(np.zeros((1, 3, 2)), [3], np.zeros((2, 2)))
     paths, _ = confidence.nbest(chain, 8)
-    assert [tuple(path) for path in paths[0]] == sorted(itertools.product((0, 1), repeat=3), key=lambda path: path[::-1])
+    assert [tuple(path) for path in paths[0]] == sorted(
+        itertools.product((0, 1), repeat=3), key=lambda path: path[::-1]
+    )
 
 
 def test_temperature():
@@ -128,7 +162,9 @@ def test_temperature():
     np.testing.assert_allclose(hot[0], want[0], rtol=1e-12)
 
 
-@pytest.mark.parametrize("emitted, moved", [(1e5, 1.0), (1.0, 1e4), (1e4, 1e4), (1e-30, 1e-30), (0.0, 0.0)])
+@pytest.mark.parametrize(
+    "emitted, moved", [(1e5, 1.0), (1.0, 1e4), (1e4, 1e4), (1e-30, 1e-30), (0.0, 0.0)]
+)
 def test_extreme_scores(emitted, moved):
     """Also where exp() of a difference is 0 in float64, and nothing warns."""
     emissions, lengths, transitions = problem(5, 3, scale=1.0)
@@ -139,11 +175,15 @@ def test_extreme_scores(emitted, moved):
     for row, scores, length in zip(got, emissions, lengths):
         paths = enumerated(scores, length, transitions)
         for t, tag in itertools.product(range(length), range(3)):
-            assert row[t, tag] == pytest.approx(math.fsum(p for path, p in paths.items() if path[t] == tag), abs=1e-9)
+            assert row[t, tag] == pytest.approx(
+                math.fsum(p for path, p in paths.items() if path[t] == tag), abs=1e-9
+            )
 
 
 def test_a_very_long_sentence():
-    """10,000 tokens, of which each fourth is O for certain: what stands between two of them can be enumerated alone."""
+    """10,000 tokens, of which each fourth is O for certain: what stands between two of them can be
+    enumerated alone.
+    """
     rng = np.random.default_rng(0)
     emissions, transitions = rng.normal(0, 4, (1, 10_000, 5)), rng.normal(0, 1, (5, 5))
     emissions[0, 3::4, 0] = 1e5
@@ -152,36 +192,53 @@ def test_a_very_long_sentence():
     np.testing.assert_allclose(got.sum(axis=-1), 1.0, rtol=1e-12)
     edges = confidence.edges(BIO, "bio")
     for start in (0, 4, 5000, 9996):
-        paths = enumerated(emissions[0, start:start + 4], 4, transitions)
+        paths = enumerated(emissions[0, start : start + 4], 4, transitions)
         if start:
-            paths = enumerated(emissions[0, start - 1:start + 4], 5, transitions)
+            paths = enumerated(emissions[0, start - 1 : start + 4], 5, transitions)
             paths = {path[1:]: probability for path, probability in paths.items() if path[0] == 0}
         for t, tag in itertools.product(range(4), range(5)):
             expected = math.fsum(p for path, p in paths.items() if path[t] == tag)
             assert got[start + t, tag] == pytest.approx(expected, abs=1e-6)
         spans = [(a, b, kind) for a in range(3) for b in range(a + 1, 4) for kind in "XY"]
         read = [conll.entities([BIO[i] for i in path], "bio") for path in paths]
-        expected = [math.fsum(p for p, found in zip(paths.values(), read) if span in found) for span in spans]
+        expected = [
+            math.fsum(p for p, found in zip(paths.values(), read) if span in found)
+            for span in spans
+        ]
         given = [(0, start + a, start + b, kind) for a, b, kind in spans]
-        np.testing.assert_allclose(confidence.entity_probabilities(chain, given, edges), expected, atol=1e-6)
+        np.testing.assert_allclose(
+            confidence.entity_probabilities(chain, given, edges), expected, atol=1e-6
+        )
     paths, logs = confidence.nbest(chain, 3)
-    scores = [emissions[0, np.arange(10_000), path].sum() + transitions[path[:-1], path[1:]].sum() for path in paths[0]]
+    scores = [
+        emissions[0, np.arange(10_000), path].sum() + transitions[path[:-1], path[1:]].sum()
+        for path in paths[0]
+    ]
     np.testing.assert_allclose(np.diff(scores), np.diff(logs[0]), atol=1e-5)
     assert (np.diff(logs[0]) < 0).all() and len({path.tobytes() for path in paths[0]}) == 3
-    np.testing.assert_allclose(confidence.sequence_log_probability(chain, paths[:, 1]), logs[0, 1], atol=1e-5)
+    np.testing.assert_allclose(
+        confidence.sequence_log_probability(chain, paths[:, 1]), logs[0, 1], atol=1e-5
+    )
 
 
 def test_the_graph_sums_the_same():
     """layers/crf.py: the gradient of log Z is the marginals. 10,000 tokens beside a short sentence."""
     rng = np.random.default_rng(1)
-    emissions, transitions, lengths = rng.normal(0, 4, (2, 10_000, 9)), rng.normal(0, 1, (9, 9)), np.array([10_000, 30], np.int32)
-    want, = evaluate(lambda e, t, n: tf.gradients(log_partition(e, t, n), [e]), emissions, transitions, lengths)
+    emissions, transitions, lengths = (
+        rng.normal(0, 4, (2, 10_000, 9)),
+        rng.normal(0, 1, (9, 9)),
+        np.array([10_000, 30], np.int32),
+    )
+    (want,) = evaluate(
+        lambda e, t, n: tf.gradients(log_partition(e, t, n), [e]), emissions, transitions, lengths
+    )
     got = confidence.marginals(confidence.chain(emissions, lengths, transitions))
     np.testing.assert_allclose(got[0], want[0], atol=1e-6)
     np.testing.assert_allclose(got[1, :30], want[1, :30], atol=1e-9)
 
 
 # ---------------------------------------------------------------- a trained model
+
 
 @pytest.fixture(scope="module")
 def softmax(tmp_path_factory):
@@ -191,9 +248,15 @@ def softmax(tmp_path_factory):
     return os.path.join(trainer.config.checkpoint_dir, "ner_model")
 
 
-@pytest.fixture(scope="module", params=["CRF", "CRF, constrained", "softmax", "softmax, constrained"])
+@pytest.fixture(
+    scope="module", params=["CRF", "CRF, constrained", "softmax", "softmax, constrained"]
+)
 def tagger(request, trained, softmax):
-    return Tagger.load(trained.prefix if "CRF" in request.param else softmax, constrained="constrained" in request.param, threads=1)
+    return Tagger.load(
+        trained.prefix if "CRF" in request.param else softmax,
+        constrained="constrained" in request.param,
+        threads=1,
+    )
 
 
 def sentences_of(text):
@@ -207,24 +270,38 @@ TEXT = b"-DOCSTART- -X- O O\n\n" + b"".join(sample("test")[:60])
 
 def test_a_tagger_against_enumeration(tagger):
     """All that it says of sentences of two and three tokens, from the scores of its network."""
-    given = sentences_of(b"".join(sentence for sentence in sample("test") if sentence.count(b"\n") in (3, 4)))[:6]
+    given = sentences_of(
+        b"".join(sentence for sentence in sample("test") if sentence.count(b"\n") in (3, 4))
+    )[:6]
     assert len(given) == 6
     meta, found = tagger.meta, tagger.confident(given)
     best, logs = tagger.nbest(given, 5), tagger.log_probabilities(given)
-    legal = conll.legal_transitions(meta["tags"], meta["tag_scheme"]) if tagger.config.constrained else None
+    legal = (
+        conll.legal_transitions(meta["tags"], meta["tag_scheme"])
+        if tagger.config.constrained
+        else None
+    )
     for sentence, of, several, log in zip(given, found, best, logs):
-        (_, _, (ids, logits)), = tagger.in_batches([sentence], tagger.scores)
+        ((_, _, (ids, logits)),) = tagger.in_batches([sentence], tagger.scores)
         length = len(sentence.words)
         paths = enumerated(logits[0].astype(float), length, tagger.transitions.astype(float), legal)
         path = tuple(ids[0, :length])
         for t, probability in enumerate(of.probabilities):
-            assert probability == pytest.approx(math.fsum(p for each, p in paths.items() if each[t] == path[t]), abs=1e-6)
+            assert probability == pytest.approx(
+                math.fsum(p for each, p in paths.items() if each[t] == path[t]), abs=1e-6
+            )
         assert math.exp(log) == pytest.approx(paths[path], abs=1e-6)
-        spans = [conll.entities([meta["tags"][i] for i in each], meta["tag_scheme"]) for each in paths]
+        spans = [
+            conll.entities([meta["tags"][i] for i in each], meta["tag_scheme"]) for each in paths
+        ]
         for start, end, kind, probability in of.entities:
-            expected = math.fsum(p for p, read in zip(paths.values(), spans) if (start, end, kind) in read)
+            expected = math.fsum(
+                p for p, read in zip(paths.values(), spans) if (start, end, kind) in read
+            )
             assert probability == pytest.approx(expected, abs=1e-6)
-        np.testing.assert_allclose([p for p, _ in several], sorted(paths.values())[:-6:-1], atol=1e-6)
+        np.testing.assert_allclose(
+            [p for p, _ in several], sorted(paths.values())[:-6:-1], atol=1e-6
+        )
 
 
 def test_the_tags_are_those_without_confidence(tagger):
@@ -232,8 +309,12 @@ def test_the_tags_are_those_without_confidence(tagger):
     tags, best = tagger.tag(given), [paths[0] for paths in tagger.nbest(given, 2)]
     found = tagger.confident(given)
     assert [of.tags for of in found] == tags == [each for _, each in best]
-    np.testing.assert_allclose([p for p, _ in best], np.exp(tagger.log_probabilities(given)), rtol=1e-6)
-    assert [[span[:3] for span in of.entities] for of in found] == [conll.chunks(each) for each in tags]
+    np.testing.assert_allclose(
+        [p for p, _ in best], np.exp(tagger.log_probabilities(given)), rtol=1e-6
+    )
+    assert [[span[:3] for span in of.entities] for of in found] == [
+        conll.chunks(each) for each in tags
+    ]
 
 
 def test_temperature_of_a_tagger(trained):
@@ -242,12 +323,16 @@ def test_temperature_of_a_tagger(trained):
     cool, hot = (Tagger.load(trained.prefix, threads=1, temperature=each) for each in (0.5, 4.0))
     assert cool.tag(given) == hot.tag(given)
     assert np.mean(cool.log_probabilities(given)) > np.mean(hot.log_probabilities(given))
-    (_, lengths, (_, logits)), = hot.in_batches(given[1:2], hot.scores)
-    paths, chain = hot.nbest(given[1:2], 1), confidence.chain(logits / 4, lengths, hot.transitions / 4)
+    ((_, lengths, (_, logits)),) = hot.in_batches(given[1:2], hot.scores)
+    paths, chain = (
+        hot.nbest(given[1:2], 1),
+        confidence.chain(logits / 4, lengths, hot.transitions / 4),
+    )
     assert math.log(paths[0][0][0]) == pytest.approx(confidence.nbest(chain, 1)[1][0, 0], abs=1e-5)
 
 
 # ---------------------------------------------------------------- what the command writes
+
 
 @pytest.fixture(scope="module")
 def crf(trained):
@@ -257,10 +342,16 @@ def crf(trained):
 @pytest.fixture
 def write(tmp_path):
     """A function: bytes and a Form -> bytes, by bulk mode from file to file."""
+
     def run(data, tagger, form):
         (tmp_path / "in.txt").write_bytes(data)
-        inference.run(tagger, arguments(input=str(tmp_path / "in.txt"), output=str(tmp_path / "out.txt")), form)
+        inference.run(
+            tagger,
+            arguments(input=str(tmp_path / "in.txt"), output=str(tmp_path / "out.txt")),
+            form,
+        )
         return (tmp_path / "out.txt").read_bytes()
+
     return run
 
 
@@ -269,12 +360,19 @@ NUMBER = rb"[01]\.\d{6}"
 
 @pytest.mark.parametrize("name", NASTY_FILES)
 def test_rows_of_confidence(crf, write, name):
-    """Each row is that without --confidence and two columns more; an entity's probability is on each of its tokens."""
+    """Each row is that without --confidence and two columns more; an entity's probability is on
+    each of its tokens.
+    """
     given = NASTY_FILES[name]
     out, plain = (write(given, crf, form) for form in (inference.confidence_form(crf), None))
-    cut = [re.sub(rb"(?<=.)[ \t]%b[ \t](%b|_)(\r?)$" % (NUMBER, NUMBER), rb"\2", row) for row in out.split(b"\n")]
+    cut = [
+        re.sub(rb"(?<=.)[ \t]%b[ \t](%b|_)(\r?)$" % (NUMBER, NUMBER), rb"\2", row)
+        for row in out.split(b"\n")
+    ]
     assert [row.rstrip(b"\r") for row in cut] == [row.rstrip(b"\r") for row in plain.split(b"\n")]
-    assert [row.endswith(b"\r") for row in out.split(b"\n")] == [row.endswith(b"\r") for row in given.split(b"\n")]
+    assert [row.endswith(b"\r") for row in out.split(b"\n")] == [
+        row.endswith(b"\r") for row in given.split(b"\n")
+    ]
     for row in filter(lambda row: row.strip(), out.split(b"\n")):
         tag, probability, of_entity = row.split()[-3:]
         assert 0 < float(probability) <= 1
@@ -284,39 +382,67 @@ def test_rows_of_confidence(crf, write, name):
 def test_confidence_in_every_mode(trained, crf, write, zygote):
     want = write(TEXT, crf, inference.confidence_form(crf))
     assert want.startswith(b"-DOCSTART- -X- O O O 1.000000 _\n")
-    bucket = zygote.run("inference.py", "--mode", "bucket", "--restore", trained.prefix, "--confidence", stdin=TEXT)
+    bucket = zygote.run(
+        "inference.py", "--mode", "bucket", "--restore", trained.prefix, "--confidence", stdin=TEXT
+    )
     assert bucket.code == 0
-    for row, other in zip(bucket.out.split(b"\n"), want.split(b"\n"), strict=True):      # another batch may round otherwise
+    for row, other in zip(
+        bucket.out.split(b"\n"), want.split(b"\n"), strict=True
+    ):  # another batch may round otherwise
         (*cells, p, q), (*others, p_, q_) = row.split() or b"00", other.split() or b"00"
         assert cells == others and abs(float(p) - float(p_)) < 1e-5
         assert q == q_ or abs(float(q) - float(q_)) < 1e-5
-    line = zygote.run("inference.py", "--mode", "line", "--restore", trained.prefix, "--confidence", stdin=b"Peter sleeps in Rome.\n\n",
-                      path=[no_spacy(trained.folder)])
+    line = zygote.run(
+        "inference.py",
+        "--mode",
+        "line",
+        "--restore",
+        trained.prefix,
+        "--confidence",
+        stdin=b"Peter sleeps in Rome.\n\n",
+        path=[no_spacy(trained.folder)],
+    )
     assert line.code == 0
     assert re.fullmatch(rb"(\S+ O O O %b %b (%b|_)\n){5}\n\n" % (TAG, NUMBER, NUMBER), line.out)
 
 
 def test_nbest_output(crf, write, trained, zygote):
-    """Each sentence three times, the first with the tags of always; what stands between sentences stays."""
+    """Each sentence three times, the first with the tags of always; what stands between sentences
+    stays.
+    """
     given = TEXT + b"Peter NNP B-NP B-PER\r\nsleeps VBZ B-VP O\r"
     out = write(given, crf, inference.nbest_form(crf, 3))
     parts = re.split(rb"(?m)^# (\d+) (\S+)(\r?)\n", out)
     assert parts.pop(0) == b""
-    ranks, probabilities, rows = [int(each) for each in parts[::4]], [float(each) for each in parts[1::4]], parts[3::4]
+    ranks, probabilities, rows = (
+        [int(each) for each in parts[::4]],
+        [float(each) for each in parts[1::4]],
+        parts[3::4],
+    )
     assert ranks == [1] + [1, 2, 3] * 61 and probabilities[0] == 1
     for k in range(1, len(ranks), 3):
-        assert 1 >= sum(probabilities[k:k + 3]) and probabilities[k] >= probabilities[k + 1] >= probabilities[k + 2] > 0
-        assert len(set(rows[k:k + 3])) == 3
+        assert (
+            1 >= sum(probabilities[k : k + 3])
+            and probabilities[k] >= probabilities[k + 1] >= probabilities[k + 2] > 0
+        )
+        assert len(set(rows[k : k + 3])) == 3
     assert b"".join([rows[0], *rows[1::3]]) == write(given, crf, None) + b"\n\r\n"
     assert parts[-2] == b"\r" and all(row.endswith((b"\n\n", b"\n\r\n")) for row in rows)
-    assert re.sub(rb"# \d \S+\n", b"#", write(b"\na O O O\n ", crf, inference.nbest_form(crf, 2))).count(b"\n \n") == 2
+    assert (
+        re.sub(
+            rb"# \d \S+\n", b"#", write(b"\na O O O\n ", crf, inference.nbest_form(crf, 2))
+        ).count(b"\n \n")
+        == 2
+    )
     assert write(b"\n \r\n", crf, inference.nbest_form(crf, 3)) == b"\n \r\n"
-    done = zygote.run("inference.py", "--mode", "bucket", "--restore", trained.prefix, "--nbest", 2, stdin=TEXT)
+    done = zygote.run(
+        "inference.py", "--mode", "bucket", "--restore", trained.prefix, "--nbest", 2, stdin=TEXT
+    )
     assert done.code == 0 and done.out.count(b"# 1 ") == 61 and done.out.count(b"# 2 ") == 60
 
 
 def test_nbest_of_a_token_has_no_more_than_the_tags(crf):
-    paths, = crf.nbest(sentences_of(b"Rome NNP B-NP B-LOC\n"), 100)
+    (paths,) = crf.nbest(sentences_of(b"Rome NNP B-NP B-LOC\n"), 100)
     assert sorted(tags[0] for _, tags in paths) == sorted(crf.meta["tags"])
     assert math.fsum(probability for probability, _ in paths) == pytest.approx(1)
 
@@ -324,7 +450,9 @@ def test_nbest_of_a_token_has_no_more_than_the_tags(crf):
 def test_the_least_confident_sentences(crf, write, trained, zygote, tmp_path):
     """As they came, but for the blank line at the end; each once; the least confident first."""
     sentences = sample("test")[:60]
-    given = b"-DOCSTART- -X- O O\n\n\n" + b"".join(sentences[:50] + sentences[:20] + sentences[50:]).rstrip(b"\n")
+    given = b"-DOCSTART- -X- O O\n\n\n" + b"".join(
+        sentences[:50] + sentences[:20] + sentences[50:]
+    ).rstrip(b"\n")
     parsed = sentences_of(b"".join(sentences))
     logs = [crf.log_probabilities([sentence])[0] / len(sentence.words) for sentence in parsed]
     order = sorted(range(60), key=lambda i: logs[i])
@@ -333,35 +461,65 @@ def test_the_least_confident_sentences(crf, write, trained, zygote, tmp_path):
     everything = write(given, crf, inference.least_confident_form(crf, 1000))
     assert sorted(everything.split(b"\n\n")) == sorted(set(b"".join(sentences).split(b"\n\n")))
     (tmp_path / "in.txt").write_bytes(given)
-    done = zygote.run("inference.py", "--restore", trained.prefix, "--input", tmp_path / "in.txt", "--least_confident", 2)
+    done = zygote.run(
+        "inference.py",
+        "--restore",
+        trained.prefix,
+        "--input",
+        tmp_path / "in.txt",
+        "--least_confident",
+        2,
+    )
     assert done.out == b"".join(sentences[i] for i in order[:2]), done.err
-    picked, blocks = (sentences_of(text) for text in (write(NASTY, crf, inference.least_confident_form(crf, 100)), NASTY))
-    assert sorted(each.words for each in picked) == sorted(each.words for each in blocks if not each.is_docstart)
+    picked, blocks = (
+        sentences_of(text)
+        for text in (write(NASTY, crf, inference.least_confident_form(crf, 100)), NASTY)
+    )
+    assert sorted(each.words for each in picked) == sorted(
+        each.words for each in blocks if not each.is_docstart
+    )
 
 
-@pytest.mark.parametrize("flags, message", [
-    ("--confidence --nbest 2", "--confidence and --nbest: each has a form of output of its own; expected one of them"),
-    ("--confidence --least_confident 2", "--confidence and --least_confident"),
-    ("--nbest 2 --least_confident 2", "--nbest and --least_confident"),
-    ("--nbest 0", "--nbest 0: expected at least 1"),
-    ("--least_confident -3", "--least_confident -3: expected at least 1"),
-    ("--nbest two", "--nbest: invalid int value: 'two'"),
-    ("--nbest 2 --mode line", "--nbest and --mode line: expected bulk or bucket mode"),
-    ("--least_confident 2 --mode bucket", "--least_confident and --mode bucket: it looks at all sentences first, bulk mode was expected"),
-    ("--least_confident 2 --mode line", "bulk mode was expected"),
-    ("--confidence --temperature 0", "--temperature 0.0: expected a number above 0"),
-    ("--nbest 2 --temperature nan", "--temperature nan: expected a number above 0"),
-    ("--temperature 2", "--temperature: it changes no tag; expected one of --confidence, --nbest and --least_confident beside it"),
-    ("--confidense", "did you mean --confidence?"),
-])
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (
+            "--confidence --nbest 2",
+            "--confidence and --nbest: each has a form of output of its own; expected one of them",
+        ),
+        ("--confidence --least_confident 2", "--confidence and --least_confident"),
+        ("--nbest 2 --least_confident 2", "--nbest and --least_confident"),
+        ("--nbest 0", "--nbest 0: expected at least 1"),
+        ("--least_confident -3", "--least_confident -3: expected at least 1"),
+        ("--nbest two", "--nbest: invalid int value: 'two'"),
+        ("--nbest 2 --mode line", "--nbest and --mode line: expected bulk or bucket mode"),
+        (
+            "--least_confident 2 --mode bucket",
+            "--least_confident and --mode bucket: it looks at all sentences first, bulk mode was expected",
+        ),
+        ("--least_confident 2 --mode line", "bulk mode was expected"),
+        ("--confidence --temperature 0", "--temperature 0.0: expected a number above 0"),
+        ("--nbest 2 --temperature nan", "--temperature nan: expected a number above 0"),
+        (
+            "--temperature 2",
+            "--temperature: it changes no tag; expected one of --confidence, --nbest and --least_confident beside it",
+        ),
+        ("--confidense", "did you mean --confidence?"),
+    ],
+)
 def test_flags_that_do_not_go_together(trained, bare_zygote, flags, message):
-    assert message in bare_zygote.mistake("inference.py", "--restore", trained.prefix, *flags.split())
+    assert message in bare_zygote.mistake(
+        "inference.py", "--restore", trained.prefix, *flags.split()
+    )
 
 
 # ---------------------------------------------------------------- etc/calibration.py
 
+
 def load_calibration():
-    spec = importlib.util.spec_from_file_location("calibration", os.path.join(ROOT, "etc", "calibration.py"))
+    spec = importlib.util.spec_from_file_location(
+        "calibration", os.path.join(ROOT, "etc", "calibration.py")
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -373,14 +531,23 @@ calibration = load_calibration()
 def test_calibration_error():
     """Two bins by hand: 0.2 and 0.4, one of them right; 0.9 and 1, both right."""
     events = calibration.Events(np.array([0.2, 0.4, 0.9, 1.0]), np.array([False, True, True, True]))
-    assert calibration.calibration_error(events, 2) == pytest.approx((2 * abs(0.3 - 0.5) + 2 * abs(0.95 - 1.0)) / 4)
+    assert calibration.calibration_error(events, 2) == pytest.approx(
+        (2 * abs(0.3 - 0.5) + 2 * abs(0.95 - 1.0)) / 4
+    )
     sizes, probable, right = calibration.bins_of(events, 2)
-    assert (sizes.tolist(), right.tolist()) == ([2, 2], [0.5, 1.0]) and probable.tolist() == pytest.approx([0.3, 0.95])
-    assert calibration.calibration_error(calibration.Events(np.zeros(0), np.zeros(0, bool)), 15) == 0
+    assert (sizes.tolist(), right.tolist()) == (
+        [2, 2],
+        [0.5, 1.0],
+    ) and probable.tolist() == pytest.approx([0.3, 0.95])
+    assert (
+        calibration.calibration_error(calibration.Events(np.zeros(0), np.zeros(0, bool)), 15) == 0
+    )
 
 
 def test_a_temperature_is_found_again():
-    """Gold tags drawn from a chain, whose scores the model then exaggerates 2.5 times; errors fall, to nearly nothing."""
+    """Gold tags drawn from a chain, whose scores the model then exaggerates 2.5 times; errors fall,
+    to nearly nothing.
+    """
     rng, tags = np.random.default_rng(0), BIO
     emissions, transitions = rng.normal(0, 1.5, (1500, 3, 5)), rng.normal(0, 1, (5, 5))
     gold = []
@@ -388,8 +555,12 @@ def test_a_temperature_is_found_again():
         paths = enumerated(row, 3, transitions)
         gold.append(list(paths)[rng.choice(len(paths), p=list(paths.values()))])
     gold = np.array(gold)
-    model = types.SimpleNamespace(transitions=transitions * 2.5, graph=types.SimpleNamespace(legal=None), edges=confidence.edges(tags, "bio"),
-                                  meta={"tags": tags, "tag_scheme": "bio"})
+    model = types.SimpleNamespace(
+        transitions=transitions * 2.5,
+        graph=types.SimpleNamespace(legal=None),
+        edges=confidence.edges(tags, "bio"),
+        meta={"tags": tags, "tag_scheme": "bio"},
+    )
     ids = confidence.nbest(confidence.chain(emissions, [3] * 1500, transitions), 1)[0][:, 0]
     spans = [set(conll.chunks([tags[i] for i in row])) for row in gold]
     parts = [calibration.Part(ids, emissions * 2.5, [3] * 1500, gold, spans)]
@@ -397,23 +568,43 @@ def test_a_temperature_is_found_again():
     assert temperature == pytest.approx(2.5, rel=0.1)
     before, after = (calibration.result_of("", model, parts, each) for each in (1.0, temperature))
     for one, other in ((before.tokens, after.tokens), (before.entities, after.entities)):
-        assert calibration.calibration_error(one, 15) > 0.08 and calibration.calibration_error(other, 15) < 0.04
+        assert (
+            calibration.calibration_error(one, 15) > 0.08
+            and calibration.calibration_error(other, 15) < 0.04
+        )
     assert after.nll < before.nll
 
 
 def test_calibration_from_a_shell(trained, softmax, zygote, bare_zygote, tmp_path):
     (tmp_path / "gold.txt").write_bytes(b"-DOCSTART- -X- O O\n\n" + b"".join(sample("test")[:61]))
-    given = ["etc/calibration.py", "--restore", softmax, trained.checkpoint, "--input", tmp_path / "gold.txt"]
+    given = [
+        "etc/calibration.py",
+        "--restore",
+        softmax,
+        trained.checkpoint,
+        "--input",
+        tmp_path / "gold.txt",
+    ]
     done = zygote.run(*given, "--plot", tmp_path / "plot.png", "-j", 1)
     assert done.code == 0, done.err
     lines = done.out.decode().splitlines()
     assert "fitted on 31 sentences, figures in percent of 30 others, 15 bins" in lines[0]
-    rows = [re.fullmatch(r"(softmax|CRF) (\S+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+)", line) for line in lines[3:]]
+    rows = [
+        re.fullmatch(
+            r"(softmax|CRF) (\S+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+)",
+            line,
+        )
+        for line in lines[3:]
+    ]
     assert [row[1] for row in rows] == ["softmax"] * 2 + ["CRF"] * 2
     assert [float(row[3]) == 1 for row in rows] == [True, False] * 2
-    assert rows[0][5] == rows[1][5] and rows[2][9] == rows[3][9]       # what is right does not change, how probable it is does
+    assert (
+        rows[0][5] == rows[1][5] and rows[2][9] == rows[3][9]
+    )  # what is right does not change, how probable it is does
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-    assert "plot.txt/x.png: there is no folder" in bare_zygote.mistake(*given, "--plot", "plot.txt/x.png")
+    assert "plot.txt/x.png: there is no folder" in bare_zygote.mistake(
+        *given, "--plot", "plot.txt/x.png"
+    )
     assert "--bins 0: expected at least 1" in bare_zygote.mistake(*given, "--bins", 0)
     (tmp_path / "gold.txt").write_bytes(sample("test")[0])
     assert "one sentence, expected two at least" in bare_zygote.mistake(*given)

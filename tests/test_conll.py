@@ -1,4 +1,5 @@
 """Column files and tag schemes, against the text rules of the house and enumeration."""
+
 import doctest
 import io
 import itertools
@@ -12,14 +13,25 @@ import conll
 from cli import UserError
 from conll import RAW, SCHEMES, BlockReader, SentenceParser
 
-STRANGE = ["\x0b", "\x0c", "\x1c", "\u0085", "\u2028", "\u00a0", "\u3000", "\ufeff"]    # blanks to str.split(), not to us
+STRANGE = [
+    "\x0b",
+    "\x0c",
+    "\x1c",
+    "\u0085",
+    "\u2028",
+    "\u00a0",
+    "\u3000",
+    "\ufeff",
+]  # blanks to str.split(), not to us
 PAIRS = list(itertools.product(SCHEMES, SCHEMES))
 
 
 def blocks_of(data, cuts=()):
     """Blocks of `data`, fed in pieces that end at `cuts`."""
     reader, bounds = BlockReader(), [0, *sorted(cuts), len(data)]
-    found = [block for start, end in zip(bounds, bounds[1:]) for block in reader.feed(data[start:end])]
+    found = [
+        block for start, end in zip(bounds, bounds[1:]) for block in reader.feed(data[start:end])
+    ]
     return found + reader.close()
 
 
@@ -37,16 +49,34 @@ def parse(data, **settings):
 
 
 def random_stream(rng):
-    pieces = [b" ", b"\t", b"\r", b"\n", b"\n", b"\n", b"\r\n", b"\n\n", b"a", b"bc", b"x y", b"\xff", b"\xc3\xa9", b"\xe2\x80",
-              b"-DOCSTART-"] + [each.encode() for each in STRANGE]
+    pieces = [
+        b" ",
+        b"\t",
+        b"\r",
+        b"\n",
+        b"\n",
+        b"\n",
+        b"\r\n",
+        b"\n\n",
+        b"a",
+        b"bc",
+        b"x y",
+        b"\xff",
+        b"\xc3\xa9",
+        b"\xe2\x80",
+        b"-DOCSTART-",
+    ] + [each.encode() for each in STRANGE]
     return b"".join(rng.choice(pieces) for _ in range(rng.randrange(60)))
 
 
 # ---------------------------------------------------------------- text rules
 
+
 @pytest.mark.parametrize("seed", range(400))
 def test_rows_out_are_rows_in(seed):
-    """A random stream, cut anywhere: each line comes out as it was but for the tag, which is one column more."""
+    """A random stream, cut anywhere: each line comes out as it was but for the tag, which is one
+    column more.
+    """
     rng = random.Random(seed)
     data = random_stream(rng)
     cuts = [rng.randrange(len(data) + 1) for _ in range(rng.randrange(8))]
@@ -58,7 +88,9 @@ def test_rows_out_are_rows_in(seed):
             continue
         assert line in (out.replace(b"\x01", b""), re.sub(rb"[ \t]\x01", b"", out))
         columns = [each for each in re.split(rb"[ \t]+", re.sub(rb"\r$", b"", line)) if each]
-        assert [each for each in re.split(rb"[ \t]+", re.sub(rb"\r$", b"", out)) if each] == columns + [b"\x01"]
+        assert [
+            each for each in re.split(rb"[ \t]+", re.sub(rb"\r$", b"", out)) if each
+        ] == columns + [b"\x01"]
         assert out.endswith(b"\r") == line.endswith(b"\r")
 
 
@@ -79,15 +111,32 @@ def test_line_numbers(seed):
     for block in blocks_of(data):
         assert block.first_line == number
         ended = block.rows + ([] if block.end is None else [block.end])
-        assert lines[number - 1:number - 1 + len(ended)] == ended
+        assert lines[number - 1 : number - 1 + len(ended)] == ended
         number += len(ended)
-    assert number in (len(lines), len(lines) + 1)        # the piece after the last newline is a line unless it is empty
+    assert number in (
+        len(lines),
+        len(lines) + 1,
+    )  # the piece after the last newline is a line unless it is empty
 
 
-@pytest.mark.parametrize("line, expected", [
-    (b"a", b"a T"), (b"a b", b"a b T"), (b"a\tb", b"a\tb\tT"), (b"a b\tc", b"a b\tc\tT"), (b"a\tb c", b"a\tb c T"),
-    (b"a b \t ", b"a b \t T"), (b"a b\r", b"a b T\r"), (b"a\tb\t\r", b"a\tb\tT\r"), (b"  a", b"  a T"), (b"\xff\xfe", b"\xff\xfe T"),
-    (b"a\xc2\xa0b", b"a\xc2\xa0b T"), (b"a\r\r", b"a\r T\r"), (b"-DOCSTART- -X- O O", b"-DOCSTART- -X- O O T")])
+@pytest.mark.parametrize(
+    "line, expected",
+    [
+        (b"a", b"a T"),
+        (b"a b", b"a b T"),
+        (b"a\tb", b"a\tb\tT"),
+        (b"a b\tc", b"a b\tc\tT"),
+        (b"a\tb c", b"a\tb c T"),
+        (b"a b \t ", b"a b \t T"),
+        (b"a b\r", b"a b T\r"),
+        (b"a\tb\t\r", b"a\tb\tT\r"),
+        (b"  a", b"  a T"),
+        (b"\xff\xfe", b"\xff\xfe T"),
+        (b"a\xc2\xa0b", b"a\xc2\xa0b T"),
+        (b"a\r\r", b"a\r T\r"),
+        (b"-DOCSTART- -X- O O", b"-DOCSTART- -X- O O T"),
+    ],
+)
 def test_the_tag_follows_the_row(line, expected):
     for end in (b"", b"\n", b"\n\n", b"\n \t\r\n"):
         assert tagged(line + end) == expected + end
@@ -95,7 +144,9 @@ def test_the_tag_follows_the_row(line, expected):
 
 def test_a_block_is_out_as_soon_as_its_blank_line_is_in():
     reader = BlockReader()
-    assert reader.feed(b"a O\nb") == [] and reader.feed(b" O\n") == [] and reader.feed(b" \t\r") == []
+    assert (
+        reader.feed(b"a O\nb") == [] and reader.feed(b" O\n") == [] and reader.feed(b" \t\r") == []
+    )
     (block,) = reader.feed(b"\nc O")
     assert block.rows == [b"a O", b"b O"] and block.end == b" \t\r"
     assert reader.close() == [conll.Block(4, [b"c O"], None, False)]
@@ -121,25 +172,54 @@ def test_only_space_and_tab_separate_columns_and_only_newline_ends_a_line(text):
 def test_separators_and_line_ends_do_not_change_what_is_read(separator, newline):
     rows = [[b"EU", b"NNP", b"B-NP", b"B-ORG"], [b"r\xc3\xa9jects", b"VBZ", b"B-VP", b"O"]]
     plain = b"\n".join(b" ".join(row) for row in rows)
-    for data in (newline.join(separator.join(row) for row in rows) + tail for tail in (b"", newline, newline * 3)):
-        assert parse(data) == parse(plain) == [
-            conll.Sentence(1, ["EU", "réjects"], ["NNP", "VBZ"], ["B-NP", "B-VP"], ["B-ORG", "O"])]
+    for data in (
+        newline.join(separator.join(row) for row in rows) + tail
+        for tail in (b"", newline, newline * 3)
+    ):
+        assert (
+            parse(data)
+            == parse(plain)
+            == [
+                conll.Sentence(
+                    1, ["EU", "réjects"], ["NNP", "VBZ"], ["B-NP", "B-VP"], ["B-ORG", "O"]
+                )
+            ]
+        )
 
 
 def test_no_sentence_is_lost_at_the_end():
-    for data, count in ((b"", 0), (b"\n", 0), (b"a O", 1), (b"a O\n", 1), (b"a O\n\n", 1), (b"a O\n\n\n", 1), (b"a O\n\nb O", 2)):
+    for data, count in (
+        (b"", 0),
+        (b"\n", 0),
+        (b"a O", 1),
+        (b"a O\n", 1),
+        (b"a O\n\n", 1),
+        (b"a O\n\n\n", 1),
+        (b"a O\n\nb O", 2),
+    ):
         assert len(parse(data)) == count
 
 
 @pytest.mark.parametrize("seed", range(100))
 def test_each_byte_that_is_not_utf8_is_one_character(seed):
     rng = random.Random(seed)
-    pieces = [b"a", b"\xc3\xa9", b"\xe4\xbd\xa0", b"\xf0\x9f\x98\x80", b"\xff", b"\xc3", b"\xe4\xbd", b"\x80", b"\xed\xa0\x80",
-              b"\xf4\x90\x80\x80", b"\xc0\xaf"]
+    pieces = [
+        b"a",
+        b"\xc3\xa9",
+        b"\xe4\xbd\xa0",
+        b"\xf0\x9f\x98\x80",
+        b"\xff",
+        b"\xc3",
+        b"\xe4\xbd",
+        b"\x80",
+        b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80",
+        b"\xc0\xaf",
+    ]
     chosen = [rng.choice(pieces[:4] if rng.random() < 0.5 else pieces) for _ in range(6)]
     bad = sum(len(piece) for piece in chosen if piece not in pieces[:4])
     parser = SentenceParser("FILE")
-    (block,) = blocks_of(b"a".join(chosen) + b" O")          # an `a` between, so that halves do not join
+    (block,) = blocks_of(b"a".join(chosen) + b" O")  # an `a` between, so that halves do not join
     (word,) = parser.parse(block).words
     assert parser.bad_bytes == bad
     assert len(word) == bad + sum(piece in pieces[:4] for piece in chosen) + 5
@@ -158,14 +238,28 @@ def test_the_line_that_is_not_utf8_is_named(tmp_path):
 
 # ---------------------------------------------------------------- columns
 
-@pytest.mark.parametrize("text, expected", [
-    ("word pos chunk tag", ("word", "pos", "chunk", "tag")), ("tag,word", ("tag", "word")), ("_ word _ _", ("_", "word", "_", "_"))])
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("word pos chunk tag", ("word", "pos", "chunk", "tag")),
+        ("tag,word", ("tag", "word")),
+        ("_ word _ _", ("_", "word", "_", "_")),
+    ],
+)
 def test_columns_by_name(text, expected):
     assert conll.parse_columns(text) == expected
 
 
-@pytest.mark.parametrize("text, message", [("word tga", "did you mean tag"), ("word word", "twice"), ("pos tag", "no word column"),
-                                           ("", "no word column")])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("word tga", "did you mean tag"),
+        ("word word", "twice"),
+        ("pos tag", "no word column"),
+        ("", "no word column"),
+    ],
+)
 def test_columns_that_cannot_be(text, message):
     with pytest.raises(UserError, match=message):
         conll.parse_columns(text)
@@ -176,16 +270,35 @@ def test_columns_in_another_order():
     assert sentence == conll.Sentence(1, ["Tim", "ran"], None, None, ["B-X", "O"])
 
 
-@pytest.mark.parametrize("count, own, expected", [
-    (1, None, ("word",)), (2, None, ("word", "tag")), (3, None, ("word", "pos", "chunk")), (4, None, conll.COLUMN_NAMES), (5, None, None),
-    (3, ("word", "pos", "tag"), ("word", "pos", "tag")), (2, ("word", "pos", "tag"), ("word", "pos")),
-    (5, ("_", "_", "word", "pos", "tag"), ("_", "_", "word", "pos", "tag")), (1, ("word", "pos", "tag"), ("word",)),
-    (1, ("word", "tag"), ("word",)), (3, ("word", "pos", "chunk", "tag"), ("word", "pos", "chunk"))])
+@pytest.mark.parametrize(
+    "count, own, expected",
+    [
+        (1, None, ("word",)),
+        (2, None, ("word", "tag")),
+        (3, None, ("word", "pos", "chunk")),
+        (4, None, conll.COLUMN_NAMES),
+        (5, None, None),
+        (3, ("word", "pos", "tag"), ("word", "pos", "tag")),
+        (2, ("word", "pos", "tag"), ("word", "pos")),
+        (5, ("_", "_", "word", "pos", "tag"), ("_", "_", "word", "pos", "tag")),
+        (1, ("word", "pos", "tag"), ("word",)),
+        (1, ("word", "tag"), ("word",)),
+        (3, ("word", "pos", "chunk", "tag"), ("word", "pos", "chunk")),
+    ],
+)
 def test_columns_by_number(count, own, expected):
     assert conll.choose_columns(count, own) == expected
 
 
-@pytest.mark.parametrize("data, line", [(b"a b c d\n\na b c d\na b c\n", 4), (b"a O\nb\n", 2), (b"a O\n\n\nb x O\n", 4), (b"a b c d e\n", 1)])
+@pytest.mark.parametrize(
+    "data, line",
+    [
+        (b"a b c d\n\na b c d\na b c\n", 4),
+        (b"a O\nb\n", 2),
+        (b"a O\n\n\nb x O\n", 4),
+        (b"a b c d e\n", 1),
+    ],
+)
 def test_a_row_with_other_columns_is_named(data, line):
     with pytest.raises(UserError, match=f"^FILE:{line}: "):
         parse(data)
@@ -194,7 +307,12 @@ def test_a_row_with_other_columns_is_named(data, line):
 def test_docstart():
     """A -DOCSTART- line may have any columns, and says nothing about those of the file."""
     first, second = parse(b"-DOCSTART- -X- -X- O\n\na O\n")
-    assert first.is_docstart and first.tags == ["O"] and not second.is_docstart and second.tags == ["O"]
+    assert (
+        first.is_docstart
+        and first.tags == ["O"]
+        and not second.is_docstart
+        and second.tags == ["O"]
+    )
     (inside,) = parse(b"-DOCSTART- O\na O\n")
     assert not inside.is_docstart and len(inside.words) == 2
 
@@ -206,8 +324,15 @@ def test_docstart_is_not_read_for_training(tmp_path):
     assert [sentence.words for sentence in sentences] == [["a"]] and columns == ("word", "tag")
 
 
-@pytest.mark.parametrize("data, message", [(b"", ":1: no sentence"), (b"\n \n", ":1: no sentence"), (b"-DOCSTART- O\n", ":1: no sentence"),
-                                           (b"\na b c\n", ":2: no tag column")])
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        (b"", ":1: no sentence"),
+        (b"\n \n", ":1: no sentence"),
+        (b"-DOCSTART- O\n", ":1: no sentence"),
+        (b"\na b c\n", ":2: no tag column"),
+    ],
+)
 def test_files_without_what_training_needs(tmp_path, data, message):
     path = tmp_path / "train.txt"
     path.write_bytes(data)
@@ -218,13 +343,13 @@ def test_files_without_what_training_needs(tmp_path, data, message):
 # ---------------------------------------------------------------- schemes
 
 SAMPLE = [(0, 1, "X"), (1, 3, "X"), (4, 7, "Y"), (7, 8, "X"), (8, 9, "X")]
-IN_SCHEME = {       # of ten tokens, written down by hand from the definitions
-    "bio":   "B-X B-X I-X O B-Y I-Y I-Y B-X B-X O",
-    "iob1":  "I-X B-X I-X O I-Y I-Y I-Y I-X B-X O",
-    "ioe1":  "E-X I-X I-X O I-Y I-Y I-Y E-X I-X O",
-    "ioe2":  "E-X I-X E-X O I-Y I-Y E-Y E-X E-X O",
+IN_SCHEME = {  # of ten tokens, written down by hand from the definitions
+    "bio": "B-X B-X I-X O B-Y I-Y I-Y B-X B-X O",
+    "iob1": "I-X B-X I-X O I-Y I-Y I-Y I-X B-X O",
+    "ioe1": "E-X I-X I-X O I-Y I-Y I-Y E-X I-X O",
+    "ioe2": "E-X I-X E-X O I-Y I-Y E-Y E-X E-X O",
     "iobes": "S-X B-X E-X O B-Y I-Y E-Y S-X S-X O",
-    "bmes":  "S-X B-X E-X O B-Y M-Y E-Y S-X S-X O",
+    "bmes": "S-X B-X E-X O B-Y M-Y E-Y S-X S-X O",
     "bilou": "U-X B-X L-X O B-Y I-Y L-Y U-X U-X O",
 }
 
@@ -259,7 +384,10 @@ def well_formed_sequences(length, scheme, kinds=("X", "Y")):
 
 
 def vocabulary(scheme, kinds=("X", "Y")):
-    return sorted({tag for sequence in well_formed_sequences(3, scheme, kinds) for tag in sequence}, key=lambda tag: (tag != "O", tag))
+    return sorted(
+        {tag for sequence in well_formed_sequences(3, scheme, kinds) for tag in sequence},
+        key=lambda tag: (tag != "O", tag),
+    )
 
 
 def test_every_scheme_is_tested():
@@ -296,13 +424,24 @@ def test_detection(scheme):
     rng = random.Random(scheme)
     corpus = [conll.from_chunks(random_layout(rng, 12), 12, scheme) for _ in range(60)]
     assert conll.detect(corpus) == scheme
-    broken = [["O", corpus[0][-1], "O"]] + corpus         # a few ill-formed sentences do not matter
+    broken = [["O", corpus[0][-1], "O"]] + corpus  # a few ill-formed sentences do not matter
     assert conll.detect(broken) == scheme
 
 
-@pytest.mark.parametrize("tags, expected", [
-    (["NN", "VB"], RAW), (["B-X", "Z-X"], RAW), (["B-X", "I-X", "E-X", "M-X"], RAW), (["O"], "bio"), (["B-X", "O"], "bio"), (["B", "I"], "bio"),
-    (["I-X", "O"], "iob1"), (["E-X", "O"], "ioe2"), (["U-X"], "bilou")])
+@pytest.mark.parametrize(
+    "tags, expected",
+    [
+        (["NN", "VB"], RAW),
+        (["B-X", "Z-X"], RAW),
+        (["B-X", "I-X", "E-X", "M-X"], RAW),
+        (["O"], "bio"),
+        (["B-X", "O"], "bio"),
+        (["B", "I"], "bio"),
+        (["I-X", "O"], "iob1"),
+        (["E-X", "O"], "ioe2"),
+        (["U-X"], "bilou"),
+    ],
+)
 def test_detection_of_single_sentences(tags, expected):
     assert conll.detect([tags]) == expected
 
@@ -339,14 +478,29 @@ def test_legal_transitions_allow_the_well_formed_sequences_and_no_others(scheme)
     tags = vocabulary(scheme)
     begin, between, end = conll.legal_transitions(tags, scheme)
     for length in (1, 2, 3, 4):
-        allowed = {tuple(tags[i] for i in path) for path in itertools.product(range(len(tags)), repeat=length)
-                   if begin[path[0]] and end[path[-1]] and all(between[a][b] for a, b in zip(path, path[1:]))}
+        allowed = {
+            tuple(tags[i] for i in path)
+            for path in itertools.product(range(len(tags)), repeat=length)
+            if begin[path[0]]
+            and end[path[-1]]
+            and all(between[a][b] for a, b in zip(path, path[1:]))
+        }
         assert allowed == well_formed_sequences(length, scheme)
 
 
-@pytest.mark.parametrize("tags, scheme, place, expected", [
-    ("O I-X", "bio", 1, "B-X"), ("B-X I-Y", "bio", 1, "B-Y"), ("B-X O", "iob1", 0, "I-X"), ("B-X O", "iobes", 0, "S-X"),
-    ("B-X I-X", "iobes", 1, "E-X"), ("O E-X", "bmes", 1, "S-X"), ("I-X O", "ioe2", 0, "E-X"), ("U-X L-X", "bilou", 1, "U-X")])
+@pytest.mark.parametrize(
+    "tags, scheme, place, expected",
+    [
+        ("O I-X", "bio", 1, "B-X"),
+        ("B-X I-Y", "bio", 1, "B-Y"),
+        ("B-X O", "iob1", 0, "I-X"),
+        ("B-X O", "iobes", 0, "S-X"),
+        ("B-X I-X", "iobes", 1, "E-X"),
+        ("O E-X", "bmes", 1, "S-X"),
+        ("I-X O", "ioe2", 0, "E-X"),
+        ("U-X L-X", "bilou", 1, "U-X"),
+    ],
+)
 def test_the_first_error_and_what_was_expected(tags, scheme, place, expected):
     assert conll.first_error(tags.split(), scheme) == (place, expected)
 
@@ -368,25 +522,45 @@ def test_tag_vocabulary_in_another_scheme(source, target):
 
 # ---------------------------------------------------------------- real corpora
 
-@pytest.mark.parametrize("path, columns, scheme", [
-    ("conll2003/dev.txt", None, "bio"), ("wnut17/train.conll", None, "bio"), ("mit_movie_trivia/dev.conll", None, "bio"),
-    ("resume_ner/dev.char.bmes", None, "bmes"), ("conll2000/train.txt", ("word", "pos", "tag"), "bio")])
+
+@pytest.mark.parametrize(
+    "path, columns, scheme",
+    [
+        ("conll2003/dev.txt", None, "bio"),
+        ("wnut17/train.conll", None, "bio"),
+        ("mit_movie_trivia/dev.conll", None, "bio"),
+        ("resume_ner/dev.char.bmes", None, "bmes"),
+        ("conll2000/train.txt", ("word", "pos", "tag"), "bio"),
+    ],
+)
 def test_real_corpora(shared, path, columns, scheme):
     path = shared(f"data/{path}")
     with open(path, "rb") as stream:
         data = stream.read()
-    expected = [part for part in re.split(r"\n(?:[ \t\r]*\n)+", data.decode().strip("\n")) if not part.startswith("-DOCSTART-")]
+    expected = [
+        part
+        for part in re.split(r"\n(?:[ \t\r]*\n)+", data.decode().strip("\n"))
+        if not part.startswith("-DOCSTART-")
+    ]
     sentences, names = conll.read_sentences(path, columns)
-    assert [len(sentence.words) for sentence in sentences] == [part.count("\n") + 1 for part in expected]
-    assert [sentence.words[0] for sentence in sentences] == [re.split("[ \t]", part)[0] for part in expected]
-    assert [sentence.tags[-1] for sentence in sentences] == [re.split("[ \t]", part.rstrip("\r"))[-1] for part in expected]
+    assert [len(sentence.words) for sentence in sentences] == [
+        part.count("\n") + 1 for part in expected
+    ]
+    assert [sentence.words[0] for sentence in sentences] == [
+        re.split("[ \t]", part)[0] for part in expected
+    ]
+    assert [sentence.tags[-1] for sentence in sentences] == [
+        re.split("[ \t]", part.rstrip("\r"))[-1] for part in expected
+    ]
     assert conll.detect(sentence.tags for sentence in sentences) == scheme
     assert re.sub(rb"[ \t]\x01", b"", tagged(data, b"\x01")) == data
     for sentence in sentences:
         other = conll.convert(sentence.tags, scheme, "iobes" if scheme == "bio" else "bio")
         assert conll.well_formed(other, "iobes" if scheme == "bio" else "bio")
         if conll.well_formed(sentence.tags, scheme):
-            assert conll.convert(other, "iobes" if scheme == "bio" else "bio", scheme) == sentence.tags
+            assert (
+                conll.convert(other, "iobes" if scheme == "bio" else "bio", scheme) == sentence.tags
+            )
 
 
 def test_conll2003_sizes_are_the_published_ones(shared):
@@ -396,22 +570,36 @@ def test_conll2003_sizes_are_the_published_ones(shared):
 
 # ---------------------------------------------------------------- corpora by name
 
+
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
 def test_load_the_sample(split):
     sentences = conll.load("sample", split)
     assert [[list(row) for row in zip(*each[1:5])] for each in sentences] == test_sample.read(split)
 
 
-@pytest.mark.parametrize("name, split, sizes", [
-    ("conll2003", "train", (14041, 203621)), ("conll2003", "dev", (3250, 51362)),      # as published, -DOCSTART- left out
-    ("conll2000", "train", (8936, 211727)), ("wnut17", "train", (3394, 62730)), ("wnut17", "dev", (1009, 15733)),
-    ("mit_movie_trivia", "dev", None), ("resume_ner", "dev", (463, 13890))])
+@pytest.mark.parametrize(
+    "name, split, sizes",
+    [
+        ("conll2003", "train", (14041, 203621)),
+        ("conll2003", "dev", (3250, 51362)),  # as published, -DOCSTART- left out
+        ("conll2000", "train", (8936, 211727)),
+        ("wnut17", "train", (3394, 62730)),
+        ("wnut17", "dev", (1009, 15733)),
+        ("mit_movie_trivia", "dev", None),
+        ("resume_ner", "dev", (463, 13890)),
+    ],
+)
 def test_load_corpora(shared, name, split, sizes):
     shared(f"data/{name}")
     sentences = conll.load(name, split)
     if sizes:
         assert (len(sentences), sum(len(sentence.words) for sentence in sentences)) == sizes
-    assert all(len(each) == len(sentence.words) for sentence in sentences for each in sentence[1:5] if each is not None)
+    assert all(
+        len(each) == len(sentence.words)
+        for sentence in sentences
+        for each in sentence[1:5]
+        if each is not None
+    )
     columns = {"conll2003": (True, True), "conll2000": (True, False)}.get(name, (False, False))
     assert (sentences[0].pos is not None, sentences[0].chunks is not None) == columns
     assert not any(sentence.is_docstart for sentence in sentences)
@@ -426,15 +614,25 @@ def test_load_looks_here_first(tmp_path, monkeypatch):
     assert "https://www.clips.uantwerpen.be/conll2003/ner/" in str(error.value)
     for place in reversed(places):
         (place / "data" / "conll2003").mkdir(parents=True)
-        (place / "data" / "conll2003" / "test.txt").write_text(f"-DOCSTART- -X- O O\n\n{place.name} NN I-NP O\n")
+        (place / "data" / "conll2003" / "test.txt").write_text(
+            f"-DOCSTART- -X- O O\n\n{place.name} NN I-NP O\n"
+        )
         (sentence,) = conll.load("conll2003", "test")
         assert sentence[1:5] == ([place.name], ["NN"], ["I-NP"], ["O"])
 
 
-@pytest.mark.parametrize("name, split, message", [
-    ("conll2030", "dev", "no corpus of this name (did you mean conll2003?); known are conll2003, conll2000, wnut17"),
-    ("conll2000", "dev", "no split 'dev'; it has train, test"),
-    ("sample", "deu", "(did you mean dev?); it has train, dev, test")])
+@pytest.mark.parametrize(
+    "name, split, message",
+    [
+        (
+            "conll2030",
+            "dev",
+            "no corpus of this name (did you mean conll2003?); known are conll2003, conll2000, wnut17",
+        ),
+        ("conll2000", "dev", "no split 'dev'; it has train, test"),
+        ("sample", "deu", "(did you mean dev?); it has train, dev, test"),
+    ],
+)
 def test_load_what_is_not_known(name, split, message):
     with pytest.raises(UserError) as error:
         conll.load(name, split)
@@ -448,13 +646,21 @@ def test_example_of_load():
 
 # ---------------------------------------------------------------- documents
 
+
 def documents_of(data):
-    """For each sentence of `data` but -DOCSTART-: the words before it and behind it in its document, by splitting at -DOCSTART-."""
+    """For each sentence of `data` but -DOCSTART-: the words before it and behind it in its
+    document, by splitting at -DOCSTART-.
+    """
     found, document = [], []
     for sentence in [*parse(data, columns=("word",)), None]:
         if sentence is None or sentence.is_docstart:
             for i, words in enumerate(document):
-                found.append((list(itertools.chain(*document[:i])), list(itertools.chain(*document[i + 1:]))))
+                found.append(
+                    (
+                        list(itertools.chain(*document[:i])),
+                        list(itertools.chain(*document[i + 1 :])),
+                    )
+                )
             document = []
         else:
             document.append(sentence.words)
@@ -463,7 +669,11 @@ def documents_of(data):
 
 def around(sentences):
     """The same of placed Sentences."""
-    return [(each.document[:each.start], each.document[each.start + len(each.words):]) for each in sentences if not each.is_docstart]
+    return [
+        (each.document[: each.start], each.document[each.start + len(each.words) :])
+        for each in sentences
+        if not each.is_docstart
+    ]
 
 
 def stream_of_documents(rng, sentences=30):
@@ -473,7 +683,9 @@ def stream_of_documents(rng, sentences=30):
         words = [b"w%d" % rng.randrange(1000) for _ in range(rng.choice((1, 2, 5, 12)))]
         blocks.append(b"\n".join(words) + b"\n")
         blocks += [b"-DOCSTART-\n"] * (rng.random() < 0.15) + [b""] * rng.choice((0, 0, 1, 4))
-        blocks += [b"-DOCSTART-\nword\n"] * (rng.random() < 0.05)          # not alone: a sentence like any other
+        blocks += [b"-DOCSTART-\nword\n"] * (
+            rng.random() < 0.05
+        )  # not alone: a sentence like any other
     return b"\n".join(blocks) + b"\n" * rng.randint(0, 2)
 
 
@@ -483,30 +695,54 @@ def test_sentences_in_documents(seed):
     placed = conll.in_documents(parse(data, columns=("word",)))
     assert around(placed) == documents_of(data)
     assert [each[:5] for each in placed] == [each[:5] for each in parse(data, columns=("word",))]
-    assert all(each.document[each.start:each.start + len(each.words)] == each.words for each in placed if not each.is_docstart)
+    assert all(
+        each.document[each.start : each.start + len(each.words)] == each.words
+        for each in placed
+        if not each.is_docstart
+    )
     assert all(each.document is None for each in placed if each.is_docstart)
 
 
 def test_a_sentence_keeps_its_document():
-    """Those of a part of a corpus know the words that are not in it, and what stands between them does not count."""
+    """Those of a part of a corpus know the words that are not in it, and what stands between them
+    does not count.
+    """
     sentences = conll.in_documents(parse(b"a\n\nb\nc\n\nd\n", columns=("word",)))
-    again = conll.in_documents([sentences[2], conll.Sentence(1, ["x"], None, None, None), sentences[0]])
+    again = conll.in_documents(
+        [sentences[2], conll.Sentence(1, ["x"], None, None, None), sentences[0]]
+    )
     assert around(again) == [(["a", "b", "c"], []), ([], []), ([], ["b", "c", "d"])]
 
 
 def test_words_before_the_first_sentence():
-    first, _, second = conll.in_documents(parse(b"a\n\n-DOCSTART-\n\nb\n", columns=("word",)), past=["x", "y"])
+    first, _, second = conll.in_documents(
+        parse(b"a\n\n-DOCSTART-\n\nb\n", columns=("word",)), past=["x", "y"]
+    )
     assert around([first, second]) == [(["x", "y"], []), ([], [])]
 
 
 def read_documents(data, limit, cuts=()):
-    """What DocumentReader gives for a stream in pieces that end at `cuts`: [(pairs that come with a piece, words in so far)]."""
-    reader, parser, documents = BlockReader(), SentenceParser("FILE", columns=("word",)), conll.DocumentReader(limit)
+    """What DocumentReader gives for a stream in pieces that end at `cuts`: [(pairs that come with a
+    piece, words in so far)].
+    """
+    reader, parser, documents = (
+        BlockReader(),
+        SentenceParser("FILE", columns=("word",)),
+        conll.DocumentReader(limit),
+    )
     bounds, given = [0, *sorted(cuts), len(data)], []
     for start, end in zip(bounds, bounds[1:]):
         blocks = reader.feed(data[start:end])
-        given.append(documents.feed([(block, parser.parse(block) if block.rows else None) for block in blocks]))
-    given.append(documents.feed([(block, parser.parse(block) if block.rows else None) for block in reader.close()]))
+        given.append(
+            documents.feed(
+                [(block, parser.parse(block) if block.rows else None) for block in blocks]
+            )
+        )
+    given.append(
+        documents.feed(
+            [(block, parser.parse(block) if block.rows else None) for block in reader.close()]
+        )
+    )
     return [*given, documents.close()]
 
 
@@ -515,7 +751,11 @@ def test_a_stream_in_pieces_has_the_contexts_of_the_whole(seed):
     rng = random.Random(seed)
     data = stream_of_documents(rng)
     limit = rng.choice((1, 2, 7, 30, 1000))
-    cuts = range(len(data)) if seed % 3 == 0 else [rng.randrange(len(data) + 1) for _ in range(rng.randrange(9))]
+    cuts = (
+        range(len(data))
+        if seed % 3 == 0
+        else [rng.randrange(len(data) + 1) for _ in range(rng.randrange(9))]
+    )
     pairs = [pair for part in read_documents(data, limit, cuts) for pair in part]
     assert [block for block, _ in pairs] == blocks_of(data)
     assert all((sentence is None) == (not block.rows) for block, sentence in pairs)
@@ -534,9 +774,9 @@ def test_a_sentence_is_out_as_soon_as_what_follows_is_known(seed):
     parsed, out = iter(sentences), []
     for k, block in enumerate(blocks):
         out += documents.feed([(block, next(parsed) if block.rows else None)])
-        seen = [each for each in blocks[:k + 1]]
+        seen = [each for each in blocks[: k + 1]]
         for i, each in enumerate(seen):
-            behind = [later.rows for later in seen[i + 1:] if later.rows]
+            behind = [later.rows for later in seen[i + 1 :] if later.rows]
             ended = [b"-DOCSTART-"] in behind or each.rows == [b"-DOCSTART-"]
             words = sum(map(len, itertools.takewhile(lambda rows: rows != [b"-DOCSTART-"], behind)))
             assert (i < len(out)) == (ended or words >= limit)

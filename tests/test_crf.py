@@ -1,4 +1,5 @@
 """The CRF against enumeration over all tag sequences, and against finite differences."""
+
 import itertools
 
 import numpy as np
@@ -11,7 +12,9 @@ from tf1 import new_session, tf
 
 
 def problem(seed, batch=4, steps=5, tags=3, scale=1.5):
-    """Random emissions (garbage behind the ends), transitions and lengths; one sentence is full, one has one token."""
+    """Random emissions (garbage behind the ends), transitions and lengths; one sentence is full,
+    one has one token.
+    """
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, steps + 1, batch).astype(np.int32)
     lengths[0], lengths[-1] = steps, 1
@@ -26,7 +29,9 @@ def paths(length, tags):
 
 
 def path_score(path, emissions, transitions, begin=None, end=None):
-    score = sum(emissions[t, tag] for t, tag in enumerate(path)) + sum(transitions[a, b] for a, b in zip(path, path[1:]))
+    score = sum(emissions[t, tag] for t, tag in enumerate(path)) + sum(
+        transitions[a, b] for a, b in zip(path, path[1:])
+    )
     return score + (0 if begin is None else begin[path[0]]) + (0 if end is None else end[path[-1]])
 
 
@@ -48,33 +53,62 @@ def enumerated(emissions, transitions, lengths):
 def test_log_partition(seed):
     emissions, transitions, lengths = problem(seed, tags=2 + seed % 3)
     expected = [log_z for log_z, _ in enumerated(emissions, transitions, lengths)]
-    np.testing.assert_allclose(evaluate(log_partition, emissions, transitions, lengths), expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        evaluate(log_partition, emissions, transitions, lengths), expected, rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_log_likelihood(seed):
-    """Of random tag sequences, padded with 0; and of all sequences of a sentence, whose probabilities sum to 1."""
+    """Of random tag sequences, padded with 0; and of all sequences of a sentence, whose
+    probabilities sum to 1.
+    """
     emissions, transitions, lengths = problem(seed)
     rng = np.random.default_rng(seed)
-    tags = rng.integers(0, 3, emissions.shape[:2]).astype(np.int32) * (np.arange(5) < lengths[:, None])
-    got = evaluate(log_likelihood, emissions.astype(np.float32), tags.astype(np.int32), lengths, transitions.astype(np.float32))
-    expected = [scores[tuple(row[:length])] - log_z for row, length, (log_z, scores) in
-                zip(tags, lengths, enumerated(emissions.astype(np.float32), transitions.astype(np.float32), lengths))]
+    tags = rng.integers(0, 3, emissions.shape[:2]).astype(np.int32) * (
+        np.arange(5) < lengths[:, None]
+    )
+    got = evaluate(
+        log_likelihood,
+        emissions.astype(np.float32),
+        tags.astype(np.int32),
+        lengths,
+        transitions.astype(np.float32),
+    )
+    expected = [
+        scores[tuple(row[:length])] - log_z
+        for row, length, (log_z, scores) in zip(
+            tags,
+            lengths,
+            enumerated(emissions.astype(np.float32), transitions.astype(np.float32), lengths),
+        )
+    ]
     assert got.dtype == np.float64
     np.testing.assert_allclose(got, expected, rtol=1e-5)
     every = np.array(paths(5, 3), np.int32)
-    all_of_one = evaluate(log_likelihood, np.repeat(emissions[:1], len(every), axis=0), every, np.full(len(every), 5, np.int32), transitions)
+    all_of_one = evaluate(
+        log_likelihood,
+        np.repeat(emissions[:1], len(every), axis=0),
+        every,
+        np.full(len(every), 5, np.int32),
+        transitions,
+    )
     np.testing.assert_allclose(np.exp(all_of_one).sum(), 1.0, rtol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_gradients_are_marginal_probabilities(seed):
-    """The gradient of log Z: how probable each tag is at each place, and how often each transition is expected."""
+    """The gradient of log Z: how probable each tag is at each place, and how often each transition
+    is expected.
+    """
     emissions, transitions, lengths = problem(seed)
     upstream = np.random.default_rng(seed + 100).normal(size=len(lengths))
 
     def gradients(emissions, transitions, lengths):
-        return tf.gradients(tf.reduce_sum(log_partition(emissions, transitions, lengths) * upstream), [emissions, transitions])
+        return tf.gradients(
+            tf.reduce_sum(log_partition(emissions, transitions, lengths) * upstream),
+            [emissions, transitions],
+        )
 
     of_emissions, of_transitions = evaluate(gradients, emissions, transitions, lengths)
     expected, moved = np.zeros_like(emissions), np.zeros_like(transitions)
@@ -91,10 +125,16 @@ def test_gradients_are_marginal_probabilities(seed):
 
 def test_gradients_of_the_log_likelihood_against_finite_differences():
     emissions, transitions, lengths = problem(7)
-    tags = (np.random.default_rng(7).integers(0, 3, emissions.shape[:2]) * (np.arange(5) < lengths[:, None])).astype(np.int32)
+    tags = (
+        np.random.default_rng(7).integers(0, 3, emissions.shape[:2])
+        * (np.arange(5) < lengths[:, None])
+    ).astype(np.int32)
     weights = np.array([1.0, -2.0, 0.5, 3.0])
     with tf.Graph().as_default(), new_session(1) as session:
-        e, t = tf.placeholder(tf.float64, emissions.shape), tf.placeholder(tf.float64, transitions.shape)
+        e, t = (
+            tf.placeholder(tf.float64, emissions.shape),
+            tf.placeholder(tf.float64, transitions.shape),
+        )
         loss = tf.reduce_sum(log_likelihood(e, tags, lengths, t) * weights)
         gradients = session.run(tf.gradients(loss, [e, t]), {e: emissions, t: transitions})
         call = session.make_callable(loss, [e, t])
@@ -106,14 +146,19 @@ def test_gradients_of_the_log_likelihood_against_finite_differences():
 
 @pytest.mark.parametrize("seed", range(6))
 def test_viterbi(seed):
-    emissions, transitions, lengths = (each.astype(kind) for each, kind in
-                                       zip(problem(seed, tags=2 + seed % 3), (np.float32, np.float32, np.int32)))
+    emissions, transitions, lengths = (
+        each.astype(kind)
+        for each, kind in zip(problem(seed, tags=2 + seed % 3), (np.float32, np.float32, np.int32))
+    )
     rng = np.random.default_rng(seed)
     begin, end = rng.normal(0, 2, (2, len(transitions))).astype(np.float32)
     for frame in ((), (begin, end)):
         got = evaluate(viterbi, emissions, lengths, transitions, *frame)
         for row, length, decoded in zip(emissions, lengths, got):
-            best = max(paths(length, len(transitions)), key=lambda path: path_score(path, row, transitions, *frame))
+            best = max(
+                paths(length, len(transitions)),
+                key=lambda path: path_score(path, row, transitions, *frame),
+            )
             assert tuple(decoded[:length]) == best and (decoded[length:] == 0).all()
 
 
@@ -122,27 +167,44 @@ def test_viterbi_of_equals(seed):
     """Of paths with the same score, the one whose later tags have lower ids."""
     rng = np.random.default_rng(seed)
     emissions = rng.integers(0, 2, (6, 5, 3)).astype(np.float32)
-    transitions, lengths = rng.integers(0, 2, (3, 3)).astype(np.float32), np.array([5, 4, 3, 2, 1, 5], np.int32)
-    for row, length, decoded in zip(emissions, lengths, evaluate(viterbi, emissions, lengths, transitions)):
-        best = min(paths(length, 3), key=lambda path: (-path_score(path, row, transitions), path[::-1]))
+    transitions, lengths = (
+        rng.integers(0, 2, (3, 3)).astype(np.float32),
+        np.array([5, 4, 3, 2, 1, 5], np.int32),
+    )
+    for row, length, decoded in zip(
+        emissions, lengths, evaluate(viterbi, emissions, lengths, transitions)
+    ):
+        best = min(
+            paths(length, 3), key=lambda path: (-path_score(path, row, transitions), path[::-1])
+        )
         assert tuple(decoded[:length]) == best
 
 
 @pytest.mark.parametrize("scheme", conll.SCHEMES)
 def test_constrained_decoding(scheme):
     """The best of the well-formed sequences, and never another one."""
-    tags = conll.scheme_tags(["O", "B-X", "I-X", "B-Y", "I-Y"], "bio", scheme) if scheme != "bio" else ["O", "B-X", "I-X", "B-Y", "I-Y"]
+    tags = (
+        conll.scheme_tags(["O", "B-X", "I-X", "B-Y", "I-Y"], "bio", scheme)
+        if scheme != "bio"
+        else ["O", "B-X", "I-X", "B-Y", "I-Y"]
+    )
     tags = tags[:6] if len(tags) > 6 else tags
     legal = conll.legal_transitions(tags, scheme)
     begin, between, end = (np.where(allowed, 0.0, -1e9).astype(np.float32) for allowed in legal)
     emissions, transitions, lengths = problem(11, batch=6, steps=4, tags=len(tags))
     emissions, transitions = emissions.astype(np.float32), transitions.astype(np.float32)
-    emissions[:, :, 0] -= 3         # few O, so that much is ill-formed without the constraint
+    emissions[:, :, 0] -= 3  # few O, so that much is ill-formed without the constraint
     got = evaluate(viterbi, emissions, lengths, transitions + between, begin, end)
     free = evaluate(viterbi, emissions, lengths, transitions)
     for row, length, decoded in zip(emissions, lengths, got):
-        good = [path for path in paths(length, len(tags)) if conll.first_error([tags[i] for i in path], scheme) is None]
-        assert tuple(decoded[:length]) == max(good, key=lambda path: path_score(path, row, transitions))
+        good = [
+            path
+            for path in paths(length, len(tags))
+            if conll.first_error([tags[i] for i in path], scheme) is None
+        ]
+        assert tuple(decoded[:length]) == max(
+            good, key=lambda path: path_score(path, row, transitions)
+        )
     assert (got != free).any()
 
 
@@ -158,7 +220,9 @@ def forward(emissions, transitions):
 
 
 def test_a_very_long_sentence():
-    """10,000 tokens beside a short sentence: finite, exact, and the best path is the best one but for float32."""
+    """10,000 tokens beside a short sentence: finite, exact, and the best path is the best one but
+    for float32.
+    """
     rng = np.random.default_rng(0)
     emissions, transitions = rng.normal(0, 4, (2, 10_000, 9)), rng.normal(0, 1, (9, 9))
     lengths = np.array([10_000, 3], np.int32)
@@ -170,15 +234,21 @@ def test_a_very_long_sentence():
 
     log_z, (of_emissions, of_transitions), path = evaluate(build, emissions, transitions, lengths)
     expected, best = forward(emissions[0], transitions)
-    np.testing.assert_allclose(log_z, [expected, forward(emissions[1, :3], transitions)[0]], rtol=1e-12)
-    np.testing.assert_allclose(of_emissions.sum(axis=-1), np.arange(10_000) < lengths[:, None], atol=1e-6)
+    np.testing.assert_allclose(
+        log_z, [expected, forward(emissions[1, :3], transitions)[0]], rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        of_emissions.sum(axis=-1), np.arange(10_000) < lengths[:, None], atol=1e-6
+    )
     np.testing.assert_allclose(of_transitions.sum(), 9_999 + 2, rtol=1e-8)
     assert path_score(path[0], emissions[0], transitions) > best - 1.0 and best > 50_000
     short = max(paths(3, 9), key=lambda path: path_score(path, emissions[1], transitions))
     assert tuple(path[1, :3]) == short and (path[1, 3:] == 0).all()
 
 
-@pytest.mark.parametrize("emitted, moved", [(1e6, 1.0), (1e4, 300.0), (1e-30, 1e-30), (0.0, 0.0), (1.0, 300.0)])
+@pytest.mark.parametrize(
+    "emitted, moved", [(1e6, 1.0), (1e4, 300.0), (1e-30, 1e-30), (0.0, 0.0), (1.0, 300.0)]
+)
 def test_extreme_scores(emitted, moved):
     emissions, transitions, lengths = problem(5, scale=1.0)
     emissions, transitions = emissions * emitted, np.clip(transitions, -1, 1) * moved
@@ -188,7 +258,11 @@ def test_extreme_scores(emitted, moved):
         return log_z, tf.gradients(log_z, [emissions, transitions])
 
     log_z, (of_emissions, of_transitions) = evaluate(build, emissions, transitions, lengths)
-    np.testing.assert_allclose(log_z, [each for each, _ in enumerated(emissions, transitions, lengths)], rtol=1e-9)
+    np.testing.assert_allclose(
+        log_z, [each for each, _ in enumerated(emissions, transitions, lengths)], rtol=1e-9
+    )
     assert np.isfinite(of_emissions).all() and np.isfinite(of_transitions).all()
-    np.testing.assert_allclose(of_emissions.sum(axis=-1), np.arange(5) < lengths[:, None], atol=1e-6)
+    np.testing.assert_allclose(
+        of_emissions.sum(axis=-1), np.arange(5) < lengths[:, None], atol=1e-6
+    )
     np.testing.assert_allclose(of_transitions.sum(), (lengths - 1).sum(), atol=1e-5)

@@ -1,4 +1,7 @@
-"""Document context from file to tags: whatever the pieces in which a stream comes, each sentence is tagged with its neighbours."""
+"""Document context from file to tags: whatever the pieces in which a stream comes, each sentence is
+tagged with its neighbours.
+"""
+
 import io
 import random
 
@@ -21,8 +24,18 @@ def flags(tmp_path_factory):
     """Of a model whose sentences see their neighbours, and whose features are BERT alone."""
     folder = tmp_path_factory.mktemp("model")
     flags = write_sample(folder)
-    emb = write_embeddings(folder / "emb.pkl", "--train_path", folder / "train.txt", "--bert_init_checkpoint", write_google(folder / "bert"))
-    off = [each for name in ("use_word", "use_chr", "use_pos", "use_chk", "use_highway") for each in (f"--{name}", "False")]
+    emb = write_embeddings(
+        folder / "emb.pkl",
+        "--train_path",
+        folder / "train.txt",
+        "--bert_init_checkpoint",
+        write_google(folder / "bert"),
+    )
+    off = [
+        each
+        for name in ("use_word", "use_chr", "use_pos", "use_chk", "use_highway")
+        for each in (f"--{name}", "False")
+    ]
     return [*flags, *SMALL, *off, "--emb_path", emb, "--encoder", "none", "--bert_context", "True"]
 
 
@@ -47,7 +60,11 @@ def text():
     sentences = sorted(sample("test")[:200], key=len)[:90]
     rng.shuffle(sentences)
     for k in range(0, 90, 9):
-        parts += [DOCSTART] * (k > 0) + sentences[k:k + rng.randint(1, 9)] + [b"\n"] * rng.choice((0, 0, 2))
+        parts += (
+            [DOCSTART] * (k > 0)
+            + sentences[k : k + rng.randint(1, 9)]
+            + [b"\n"] * rng.choice((0, 0, 2))
+        )
     return b"".join(parts)
 
 
@@ -65,7 +82,11 @@ def tagged(tagger, data, cuts=()):
 
 
 def tags_of(out):
-    return [[row.split(b" ")[-1].decode() for row in block.rows] for block in conll.read_blocks(io.BytesIO(out)) if block.rows]
+    return [
+        [row.split(b" ")[-1].decode() for row in block.rows]
+        for block in conll.read_blocks(io.BytesIO(out))
+        if block.rows
+    ]
 
 
 def test_neighbours_count(tagger, text):
@@ -74,34 +95,60 @@ def test_neighbours_count(tagger, text):
     sentences = [block for block in text.split(b"\n\n") if block.strip()]
     alone = [tags_of(tagged(tagger, sentence))[0] for sentence in sentences]
     assert sum(a != b for a, b in zip(whole, alone, strict=True)) > 10
-    documents = [tags for document in text.split(DOCSTART) for tags in [["O"], *tags_of(tagged(tagger, document))]][1:]
+    documents = [
+        tags
+        for document in text.split(DOCSTART)
+        for tags in [["O"], *tags_of(tagged(tagger, document))]
+    ][1:]
     assert whole == documents != tags_of(tagged(tagger, text.replace(DOCSTART, b"")))
 
 
 def test_tags_are_those_of_each_sentence_by_itself(tagger, text):
     """By way of its pieces, which hold its neighbours: a batch of one, through feed.py alone."""
-    sentences = conll.in_documents([conll.SentenceParser("x", None, own=tagger.meta["columns"]).parse(block)
-                                    for block in conll.read_blocks(io.BytesIO(text)) if block.rows])
+    sentences = conll.in_documents(
+        [
+            conll.SentenceParser("x", None, own=tagger.meta["columns"]).parse(block)
+            for block in conll.read_blocks(io.BytesIO(text))
+            if block.rows
+        ]
+    )
     for sentence, tags in zip(sentences, tags_of(tagged(tagger, text)), strict=True):
         if not sentence.is_docstart:
             ids = tagger.run(tagger.feeder.batch([tagger.feeder.encode(sentence)]))[0]
-            assert conll.convert([tagger.meta["tags"][i] for i in ids], tagger.meta["tag_scheme"], tagger.meta["data_scheme"]) == tags
+            assert (
+                conll.convert(
+                    [tagger.meta["tags"][i] for i in ids],
+                    tagger.meta["tag_scheme"],
+                    tagger.meta["data_scheme"],
+                )
+                == tags
+            )
 
 
 def test_lists_of_words_are_one_document(tagger, text):
-    sentences = [sentence for sentence in conll.load("sample", "test") if len(sentence.words) < 9][:12]
+    sentences = [sentence for sentence in conll.load("sample", "test") if len(sentence.words) < 9][
+        :12
+    ]
     words = [sentence.words for sentence in sentences]
-    plain = b"".join(b"".join(word.encode() + b" NN B-NP O\n" for word in each) + b"\n" for each in words)
+    plain = b"".join(
+        b"".join(word.encode() + b" NN B-NP O\n" for word in each) + b"\n" for each in words
+    )
     assert tagger.predict(words) == tags_of(tagged(tagger, plain))
     assert tagger.predict(words[::-1])[::-1] != tagger.predict(words)
-    assert tagger.predict(sentences[3:4]) == tagger.predict(sentences)[3:4]         # these know their documents
+    assert (
+        tagger.predict(sentences[3:4]) == tagger.predict(sentences)[3:4]
+    )  # these know their documents
     assert [found.tags for found in tagger.confident(sentences)] == tagger.predict(sentences)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_cut_anywhere(tagger, text, seed):
     rng = random.Random(seed)
-    cuts = range(0, len(text), 7) if not seed else [rng.randrange(len(text)) for _ in range(rng.choice((1, 5, 40)))]
+    cuts = (
+        range(0, len(text), 7)
+        if not seed
+        else [rng.randrange(len(text)) for _ in range(rng.choice((1, 5, 40)))]
+    )
     assert tagged(tagger, text, cuts) == tagged(tagger, text)
 
 
@@ -111,35 +158,54 @@ def test_a_bad_row_ends_the_document(tagger, text, seed):
     rng = random.Random(seed)
     place = text.index(b"\n\n", rng.randrange(len(text) // 2)) + 2
     bad = text[:place] + b"one two\n\n" + text[place:]
-    out, message = tagged(tagger, bad, [rng.randrange(len(bad)) for _ in range(rng.choice((0, 3, 20)))])
+    out, message = tagged(
+        tagger, bad, [rng.randrange(len(bad)) for _ in range(rng.choice((0, 3, 20)))]
+    )
     line = text[:place].count(b"\n") + 1
-    assert message == f"<stdin>:{line}: 2 columns, expected 4 (word pos chunk tag); mend the row, or name the columns with --columns"
+    assert (
+        message
+        == f"<stdin>:{line}: 2 columns, expected 4 (word pos chunk tag); mend the row, or name the columns with --columns"
+    )
     assert out == tagged(tagger, text[:place])
 
 
 def test_without_bert_nothing_is_held_back(flags, tmp_path):
     """Whatever --bert_context says."""
-    tagger, out = Tagger.load(untrained(tmp_path / "ner_model", *flags, "--use_bert", "False", "--use_word", "True")), io.BytesIO()
-    inference.ColumnTagger(tagger, "<stdin>", None, out).process(conll.BlockReader().feed(sample("test")[0]))
+    tagger, out = (
+        Tagger.load(
+            untrained(tmp_path / "ner_model", *flags, "--use_bert", "False", "--use_word", "True")
+        ),
+        io.BytesIO(),
+    )
+    inference.ColumnTagger(tagger, "<stdin>", None, out).process(
+        conll.BlockReader().feed(sample("test")[0])
+    )
     assert out.getvalue().count(b"\n") == sample("test")[0].count(b"\n")
 
 
 # ---------------------------------------------------------------- the command
 
+
 def test_the_command_on_a_pipe(prefix, tagger, text, zygote, tmp_path):
-    """One write, many small ones, a file: the same bytes. A document is out once the next one begins, though the pipe is open."""
+    """One write, many small ones, a file: the same bytes. A document is out once the next one
+    begins, though the pipe is open.
+    """
     (tmp_path / "in.txt").write_bytes(text)
-    inference.run(tagger, arguments(input=str(tmp_path / "in.txt"), output=str(tmp_path / "out.txt")))
+    inference.run(
+        tagger, arguments(input=str(tmp_path / "in.txt"), output=str(tmp_path / "out.txt"))
+    )
     expected = (tmp_path / "out.txt").read_bytes()
     whole = zygote.run("inference.py", "--mode", "bucket", "--restore", prefix, stdin=text)
     assert (whole.code, whole.out) == (0, expected) and expected == tagged(tagger, text)
     known = text.rindex(DOCSTART) + len(DOCSTART)
     rows = text[:known].count(b"\n")
-    with piped(zygote, "inference.py", "--mode", "bucket", "--restore", prefix, err=tmp_path / "err") as run:
+    with piped(
+        zygote, "inference.py", "--mode", "bucket", "--restore", prefix, err=tmp_path / "err"
+    ) as run:
         rng, at, out = random.Random(7), 0, b""
         while at < known:
             size = min(rng.choice((1, 3, 20, 400)), known - at)
-            run.given.write(text[at:at + size])
+            run.given.write(text[at : at + size])
             at += size
         while out.count(b"\n") < rows:
             out += read_some(run.out)
@@ -153,7 +219,14 @@ def test_the_command_on_a_pipe(prefix, tagger, text, zygote, tmp_path):
 
 def test_the_command_ends_at_a_bad_row(prefix, tagger, text, zygote):
     place = text.index(DOCSTART, len(text) // 2)
-    place = text.index(b"\n\n", place + len(DOCSTART)) + 2         # within a document
-    done = zygote.run("inference.py", "--mode", "bucket", "--restore", prefix, stdin=text[:place] + b"one two\n\n" + text[place:])
+    place = text.index(b"\n\n", place + len(DOCSTART)) + 2  # within a document
+    done = zygote.run(
+        "inference.py",
+        "--mode",
+        "bucket",
+        "--restore",
+        prefix,
+        stdin=text[:place] + b"one two\n\n" + text[place:],
+    )
     assert done.code == 2 and "2 columns, expected 4" in one_line(done.err)
     assert done.out == tagged(tagger, text[:place])

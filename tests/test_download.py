@@ -1,4 +1,7 @@
-"""etc/download.py against a server of our own, which breaks off, changes its files, lies and stalls."""
+"""etc/download.py against a server of our own, which breaks off, changes its files, lies and
+stalls.
+"""
+
 import contextlib
 import gzip
 import hashlib
@@ -59,12 +62,17 @@ class Handler(BaseHTTPRequestHandler):
         for tag in tags.items():
             self.send_header(*tag)
         self.end_headers()
-        self.send(data[start or 0:])
+        self.send(data[start or 0 :])
 
     def start(self, data, tags):
         """Where the answer begins; None for all from the beginning with status 200."""
         asked = self.headers["Range"]
-        if not asked or not self.server.ranges or self.server.if_range and self.headers["If-Range"] not in tags.values():
+        if (
+            not asked
+            or not self.server.ranges
+            or self.server.if_range
+            and self.headers["If-Range"] not in tags.values()
+        ):
             return None
         return int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) + self.server.shift
 
@@ -75,7 +83,9 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             self.server.stall.wait(20)
             if self.server.reset:
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                )
 
     def log_message(self, *args):
         """Nothing on standard error."""
@@ -83,8 +93,9 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    """files: {path: bytes}; breaks: after how many bytes each next answer ends; codes: errors before all else; ranges, if_range,
-    length: what the server knows of; tags: headers of every file; shift: of ranges; stall: awaited before it breaks off."""
+    """files: {path: bytes}; breaks: after how many bytes each next answer ends; codes: errors
+    before all else; ranges, if_range, length: what the server knows of; tags: headers of every
+    file; shift: of ranges; stall: awaited before it breaks off."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.files, server.log, server.breaks, server.codes, server.tags = {}, [], [], [], None
@@ -103,7 +114,9 @@ def server():
 
 @pytest.fixture
 def run(server, tmp_path, monkeypatch, capsys):
-    """A function: runs the command in this process; returns code, out and err. Its ITEMS are those of `items`."""
+    """A function: runs the command in this process; returns code, out and err. Its ITEMS are those
+    of `items`.
+    """
     monkeypatch.setattr(download, "PAUSE", 0.001)
     monkeypatch.setattr(download, "ITEMS", items(server.address))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -113,6 +126,7 @@ def run(server, tmp_path, monkeypatch, capsys):
         with pytest.raises(SystemExit) as end:
             cli.run_command(download.main)
         return types.SimpleNamespace(code=end.value.code, **capsys.readouterr()._asdict())
+
     return run
 
 
@@ -121,12 +135,25 @@ def item(*downloads, folder="embeddings", links=()):
 
 
 def items(address, sum_of_zip="", sum_of_a=""):
-    return {"plain": item(Download(f"{address}/x/w.hdf5", (File("w.hdf5"),))),
-            "pair": item(Download(f"{address}/o.json", (File("o.json"),)), Download(f"{address}/x/w.hdf5", (File("w.hdf5"),))),
-            "zip": item(Download(f"{address}/a.zip", (File("sub/a.txt", sum_of_a, "a.txt"), File("b.txt", "", "valid.txt")),
-                                 sum_of_zip)),
-            "corpus": item(Download(f"{address}/a.zip", (File("a.txt", "", "a.txt"),)), folder="data/c",
-                           links=(("data/a.txt", "data/c/a.txt"),))}
+    return {
+        "plain": item(Download(f"{address}/x/w.hdf5", (File("w.hdf5"),))),
+        "pair": item(
+            Download(f"{address}/o.json", (File("o.json"),)),
+            Download(f"{address}/x/w.hdf5", (File("w.hdf5"),)),
+        ),
+        "zip": item(
+            Download(
+                f"{address}/a.zip",
+                (File("sub/a.txt", sum_of_a, "a.txt"), File("b.txt", "", "valid.txt")),
+                sum_of_zip,
+            )
+        ),
+        "corpus": item(
+            Download(f"{address}/a.zip", (File("a.txt", "", "a.txt"),)),
+            folder="data/c",
+            links=(("data/a.txt", "data/c/a.txt"),),
+        ),
+    }
 
 
 def zipped(**members):
@@ -145,7 +172,11 @@ def failed(done):
 
 
 def listed(folder):
-    return sorted(os.path.relpath(os.path.join(place, name), folder) for place, _, names in os.walk(folder) for name in names)
+    return sorted(
+        os.path.relpath(os.path.join(place, name), folder)
+        for place, _, names in os.walk(folder)
+        for name in names
+    )
 
 
 def ranges(server):
@@ -154,13 +185,20 @@ def ranges(server):
 
 # ---------------------------------------------------------------- what there is
 
+
 def test_table():
     paths = []
     for name, each in download.ITEMS.items():
-        assert each.folder.split("/")[0] in ("embeddings", "data") and each.terms and each.page.startswith("https://")
+        assert (
+            each.folder.split("/")[0] in ("embeddings", "data")
+            and each.terms
+            and each.page.startswith("https://")
+        )
         for source in each.downloads:
             assert source.url.startswith("https://") and source.files
-            assert bool(each.checked) == bool(source.sha256 or all(file.sha256 for file in source.files)), name
+            assert bool(each.checked) == bool(
+                source.sha256 or all(file.sha256 for file in source.files)
+            ), name
             assert all(bool(file.member) == source.url.endswith(".zip") for file in source.files)
             for digest in [source.sha256, *[file.sha256 for file in source.files]]:
                 assert re.fullmatch("([0-9a-f]{64})?", digest)
@@ -172,57 +210,99 @@ def test_table():
 
 def test_list_without_other_packages():
     """Users run it before they install anything."""
-    done = subprocess.run([sys.executable, "-I", "-S", SCRIPT, "--list"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", SCRIPT, "--list"], capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert re.findall(r"(?m)^(\S+): ", done.stdout) == list(download.ITEMS)
     for each in download.ITEMS.values():
-        assert all(text in done.stdout for text in (each.what, each.terms, each.page, *[source.url for source in each.downloads]))
+        assert all(
+            text in done.stdout
+            for text in (
+                each.what,
+                each.terms,
+                each.page,
+                *[source.url for source in each.downloads],
+            )
+        )
 
 
 def test_checksum_of_a_vocabulary(shared):
     with open(shared("conformance/bert/cased_vocab.txt"), "rb") as stream:
         vocab = sha256(stream.read())
-    cased = [file.sha256 for file in download.ITEMS["bert-base-cased"].downloads[0].files if file.path.endswith("vocab.txt")]
+    cased = [
+        file.sha256
+        for file in download.ITEMS["bert-base-cased"].downloads[0].files
+        if file.path.endswith("vocab.txt")
+    ]
     assert cased == [vocab]
 
 
 @pytest.mark.slow
 def test_checksum_of_glove(shared):
     with gzip.open(shared("embeddings/glove.6B.50d.txt.gz")) as stream:
-        assert download.ITEMS["glove.6B"].downloads[0].files[0].sha256 == download.sha256_of(stream, "", 0)
+        assert download.ITEMS["glove.6B"].downloads[0].files[0].sha256 == download.sha256_of(
+            stream, "", 0
+        )
 
 
 # ---------------------------------------------------------------- fetching
+
 
 def test_fetches_and_then_nothing_more(run, server, tmp_path):
     server.files = {"/x/w.hdf5": BYTES, "/o.json": b'{"a": 1}'}
     done = run("pair", "pair")
     assert done.code == 0
-    assert done.out == "".join(f"{tmp_path}/embeddings/{name}  {len(data):,} bytes  sha256 {sha256(data)}\n"
-                               for name, data in (("o.json", b'{"a": 1}'), ("w.hdf5", BYTES)))
-    assert "pair: a thing; terms: none\n" in done.err and done.err.count("pair: nobody publishes checksums; those of this") == 1
+    assert done.out == "".join(
+        f"{tmp_path}/embeddings/{name}  {len(data):,} bytes  sha256 {sha256(data)}\n"
+        for name, data in (("o.json", b'{"a": 1}'), ("w.hdf5", BYTES))
+    )
+    assert (
+        "pair: a thing; terms: none\n" in done.err
+        and done.err.count("pair: nobody publishes checksums; those of this") == 1
+    )
     assert listed(tmp_path) == ["embeddings/o.json", "embeddings/pair.sha256", "embeddings/w.hdf5"]
     assert (tmp_path / "embeddings/w.hdf5").read_bytes() == BYTES
-    check = subprocess.run(["sha256sum", "-c", "pair.sha256"], cwd=tmp_path / "embeddings", capture_output=True, text=True)
+    check = subprocess.run(
+        ["sha256sum", "-c", "pair.sha256"],
+        cwd=tmp_path / "embeddings",
+        capture_output=True,
+        text=True,
+    )
     assert (check.returncode, check.stdout) == (0, "o.json: OK\nw.hdf5: OK\n")
-    requests, before = len(server.log), [os.stat(tmp_path / "embeddings" / name) for name in os.listdir(tmp_path / "embeddings")]
+    requests, before = (
+        len(server.log),
+        [os.stat(tmp_path / "embeddings" / name) for name in os.listdir(tmp_path / "embeddings")],
+    )
     again = run("pair")
-    assert (again.code, again.out) == (0, done.out) and again.err == "download.py: pair: there already, nothing to fetch\n"
+    assert (again.code, again.out) == (
+        0,
+        done.out,
+    ) and again.err == "download.py: pair: there already, nothing to fetch\n"
     assert len(server.log) == requests == 2
-    after = [os.stat(tmp_path / "embeddings" / name) for name in os.listdir(tmp_path / "embeddings")]
+    after = [
+        os.stat(tmp_path / "embeddings" / name) for name in os.listdir(tmp_path / "embeddings")
+    ]
     assert [each.st_mtime_ns for each in after] == [each.st_mtime_ns for each in before]
 
 
 @pytest.mark.parametrize("reset", (False, True))
 def test_goes_on_where_it_broke_off(run, server, tmp_path, reset):
-    server.files, server.breaks, server.reset = {"/x/w.hdf5": BYTES}, [70_000, 1, 100_000, 60_000, 50_000], reset
-    done = run("plain", "--tries", 2)       # failures in a row that brought nothing: none
+    server.files, server.breaks, server.reset = (
+        {"/x/w.hdf5": BYTES},
+        [70_000, 1, 100_000, 60_000, 50_000],
+        reset,
+    )
+    done = run("plain", "--tries", 2)  # failures in a row that brought nothing: none
     assert done.code == 0 and (tmp_path / "embeddings/w.hdf5").read_bytes() == BYTES
     assert len(server.log) == 6 and ranges(server) == sorted(set(ranges(server)))
     assert {tag for _, _, tag in server.log[1:]} == {f'"{sha256(BYTES)[:8]}"'}
     if not reset:
         assert ranges(server) == [0, 70_000, 70_001, 170_001, 230_001, 280_001]
-        assert f"{server.address}/x/w.hdf5: broke off after 70,000 of {len(BYTES):,} bytes; again in 0.001 s" in done.err
+        assert (
+            f"{server.address}/x/w.hdf5: broke off after 70,000 of {len(BYTES):,} bytes; again in 0.001 s"
+            in done.err
+        )
     assert listed(tmp_path) == ["embeddings/plain.sha256", "embeddings/w.hdf5"]
 
 
@@ -240,7 +320,9 @@ def test_gives_up_and_goes_on_in_the_next_run(run, server, tmp_path):
 
 @pytest.mark.parametrize("without", ("ranges", "tags"))
 def test_server_that_can_not_go_on(run, server, tmp_path, without):
-    """Without ranges it answers from the beginning; without ETag and Last-Modified it may be another file."""
+    """Without ranges it answers from the beginning; without ETag and Last-Modified it may be
+    another file.
+    """
     server.files, server.breaks = {"/x/w.hdf5": BYTES}, [70_000, 200_000, 80_000]
     server.ranges, server.tags = without != "ranges", {} if without == "tags" else None
     done = run("plain", "--tries", 3)
@@ -252,15 +334,24 @@ def test_server_that_can_not_go_on(run, server, tmp_path, without):
 
 def test_server_that_never_comes_to_its_end(run, server, tmp_path):
     server.files, server.breaks, server.ranges = {"/x/w.hdf5": BYTES}, [70_000] * 9, False
-    assert f"broke off after 70,000 of {len(BYTES):,} bytes; given up after 4 tries" in failed(run("plain", "--tries", 4))
+    assert f"broke off after 70,000 of {len(BYTES):,} bytes; given up after 4 tries" in failed(
+        run("plain", "--tries", 4)
+    )
     assert len(server.log) == 4
     assert "embeddings/w.hdf5" not in listed(tmp_path)
 
 
-@pytest.mark.parametrize("tags, validator", (
-    ({"Last-Modified": "Mon, 01 Jan 2018 00:00:00 GMT"}, "Mon, 01 Jan 2018 00:00:00 GMT"),
-    ({"ETag": 'W/"1"', "Last-Modified": "Mon, 01 Jan 2018 00:00:00 GMT"}, "Mon, 01 Jan 2018 00:00:00 GMT"),
-    ({"ETag": '"1"', "Last-Modified": "Mon, 01 Jan 2018 00:00:00 GMT"}, '"1"')))
+@pytest.mark.parametrize(
+    "tags, validator",
+    (
+        ({"Last-Modified": "Mon, 01 Jan 2018 00:00:00 GMT"}, "Mon, 01 Jan 2018 00:00:00 GMT"),
+        (
+            {"ETag": 'W/"1"', "Last-Modified": "Mon, 01 Jan 2018 00:00:00 GMT"},
+            "Mon, 01 Jan 2018 00:00:00 GMT",
+        ),
+        ({"ETag": '"1"', "Last-Modified": "Mon, 01 Jan 2018 00:00:00 GMT"}, '"1"'),
+    ),
+)
 def test_validators(run, server, tmp_path, tags, validator):
     server.files, server.breaks, server.tags = {"/x/w.hdf5": BYTES}, [70_000], tags
     assert run("plain").code == 0 and (tmp_path / "embeddings/w.hdf5").read_bytes() == BYTES
@@ -270,7 +361,9 @@ def test_validators(run, server, tmp_path, tags, validator):
 @pytest.mark.parametrize("if_range", (True, False))
 @pytest.mark.parametrize("size", (None, 200_000, 60_000))
 def test_file_changed_between_two_tries(run, server, tmp_path, if_range, size):
-    """A server that does not know If-Range sends the rest of another file, or says that there is none (416)."""
+    """A server that does not know If-Range sends the rest of another file, or says that there is
+    none (416).
+    """
     server.files, server.breaks, server.if_range = {"/x/w.hdf5": BYTES}, [70_000, 0], if_range
     assert run("plain", "--tries", 1).code == 2
     server.files["/x/w.hdf5"] = OTHER[:size]
@@ -290,7 +383,11 @@ def test_range_that_does_not_fit(run, server, tmp_path, size, shift):
     server.breaks.clear()
     done = run("plain")
     assert done.code == 0 and "the file has changed on the server; again in" in done.err
-    assert (tmp_path / "embeddings/w.hdf5").read_bytes() == BYTES[:size] and ranges(server) == [0, 70_000, 0]
+    assert (tmp_path / "embeddings/w.hdf5").read_bytes() == BYTES[:size] and ranges(server) == [
+        0,
+        70_000,
+        0,
+    ]
 
 
 def test_part_of_another_address(run, server, tmp_path):
@@ -312,8 +409,10 @@ def test_part_without_a_note(run, server, tmp_path):
 
 def test_part_that_is_whole(run, server, tmp_path, monkeypatch):
     """Ended between the last byte and the file's name: nothing is fetched again."""
+
     def interrupt(*args):
         raise KeyboardInterrupt
+
     server.files = {"/x/w.hdf5": BYTES}
     with monkeypatch.context() as patch:
         patch.setattr(download, "check_kind", interrupt)
@@ -342,7 +441,9 @@ def test_error_of_the_server(run, server, tmp_path, code, tries):
 def test_nobody_there(run, server, tmp_path, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as free:
         monkeypatch.setattr(download, "ITEMS", items("http://127.0.0.1:%d" % free.getsockname()[1]))
-    assert "/x/w.hdf5: Connection refused; given up after 2 tries" in failed(run("plain", "--tries", 2))
+    assert "/x/w.hdf5: Connection refused; given up after 2 tries" in failed(
+        run("plain", "--tries", 2)
+    )
     assert listed(tmp_path) == []
 
 
@@ -350,7 +451,7 @@ def test_silence(run, server, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "TIMEOUT", 0.1)
     server.files, server.breaks = {"/x/w.hdf5": BYTES}, [70_000]
     server.stall.clear()
-    done = run("plain")     # it stalls once, as `breaks` is empty then
+    done = run("plain")  # it stalls once, as `breaks` is empty then
     assert done.code == 0 and "timed out; again in" in done.err and ranges(server) == [0, 70_000]
 
 
@@ -360,10 +461,14 @@ def test_progress(run, server, monkeypatch):
     def every_time(what, total, begun=0):
         begins.append((what, begun))
         return cli.Progress(what, total, 0.0, begun)
+
     monkeypatch.setattr(download, "Progress", every_time)
     server.files, server.breaks = {"/x/w.hdf5": BYTES}, [150_000]
     lines = [line for line in run("plain").err.splitlines() if line.startswith("w.hdf5 ")]
-    done = [int(re.match(r"w.hdf5 ([\d,]+)/300,008 \d+%, \d+:\d\d left$", line)[1].replace(",", "")) for line in lines]
+    done = [
+        int(re.match(r"w.hdf5 ([\d,]+)/300,008 \d+%, \d+:\d\d left$", line)[1].replace(",", ""))
+        for line in lines
+    ]
     assert done == sorted(done) and done[-1] == len(BYTES) and 150_000 in done and len(done) > 4
     assert begins == [("w.hdf5", 0), ("w.hdf5", 150_000), ("checking w.hdf5.part", 0)]
 
@@ -371,11 +476,12 @@ def test_progress(run, server, monkeypatch):
 def test_time_left_counts_this_run_alone(monkeypatch, capsys):
     clock = iter((0.0, 10.0))
     monkeypatch.setattr(cli.time, "monotonic", lambda: next(clock))
-    cli.Progress("x", 1000, 1.0, begun=800).update(900)      # 100 in 10 s, 100 to do
+    cli.Progress("x", 1000, 1.0, begun=800).update(900)  # 100 in 10 s, 100 to do
     assert capsys.readouterr().err == "x 900/1,000 90%, 0:10 left\n"
 
 
 # ---------------------------------------------------------------- checking
+
 
 def test_published_checksums(run, server, tmp_path, monkeypatch):
     archive = zipped(a_txt=b"a" * 9, valid_txt=b"b")
@@ -384,7 +490,11 @@ def test_published_checksums(run, server, tmp_path, monkeypatch):
         monkeypatch.setattr(download, "ITEMS", items(server.address, *sums))
         message = failed(run("zip"))
         assert f"published is {sha256(b'')}; it is not kept" in message
-        assert sha256(archive) in message if sums[0] == sha256(b"") else f"sub/a.txt came with sha256 {sha256(b'a' * 9)}" in message
+        assert (
+            sha256(archive) in message
+            if sums[0] == sha256(b"")
+            else f"sub/a.txt came with sha256 {sha256(b'a' * 9)}" in message
+        )
         assert listed(tmp_path) == []
     monkeypatch.setattr(download, "ITEMS", items(server.address, sha256(archive), sha256(b"a" * 9)))
     assert run("zip").code == 0
@@ -397,7 +507,9 @@ def test_the_first_fetch_is_what_later_ones_are_compared_with(run, server, tmp_p
     (tmp_path / "embeddings/w.hdf5").unlink()
     server.files = {"/x/w.hdf5": OTHER}
     message = failed(run("plain"))
-    assert f"w.hdf5 came with sha256 {sha256(OTHER)}, the first time with {sha256(BYTES)} (" in message
+    assert (
+        f"w.hdf5 came with sha256 {sha256(OTHER)}, the first time with {sha256(BYTES)} (" in message
+    )
     assert f"({tmp_path}/embeddings/plain.sha256); it is not kept" in message
     assert listed(tmp_path) == ["embeddings/plain.sha256"]
     server.files = {"/x/w.hdf5": BYTES}
@@ -413,16 +525,25 @@ def test_files_that_are_there_are_never_written_over(run, server, tmp_path):
     (tmp_path / "embeddings").mkdir()
     path = tmp_path / "embeddings/w.hdf5"
     path.write_bytes(b"mine")
-    assert f"{path}: is there, but {tmp_path}/embeddings/pair.sha256 does not say whether it is whole" in failed(run("pair"))
-    assert server.log == [] and listed(tmp_path) == ["embeddings/w.hdf5"] and path.read_bytes() == b"mine"
+    assert (
+        f"{path}: is there, but {tmp_path}/embeddings/pair.sha256 does not say whether it is whole"
+        in failed(run("pair"))
+    )
+    assert (
+        server.log == []
+        and listed(tmp_path) == ["embeddings/w.hdf5"]
+        and path.read_bytes() == b"mine"
+    )
     path.unlink()
     assert run("pair").code == 0
     path.write_bytes(BYTES + b"!")
-    assert f"{path}: has sha256 {sha256(BYTES + b'!')}, expected {sha256(BYTES)}" in failed(run("pair"))
+    assert f"{path}: has sha256 {sha256(BYTES + b'!')}, expected {sha256(BYTES)}" in failed(
+        run("pair")
+    )
     path.unlink()
     server.log.clear()
     assert run("pair").code == 0
-    assert [path for path, _, _ in server.log] == ["/x/w.hdf5"]     # o.json is whole
+    assert [path for path, _, _ in server.log] == ["/x/w.hdf5"]  # o.json is whole
 
 
 def test_file_with_a_published_checksum_may_be_there(run, server, tmp_path, monkeypatch):
@@ -433,7 +554,9 @@ def test_file_with_a_published_checksum_may_be_there(run, server, tmp_path, monk
     (tmp_path / "embeddings/zip.sha256").write_text(f"{sha256(b'edited')}  sub/a.txt\n")
     assert run("zip").code == 0
     assert f"{sha256(b'a')}  sub/a.txt\n" in (tmp_path / "embeddings/zip.sha256").read_text()
-    assert (tmp_path / "embeddings/sub/a.txt").read_bytes() == b"a" and (tmp_path / "embeddings/b.txt").read_bytes() == b"b"
+    assert (tmp_path / "embeddings/sub/a.txt").read_bytes() == b"a" and (
+        tmp_path / "embeddings/b.txt"
+    ).read_bytes() == b"b"
 
 
 @pytest.mark.parametrize("page", (b"<html>Log in", b"{", b"", b"\xff"))
@@ -441,10 +564,14 @@ def test_what_came_is_another_thing(run, server, tmp_path, page):
     for name, kind in (("/o.json", "JSON"), ("/x/w.hdf5", "HDF5")):
         server.files = {"/x/w.hdf5": BYTES, "/o.json": b'{"a": 1}', name: page}
         assert f"{name}: what came is not {kind}, it begins with {page!r}" in failed(run("pair"))
-        assert not [path for path in listed(tmp_path) if path.endswith((os.path.basename(name), ".part"))]
+        assert not [
+            path for path in listed(tmp_path) if path.endswith((os.path.basename(name), ".part"))
+        ]
 
 
-@pytest.mark.parametrize("name", ("../evil.txt", "/evil.txt", "x/../../evil.txt", "..\\evil.txt", "\\evil.txt"))
+@pytest.mark.parametrize(
+    "name", ("../evil.txt", "/evil.txt", "x/../../evil.txt", "..\\evil.txt", "\\evil.txt")
+)
 def test_archive_with_a_path_outside(run, server, tmp_path, name):
     server.files = {"/a.zip": zipped(a_txt=b"a", valid_txt=b"b")}
     out = io.BytesIO(server.files["/a.zip"])
@@ -462,26 +589,35 @@ def test_only_what_was_asked_for_is_unpacked(run, server, tmp_path):
 
 
 def test_damaged_archives(run, server, tmp_path):
-    """Cut off anywhere, and with any byte flipped: refused in one line, or unpacked as it should be; never anything else."""
+    """Cut off anywhere, and with any byte flipped: refused in one line, or unpacked as it should
+    be; never anything else.
+    """
     rng = random.Random(1)
     good = zipped(a_txt=rng.randbytes(2000), valid_txt=b"b" * 5000)
     whole, refused = {}, 0
     for i in range(60):
         data = bytearray(good)
         if i < 20:
-            del data[rng.randrange(len(data)):]
+            del data[rng.randrange(len(data)) :]
         elif i < 59:
             data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
         server.files = {"/a.zip": bytes(data)}
         done = run("zip")
         if done.code == 0:
-            whole[i] = [(tmp_path / "embeddings" / name).read_bytes() for name in ("sub/a.txt", "b.txt")]
+            whole[i] = [
+                (tmp_path / "embeddings" / name).read_bytes() for name in ("sub/a.txt", "b.txt")
+            ]
             for name in listed(tmp_path):
                 (tmp_path / name).unlink()
         else:
-            assert "a.zip: a damaged archive, or not the one expected (" in failed(done) or "outside of its folder" in done.err
+            assert (
+                "a.zip: a damaged archive, or not the one expected (" in failed(done)
+                or "outside of its folder" in done.err
+            )
             refused += 1
-            for name in listed(tmp_path):       # the first file is whole, written down and kept, where the second is damaged
+            for name in listed(
+                tmp_path
+            ):  # the first file is whole, written down and kept, where the second is damaged
                 assert name in ("embeddings/zip.sha256", "embeddings/sub/a.txt")
                 (tmp_path / name).unlink()
     assert refused > 40 and whole[59] and all(files == whole[59] for files in whole.values())
@@ -496,16 +632,29 @@ def test_corpus_is_linked_to_where_train_looks(run, server, tmp_path):
     link.unlink()
     link.write_bytes(b"mine")
     done = run("corpus")
-    assert done.code == 0 and f"{link}: is there already and stays" in done.err and link.read_bytes() == b"mine"
+    assert (
+        done.code == 0
+        and f"{link}: is there already and stays" in done.err
+        and link.read_bytes() == b"mine"
+    )
 
 
 # ---------------------------------------------------------------- users' mistakes, and the machine's
+
 
 def test_mistakes(run, server, tmp_path):
     assert "no NAME of what to fetch; --list" in failed(run())
     assert "plan: nothing of this name (did you mean plain?); --list" in failed(run("zip", "plan"))
     assert "--tries 0: expected 1 or more" in failed(run("plain", "--tries", 0))
-    for mirror in ("ftp://host", "file:///etc", "http://", "http:/host", "host", "http://host:x", "http://[host"):
+    for mirror in (
+        "ftp://host",
+        "file:///etc",
+        "http://",
+        "http:/host",
+        "host",
+        "http://host:x",
+        "http://[host",
+    ):
         assert f"--mirror {mirror}: not an address" in failed(run("plain", "--mirror", mirror))
     assert server.log == [] and listed(tmp_path) == []
     (tmp_path / "embeddings").write_bytes(b"")
@@ -529,7 +678,7 @@ def test_disk_too_small(run, server, tmp_path, monkeypatch):
     assert "embeddings: 100,001 more bytes are needed, 100,000 are free" in failed(run("zip"))
     assert listed(tmp_path) == ["embeddings/a.zip.part", "embeddings/a.zip.part.json"]
     free.free = 1 << 30
-    assert run("zip").code == 0 and len(server.log) == 2      # the archive was whole
+    assert run("zip").code == 0 and len(server.log) == 2  # the archive was whole
 
 
 # ---------------------------------------------------------------- as a process, with the addresses of the table
@@ -544,9 +693,16 @@ def start(server, tmp_path):
     server.files = {f"{ELMO}_options.json": b'{"a": 1}', f"{ELMO}_weights.hdf5": BYTES}
 
     def start(*args, **rest):
-        return subprocess.Popen([sys.executable, SCRIPT, *args, "--out", "here", "--mirror", server.address], cwd=tmp_path,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                env={**os.environ, "no_proxy": "127.0.0.1"}, **rest)
+        return subprocess.Popen(
+            [sys.executable, SCRIPT, *args, "--out", "here", "--mirror", server.address],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "no_proxy": "127.0.0.1"},
+            **rest,
+        )
+
     (tmp_path / "here").mkdir()
     return start
 
@@ -562,7 +718,7 @@ def weights(tmp_path, ending=""):
 
 @pytest.mark.parametrize("number", (signal.SIGINT, signal.SIGKILL))
 def test_interrupted_and_going_on(start, server, tmp_path, number):
-    server.breaks = [8, 200_000]        # of the options all
+    server.breaks = [8, 200_000]  # of the options all
     server.stall.clear()
     process = start("elmo-small")
     for _ in range(2000):
@@ -582,13 +738,23 @@ def test_interrupted_and_going_on(start, server, tmp_path, number):
     done = end(start("elmo-small"))
     assert done.code == 0 and ranges(server)[2:] == [have]
     assert weights(tmp_path).read_bytes() == BYTES
-    assert done.out.splitlines()[1] == f"{weights(tmp_path).relative_to(tmp_path)}  {len(BYTES):,} bytes  sha256 {sha256(BYTES)}"
+    assert (
+        done.out.splitlines()[1]
+        == f"{weights(tmp_path).relative_to(tmp_path)}  {len(BYTES):,} bytes  sha256 {sha256(BYTES)}"
+    )
 
 
 def test_full_disk(start, server, tmp_path):
-    done = end(start("elmo-small", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (150_000,) * 2)))
+    done = end(
+        start(
+            "elmo-small",
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (150_000,) * 2),
+        )
+    )
     assert done.code == 2 and "Traceback" not in done.err
-    assert done.err.endswith(f"download.py: {weights(tmp_path, '.part').relative_to(tmp_path)}: File too large\n")
+    assert done.err.endswith(
+        f"download.py: {weights(tmp_path, '.part').relative_to(tmp_path)}: File too large\n"
+    )
     assert not weights(tmp_path).exists() and left_behind(tmp_path / "here/embeddings") == []
     assert end(start("elmo-small")).code == 0
     assert 0 < ranges(server)[-1] <= 150_000 and weights(tmp_path).read_bytes() == BYTES
@@ -602,5 +768,7 @@ def test_terms_are_told_and_checksums_hold_for_a_mirror(start, server, tmp_path)
     assert done.code == 2 and "for research only, by agreement with NIST" in terms
     assert f"/conll2003.zip: came with sha256 {sha256(archive)}, published is 96a104d1" in message
     assert listed(tmp_path) == []
-    assert one_line(end(start("glove.6b")).err) == \
-        "download.py: glove.6b: nothing of this name (did you mean glove.6B?); --list prints what there is\n"
+    assert (
+        one_line(end(start("glove.6b")).err)
+        == "download.py: glove.6b: nothing of this name (did you mean glove.6B?); --list prints what there is\n"
+    )

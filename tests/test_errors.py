@@ -1,4 +1,7 @@
-"""chunk_eval.py --errors: against a matcher that tries every pairing, set intersections, and counting by hand."""
+"""chunk_eval.py --errors: against a matcher that tries every pairing, set intersections, and
+counting by hand.
+"""
+
 import json
 import os
 import random
@@ -19,17 +22,23 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 def random_entities(rng, length, kinds="XYZ"):
     """Disjoint entities in order, some of one token, many side by side."""
-    cuts = sorted({0, length, *(rng.randrange(length + 1) for _ in range(rng.randrange(length + 1)))})
-    return [(start, end, rng.choice(kinds)) for start, end in zip(cuts, cuts[1:]) if rng.random() < 0.7]
+    cuts = sorted(
+        {0, length, *(rng.randrange(length + 1) for _ in range(rng.randrange(length + 1)))}
+    )
+    return [
+        (start, end, rng.choice(kinds)) for start, end in zip(cuts, cuts[1:]) if rng.random() < 0.7
+    ]
 
 
 def random_sentence(rng):
     length = rng.randint(1, 9)
     gold = random_entities(rng, length)
     predicted = random_entities(rng, length)
-    if rng.random() < 0.5:      # some in common
+    if rng.random() < 0.5:  # some in common
         taken = {i for start, end, _ in predicted[:1] for i in range(start, end)}
-        predicted = sorted(predicted[:1] + [each for each in gold if not taken.intersection(range(*each[:2]))])
+        predicted = sorted(
+            predicted[:1] + [each for each in gold if not taken.intersection(range(*each[:2]))]
+        )
     return errors.Sentence(1, length, None, gold, predicted)
 
 
@@ -43,15 +52,19 @@ def every_pairing(candidates):
 
 
 def best_pairing(gold, predicted):
-    """Of all pairings the one whose best pair is the best, then whose second best is, and so on: what --help says."""
+    """Of all pairings the one whose best pair is the best, then whose second best is, and so on:
+    what --help says.
+    """
+
     def tokens(entity):
         return set(range(entity[0], entity[1]))
 
     def worth(pair):
         a, b = pair
         return tokens(a) != tokens(b), a[2] != b[2], -len(tokens(a) & tokens(b)), a, b
+
     candidates = [(a, b) for a in gold for b in predicted if tokens(a) & tokens(b)]
-    end = [(2,)]      # worse than any pair: of two pairings that begin alike the longer is better
+    end = [(2,)]  # worse than any pair: of two pairings that begin alike the longer is better
     return min(every_pairing(candidates), key=lambda pairing: sorted(map(worth, pairing)) + end)
 
 
@@ -72,7 +85,9 @@ def test_pairs_are_those_of_a_brute_force_matcher(seed):
         alone = [(each, None) for each in gold if each not in [a for a, _ in best]]
         alone += [(None, each) for each in predicted if each not in [b for _, b in best]]
         assert Counter(pairs) == Counter(best + alone), (gold, predicted)
-        assert Counter(map(errors.category, pairs)) == Counter(brute_force_category(*pair) for pair in best + alone)
+        assert Counter(map(errors.category, pairs)) == Counter(
+            brute_force_category(*pair) for pair in best + alone
+        )
 
 
 def test_each_entity_is_in_one_category_and_counts_add_up():
@@ -91,10 +106,19 @@ def test_each_entity_is_in_one_category_and_counts_add_up():
     assert predicted.total() == sum(counts.values()) - counts["missed"]
     assert analysis.kinds == ["X", "Y", "Z"]
     assert [sum(row) for row in analysis.table[:-1]] == [gold[kind] for kind in "XYZ"]
-    assert [sum(column) for column in zip(*analysis.table)][:-1] == [predicted[kind] for kind in "XYZ"]
-    assert sum(analysis.table[-1]) == counts["spurious"] and sum(row[-1] for row in analysis.table) == counts["missed"]
+    assert [sum(column) for column in zip(*analysis.table)][:-1] == [
+        predicted[kind] for kind in "XYZ"
+    ]
+    assert (
+        sum(analysis.table[-1]) == counts["spurious"]
+        and sum(row[-1] for row in analysis.table) == counts["missed"]
+    )
     for _, groups in errors.groups_of(analysis):
-        assert [sum(each) for each in zip(*groups.values())] == [correct, predicted.total(), gold.total()]
+        assert [sum(each) for each in zip(*groups.values())] == [
+            correct,
+            predicted.total(),
+            gold.total(),
+        ]
     assert sum(len(wrong) for _, wrong in analysis.worst) == sum(counts.values()) - correct
     sizes = [len(wrong) for _, wrong in analysis.worst]
     assert sizes == sorted(sizes, reverse=True) and 0 not in sizes
@@ -105,7 +129,10 @@ def test_gold_and_prediction_are_treated_alike():
     for seed in range(600):
         _, _, _, gold, predicted = random_sentence(random.Random(seed))
         there = Counter((errors.category(pair), *pair) for pair in errors.align(gold, predicted))
-        back = Counter((mirror.get(name := errors.category(pair), name), *pair[::-1]) for pair in errors.align(predicted, gold))
+        back = Counter(
+            (mirror.get(name := errors.category(pair), name), *pair[::-1])
+            for pair in errors.align(predicted, gold)
+        )
         assert there == back
 
 
@@ -116,21 +143,45 @@ def test_groups_against_plain_counting():
     for _ in range(300):
         length = rng.choice([1, 5, 6, 12, 25, 40, 60])
         gold, predicted = (random_entities(rng, length) for _ in range(2))
-        sentences.append(errors.Sentence(1, length, rng.choices("ab", k=length), gold, rng.choice([gold, predicted])))
+        sentences.append(
+            errors.Sentence(
+                1, length, rng.choices("ab", k=length), gold, rng.choice([gold, predicted])
+            )
+        )
     trained = {("a",): {"X", "Y"}, ("b", "b"): {"Z"}}
     analysis = errors.analyse(sentences, trained)
 
     def counts(fits):
-        gold, predicted = ({(i, *each) for i, sentence in enumerate(sentences) for each in sentence[side] if fits(sentence, each)}
-                           for side in (3, 4))
+        gold, predicted = (
+            {
+                (i, *each)
+                for i, sentence in enumerate(sentences)
+                for each in sentence[side]
+                if fits(sentence, each)
+            }
+            for side in (3, 4)
+        )
         return [len(gold & predicted), len(predicted), len(gold)]
 
     def seen(sentence, entity):
-        kinds = trained.get(tuple(sentence.words[entity[0]:entity[1]]))
-        return "unseen" if not kinds else "seen with its type" if entity[2] in kinds else "seen with others"
+        kinds = trained.get(tuple(sentence.words[entity[0] : entity[1]]))
+        return (
+            "unseen"
+            if not kinds
+            else "seen with its type"
+            if entity[2] in kinds
+            else "seen with others"
+        )
+
     by_entity, by_sentence, by_seen = (groups for _, groups in errors.groups_of(analysis))
     assert list(by_sentence) == ["1-5", "6-10", "11-20", "21-30", "31-50", "51+"]
-    for name, (low, high) in {"1": (1, 1), "3": (3, 3), "5-6": (5, 6), "7-10": (7, 10), "11+": (11, 99)}.items():
+    for name, (low, high) in {
+        "1": (1, 1),
+        "3": (3, 3),
+        "5-6": (5, 6),
+        "7-10": (7, 10),
+        "11+": (11, 99),
+    }.items():
         assert by_entity[name] == counts(lambda _, each: low <= each[1] - each[0] <= high)
     assert by_sentence["6-10"] == counts(lambda sentence, _: sentence.length == 6)
     assert by_sentence["51+"] == counts(lambda sentence, _: sentence.length == 60)
@@ -139,36 +190,69 @@ def test_groups_against_plain_counting():
 
 # ---------------------------------------------------------------- the command
 
+
 @pytest.fixture
 def analysis_of(monkeypatch, capsysbinary, tmp_path):
     """chunk_eval.py --errors --json without a process of its own: (text, arguments) -> the object."""
+
     def main(text, *args):
         path = tmp_path / "pred.txt"
         path.write_bytes(text.encode())
-        monkeypatch.setattr(sys, "argv", ["chunk_eval.py", "--errors", "--json", *map(str, args), "--input", str(path)])
+        monkeypatch.setattr(
+            sys,
+            "argv",
+            ["chunk_eval.py", "--errors", "--json", *map(str, args), "--input", str(path)],
+        )
         chunk_eval.main()
         return json.loads(capsysbinary.readouterr().out)
+
     return main
 
 
-@pytest.mark.parametrize("args, tags", [
-    ([], "O B-X I-X B-Y I-Y"), ([], "O B-X I-X E-X S-Y M-Y L-X U-X"), (["--scheme", "iobes"], "O B-X I-X E-X S-X B-Y E-Y"),
-    (["--strict"], "O B-X I-X I-Y B-Y"), (["-r"], "O B-X X Y NONE"), (["-r", "-o", "NONE"], "O B-X X Y NONE"),
-    (["--scheme", "bmes", "-o", "NONE"], "NONE B-X M-X E-X S-X S-Y")])
+@pytest.mark.parametrize(
+    "args, tags",
+    [
+        ([], "O B-X I-X B-Y I-Y"),
+        ([], "O B-X I-X E-X S-Y M-Y L-X U-X"),
+        (["--scheme", "iobes"], "O B-X I-X E-X S-X B-Y E-Y"),
+        (["--strict"], "O B-X I-X I-Y B-Y"),
+        (["-r"], "O B-X X Y NONE"),
+        (["-r", "-o", "NONE"], "O B-X X Y NONE"),
+        (["--scheme", "bmes", "-o", "NONE"], "NONE B-X M-X E-X S-X S-Y"),
+    ],
+)
 def test_categories_add_up_to_the_scorers_counts(analysis_of, args, tags):
-    """Whatever the reading and however ill-formed the tags: phrases, found and correct are those of the table."""
+    """Whatever the reading and however ill-formed the tags: phrases, found and correct are those of
+    the table.
+    """
     rng, tags = random.Random(1), tags.split()
     for _ in range(5):
         gold = [rng.choices(tags, k=rng.randint(1, 8)) for _ in range(40)]
-        rows = [[(g, g if rng.random() < 0.6 else rng.choice(tags)) for g in sentence] for sentence in gold]
-        result = analysis_of("\n".join("".join(f"w {g} {p}\n" for g, p in sentence) for sentence in rows), *args)
+        rows = [
+            [(g, g if rng.random() < 0.6 else rng.choice(tags)) for g in sentence]
+            for sentence in gold
+        ]
+        result = analysis_of(
+            "\n".join("".join(f"w {g} {p}\n" for g, p in sentence) for sentence in rows), *args
+        )
         counts = result["errors"]["categories"]
         both = sum(counts[name] for name in errors.CATEGORIES[:4])
         assert (counts["correct"], both + counts["spurious"], both + counts["missed"]) == (
-            result["correct"], result["found"], result["phrases"])
+            result["correct"],
+            result["found"],
+            result["phrases"],
+        )
         for kind, each in result["types"].items():
-            assert sum(cell["count"] for cell in result["errors"]["types"] if cell["gold"] == kind) == each["phrases"]
-            assert sum(cell["count"] for cell in result["errors"]["types"] if cell["predicted"] == kind) == each["found"]
+            assert (
+                sum(cell["count"] for cell in result["errors"]["types"] if cell["gold"] == kind)
+                == each["phrases"]
+            )
+            assert (
+                sum(
+                    cell["count"] for cell in result["errors"]["types"] if cell["predicted"] == kind
+                )
+                == each["found"]
+            )
 
 
 TEXT = """\
@@ -190,84 +274,149 @@ Post O I-ORG
 
 def test_by_hand(analysis_of):
     result = analysis_of(TEXT)["errors"]
-    assert result["categories"] == {"correct": 0, "type": 1, "boundary": 1, "boundary and type": 1, "missed": 1, "spurious": 2}
+    assert result["categories"] == {
+        "correct": 0,
+        "type": 1,
+        "boundary": 1,
+        "boundary and type": 1,
+        "missed": 1,
+        "spurious": 2,
+    }
     assert result["seen"] is None
     assert [(each["line"], len(each["errors"])) for each in result["worst"]] == [(1, 3), (6, 3)]
     assert result["worst"][1]["words"] == "Ice Cold in Alex , New York Post".split()
-    assert {"category": "boundary", "gold": {"start": 0, "end": 4, "type": "MISC"},
-            "predicted": {"start": 0, "end": 2, "type": "MISC"}} in result["worst"][1]["errors"]
+    assert {
+        "category": "boundary",
+        "gold": {"start": 0, "end": 4, "type": "MISC"},
+        "predicted": {"start": 0, "end": 2, "type": "MISC"},
+    } in result["worst"][1]["errors"]
     assert [(each["gold"], each["predicted"]) for each in result["types"]] == [
-        ("ORG", "LOC"), ("MISC", "MISC"), ("LOC", "ORG"), ("MISC", None), (None, "PER")]
+        ("ORG", "LOC"),
+        ("MISC", "MISC"),
+        ("LOC", "ORG"),
+        ("MISC", None),
+        (None, "PER"),
+    ]
     assert len(analysis_of(TEXT, "--worst", "1")["errors"]["worst"]) == 1
 
 
 def run(text, *args):
-    return subprocess.run([sys.executable, os.path.join(ROOT, "chunk_eval.py"), *map(str, args)], input=text.encode(),
-                          capture_output=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, os.path.join(ROOT, "chunk_eval.py"), *map(str, args)],
+        input=text.encode(),
+        capture_output=True,
+        timeout=120,
+    )
 
 
 def test_printed_text():
     table, done = run(TEXT).stdout.decode(), run(TEXT, "--errors")
     printed = done.stdout.decode()
     assert done.stderr == b"" and printed.startswith(table)
-    assert "errors: 4 gold entities, 5 predicted, 3 pairs of them with tokens in common\n" in printed
-    assert "             MISC    0     1    0    0       1\n" in printed and "         spurious    0     0    0    2\n" in printed
-    assert printed.endswith("line 6: 1 boundary, 1 boundary and type, 1 spurious\n"
-                            "    gold: [MISC Ice Cold in Alex] , [LOC New York] Post\n"
-                            "    pred: [MISC Ice Cold] in [PER Alex] , [ORG New York Post]\n")
+    assert (
+        "errors: 4 gold entities, 5 predicted, 3 pairs of them with tokens in common\n" in printed
+    )
+    assert (
+        "             MISC    0     1    0    0       1\n" in printed
+        and "         spurious    0     0    0    2\n" in printed
+    )
+    assert printed.endswith(
+        "line 6: 1 boundary, 1 boundary and type, 1 spurious\n"
+        "    gold: [MISC Ice Cold in Alex] , [LOC New York] Post\n"
+        "    pred: [MISC Ice Cold] in [PER Alex] , [ORG New York Post]\n"
+    )
 
 
 def test_columns_and_delimiter(analysis_of, tmp_path):
     expected = analysis_of(TEXT)["errors"]
     rows = [line.split() for line in TEXT.splitlines()]
-    other = "".join("|".join([row[2], row[0], "x y", row[1]]) + "\n" if row else "\n" for row in rows)
+    other = "".join(
+        "|".join([row[2], row[0], "x y", row[1]]) + "\n" if row else "\n" for row in rows
+    )
     args = ["-d", r"\|", "--columns", "pred word _ gold"]
     assert analysis_of(other, *args)["errors"] == expected
     train = tmp_path / "train.txt"
-    train.write_text("Ice|x y|B-MISC\nCold|x y|I-MISC\nin|x y|I-MISC\nAlex|x y|I-MISC\n\nGerman|x y|B-LOC\n")
+    train.write_text(
+        "Ice|x y|B-MISC\nCold|x y|I-MISC\nin|x y|I-MISC\nAlex|x y|I-MISC\n\nGerman|x y|B-LOC\n"
+    )
     seen = analysis_of(other, *args, "--train_path", train)["errors"]["seen"]
     train.write_text(train.read_text().replace("|x y|", " "))
     assert analysis_of(TEXT, "--train_path", train)["errors"]["seen"] == seen
     assert {name: (each["phrases"], each["found"]) for name, each in seen.items()} == {
-        "seen with its type": (1, 0), "seen with others": (1, 0), "unseen": (2, 5)}
+        "seen with its type": (1, 0),
+        "seen with others": (1, 0),
+        "unseen": (2, 5),
+    }
 
 
 def test_without_words(analysis_of, tmp_path):
     bare = "".join(line.partition(" ")[2] + "\n" for line in TEXT.splitlines())
     result = analysis_of(bare)["errors"]
-    assert result["categories"] == analysis_of(TEXT)["errors"]["categories"] and result["worst"][0]["words"] is None
+    assert (
+        result["categories"] == analysis_of(TEXT)["errors"]["categories"]
+        and result["worst"][0]["words"] is None
+    )
     printed = run(bare, "--errors").stdout
-    assert b"(to read them, name their column: --columns):\nline 1: 1 type, 1 missed, 1 spurious\nline 6" in printed
+    assert (
+        b"(to read them, name their column: --columns):\nline 1: 1 type, 1 missed, 1 spurious\nline 6"
+        in printed
+    )
     for text, columns in ((bare, []), (TEXT, ["--columns", "_ gold pred"])):
         done = run(text, "--errors", "--train_path", sample_path("train"), *columns)
-        assert done.returncode == 2 and b"<stdin>:1: --train_path needs the words" in done.stderr and done.stdout == b""
+        assert (
+            done.returncode == 2
+            and b"<stdin>:1: --train_path needs the words" in done.stderr
+            and done.stdout == b""
+        )
 
 
 def test_seen_entities_of_the_sample(analysis_of):
     """The gold tags as predictions: as many unseen mentions as the sample's own test finds."""
     sentences, _ = conll.read_sentences(sample_path("test"))
-    text = "\n".join("".join(f"{word} {tag} {tag}\n" for word, tag in zip(each.words, each.tags)) for each in sentences)
+    text = "\n".join(
+        "".join(f"{word} {tag} {tag}\n" for word, tag in zip(each.words, each.tags))
+        for each in sentences
+    )
     trained = set(entities("train"))
     forms = {form for form, _ in trained}
-    expected = Counter("seen with its type" if each in trained else "seen with others" if each[0] in forms else "unseen"
-                       for each in entities("test"))
+    expected = Counter(
+        "seen with its type"
+        if each in trained
+        else "seen with others"
+        if each[0] in forms
+        else "unseen"
+        for each in entities("test")
+    )
     seen = analysis_of(text, "--train_path", sample_path("train"))["errors"]["seen"]
     assert {name: each["correct"] for name, each in seen.items()} == expected
     assert all(each["f1"] == 100 for each in seen.values())
-    both = analysis_of(text, "--train_path", sample_path("train"), sample_path("test"))["errors"]["seen"]
+    both = analysis_of(text, "--train_path", sample_path("train"), sample_path("test"))["errors"][
+        "seen"
+    ]
     assert both["seen with its type"]["phrases"] == sum(expected.values())
 
 
-@pytest.mark.parametrize("text, args, message", [
-    (TEXT, ["--worst", "3"], b"--worst is part of the error analysis; add --errors"),
-    (TEXT, ["--plot", "x.png"], b"--plot is part of the error analysis"),
-    (TEXT, ["--train_path", "x"], b"--train_path is part of the error analysis"),
-    (TEXT, ["--errors", "-l"], b"leave it or --errors out"),
-    (TEXT, ["--errors", "--worst", "-1"], b"expected 0 or more"),
-    (TEXT, ["--errors", "--train_path", "no/such"], b"no/such: no such file; check --train_path"),
-    (TEXT, ["--errors", "--plot", "no/such/plot.png"], b"check --plot"),
-    ("w B-A\nw x\n\n", ["--errors", "--scheme", "bio", "--columns", "gold pred"], b"<stdin>:1: tag 'w'"),
-])
+@pytest.mark.parametrize(
+    "text, args, message",
+    [
+        (TEXT, ["--worst", "3"], b"--worst is part of the error analysis; add --errors"),
+        (TEXT, ["--plot", "x.png"], b"--plot is part of the error analysis"),
+        (TEXT, ["--train_path", "x"], b"--train_path is part of the error analysis"),
+        (TEXT, ["--errors", "-l"], b"leave it or --errors out"),
+        (TEXT, ["--errors", "--worst", "-1"], b"expected 0 or more"),
+        (
+            TEXT,
+            ["--errors", "--train_path", "no/such"],
+            b"no/such: no such file; check --train_path",
+        ),
+        (TEXT, ["--errors", "--plot", "no/such/plot.png"], b"check --plot"),
+        (
+            "w B-A\nw x\n\n",
+            ["--errors", "--scheme", "bio", "--columns", "gold pred"],
+            b"<stdin>:1: tag 'w'",
+        ),
+    ],
+)
 def test_mistakes_end_in_one_line(text, args, message):
     done = run(text, *args)
     assert (done.returncode, done.stdout) == (2, b"")
@@ -276,18 +425,33 @@ def test_mistakes_end_in_one_line(text, args, message):
 
 def test_mistakes_in_the_training_file(tmp_path):
     path = tmp_path / "train.txt"
-    for content, args, message in (("w O\nw x\n", ["--scheme", "bio"], ":2: tag 'x', expected O or PREFIX-TYPE"),
-                                   ("w\n", [], ":1: 1 column, expected at least 2, word first and tag last"),
-                                   ("w x O\n", ["--columns", "word gold pred"], ":1: 3 columns, expected 2 as --columns names")):
+    for content, args, message in (
+        ("w O\nw x\n", ["--scheme", "bio"], ":2: tag 'x', expected O or PREFIX-TYPE"),
+        ("w\n", [], ":1: 1 column, expected at least 2, word first and tag last"),
+        (
+            "w x O\n",
+            ["--columns", "word gold pred"],
+            ":1: 3 columns, expected 2 as --columns names",
+        ),
+    ):
         path.write_text(content)
         done = run(TEXT, "--errors", "--train_path", path, *args)
-        assert done.returncode == 2 and f"{path}{message}".encode() in done.stderr and done.stdout == b""
+        assert (
+            done.returncode == 2
+            and f"{path}{message}".encode() in done.stderr
+            and done.stdout == b""
+        )
 
 
 def test_brackets_are_told():
-    """The official script counts two chunks where a bracket follows a chunk without a type, and closes neither."""
+    """The official script counts two chunks where a bracket follows a chunk without a type, and
+    closes neither.
+    """
     done = run("w I I\nw [ [\n", "--errors")
-    assert done.returncode == 0 and b"of the official script's 1 correct chunks the analysis finds 2" in done.stderr
+    assert (
+        done.returncode == 0
+        and b"of the official script's 1 correct chunks the analysis finds 2" in done.stderr
+    )
 
 
 def test_words_that_are_not_utf8_pass_through(tmp_path):
@@ -295,12 +459,18 @@ def test_words_that_are_not_utf8_pass_through(tmp_path):
     path.write_bytes(b"a\xff B-\xfe O\n")
     done = run("", "--errors", "--input", path)
     assert b"    gold: [\xfe a\xff]\n    pred: a\xff\n" in done.stdout
-    assert json.loads(run("", "--errors", "--json", "--input", path).stdout)["errors"]["worst"][0]["words"] == ["a\ufffd"]
+    assert json.loads(run("", "--errors", "--json", "--input", path).stdout)["errors"]["worst"][0][
+        "words"
+    ] == ["a\ufffd"]
 
 
 def test_empty_input():
     done = run("", "--errors", "--train_path", sample_path("train"))
-    assert done.returncode == 0 and b"errors: 0 gold entities, 0 predicted" in done.stdout and b"no tokens" in done.stderr
+    assert (
+        done.returncode == 0
+        and b"errors: 0 gold entities, 0 predicted" in done.stdout
+        and b"no tokens" in done.stderr
+    )
 
 
 def test_plot(tmp_path):
@@ -318,17 +488,32 @@ def test_drawn_figures():
     sentences = [random_sentence(random.Random(seed)) for seed in range(100)]
     analysis = errors.analyse(sentences)
     bars, table, *groups = errors.draw(analysis).axes
-    assert sum(bar.get_width() for bar in bars.patches) == sum(analysis.categories.values()) - analysis.categories["correct"]
-    assert [int(each.get_text()) for each in table.texts] == [count for row in analysis.table for count in row][:-1]
+    assert (
+        sum(bar.get_width() for bar in bars.patches)
+        == sum(analysis.categories.values()) - analysis.categories["correct"]
+    )
+    assert [int(each.get_text()) for each in table.texts] == [
+        count for row in analysis.table for count in row
+    ][:-1]
     for axes, (_, each) in zip(groups, errors.groups_of(analysis), strict=True):
-        assert [bar.get_height() for bar in axes.patches] == [chunk_eval.percentages(*counts)[2] for counts in each.values()]
+        assert [bar.get_height() for bar in axes.patches] == [
+            chunk_eval.percentages(*counts)[2] for counts in each.values()
+        ]
 
 
 def test_matplotlib_is_imported_only_for_a_plot():
-    code = ("import sys; sys.argv = ['chunk_eval.py', *sys.argv[1:]]; import chunk_eval; chunk_eval.main(); "
-            "sys.exit(len({'errors', 'matplotlib', 'numpy'} & set(sys.modules)))")
+    code = (
+        "import sys; sys.argv = ['chunk_eval.py', *sys.argv[1:]]; import chunk_eval; chunk_eval.main(); "
+        "sys.exit(len({'errors', 'matplotlib', 'numpy'} & set(sys.modules)))"
+    )
     for args, modules in (([], 0), (["--errors"], 1)):
-        done = subprocess.run([sys.executable, "-c", code, *args], input=TEXT.encode(), cwd=ROOT, capture_output=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-c", code, *args],
+            input=TEXT.encode(),
+            cwd=ROOT,
+            capture_output=True,
+            timeout=60,
+        )
         assert done.returncode == modules
 
 

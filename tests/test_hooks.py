@@ -1,4 +1,7 @@
-"""Hooks, and with them evaluation, plateau and early stopping; losses and metrics of the user; and that all of it resumes."""
+"""Hooks, and with them evaluation, plateau and early stopping; losses and metrics of the user; and
+that all of it resumes.
+"""
+
 import json
 import math
 import os
@@ -14,12 +17,20 @@ import hooks
 import registry
 import train
 from cli import UserError
-from commands import TINY, one_line, same_weights, train_args, weights, without_seconds, write_sample
+from commands import (
+    TINY,
+    one_line,
+    same_weights,
+    train_args,
+    weights,
+    without_seconds,
+    write_sample,
+)
 from config import Config
 from tf1 import tf
 from trainer import State
 
-MINE = '''
+MINE = """
 import os, signal
 imported = open("imported.txt", "a").write("x")
 
@@ -45,7 +56,7 @@ def loss(logits, targets, mask, config):
     return tf.reduce_sum(losses * mask) / tf.reduce_sum(mask)
 
 not_a_function = 3
-'''
+"""
 
 
 @pytest.fixture
@@ -57,14 +68,19 @@ def corpus(tmp_path):
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """`run(*flags, hooks=..., to=folder)` trains a small model. Returns the Trainer. `run.base`: without flags."""
+    """`run(*flags, hooks=..., to=folder)` trains a small model. Returns the Trainer. `run.base`:
+    without flags.
+    """
     folder = tmp_path_factory.mktemp("small")
     flags = [*write_sample(folder), *TINY, "--max_train_steps_per_epoch", 5, "--epoch", 3]
     numbers = iter(range(1000))
 
     def run(*more, hooks=(), to=None):
         to = to or folder / str(next(numbers))
-        return training(*([] if "--resume" in more else flags), "--checkpoint_dir", to, *more, hooks=hooks)
+        return training(
+            *([] if "--resume" in more else flags), "--checkpoint_dir", to, *more, hooks=hooks
+        )
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "plot_history", lambda history, path: None)
         run.base = run()
@@ -73,7 +89,9 @@ def small(tmp_path_factory):
 
 def training(*flags, hooks=()):
     args = train_args(*flags)
-    trainer, _ = train.run_training(train.config_of(args), args.restore, args.resume, given=train.Given(hooks=tuple(hooks)))
+    trainer, _ = train.run_training(
+        train.config_of(args), args.restore, args.resume, given=train.Given(hooks=tuple(hooks))
+    )
     trainer.session.close()
     return trainer
 
@@ -85,31 +103,53 @@ def prefix(trainer, name=checkpoint.STATE):
 def assert_same_run(one, other):
     for name in (checkpoint.STATE, checkpoint.MODEL):
         assert same_weights(prefix(one, name), prefix(other, name))
-    (state, history), (other_state, other_history) = ((vars(each.state) | {"history": None}, without_seconds(each.state.history))
-                                                      for each in (one, other))
+    (state, history), (other_state, other_history) = (
+        (vars(each.state) | {"history": None}, without_seconds(each.state.history))
+        for each in (one, other)
+    )
     assert state == other_state and history == other_history
 
 
 # ---------------------------------------------------------------- hooks of the user
 
+
 def test_hooks_of_a_config_file(corpus, tmp_path, zygote):
-    """After each epoch and after each N steps, with parameters, and with the config where they ask for it."""
-    (tmp_path / "c.yaml").write_text("hooks:\n- mine.log\n- {call: mine.log, every: 4, path: steps.txt, word: step}\n")
+    """After each epoch and after each N steps, with parameters, and with the config where they ask
+    for it.
+    """
+    (tmp_path / "c.yaml").write_text(
+        "hooks:\n- mine.log\n- {call: mine.log, every: 4, path: steps.txt, word: step}\n"
+    )
     done = zygote.run("train.py", *corpus, "--config_path", "c.yaml", folder=tmp_path)
     assert done.code == 0, done.err
-    epochs, steps = ([line.split() for line in (tmp_path / name).read_text().splitlines()] for name in ("log.txt", "steps.txt"))
-    assert [line[:4] for line in epochs] == [["-", "1", "5", "8"], ["-", "2", "10", "8"], ["-", "3", "15", "8"]]
-    assert [line[:3] for line in steps] == [["step", "0", "4"], ["step", "1", "8"], ["step", "2", "12"]]
+    epochs, steps = (
+        [line.split() for line in (tmp_path / name).read_text().splitlines()]
+        for name in ("log.txt", "steps.txt")
+    )
+    assert [line[:4] for line in epochs] == [
+        ["-", "1", "5", "8"],
+        ["-", "2", "10", "8"],
+        ["-", "3", "15", "8"],
+    ]
+    assert [line[:3] for line in steps] == [
+        ["step", "0", "4"],
+        ["step", "1", "8"],
+        ["step", "2", "12"],
+    ]
     assert all(0 < float(line[4]) < 10 for line in epochs + steps)
     assert checkpoint.load_meta(str(tmp_path / "checkpoint" / "ner_model"))["config"]["hooks"] == [
-        {"call": "mine.log"}, {"call": "mine.log", "every": 4, "path": "steps.txt", "word": "step"}]
+        {"call": "mine.log"},
+        {"call": "mine.log", "every": 4, "path": "steps.txt", "word": "step"},
+    ]
 
 
 def test_a_hook_that_fails(corpus, tmp_path, zygote, small):
-    """Its traceback is shown; the state is saved as it was then, and the run goes on from there, bit for bit."""
+    """Its traceback is shown; the state is saved as it was then, and the run goes on from there,
+    bit for bit.
+    """
     flags = [*corpus, "--hooks", "{call: mine.fail, every: 2, at: 8}"]
     done = zygote.run("train.py", *flags, folder=tmp_path)
-    assert done.code == 1 and "RuntimeError: of my own" in done.err and 'in fail' in done.err
+    assert done.code == 1 and "RuntimeError: of my own" in done.err and "in fail" in done.err
     state = checkpoint.load_meta(str(tmp_path / "checkpoint" / checkpoint.STATE))["state"]
     assert (state["epoch"], state["batch"], state["step"]) == (1, 3, 8)
     (tmp_path / "mended").write_text("")
@@ -121,32 +161,59 @@ def test_a_hook_that_fails(corpus, tmp_path, zygote, small):
 
 def test_a_hook_that_stops(corpus, tmp_path, zygote):
     """In the middle of the first epoch: what there is is evaluated and kept, and --resume goes on."""
-    done = zygote.run("train.py", *corpus, "--hooks", "{call: mine.stop, every: 1, at: 3}", folder=tmp_path)
+    done = zygote.run(
+        "train.py", *corpus, "--hooks", "{call: mine.stop, every: 1, at: 3}", folder=tmp_path
+    )
     lines = done.out.decode().splitlines()
-    assert done.code == 0 and lines[0] == "stopped: I have seen enough" and lines[1].startswith("best epoch 1: ")
+    assert (
+        done.code == 0
+        and lines[0] == "stopped: I have seen enough"
+        and lines[1].startswith("best epoch 1: ")
+    )
     state = checkpoint.load_meta(str(tmp_path / "checkpoint" / "ner_model"))["state"]
     assert state["best_step"] == state["step"] == 3
-    assert zygote.run("train.py", "--resume", "--checkpoint_dir", tmp_path / "checkpoint", folder=tmp_path).code == 0
-    assert checkpoint.load_meta(str(tmp_path / "checkpoint" / checkpoint.STATE))["state"]["step"] == 15
+    assert (
+        zygote.run(
+            "train.py", "--resume", "--checkpoint_dir", tmp_path / "checkpoint", folder=tmp_path
+        ).code
+        == 0
+    )
+    assert (
+        checkpoint.load_meta(str(tmp_path / "checkpoint" / checkpoint.STATE))["state"]["step"] == 15
+    )
 
 
-@pytest.mark.parametrize("flags, message", [
-    ("--hooks nowhere.log", "hook 'nowhere.log': No module named 'nowhere'; expected module.function"),
-    ("--hooks mine.logg", "hook 'mine.logg': module 'mine' has no attribute 'logg'"),
-    ("--hooks log", "hook 'log': not known here"),
-    ("--hooks mine.stop", "hook mine.stop: missing a required argument: 'at'"),
-    ("--hooks mine.not_a_function", "hook mine.not_a_function: 3 is not a callable object"),
-    ("--hooks {call:\tmine.stop,\tat:\t3,\ttoo:\t4}", "hook mine.stop: got an unexpected keyword argument 'too'"),
-    ("--hooks {call:\tmine.log,\tevery:\t0}", "`every` to be a number of steps from 1 on"),
-    ("--loss nowhere.loss --use_crf False", "loss 'nowhere.loss': No module named 'nowhere'"),
-    ("--loss mine.loss --use_crf True", "set use_crf to False"),
-    ("--metric nowhere.f1", "metric 'nowhere.f1': No module named 'nowhere'"),
-    ("--metric f1", "metric 'f1': not known here"),
-])
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (
+            "--hooks nowhere.log",
+            "hook 'nowhere.log': No module named 'nowhere'; expected module.function",
+        ),
+        ("--hooks mine.logg", "hook 'mine.logg': module 'mine' has no attribute 'logg'"),
+        ("--hooks log", "hook 'log': not known here"),
+        ("--hooks mine.stop", "hook mine.stop: missing a required argument: 'at'"),
+        ("--hooks mine.not_a_function", "hook mine.not_a_function: 3 is not a callable object"),
+        (
+            "--hooks {call:\tmine.stop,\tat:\t3,\ttoo:\t4}",
+            "hook mine.stop: got an unexpected keyword argument 'too'",
+        ),
+        ("--hooks {call:\tmine.log,\tevery:\t0}", "`every` to be a number of steps from 1 on"),
+        ("--loss nowhere.loss --use_crf False", "loss 'nowhere.loss': No module named 'nowhere'"),
+        ("--loss mine.loss --use_crf True", "set use_crf to False"),
+        ("--metric nowhere.f1", "metric 'nowhere.f1': No module named 'nowhere'"),
+        ("--metric f1", "metric 'f1': not known here"),
+    ],
+)
 def test_mistakes(corpus, tmp_path, bare_zygote, flags, message):
     """Told before TensorFlow is imported, in one line, with nothing written."""
     before = sorted(os.listdir(tmp_path))
-    told = bare_zygote.mistake("train.py", *corpus, *(flag.replace("\t", " ") for flag in flags.split(" ")), folder=tmp_path)
+    told = bare_zygote.mistake(
+        "train.py",
+        *corpus,
+        *(flag.replace("\t", " ") for flag in flags.split(" ")),
+        folder=tmp_path,
+    )
     assert message in told
     assert set(os.listdir(tmp_path)) - set(before) <= {"imported.txt", "__pycache__"}
 
@@ -157,21 +224,35 @@ def test_tagging_imports_nothing(corpus, tmp_path, zygote):
     assert zygote.run("train.py", *corpus, *flags, folder=tmp_path).code == 0
     (tmp_path / "imported.txt").unlink()
     done = zygote.run("inference.py", "--input", "dev.txt", folder=tmp_path)
-    assert done.code == 0 and done.out.count(b"\n") == (tmp_path / "dev.txt").read_bytes().count(b"\n")
+    assert done.code == 0 and done.out.count(b"\n") == (tmp_path / "dev.txt").read_bytes().count(
+        b"\n"
+    )
     (tmp_path / "mine.py").unlink()
     assert zygote.run("inference.py", "--input", "dev.txt", folder=tmp_path).out == done.out
     assert not (tmp_path / "imported.txt").exists()
-    assert "'mine" in one_line(zygote.run("train.py", "--resume", "--epoch", 2, folder=tmp_path).err)
+    assert "'mine" in one_line(
+        zygote.run("train.py", "--resume", "--epoch", 2, folder=tmp_path).err
+    )
 
 
 def test_a_loss_of_the_user(small):
-    """The softmax's own loss by another name trains the same model; half of it, clipped, another one."""
+    """The softmax's own loss by another name trains the same model; half of it, clipped, another
+    one.
+    """
+
     @registry.register("loss", "test_same")
     def same(logits, targets, mask, config):
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=logits)
         return tf.reduce_sum(losses * mask) / tf.reduce_sum(mask)
-    registry.register("loss", "test_squared")(lambda logits, targets, mask, config: tf.reduce_mean(
-        tf.square(logits - tf.one_hot(targets, logits.shape[-1])) * mask[..., tf.newaxis]) * config.learning_rate)
+
+    registry.register("loss", "test_squared")(
+        lambda logits, targets, mask, config: (
+            tf.reduce_mean(
+                tf.square(logits - tf.one_hot(targets, logits.shape[-1])) * mask[..., tf.newaxis]
+            )
+            * config.learning_rate
+        )
+    )
     base, other = small.base, small("--loss", "test_squared")
     assert_same_run(small("--loss", "test_same"), base)
     assert not same_weights(prefix(other), prefix(base))
@@ -186,6 +267,7 @@ def test_a_metric_of_the_user(small):
     def scripted(gold, predicted):
         seen.append((gold, predicted))
         return next(values)
+
     trainer = small("--metric", "test_scripted")
     assert [row["metric"] for row in trainer.state.history] == [1, 5, 3]
     assert (trainer.state.best, trainer.state.best_epoch) == (5, 2)
@@ -197,6 +279,7 @@ def test_a_metric_of_the_user(small):
 
 
 # ---------------------------------------------------------------- evaluation
+
 
 def test_eval_every(small):
     """Epochs without an evaluation have no scores; the last always has; the weights do not know."""
@@ -218,9 +301,12 @@ def test_eval_within_epochs(small, monkeypatch):
 
     def note(run):
         evaluated.append((run.state.eval_step, run.state.score))
+
     plain = hooks.own_hooks
-    monkeypatch.setattr("trainer.own_hooks", lambda config: [hooks.Hook(tick, "step"), *plain(config),
-                                                         hooks.Hook(note, "evaluation")])
+    monkeypatch.setattr(
+        "trainer.own_hooks",
+        lambda config: [hooks.Hook(tick, "step"), *plain(config), hooks.Hook(note, "evaluation")],
+    )
     base, trainer = small.base, small("--run_every_secs", 3)
     assert same_weights(prefix(base), prefix(trainer))
     assert [step for step, _ in evaluated] == [3, 5, 6, 9, 10, 12, 15]
@@ -232,7 +318,9 @@ def test_eval_within_epochs(small, monkeypatch):
 def test_the_end_of_an_epoch_is_evaluated_once(small, monkeypatch):
     calls = []
     evaluate = train.Trainer.evaluate
-    monkeypatch.setattr(train.Trainer, "evaluate", lambda self: (calls.append(self.state.step), evaluate(self))[1])
+    monkeypatch.setattr(
+        train.Trainer, "evaluate", lambda self: (calls.append(self.state.step), evaluate(self))[1]
+    )
     trainer = small("--run_every_secs", 1e-9)
     assert calls == list(range(1, 16))
     assert all(row["chunk_f1"] is not None for row in trainer.state.history)
@@ -241,15 +329,24 @@ def test_the_end_of_an_epoch_is_evaluated_once(small, monkeypatch):
 def test_summaries_of_epochs_without_evaluation(small, tmp_path):
     registry.register("metric", "test_one")(lambda gold, predicted: 1.0)
     small("--eval_every", 2, "--summary_dir", tmp_path, "--metric", "test_one")
-    found = [(event.step, value.tag) for file in (tmp_path / "dev").iterdir() for event in tf.train.summary_iterator(str(file))
-             for value in event.summary.value]
-    assert found == [(step, tag) for step in (10, 15) for tag in ("loss", "token_f1", "chunk_f1", "metric")]
+    found = [
+        (event.step, value.tag)
+        for file in (tmp_path / "dev").iterdir()
+        for event in tf.train.summary_iterator(str(file))
+        for value in event.summary.value
+    ]
+    assert found == [
+        (step, tag) for step in (10, 15) for tag in ("loss", "token_f1", "chunk_f1", "metric")
+    ]
 
 
 # ---------------------------------------------------------------- plateau and early stopping
 
+
 def follow(hook, config, scores, steps):
-    """What a hook does at evaluations with these scores at these steps: the step at which it stops, factors on the rate."""
+    """What a hook does at evaluations with these scores at these steps: the step at which it stops,
+    factors on the rate.
+    """
     state = State()
     run = types.SimpleNamespace(config=config, state=state, stopped=None, scaled=[])
     run.stop = lambda why: setattr(run, "stopped", state.step)
@@ -260,7 +357,9 @@ def follow(hook, config, scores, steps):
         if state.best is None or score > state.best:
             state.best, state.best_step, state.best_epoch = score, step, state.epoch
         hook(run)
-        hook(run) if hook is hooks.no_increase and step % 2 else None       # deciding once more changes nothing
+        hook(
+            run
+        ) if hook is hooks.no_increase and step % 2 else None  # deciding once more changes nothing
         if run.stopped:
             break
     return run
@@ -270,8 +369,11 @@ def no_increase_by_definition(scores, steps, config):
     """Of the evaluations from min_steps on: the first that has had no better one for so many steps."""
     counted = [(step, score) for step, score in zip(steps, scores) if step >= config.min_steps]
     for i, (step, _) in enumerate(counted):
-        best = max(score for _, score in counted[:i + 1])
-        if step - next(at for at, score in counted if score == best) >= config.max_steps_without_increase:
+        best = max(score for _, score in counted[: i + 1])
+        if (
+            step - next(at for at, score in counted if score == best)
+            >= config.max_steps_without_increase
+        ):
             return step
     return None
 
@@ -281,7 +383,9 @@ def test_early_stopping_by_steps():
     for _ in range(300):
         steps = sorted(draw.sample(range(1, 100), 12))
         scores = [draw.randint(0, 5) + i // 3 for i in range(12)]
-        config = Config(min_steps=draw.choice([0, 20, 50]), max_steps_without_increase=draw.choice([1, 10, 30]))
+        config = Config(
+            min_steps=draw.choice([0, 20, 50]), max_steps_without_increase=draw.choice([1, 10, 30])
+        )
         expected = no_increase_by_definition(scores, steps, config)
         assert follow(hooks.no_increase, config, scores, steps).stopped == expected
         stopped += expected is not None
@@ -301,12 +405,24 @@ def test_plateau_on_scores():
 
 
 def test_plateau_in_training(small):
-    """The learning rate falls; its factor is among the weights of the state, not among those of the model."""
+    """The learning rate falls; its factor is among the weights of the state, not among those of the
+    model.
+    """
     rates = []
     registry.register("metric", "test_constant")(lambda gold, predicted: 1.0)
-    trainer = small("--lr_schedule", "plateau", "--lr_patience", 1, "--lr_factor", 0.1, "--metric", "test_constant",
-                    "--warmup_steps", 2,
-          hooks=[{"call": lambda run: rates.append(run.latest.rate), "every": 1}])
+    trainer = small(
+        "--lr_schedule",
+        "plateau",
+        "--lr_patience",
+        1,
+        "--lr_factor",
+        0.1,
+        "--metric",
+        "test_constant",
+        "--warmup_steps",
+        2,
+        hooks=[{"call": lambda run: rates.append(run.latest.rate), "every": 1}],
+    )
     np.testing.assert_allclose(rates, [0.005] + [0.01] * 9 + [0.001] * 5, rtol=1e-5)
     assert weights(prefix(trainer))["plateau"] == pytest.approx(1e-2)
     assert "plateau" not in weights(prefix(trainer, checkpoint.MODEL))
@@ -314,14 +430,31 @@ def test_plateau_in_training(small):
 
 def test_cosine_in_training(small):
     rates = []
-    small("--lr_schedule", "cosine", hooks=[{"call": lambda run: rates.append(run.latest.rate), "every": 1}])
-    np.testing.assert_allclose(rates, [0.005 * (1 + math.cos(math.pi * k / 15)) for k in range(15)], rtol=1e-4)
+    small(
+        "--lr_schedule",
+        "cosine",
+        hooks=[{"call": lambda run: rates.append(run.latest.rate), "every": 1}],
+    )
+    np.testing.assert_allclose(
+        rates, [0.005 * (1 + math.cos(math.pi * k / 15)) for k in range(15)], rtol=1e-4
+    )
 
 
 def test_early_stopping_in_training(small):
-    """No score is better than the first: stops at the first evaluation at least 4 steps behind; --resume does not go on."""
+    """No score is better than the first: stops at the first evaluation at least 4 steps behind;
+    --resume does not go on.
+    """
     registry.register("metric", "test_constant")(lambda gold, predicted: 1.0)
-    trainer = small("--metric", "test_constant", "--run_every_secs", 1e-9, "--max_steps_without_increase", 4, "--min_steps", 3)
+    trainer = small(
+        "--metric",
+        "test_constant",
+        "--run_every_secs",
+        1e-9,
+        "--max_steps_without_increase",
+        4,
+        "--min_steps",
+        3,
+    )
     assert trainer.state.step == 7 and trainer.stopped == "4 steps without a better score"
     again = small("--resume", to=trainer.config.checkpoint_dir)
     assert again.state.step == 7
@@ -331,6 +464,7 @@ def test_early_stopping_in_training(small):
 
 # ---------------------------------------------------------------- --resume
 
+
 class Killed(BaseException):
     """As kill -9: nothing catches it to save the state."""
 
@@ -339,23 +473,35 @@ def kill_at(step):
     def kill(run):
         if run.state.step == step:
             raise Killed
+
     return {"call": kill, "every": 1}
 
 
-@pytest.mark.parametrize("flags", [
-    "--optimizer sgd --lr_schedule plateau --lr_patience 1 --metric test_falling",
-    "--optimizer adamw --lr_schedule cosine --warmup_steps 3 --eval_every 2 --patience 1",
-    "--optimizer radam --lr_schedule constant --ema_decay 0.9",
-    "--optimizer adam --lr_schedule plateau --run_every_secs 1e-9 --max_steps_without_increase 11 --metric test_falling",
-])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--optimizer sgd --lr_schedule plateau --lr_patience 1 --metric test_falling",
+        "--optimizer adamw --lr_schedule cosine --warmup_steps 3 --eval_every 2 --patience 1",
+        "--optimizer radam --lr_schedule constant --ema_decay 0.9",
+        "--optimizer adam --lr_schedule plateau --run_every_secs 1e-9 --max_steps_without_increase 11 --metric test_falling",
+    ],
+)
 def test_resume_is_exact(small, tmp_path, flags):
-    """Killed in the second epoch, stopped by Ctrl-C in the third, then to the end: weights, moments, rates, scores, state."""
-    registry.register("metric", "test_falling")(lambda gold, predicted: -sum(tags.count("O") for tags in predicted))
+    """Killed in the second epoch, stopped by Ctrl-C in the third, then to the end: weights,
+    moments, rates, scores, state.
+    """
+    registry.register("metric", "test_falling")(
+        lambda gold, predicted: -sum(tags.count("O") for tags in predicted)
+    )
     flags = flags.split()
     whole = small(*flags)
     with pytest.raises(Killed):
         small(*flags, hooks=[kill_at(8)], to=tmp_path)
-    interrupted = small("--resume", hooks=[{"call": lambda run: os.kill(os.getpid(), signal.SIGINT), "every": 12}], to=tmp_path)
+    interrupted = small(
+        "--resume",
+        hooks=[{"call": lambda run: os.kill(os.getpid(), signal.SIGINT), "every": 12}],
+        to=tmp_path,
+    )
     assert interrupted.state.step == min(whole.state.step, 12)
     assert_same_run(small("--resume", to=tmp_path), whole)
     assert json.loads((tmp_path / "history.json").read_text()) != []

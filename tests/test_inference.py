@@ -1,4 +1,5 @@
 """inference.py as a user runs it: rows out are rows in byte for byte, at once, in every mode."""
+
 import contextlib
 import io
 import os
@@ -28,23 +29,32 @@ NASTY = (
     b"-DOCSTART- -X- -X- O\r\n\r\n"
     b"EU NNP B-NP B-ORG\r\nrejects VBZ B-VP O\r\n\r\n"
     b" \t\n\n"
-    b"Peter\tNNP\tB-NP\tB-PER\nsaid \t VBD  B-VP   O\n. . O O \n\n"
-    + LONG + b"\n"
+    b"Peter\tNNP\tB-NP\tB-PER\nsaid \t VBD  B-VP   O\n. . O O \n\n" + LONG + b"\n"
     b"-DOCSTART- -X- O O\n\n"
     b"-DOCSTART-\n\n"
     b"-DOCSTART- NN B-NP O\nagain RB B-NP O\n\n"
     b"\xf0\x9f\x98\x80 NN B-NP O\n\xf0\xa0\x80\x80\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x9a\x80 NN B-NP O\n\n"
     b"caf\xe9 NN B-NP O\n\xff\xfe\x80 NN B-NP O\n\xed\xa0\x80 \xc0\xaf \xf5 O\n\n"
     + "שלום NN B-NP O\nمرحبا NN B-NP O\n\n".encode()
-    + b"x" * 300 + b" NN B-NP O\n\n"
+    + b"x" * 300
+    + b" NN B-NP O\n\n"
     b"#PAD# #PAD# #PAD# O\n#UNK# #UNK# #UNK# O\n\n"
     b"a\xc2\xa0b NN B-NP O\nc\x0bd\x0ce\x1cf NN B-NP O\ng\xe2\x80\xa8h\xc2\x85i NN B-NP O\nj\rk NN B-NP O\nl\x00m NN B-NP O\n"
     b" leading NN B-NP O\n\n"
     b"I\xcc\x87 \xef\xbb\xbfNN B-NP I-NEVER-SEEN\n\n"
-    b"Last NNP B-NP B-PER\n")
-NASTY_FILES = {"no final newline": NASTY[:-1], "final newline": NASTY, "CR at the end": NASTY[:-1] + b"\r",
-               "empty lines at the end": NASTY + b"\n\n\r\n \n\n", "blanks at the end": NASTY + b"\n  ",
-               "nothing": b"", "an empty line": b"\n", "one token": b"Rome NNP B-NP B-LOC", "empty lines first": b"\n\n" + NASTY}
+    b"Last NNP B-NP B-PER\n"
+)
+NASTY_FILES = {
+    "no final newline": NASTY[:-1],
+    "final newline": NASTY,
+    "CR at the end": NASTY[:-1] + b"\r",
+    "empty lines at the end": NASTY + b"\n\n\r\n \n\n",
+    "blanks at the end": NASTY + b"\n  ",
+    "nothing": b"",
+    "an empty line": b"\n",
+    "one token": b"Rome NNP B-NP B-LOC",
+    "empty lines first": b"\n\n" + NASTY,
+}
 
 
 @pytest.fixture(scope="module")
@@ -54,17 +64,31 @@ def tagger(trained):
 
 def arguments(**given):
     """The flags of inference.py as its parser would give them."""
-    return types.SimpleNamespace(**{"mode": "bulk", "input": "", "output": "", "columns": "", "timing": False,
-                                    "spacy_model": "", **given})
+    return types.SimpleNamespace(
+        **{
+            "mode": "bulk",
+            "input": "",
+            "output": "",
+            "columns": "",
+            "timing": False,
+            "spacy_model": "",
+            **given,
+        }
+    )
 
 
 @pytest.fixture
 def tag(tagger, tmp_path):
     """A function: bytes -> bytes, by bulk mode from file to file."""
+
     def run(data, tagger=tagger, **flags):
         (tmp_path / "in.txt").write_bytes(data)
-        inference.run(tagger, arguments(input=str(tmp_path / "in.txt"), output=str(tmp_path / "out.txt"), **flags))
+        inference.run(
+            tagger,
+            arguments(input=str(tmp_path / "in.txt"), output=str(tmp_path / "out.txt"), **flags),
+        )
         return (tmp_path / "out.txt").read_bytes()
+
     return run
 
 
@@ -78,7 +102,9 @@ def assert_rows_kept(given, out):
             continue
         body, ending = (line[:-1], b"\r") if line.endswith(b"\r") else (line, b"")
         separator = b"" if body[-1:] in b" \t" else rb"[ \t]"
-        assert row.startswith(body) and re.fullmatch(separator + TAG + ending, row[len(body):]), row
+        assert row.startswith(body) and re.fullmatch(separator + TAG + ending, row[len(body) :]), (
+            row
+        )
 
 
 def predictions(out):
@@ -86,6 +112,7 @@ def predictions(out):
 
 
 # ---------------------------------------------------------------- rows
+
 
 @pytest.mark.parametrize("name", NASTY_FILES)
 def test_rows_out_are_rows_in(tag, name, capsys):
@@ -97,22 +124,34 @@ def test_rows_out_are_rows_in(tag, name, capsys):
 
 def test_docstart_is_O_wherever_it_stands_alone(tag):
     rows = tag(NASTY).split(b"\n")
-    alone = [row.split()[-1] for row, after in zip(rows, rows[1:]) if row.startswith(b"-DOCSTART-") and not after.strip()]
+    alone = [
+        row.split()[-1]
+        for row, after in zip(rows, rows[1:])
+        if row.startswith(b"-DOCSTART-") and not after.strip()
+    ]
     assert alone == [b"O"] * 3
 
 
 def test_bucket_mode_is_bulk_mode(trained, tag, zygote):
-    """Through pipes, and as a process: the same bytes as from file to file; and the figures come on standard error."""
-    done = zygote.run("inference.py", "--mode", "bucket", "--restore", trained.prefix, "--timing", stdin=NASTY)
+    """Through pipes, and as a process: the same bytes as from file to file; and the figures come on
+    standard error.
+    """
+    done = zygote.run(
+        "inference.py", "--mode", "bucket", "--restore", trained.prefix, "--timing", stdin=NASTY
+    )
     assert done.code == 0
     assert done.out == tag(NASTY)
     assert re.search(r"15 sentences, 3,0\d\d tokens, [\d.]+ s, [\d.]+ ms a sentence", done.err)
-    p50, p90, p99 = map(float, re.search(r"p50 ([\d.]+)  p90 ([\d.]+)  p99 ([\d.]+)", done.err).groups())
+    p50, p90, p99 = map(
+        float, re.search(r"p50 ([\d.]+)  p90 ([\d.]+)  p99 ([\d.]+)", done.err).groups()
+    )
     assert 0 < p50 <= p90 <= p99
 
 
 def test_bulk_mode_to_standard_output(trained, tag, zygote):
-    done = zygote.run("inference.py", "--restore", trained.checkpoint, "--input", trained.folder / "dev.txt")
+    done = zygote.run(
+        "inference.py", "--restore", trained.checkpoint, "--input", trained.folder / "dev.txt"
+    )
     assert done.code == 0
     assert done.out == tag((trained.folder / "dev.txt").read_bytes())
     assert "150 sentences" in one_line(done.err)
@@ -120,8 +159,11 @@ def test_bulk_mode_to_standard_output(trained, tag, zygote):
 
 def test_it_tags_well(trained, tag):
     import chunk_eval
+
     out = tag((trained.folder / "dev.txt").read_bytes()).decode()
-    rows = [[line.split()[-2:] for line in block.split("\n")] for block in out.strip().split("\n\n")]
+    rows = [
+        [line.split()[-2:] for line in block.split("\n")] for block in out.strip().split("\n\n")
+    ]
     gold, predicted = ([[row[i] for row in sentence] for sentence in rows] for i in (0, 1))
     best = max(row["chunk_f1"] for row in trained.trainer.state.history)
     assert chunk_eval.score(gold, predicted).f1 == pytest.approx(best)
@@ -140,12 +182,13 @@ def test_cut_anywhere(tagger, trained, tag):
     work = inference.ColumnTagger(tagger, "<stdin>", None, out)
     reader = conll.BlockReader()
     for i in range(0, len(NASTY), 7):
-        work.process(reader.feed(NASTY[i:i + 7]))
+        work.process(reader.feed(NASTY[i : i + 7]))
     work.process(reader.close())
     assert out.getvalue() == want
 
 
 # ---------------------------------------------------------------- columns
+
 
 def cut(text, count):
     """The first columns of a file."""
@@ -160,40 +203,60 @@ def test_without_gold(tag, capsys):
 
 def test_without_pos_and_chunk_warns_once(tag, tagger, tmp_path, capsys):
     text = cut(b"".join(sample("test")), 1)
-    text *= 1 + (3 * inference.READ_SIZE) // len(text)      # several reads
+    text *= 1 + (3 * inference.READ_SIZE) // len(text)  # several reads
     assert_rows_kept(text, tag(text))
     err = capsys.readouterr().err
     assert err.count("lacks") == 1 and "pos and chunk column" in err
-    two = b"".join(b" ".join([line.split()[0], line.split()[3]]) + b"\n" if line.strip() else b"\n"
-                   for line in sample("test")[0].split(b"\n")[:-1])
+    two = b"".join(
+        b" ".join([line.split()[0], line.split()[3]]) + b"\n" if line.strip() else b"\n"
+        for line in sample("test")[0].split(b"\n")[:-1]
+    )
     assert_rows_kept(two, tag(two))
     assert capsys.readouterr().err.count("lacks") == 1
 
 
 def test_columns_flag(tag):
     text = b"".join(sample("test")[:40])
-    mixed = b"\n".join(b" ".join([cells[3], b"?", cells[2], cells[0], b"?", cells[1]]) if (cells := line.split()) else b""
-                       for line in text.split(b"\n"))
+    mixed = b"\n".join(
+        b" ".join([cells[3], b"?", cells[2], cells[0], b"?", cells[1]])
+        if (cells := line.split())
+        else b""
+        for line in text.split(b"\n")
+    )
     assert predictions(tag(mixed, columns="tag _ chunk word _ pos")) == predictions(tag(text))
 
 
 # ---------------------------------------------------------------- schemes
 
+
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory):
     """A model at its random start that learned in IOBES: it tags nonsense."""
     folder = tmp_path_factory.mktemp("untrained")
-    trainer = fit(*write_sample(folder), *TINY, "--tag_scheme", "iobes", "--epoch", 1, "--max_train_steps_per_epoch", 1,
-                  "--learning_rate", 1e-12)
+    trainer = fit(
+        *write_sample(folder),
+        *TINY,
+        "--tag_scheme",
+        "iobes",
+        "--epoch",
+        1,
+        "--max_train_steps_per_epoch",
+        1,
+        "--learning_rate",
+        1e-12,
+    )
     return os.path.join(trainer.config.checkpoint_dir, "ner_model")
 
 
 def test_constrained_is_well_formed(untrained, tag):
     """In the scheme of the model (IOBES), and told in that of the data (BIO)."""
-    sentences = [conll.Sentence(1, sentence.split(b"\n")[0].decode().split(), None, None, None) for sentence in sample("test")[:60]]
+    sentences = [
+        conll.Sentence(1, sentence.split(b"\n")[0].decode().split(), None, None, None)
+        for sentence in sample("test")[:60]
+    ]
     loose, held = Tagger.load(untrained), Tagger.load(untrained, constrained=True)
     for each in (loose, held):
-        each.meta["data_scheme"] = "iobes"            # tell what was decoded
+        each.meta["data_scheme"] = "iobes"  # tell what was decoded
     assert not all(conll.well_formed(tags, "iobes") for tags in loose.tag(sentences))
     assert all(conll.well_formed(tags, "iobes") for tags in held.tag(sentences))
 
@@ -207,18 +270,28 @@ def test_iobes_model_tags_in_bio(untrained, tag):
 
 # ---------------------------------------------------------------- from Python
 
+
 def columns_of(split, count):
     """Words, POS, chunks and tags of the sample's first sentences, as lists of lists."""
-    rows = [[line.decode().split() for line in sentence.split(b"\n") if line] for sentence in sample(split)[:count]]
+    rows = [
+        [line.decode().split() for line in sentence.split(b"\n") if line]
+        for sentence in sample(split)[:count]
+    ]
     return tuple([[row[i] for row in sentence] for sentence in rows] for i in range(4))
 
 
 def test_predict(tagger, tag):
     words, pos, chunks, _ = columns_of("test", 60)
     want = predictions(tag(b"".join(sample("test")[:60])))
-    assert [each.encode() for tags in tagger.predict(words, pos=pos, chunks=chunks) for each in tags] == want
+    assert [
+        each.encode() for tags in tagger.predict(words, pos=pos, chunks=chunks) for each in tags
+    ] == want
     assert tagger.predict(iter(map(tuple, words))) == tagger.predict(words)
-    assert tagger.predict([[], ["-DOCSTART-"], words[0]]) == [[], ["O"], tagger.predict(words[:1])[0]]
+    assert tagger.predict([[], ["-DOCSTART-"], words[0]]) == [
+        [],
+        ["O"],
+        tagger.predict(words[:1])[0],
+    ]
     read = [conll.Sentence(1, *columns) for columns in zip(words, pos, chunks, chunks)]
     assert tagger.predict(read) == tagger.predict(words, pos, chunks) != tagger.predict(words)
     assert tagger.predict([]) == tagger.predict_entities([]) == []
@@ -227,10 +300,14 @@ def test_predict(tagger, tag):
 def test_predict_entities(tagger):
     words, pos, chunks, _ = columns_of("test", 60)
     found = tagger.predict_entities(words, pos, chunks)
-    assert [[(each.start, each.end, each.type) for each in entities] for entities in found] == \
-        [conll.chunks(tags) for tags in tagger.predict(words, pos, chunks)]
+    assert [[(each.start, each.end, each.type) for each in entities] for entities in found] == [
+        conll.chunks(tags) for tags in tagger.predict(words, pos, chunks)
+    ]
     for sentence, entities in zip(words, found):
-        assert all(each.text == " ".join(sentence[each.start:each.end]) and 0 < each.score <= 1 for each in entities)
+        assert all(
+            each.text == " ".join(sentence[each.start : each.end]) and 0 < each.score <= 1
+            for each in entities
+        )
     assert sum(map(len, found)) > 60
     assert tagger.predict_entities([[]]) == [[]]
 
@@ -238,38 +315,81 @@ def test_predict_entities(tagger):
 def test_evaluate(tagger):
     words, pos, chunks, tags = columns_of("test", 100)
     report = tagger.evaluate(words, tags, pos, chunks)
-    gold, found = ([{(i, *chunk) for i, each in enumerate(all_tags) for chunk in conll.chunks(each)}]
-                   for all_tags in (tags, tagger.predict(words, pos, chunks)))
+    gold, found = (
+        [{(i, *chunk) for i, each in enumerate(all_tags) for chunk in conll.chunks(each)}]
+        for all_tags in (tags, tagger.predict(words, pos, chunks))
+    )
     for kind, figures in [*report.types.items(), (None, report.total)]:
-        mine, theirs = ({each for each in chunks if kind in (None, each[3])} for chunks in (*found, *gold))
+        mine, theirs = (
+            {each for each in chunks if kind in (None, each[3])} for chunks in (*found, *gold)
+        )
         correct = len(mine & theirs)
         assert figures.support == len(theirs)
-        assert figures[:3] == pytest.approx((100 * correct / len(mine), 100 * correct / len(theirs),
-                                             200 * correct / (len(mine) + len(theirs))))
+        assert figures[:3] == pytest.approx(
+            (
+                100 * correct / len(mine),
+                100 * correct / len(theirs),
+                200 * correct / (len(mine) + len(theirs)),
+            )
+        )
     assert list(report.types) == ["LOC", "MISC", "ORG", "PER"]
-    right = sum(a == b for one, other in zip(tags, tagger.predict(words, pos, chunks)) for a, b in zip(one, other))
+    right = sum(
+        a == b
+        for one, other in zip(tags, tagger.predict(words, pos, chunks))
+        for a, b in zip(one, other)
+    )
     assert report.accuracy == pytest.approx(100 * right / sum(map(len, tags)))
-    assert tagger.evaluate([conll.Sentence(1, *columns) for columns in zip(words, pos, chunks, tags)]) == report
+    assert (
+        tagger.evaluate([conll.Sentence(1, *columns) for columns in zip(words, pos, chunks, tags)])
+        == report
+    )
     lines = str(report).splitlines()
-    assert len(lines) == 6 and lines[5].split()[0] == "all" and lines[5].split()[-1] == str(report.total.support)
+    assert (
+        len(lines) == 6
+        and lines[5].split()[0] == "all"
+        and lines[5].split()[-1] == str(report.total.support)
+    )
 
 
-@pytest.mark.parametrize("call, message", [
-    (lambda tagger: tagger.predict(["Peter went to Rome"]), "sentence 1: 'Peter went to Rome', expected a list of words"),
-    (lambda tagger: tagger.predict("Peter went"), "sentence 1: 'P', expected a list of words"),
-    (lambda tagger: tagger.predict([["Peter"], [1]]), "sentence 2: '\\[1\\]', expected a list of words"),
-    (lambda tagger: tagger.predict_entities([["Peter", "went"]], pos=[["NNP"]]), "sentence 1: 2 words and 1 pos, expected as many"),
-    (lambda tagger: tagger.predict([["Peter"]], chunks=[]), "1 sentences and 0 of chunks, expected as many"),
-    (lambda tagger: tagger.evaluate([["Peter"]]), "evaluate: expected gold tags beside the words"),
-    (lambda tagger: tagger.evaluate([["Peter"]], [["PERSON"]]), "evaluate: 'PERSON' is not O or PREFIX-TYPE; the model's tags are O B-"),
-])
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (
+            lambda tagger: tagger.predict(["Peter went to Rome"]),
+            "sentence 1: 'Peter went to Rome', expected a list of words",
+        ),
+        (lambda tagger: tagger.predict("Peter went"), "sentence 1: 'P', expected a list of words"),
+        (
+            lambda tagger: tagger.predict([["Peter"], [1]]),
+            "sentence 2: '\\[1\\]', expected a list of words",
+        ),
+        (
+            lambda tagger: tagger.predict_entities([["Peter", "went"]], pos=[["NNP"]]),
+            "sentence 1: 2 words and 1 pos, expected as many",
+        ),
+        (
+            lambda tagger: tagger.predict([["Peter"]], chunks=[]),
+            "1 sentences and 0 of chunks, expected as many",
+        ),
+        (
+            lambda tagger: tagger.evaluate([["Peter"]]),
+            "evaluate: expected gold tags beside the words",
+        ),
+        (
+            lambda tagger: tagger.evaluate([["Peter"]], [["PERSON"]]),
+            "evaluate: 'PERSON' is not O or PREFIX-TYPE; the model's tags are O B-",
+        ),
+    ],
+)
 def test_mistakes_in_python(tagger, call, message):
     with pytest.raises(UserError, match=message):
         call(tagger)
 
 
 def test_save(trained, tagger, tmp_path):
-    """A whole checkpoint, of the weights that are in use: also where the one that they came from is gone."""
+    """A whole checkpoint, of the weights that are in use: also where the one that they came from is
+    gone.
+    """
     words, *_ = columns_of("test", 20)
     copy = tmp_path / "copy"
     copy.mkdir()
@@ -283,25 +403,45 @@ def test_save(trained, tagger, tmp_path):
     one.save(tmp_path / "new" / "folder")
     assert same_weights(tmp_path / "new" / "folder" / "ner_model", trained.prefix)
     other = Tagger.load(tmp_path / "new" / "folder")
-    assert other.meta["config"] == tagger.meta["config"] and other.meta["made_from"] == tagger.meta["made_from"]
-    assert other.predict_entities(words) == one.predict_entities(words) == tagger.predict_entities(words)
-    other.save(tmp_path / "new" / "folder")                 # onto itself
-    assert Tagger.load(tmp_path / "new" / "folder" / "ner_model").predict(words) == tagger.predict(words)
+    assert (
+        other.meta["config"] == tagger.meta["config"]
+        and other.meta["made_from"] == tagger.meta["made_from"]
+    )
+    assert (
+        other.predict_entities(words)
+        == one.predict_entities(words)
+        == tagger.predict_entities(words)
+    )
+    other.save(tmp_path / "new" / "folder")  # onto itself
+    assert Tagger.load(tmp_path / "new" / "folder" / "ner_model").predict(words) == tagger.predict(
+        words
+    )
     assert left_behind(tmp_path / "new" / "folder") == []
 
 
 def test_taggers_do_not_disturb_one_another(trained, untrained, tagger):
     """Two models and the same one twice, asked in turns and from threads, say what each says alone."""
     words, *_ = columns_of("test", 30)
-    models = [Tagger.load(trained.prefix, threads=1), Tagger.load(untrained, threads=1), Tagger.load(untrained, constrained=True, threads=1)]
+    models = [
+        Tagger.load(trained.prefix, threads=1),
+        Tagger.load(untrained, threads=1),
+        Tagger.load(untrained, constrained=True, threads=1),
+    ]
     alone = [model.predict_entities(words) for model in models]
     assert alone[0] == tagger.predict_entities(words) and len({str(each) for each in alone}) == 3
     for i in range(0, 30, 10):
         for model, want in zip(models, alone):
-            assert [[each[:4] for each in entities] for entities in model.predict_entities(words[i:i + 10])] == \
-                [[each[:4] for each in entities] for entities in want[i:i + 10]]
+            assert [
+                [each[:4] for each in entities]
+                for entities in model.predict_entities(words[i : i + 10])
+            ] == [[each[:4] for each in entities] for entities in want[i : i + 10]]
     results = {}
-    workers = [threading.Thread(target=lambda k=k: results.setdefault(k, models[k].predict_entities(words))) for k in range(3)]
+    workers = [
+        threading.Thread(
+            target=lambda k=k: results.setdefault(k, models[k].predict_entities(words))
+        )
+        for k in range(3)
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -313,7 +453,9 @@ def test_taggers_do_not_disturb_one_another(trained, untrained, tagger):
 def custom(tmp_path_factory):
     """A model whose encoder is code of the user's own: its folder with the code, and its prefix."""
     folder = tmp_path_factory.mktemp("custom")
-    (folder / "my_encoder.py").write_text("def plain(x, mask, config, is_train):\n    return x * 2\n")
+    (folder / "my_encoder.py").write_text(
+        "def plain(x, mask, config, is_train):\n    return x * 2\n"
+    )
     sys.path.insert(0, str(folder))
     try:
         trainer = fit(*write_sample(folder), *TINY, "--encoder", "my_encoder.plain", "--epoch", 1)
@@ -326,22 +468,34 @@ def test_trust(custom, zygote):
     """A checkpoint's own code runs only where it is trusted."""
     folder, prefix = custom
     given = ["inference.py", "--restore", prefix, "--input", folder / "dev.txt"]
-    assert "'my_encoder.plain': not known here; it is code of its own, which runs only where it is trusted (--trust)" in \
-        zygote.mistake(*given, folder=folder)
+    assert (
+        "'my_encoder.plain': not known here; it is code of its own, which runs only where it is trusted (--trust)"
+        in zygote.mistake(*given, folder=folder)
+    )
     done = zygote.run(*given, "--trust", folder=folder)
-    assert done.code == 0 and done.out.count(b"\n") == (folder / "dev.txt").read_bytes().count(b"\n"), done.err
+    assert done.code == 0 and done.out.count(b"\n") == (folder / "dev.txt").read_bytes().count(
+        b"\n"
+    ), done.err
 
 
 # ---------------------------------------------------------------- streams
 
+
 @contextlib.contextmanager
 def piped(zygote, script, *args, **rest):
-    """A process on pipes: has .given, .out (files) and .err (a path's content by .errors()); killed at the end."""
+    """A process on pipes: has .given, .out (files) and .err (a path's content by .errors()); killed
+    at the end.
+    """
     given, feed = os.pipe()
     results, out = os.pipe()
     err = rest.pop("err")
-    with (open(given, "rb", 0) as given, open(feed, "wb", 0) as feed, open(results, "rb", 0) as results,
-          open(out, "wb", 0) as out, open(err, "wb") as errors):
+    with (
+        open(given, "rb", 0) as given,
+        open(feed, "wb", 0) as feed,
+        open(results, "rb", 0) as results,
+        open(out, "wb", 0) as out,
+        open(err, "wb") as errors,
+    ):
         process = zygote.start(script, *args, stdin=given, stdout=out, stderr=errors, **rest)
         given.close()
         out.close()
@@ -364,9 +518,19 @@ def read_some(stream, seconds=60):
 
 
 def test_answers_at_once(trained, zygote, tmp_path):
-    """With the pipe held open a sentence's tags come within 0.2 s; the bound is wide for a machine that does other work."""
+    """With the pipe held open a sentence's tags come within 0.2 s; the bound is wide for a machine
+    that does other work.
+    """
     waits = []
-    with piped(zygote, "inference.py", "--mode", "bucket", "--restore", trained.prefix, err=tmp_path / "err") as run:
+    with piped(
+        zygote,
+        "inference.py",
+        "--mode",
+        "bucket",
+        "--restore",
+        trained.prefix,
+        err=tmp_path / "err",
+    ) as run:
         for sentence in sample("test")[:12]:
             run.given.write(sentence[:-1])
             started = time.monotonic()
@@ -376,15 +540,24 @@ def test_answers_at_once(trained, zygote, tmp_path):
         run.given.close()
         assert run.process.wait() == 0
     waits = sorted(waits[1:])
-    print(f"from the blank line to the tags: median {1000 * waits[5]:.1f} ms, longest {1000 * waits[-1]:.1f} ms")
+    print(
+        f"from the blank line to the tags: median {1000 * waits[5]:.1f} ms, longest {1000 * waits[-1]:.1f} ms"
+    )
     assert waits[-1] < 1.0
     assert waits[5] < 0.2
 
 
 def test_reader_goes_away(trained, zygote, tmp_path):
     """As in `inference.py | head -1`: quietly 0."""
-    with piped(zygote, "inference.py", "--restore", trained.prefix, "--input", trained.folder / "train.txt",
-               err=tmp_path / "err") as run:
+    with piped(
+        zygote,
+        "inference.py",
+        "--restore",
+        trained.prefix,
+        "--input",
+        trained.folder / "train.txt",
+        err=tmp_path / "err",
+    ) as run:
         assert run.out.read(1)
         run.out.close()
         assert run.process.wait() == 0
@@ -393,13 +566,24 @@ def test_reader_goes_away(trained, zygote, tmp_path):
 
 def test_interrupt(trained, zygote, tmp_path):
     """Ctrl-C while tagging: 130, and no half-written --output."""
-    with piped(zygote, "inference.py", "--mode", "bucket", "--restore", trained.prefix, "--output", tmp_path / "out.txt",
-               err=tmp_path / "err") as run:
+    with piped(
+        zygote,
+        "inference.py",
+        "--mode",
+        "bucket",
+        "--restore",
+        trained.prefix,
+        "--output",
+        tmp_path / "out.txt",
+        err=tmp_path / "err",
+    ) as run:
         run.given.write(sample("test")[0])
         while not any(name.startswith(".out.txt") for name in os.listdir(tmp_path)):
             time.sleep(0.01)
         os.kill(run.pid, signal.SIGINT)
-        again = threading.Timer(30, os.kill, (run.pid, signal.SIGINT))     # Python loses one that comes while a destructor runs
+        again = threading.Timer(
+            30, os.kill, (run.pid, signal.SIGINT)
+        )  # Python loses one that comes while a destructor runs
         again.start()
         assert run.process.wait() == 130
         again.cancel()
@@ -426,7 +610,9 @@ def test_output_to_a_link_and_to_a_pipe(tag, tagger, tmp_path):
     assert_rows_kept(sample("test")[0], (tmp_path / "target").read_bytes())
     os.mkfifo(tmp_path / "pipe")
     came = []
-    reader = threading.Thread(target=lambda: came.append((tmp_path / "pipe").read_bytes()), daemon=True)
+    reader = threading.Thread(
+        target=lambda: came.append((tmp_path / "pipe").read_bytes()), daemon=True
+    )
     reader.start()
     inference.run(tagger, arguments(input=str(tmp_path / "in.txt"), output=str(tmp_path / "pipe")))
     reader.join(10)
@@ -436,13 +622,28 @@ def test_output_to_a_link_and_to_a_pipe(tag, tagger, tmp_path):
 
 @pytest.mark.slow
 def test_memory_does_not_grow(trained, zygote, tmp_path):
-    """Peak memory after 5 MB and after 50 MB of a stream whose words are nearly all distinct: less than 20 MB apart."""
+    """Peak memory after 5 MB and after 50 MB of a stream whose words are nearly all distinct: less
+    than 20 MB apart.
+    """
     draw, peaks = random.Random(1), []
-    with piped(zygote, "inference.py", "--mode", "bucket", "--restore", trained.prefix, err=tmp_path / "err") as run:
+    with piped(
+        zygote,
+        "inference.py",
+        "--mode",
+        "bucket",
+        "--restore",
+        trained.prefix,
+        err=tmp_path / "err",
+    ) as run:
         for megabytes in (5, 45):
             for _ in range(megabytes):
-                rows = b"".join(b"%d NN B-NP O\n%s" % (draw.getrandbits(40), b"\n" * (draw.random() < 0.05))
-                                for _ in range(45_500)) + b"\n"
+                rows = (
+                    b"".join(
+                        b"%d NN B-NP O\n%s" % (draw.getrandbits(40), b"\n" * (draw.random() < 0.05))
+                        for _ in range(45_500)
+                    )
+                    + b"\n"
+                )
                 threading.Thread(target=run.given.write, args=[rows], daemon=True).start()
                 left = rows.count(b"\n")
                 while left:
@@ -464,7 +665,11 @@ def test_batches_have_few_shapes():
         assert sorted(i for batch, _, _ in batches for i in batch) == list(range(len(lengths)))
         for batch, size, longest in batches:
             assert len(batch) <= size < 2 * len(batch) or size == len(batch)
-            assert max(lengths[i] for i in batch) <= longest < 1.25 * max(lengths[i] for i in batch) + 1
+            assert (
+                max(lengths[i] for i in batch)
+                <= longest
+                < 1.25 * max(lengths[i] for i in batch) + 1
+            )
             assert size <= 64 and (size * longest <= 4000 or size == 1)
             shapes.add((size, longest))
     assert len(shapes) < 150
@@ -474,17 +679,42 @@ def test_batches_have_few_shapes():
 
 # ---------------------------------------------------------------- lines
 
+
 def test_lines(trained, zygote):
-    text = "Peter Blackburn went to Rome.\n\n   \nIt's U.S. policy!\ncaf\udce9 here".encode(errors="surrogateescape")
-    done = zygote.run("inference.py", "--mode", "line", "--restore", trained.prefix, stdin=text, path=[no_spacy(trained.folder)])
+    text = "Peter Blackburn went to Rome.\n\n   \nIt's U.S. policy!\ncaf\udce9 here".encode(
+        errors="surrogateescape"
+    )
+    done = zygote.run(
+        "inference.py",
+        "--mode",
+        "line",
+        "--restore",
+        trained.prefix,
+        stdin=text,
+        path=[no_spacy(trained.folder)],
+    )
     assert done.code == 0
-    blocks = [[row.split(b" ") for row in block.split(b"\n") if row] for block in done.out.split(b"\n\n")]
+    blocks = [
+        [row.split(b" ") for row in block.split(b"\n") if row] for block in done.out.split(b"\n\n")
+    ]
     words = [[row[0] for row in block] for block in blocks if block]
-    assert words == [b"Peter Blackburn went to Rome .".split(), b"It 's U.S. policy !".split(), b"caf\xe9 here".split()]
-    assert all(row[1:4] == [b"O", b"O", b"O"] and re.fullmatch(TAG, row[4]) for block in blocks for row in block)
+    assert words == [
+        b"Peter Blackburn went to Rome .".split(),
+        b"It 's U.S. policy !".split(),
+        b"caf\xe9 here".split(),
+    ]
+    assert all(
+        row[1:4] == [b"O", b"O", b"O"] and re.fullmatch(TAG, row[4])
+        for block in blocks
+        for row in block
+    )
     assert done.out.count(b"\n\n") + done.out.count(b"\n\n\n") >= 3
     notes = done.err.splitlines()
-    assert "built-in tokenizer" in notes[0] and "3 sentences, 13 tokens" in notes[1] and "1 bytes are not UTF-8" in notes[2]
+    assert (
+        "built-in tokenizer" in notes[0]
+        and "3 sentences, 13 tokens" in notes[1]
+        and "1 bytes are not UTF-8" in notes[2]
+    )
 
 
 def no_spacy(folder):
@@ -494,7 +724,7 @@ def no_spacy(folder):
     return folder / "no_spacy"
 
 
-STUB = '''
+STUB = """
 import types
 def load(name):
     if name != "stub":
@@ -507,21 +737,36 @@ def load(name):
                 for word in words]
     pipeline.meta = {"lang": "xx", "name": "stub"}
     return pipeline
-'''
+"""
 
 
 def test_lines_with_spacy(trained, zygote, tmp_path):
-    """spaCy's words, its POS in column 2 and its entities in column 4; a line that it can not take is split without it."""
+    """spaCy's words, its POS in column 2 and its entities in column 4; a line that it can not take
+    is split without it.
+    """
     (tmp_path / "spacy.py").write_text(STUB)
     given = ["--mode", "line", "--restore", trained.prefix]
-    done = zygote.run("inference.py", *given, "--spacy_model", "stub", stdin=b"Peter sleeps.\n\xff x!\n", path=[tmp_path])
+    done = zygote.run(
+        "inference.py",
+        *given,
+        "--spacy_model",
+        "stub",
+        stdin=b"Peter sleeps.\n\xff x!\n",
+        path=[tmp_path],
+    )
     assert done.code == 0, done.err
-    assert re.fullmatch(rb"Peter NNP O B-PER %b\nsleeps. NN O O %b\n\n\xff O O O %b\nx O O O %b\n! O O O %b\n\n" % ((TAG,) * 5), done.out)
+    assert re.fullmatch(
+        rb"Peter NNP O B-PER %b\nsleeps. NN O O %b\n\n\xff O O O %b\nx O O O %b\n! O O O %b\n\n"
+        % ((TAG,) * 5),
+        done.out,
+    )
     assert "spaCy (xx_stub) splits the text" in done.err.splitlines()[0]
     fallback = zygote.run("inference.py", *given, stdin=b"Peter sleeps.\n", path=[tmp_path])
     assert fallback.code == 0 and fallback.out.count(b"\n") == 4
     assert "built-in tokenizer" in fallback.err
-    message = zygote.mistake("inference.py", *given, "--spacy_model", "nope", stdin=b"Peter sleeps.\n", path=[tmp_path])
+    message = zygote.mistake(
+        "inference.py", *given, "--spacy_model", "nope", stdin=b"Peter sleeps.\n", path=[tmp_path]
+    )
     assert "--spacy_model nope: [E050] Can't find model 'nope'." in message
 
 
@@ -532,21 +777,24 @@ def test_lines_with_the_real_spacy():
     assert words == ["Peter", "went", "to", "Rome", "."] and pos is None and entities == ["O"] * 5
 
 
-@pytest.mark.parametrize("text, tokens", [
-    ("", ""),
-    (" \t\u3000\n", ""),
-    ("Peter went to Rome.", "Peter went to Rome ."),
-    ('He said: "Go!" (twice)', 'He said : " Go ! " ( twice )'),
-    ("J. Smith of the U.S. left.", "J. Smith of the U.S. left ."),
-    ("don't can't it's we'll they’re", "do n't ca n't it 's we 'll they ’re"),
-    ("Wait... no…", "Wait ... no …"),
-    ("3.5% of $1,000.50", "3.5 % of $ 1,000.50"),
-    ("東京、大阪。", "東京、大阪 。"),
-    ("well-known and/or x@y.org", "well-known and/or x@y.org"),
-    ("...", "..."),
-    ("((a))", "( ( a ) )"),
-    ("O'Neill's", "O'Neill 's"),
-])
+@pytest.mark.parametrize(
+    "text, tokens",
+    [
+        ("", ""),
+        (" \t\u3000\n", ""),
+        ("Peter went to Rome.", "Peter went to Rome ."),
+        ('He said: "Go!" (twice)', 'He said : " Go ! " ( twice )'),
+        ("J. Smith of the U.S. left.", "J. Smith of the U.S. left ."),
+        ("don't can't it's we'll they’re", "do n't ca n't it 's we 'll they ’re"),
+        ("Wait... no…", "Wait ... no …"),
+        ("3.5% of $1,000.50", "3.5 % of $ 1,000.50"),
+        ("東京、大阪。", "東京、大阪 。"),
+        ("well-known and/or x@y.org", "well-known and/or x@y.org"),
+        ("...", "..."),
+        ("((a))", "( ( a ) )"),
+        ("O'Neill's", "O'Neill 's"),
+    ],
+)
 def test_tokenize(text, tokens):
     assert tokenize(text) == tokens.split()
 

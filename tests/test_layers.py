@@ -1,4 +1,7 @@
-"""Each layer against a plain numpy version, and its gradients against finite differences of that version."""
+"""Each layer against a plain numpy version, and its gradients against finite differences of that
+version.
+"""
+
 import numpy as np
 import pytest
 
@@ -24,17 +27,24 @@ CHR_MASK = (np.arange(5) < CHR_LENGTHS[:, None]).astype(np.float32)
 def characters(garbage=0.0):
     """float32 (5 words, 5 characters, 3)."""
     rng = np.random.default_rng(1)
-    return (rng.normal(size=(5, 5, 3)) + (1 - CHR_MASK[..., None]) * rng.normal(0, 1, (5, 5, 3)) * garbage).astype(np.float32)
+    return (
+        rng.normal(size=(5, 5, 3))
+        + (1 - CHR_MASK[..., None]) * rng.normal(0, 1, (5, 5, 3)) * garbage
+    ).astype(np.float32)
 
 
 def conv1d_reference(x, variables, width):
-    """A window around each character of a word, zeros outside the word; the greatest response; padding words are 0."""
+    """A window around each character of a word, zeros outside the word; the greatest response;
+    padding words are 0.
+    """
     kernel, bias = variables["conv1d/kernel"], variables["conv1d/bias"]
     left = (width - 1) // 2
     words = []
     for word, length in zip(x, CHR_LENGTHS):
         padded = np.concatenate([np.zeros((left, 3)), word[:length], np.zeros((width, 3))])
-        responses = [np.einsum("wd,wdf->f", padded[t:t + width], kernel) + bias for t in range(length)]
+        responses = [
+            np.einsum("wd,wdf->f", padded[t : t + width], kernel) + bias for t in range(length)
+        ]
         words.append(np.max(responses, axis=0) if responses else np.zeros(len(bias)))
     return np.array(words)
 
@@ -45,22 +55,39 @@ def conv2d_reference(x, variables, widths):
     for width in widths:
         kernel, bias = variables[f"conv2d_{width}/kernel"], variables[f"conv2d_{width}/bias"]
         clean = x * CHR_MASK[..., None]
-        responses = [np.einsum("nwd,wdf->nf", clean[:, t:t + width], kernel[:, :, 0]) + bias for t in range(x.shape[1] - width + 1)]
+        responses = [
+            np.einsum("nwd,wdf->nf", clean[:, t : t + width], kernel[:, :, 0]) + bias
+            for t in range(x.shape[1] - width + 1)
+        ]
         parts.append(np.maximum(np.max(responses, axis=0), 0))
     return np.concatenate(parts, axis=-1)
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 5, 7])
 def test_char_conv1d(width):
-    check(lambda x: char_conv1d(x, tf.constant(CHR_MASK), width, 4), lambda x, variables: conv1d_reference(x, variables, width), characters(3.0))
+    check(
+        lambda x: char_conv1d(x, tf.constant(CHR_MASK), width, 4),
+        lambda x, variables: conv1d_reference(x, variables, width),
+        characters(3.0),
+    )
 
 
 @pytest.mark.parametrize("widths", [[3], [1, 2, 5]])
 def test_char_conv2d(widths):
-    check(lambda x: char_conv2d(x, tf.constant(CHR_MASK), widths, 4), lambda x, variables: conv2d_reference(x, variables, widths), characters(3.0))
+    check(
+        lambda x: char_conv2d(x, tf.constant(CHR_MASK), widths, 4),
+        lambda x, variables: conv2d_reference(x, variables, widths),
+        characters(3.0),
+    )
 
 
-@pytest.mark.parametrize("build", [lambda x: char_conv1d(x, tf.constant(CHR_MASK), 3, 4), lambda x: char_conv2d(x, tf.constant(CHR_MASK), [2, 3], 4)])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda x: char_conv1d(x, tf.constant(CHR_MASK), 3, 4),
+        lambda x: char_conv2d(x, tf.constant(CHR_MASK), [2, 3], 4),
+    ],
+)
 def test_padding_of_a_word_does_not_matter(build):
     first, second = layer(build, characters(0.0)), layer(build, characters(100.0))
     np.testing.assert_array_equal(first[0], second[0])
@@ -75,14 +102,23 @@ def test_a_word_may_respond_below_zero():
 
 # ---------------------------------------------------------------- highway
 
+
 @pytest.mark.parametrize("num_layers", [1, 2])
 def test_highway(num_layers):
     def reference(x, variables):
         for k in range(num_layers):
-            transform, gate = (x @ variables[f"layer_{k}/{part}/kernel"] + variables[f"layer_{k}/{part}/bias"] for part in ("transform", "gate"))
+            transform, gate = (
+                x @ variables[f"layer_{k}/{part}/kernel"] + variables[f"layer_{k}/{part}/bias"]
+                for part in ("transform", "gate")
+            )
             x = sigmoid(gate) * np.maximum(transform, 0) + (1 - sigmoid(gate)) * x
         return x
-    check(lambda x: highway(x, num_layers), reference, np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32))
+
+    check(
+        lambda x: highway(x, num_layers),
+        reference,
+        np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32),
+    )
 
 
 def test_a_new_highway_lets_its_input_pass():
@@ -98,17 +134,24 @@ def test_a_new_highway_lets_its_input_pass():
 
 # ---------------------------------------------------------------- dropout
 
+
 def at_step(step):
     """Gives the graph a global step that starts there."""
-    tf.get_variable("global_step", initializer=tf.constant(step, tf.int64), trainable=False,
-                    collections=[tf.GraphKeys.GLOBAL_VARIABLES, tf.GraphKeys.GLOBAL_STEP])
+    tf.get_variable(
+        "global_step",
+        initializer=tf.constant(step, tf.int64),
+        trainable=False,
+        collections=[tf.GraphKeys.GLOBAL_VARIABLES, tf.GraphKeys.GLOBAL_STEP],
+    )
 
 
 def dropped(x, keep_prob, seed, step=1, is_train=True, places=0):
     """places: how many others come before in the graph."""
+
     def build(x):
         at_step(step)
         return [dropout(x, keep_prob, tf.constant(is_train), seed) for _ in range(places + 1)][-1]
+
     return evaluate(build, x)
 
 
@@ -119,14 +162,22 @@ def test_dropout_keeps_its_share_and_the_mean(keep_prob):
     kept = y != 0
     np.testing.assert_allclose(y[kept], x[kept] / np.float32(keep_prob), rtol=1e-6)
     assert abs(kept.mean() - keep_prob) < 0.01 and abs(y.mean() - x.mean()) < 0.05
-    assert abs(kept.mean(axis=0) - keep_prob).max() < 0.15 and abs(kept.mean(axis=1) - keep_prob).max() < 0.2      # no pattern
+    assert (
+        abs(kept.mean(axis=0) - keep_prob).max() < 0.15
+        and abs(kept.mean(axis=1) - keep_prob).max() < 0.2
+    )  # no pattern
 
 
 def test_dropout_depends_on_seed_step_and_place_alone():
     x = np.ones((50, 40), np.float32)
     first = dropped(x, 0.5, 3, 7)
     np.testing.assert_array_equal(dropped(x, 0.5, 3, 7), first)
-    others = [dropped(x, 0.5, 3, 8), dropped(x, 0.5, 4, 7), dropped(x, 0.5, 7, 3), dropped(x, 0.5, 3, 7, places=1)]
+    others = [
+        dropped(x, 0.5, 3, 8),
+        dropped(x, 0.5, 4, 7),
+        dropped(x, 0.5, 7, 3),
+        dropped(x, 0.5, 3, 7, places=1),
+    ]
     for other in others:
         assert abs((other == first).mean() - 0.5) < 0.06
 

@@ -1,4 +1,5 @@
 """The C library and the Python package over it, with .etagger files: etagger.h, inference/python."""
+
 import importlib.util
 import json
 import os
@@ -20,18 +21,37 @@ from serving import BUILD, INFERENCE, binary, python_package, randomize, run_bin
 from test_inference import NASTY
 
 PYTHON = os.path.join(INFERENCE, "python")
-CORPUS = b"".join(sample("test")) + NASTY.replace(b"\0", b"\1")       # a C string holds no NUL
-COLUMNS = {"words": ("words",), "words and pos": ("words", "pos"), "all": ("words", "pos", "chunks")}
+CORPUS = b"".join(sample("test")) + NASTY.replace(b"\0", b"\1")  # a C string holds no NUL
+COLUMNS = {
+    "words": ("words",),
+    "words and pos": ("words", "pos"),
+    "all": ("words", "pos", "chunks"),
+}
 
 
 def engine_file(folder, *flags):
-    """Writes a model of random weights, scaled so that every tag occurs, as folder/model.etagger. Returns its path and settings."""
+    """Writes a model of random weights, scaled so that every tag occurs, as folder/model.etagger.
+    Returns its path and settings.
+    """
     sys.path.insert(0, INFERENCE)
     import checkpoint
     import export
+
     folder.mkdir(exist_ok=True)
-    fit(*write_sample(folder), *SMALL, "--summary_dir", "", "--epoch", 1, "--max_train_steps_per_epoch", 1, *flags)
-    prefix = randomize(str(folder / "checkpoint" / "ner_model"), str(folder / "random" / "ner_model"), 3.0)
+    fit(
+        *write_sample(folder),
+        *SMALL,
+        "--summary_dir",
+        "",
+        "--epoch",
+        1,
+        "--max_train_steps_per_epoch",
+        1,
+        *flags,
+    )
+    prefix = randomize(
+        str(folder / "checkpoint" / "ner_model"), str(folder / "random" / "ner_model"), 3.0
+    )
     path = str(folder / "model.etagger")
     export.write_engine_file(prefix, path, False)
     return types.SimpleNamespace(path=path, meta=checkpoint.load_meta(prefix))
@@ -41,7 +61,9 @@ def engine_file(folder, *flags):
 def engine(tmp_path_factory):
     """A model that has learned in IOBES from data in BIO."""
     binary("etagger")
-    return engine_file(tmp_path_factory.mktemp("engine"), "--tag_scheme", "iobes", "--use_shape", "True")
+    return engine_file(
+        tmp_path_factory.mktemp("engine"), "--tag_scheme", "iobes", "--use_shape", "True"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -63,25 +85,47 @@ def columns_of(data):
     for block in [*reader.feed(data), *reader.close()]:
         if block.rows:
             sentences.append(parser.parse(block))
+
     def of(column, sentence):
         return column or ["-X-"] * len(sentence.words)
-    return {"words": [each.words for each in sentences], "pos": [of(each.pos, each) for each in sentences],
-            "chunks": [of(each.chunks, each) for each in sentences]}
+
+    return {
+        "words": [each.words for each in sentences],
+        "pos": [of(each.pos, each) for each in sentences],
+        "chunks": [of(each.chunks, each) for each in sentences],
+    }
 
 
 def command_tags(path, columns, build=BUILD):
     """What the command etagger makes of {name: sentences}: a list of tags for each."""
-    rows = ["\n".join(map(" ".join, zip(*sentence))) + "\n\n" for sentence in zip(*columns.values())]
+    rows = [
+        "\n".join(map(" ".join, zip(*sentence))) + "\n\n" for sentence in zip(*columns.values())
+    ]
     names = [{"words": "word", "chunks": "chunk"}.get(name, name) for name in columns]
-    out = succeed(run_binary("etagger", path, "--columns", " ".join(names), stdin="".join(rows).encode(errors="surrogateescape"), build=build)).out
-    return [[row.split()[-1].decode() for row in block.split(b"\n")] for block in out.strip(b"\n").split(b"\n\n")]
+    out = succeed(
+        run_binary(
+            "etagger",
+            path,
+            "--columns",
+            " ".join(names),
+            stdin="".join(rows).encode(errors="surrogateescape"),
+            build=build,
+        )
+    ).out
+    return [
+        [row.split()[-1].decode() for row in block.split(b"\n")]
+        for block in out.strip(b"\n").split(b"\n\n")
+    ]
 
 
 # ---------------------------------------------------------------- the same tags, however they are asked for
 
+
 @pytest.mark.parametrize("given", COLUMNS)
 def test_many_sentences_are_tagged_as_one_by_one_and_by_the_command(engine, model, given):
-    columns = {name: values for name, values in columns_of(CORPUS).items() if name in COLUMNS[given]}
+    columns = {
+        name: values for name, values in columns_of(CORPUS).items() if name in COLUMNS[given]
+    }
     expected = command_tags(engine.path, columns)
     occur = {tag for tags in expected for tag in tags}
     assert occur == set(model.tags) if given == "all" else occur <= set(model.tags)
@@ -96,15 +140,25 @@ def test_a_file_is_tagged_as_by_the_command(engine, model, tmp_path, threads):
     for columns in (None, "word pos chunk tag", "word _ _ _"):
         flags = ["--columns", columns] if columns else []
         model.tag_file(tmp_path / "in.txt", str(tmp_path / "out.txt"), columns, threads)
-        assert (tmp_path / "out.txt").read_bytes() == succeed(run_binary("etagger", engine.path, *flags, stdin=CORPUS * 20)).out
+        assert (tmp_path / "out.txt").read_bytes() == succeed(
+            run_binary("etagger", engine.path, *flags, stdin=CORPUS * 20)
+        ).out
 
 
 def test_a_bad_file_is_told_and_leaves_none(model, etagger, tmp_path):
     (tmp_path / "in.txt").write_bytes(b"Rome NNP B-NP O\n\nRome NNP B-NP O\nleft VBD\n\n")
-    for given, what in (((tmp_path / "in.txt", tmp_path / "out.txt"), f"{tmp_path}/in.txt:4: 2 columns, expected 4"),
-                        ((tmp_path / "nowhere", tmp_path / "out.txt"), "no such file"), ((tmp_path / "in.txt", tmp_path / "no" / "out.txt"), "cannot be written"),
-                        ((tmp_path / "in.txt", tmp_path / "out.txt", "word verb"), "unknown column 'verb'"), ((tmp_path, tmp_path / "out.txt"), "is a directory"),
-                        ((tmp_path / "in.txt", tmp_path / "out.txt", None, -1), "threads -1"), ((None, tmp_path / "out.txt"), "expected the path of an input file")):
+    for given, what in (
+        (
+            (tmp_path / "in.txt", tmp_path / "out.txt"),
+            f"{tmp_path}/in.txt:4: 2 columns, expected 4",
+        ),
+        ((tmp_path / "nowhere", tmp_path / "out.txt"), "no such file"),
+        ((tmp_path / "in.txt", tmp_path / "no" / "out.txt"), "cannot be written"),
+        ((tmp_path / "in.txt", tmp_path / "out.txt", "word verb"), "unknown column 'verb'"),
+        ((tmp_path, tmp_path / "out.txt"), "is a directory"),
+        ((tmp_path / "in.txt", tmp_path / "out.txt", None, -1), "threads -1"),
+        ((None, tmp_path / "out.txt"), "expected the path of an input file"),
+    ):
         with pytest.raises(etagger.Error) as caught:
             model.tag_file(*given)
         assert what in str(caught.value) and "\n" not in str(caught.value)
@@ -114,11 +168,17 @@ def test_a_bad_file_is_told_and_leaves_none(model, etagger, tmp_path):
 def test_sentences_of_every_length_keep_their_places(model):
     rng = random.Random(4)
     words = [word for sentence in columns_of(CORPUS)["words"] for word in sentence]
-    sentences = [rng.choices(words, k=rng.choice((0, 0, 1, 2, 3, 9, 40, 700))) for _ in range(120)] + [["-DOCSTART-"], [], ["-DOCSTART-", "x"]]
+    sentences = [
+        rng.choices(words, k=rng.choice((0, 0, 1, 2, 3, 9, 40, 700))) for _ in range(120)
+    ] + [["-DOCSTART-"], [], ["-DOCSTART-", "x"]]
     expected = [model.tag(sentence) for sentence in sentences]
     assert model.tag_sentences(sentences) == model.tag_sentences(sentences, threads=3) == expected
     assert expected[-3:-1] == [["O"], []]
-    assert model.tag_sentences([]) == [] and model.tag_sentences([[], []]) == [[], []] and model.tag([]) == []
+    assert (
+        model.tag_sentences([]) == []
+        and model.tag_sentences([[], []]) == [[], []]
+        and model.tag([]) == []
+    )
 
 
 def test_eight_threads_on_one_model_give_the_tags_of_one(model):
@@ -128,7 +188,11 @@ def test_eight_threads_on_one_model_give_the_tags_of_one(model):
 
     def work(i):
         one_by_one = [model.tag(*sentence) for sentence in zip(*columns.values())]
-        outcomes[i] = one_by_one == expected and model.tag_sentences(*columns.values(), threads=i % 3) == expected
+        outcomes[i] = (
+            one_by_one == expected
+            and model.tag_sentences(*columns.values(), threads=i % 3) == expected
+        )
+
     threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
     for thread in threads:
         thread.start()
@@ -140,13 +204,21 @@ def test_eight_threads_on_one_model_give_the_tags_of_one(model):
 def test_all_kinds_of_sequences_are_taken(model):
     words = columns_of(CORPUS)["words"][0]
     expected = model.tag(words)
-    assert model.tag(tuple(words)) == model.tag(iter(words)) == model.tag(dict.fromkeys(words).keys() if len(set(words)) == len(words) else words) == expected
+    assert (
+        model.tag(tuple(words))
+        == model.tag(iter(words))
+        == model.tag(dict.fromkeys(words).keys() if len(set(words)) == len(words) else words)
+        == expected
+    )
     assert model.tag_sentences(iter([tuple(words), iter(words)])) == [expected, expected]
 
 
 def test_a_lone_surrogate_is_an_unknown_character(model):
     contexts = columns_of(CORPUS)["words"][:100]
-    ways = {last: model.tag_sentences([["caf" + last, last + "x", *words] for words in contexts]) for last in ("\udce9", "\ud83d", "\udfff", "e")}
+    ways = {
+        last: model.tag_sentences([["caf" + last, last + "x", *words] for words in contexts])
+        for last in ("\udce9", "\ud83d", "\udfff", "e")
+    }
     assert ways["\udce9"] == ways["\ud83d"] == ways["\udfff"] != ways["e"]
     assert len(model.tag(["\ud800\udce9", "\udfff", "a b\tc\nd"])) == 3
 
@@ -164,6 +236,7 @@ def test_tags_and_columns_of_a_model(engine, model, etagger, tmp_path):
 
 # ---------------------------------------------------------------- entities
 
+
 @pytest.mark.parametrize("scheme", conll.SCHEMES)
 def test_entities_are_the_chunks_of_any_tags(etagger, scheme):
     """Well-formed or not, as conll.chunks reads them."""
@@ -172,7 +245,10 @@ def test_entities_are_the_chunks_of_any_tags(etagger, scheme):
     for _ in range(1000):
         sequence = rng.choices(tags, k=rng.randint(0, 8))
         words = [f"w{i}" for i in range(len(sequence))]
-        expected = [(kind, start, end, " ".join(words[start:end])) for start, end, kind in conll.chunks(sequence)]
+        expected = [
+            (kind, start, end, " ".join(words[start:end]))
+            for start, end, kind in conll.chunks(sequence)
+        ]
         assert etagger.entities(words, sequence) == expected
 
 
@@ -190,44 +266,100 @@ def test_entities_of_a_sentence(model, etagger):
 
 # ---------------------------------------------------------------- mistakes
 
+
 class Liar(list):
     """A list that is shorter than it says."""
+
     def __len__(self):
         return super().__len__() + 1
 
 
-@pytest.mark.parametrize("ask, what", [
-    (lambda model: model.tag("Obama left"), "words: expected a list of str, not one str; split it first"),
-    (lambda model: model.tag(None), "words: expected a list of str, not None"),
-    (lambda model: model.tag(["a", 3]), r"words: 3 \(word 2 of sentence 1\): expected a str"),
-    (lambda model: model.tag([b"a"]), r"words: b'a' \(word 1 of sentence 1\): expected a str"),
-    (lambda model: model.tag(["a", "b"], [None, "NN"]), r"pos: None \(word 1 of sentence 1\): expected a str"),
-    (lambda model: model.tag(["a"], chunks="B"), "chunks: expected a list of str, not one str"),
-    (lambda model: model.tag(["a", "b\0c"]), r"words: 'b\\x00c' \(word 2 of sentence 1\): a NUL is no part of a text"),
-    (lambda model: model.tag(["a", ""]), "word 2 of sentence 1 is empty, expected text; leave it out"),
-    (lambda model: model.tag(["a", "b"], ["NN"]), "pos: 1 column values for 2 words in sentence 1"),
-    (lambda model: model.tag(Liar(["a"])), "a list was changed while it was read, or is not as long as it says"),
-    (lambda model: model.tag_sentences("ab"), "words: expected a list of str, not one str"),
-    (lambda model: model.tag_sentences(["ab"]), "words: expected a list of str, not one str"),
-    (lambda model: model.tag_sentences([["a"], None]), "words: expected a list of str, not None"),
-    (lambda model: model.tag_sentences([["a"], [], ["b", "c", 4.5]]), r"words: 4.5 \(word 3 of sentence 3\): expected a str"),
-    (lambda model: model.tag_sentences([["a"], ["b", "c"]], [["x"], ["y", "\0"]]), r"pos: '\\x00' \(word 2 of sentence 2\)"),
-    (lambda model: model.tag_sentences([["a"], [], ["b", ""]]), "word 2 of sentence 3 is empty"),
-    (lambda model: model.tag_sentences([["a"], ["b"]], [["x"]]), "pos: 1 sentences, expected 2"),
-    (lambda model: model.tag_sentences([["a"], ["b"]], None, [["x"], ["y", "z"]]), "chunks: 2 column values for 1 words in sentence 2"),
-    (lambda model: model.tag_sentences([["a"]], threads=-1), "threads -1: expected 0 or more"),
-    (lambda model: model.tag_sentences([["a"]], threads="two"), "threads 'two': expected 0 or more"),
-    (lambda model: model.tag_sentences([["a"]], threads=1 << 40), "threads 1099511627776: expected 0 or more")])
+@pytest.mark.parametrize(
+    "ask, what",
+    [
+        (
+            lambda model: model.tag("Obama left"),
+            "words: expected a list of str, not one str; split it first",
+        ),
+        (lambda model: model.tag(None), "words: expected a list of str, not None"),
+        (lambda model: model.tag(["a", 3]), r"words: 3 \(word 2 of sentence 1\): expected a str"),
+        (lambda model: model.tag([b"a"]), r"words: b'a' \(word 1 of sentence 1\): expected a str"),
+        (
+            lambda model: model.tag(["a", "b"], [None, "NN"]),
+            r"pos: None \(word 1 of sentence 1\): expected a str",
+        ),
+        (lambda model: model.tag(["a"], chunks="B"), "chunks: expected a list of str, not one str"),
+        (
+            lambda model: model.tag(["a", "b\0c"]),
+            r"words: 'b\\x00c' \(word 2 of sentence 1\): a NUL is no part of a text",
+        ),
+        (
+            lambda model: model.tag(["a", ""]),
+            "word 2 of sentence 1 is empty, expected text; leave it out",
+        ),
+        (
+            lambda model: model.tag(["a", "b"], ["NN"]),
+            "pos: 1 column values for 2 words in sentence 1",
+        ),
+        (
+            lambda model: model.tag(Liar(["a"])),
+            "a list was changed while it was read, or is not as long as it says",
+        ),
+        (lambda model: model.tag_sentences("ab"), "words: expected a list of str, not one str"),
+        (lambda model: model.tag_sentences(["ab"]), "words: expected a list of str, not one str"),
+        (
+            lambda model: model.tag_sentences([["a"], None]),
+            "words: expected a list of str, not None",
+        ),
+        (
+            lambda model: model.tag_sentences([["a"], [], ["b", "c", 4.5]]),
+            r"words: 4.5 \(word 3 of sentence 3\): expected a str",
+        ),
+        (
+            lambda model: model.tag_sentences([["a"], ["b", "c"]], [["x"], ["y", "\0"]]),
+            r"pos: '\\x00' \(word 2 of sentence 2\)",
+        ),
+        (
+            lambda model: model.tag_sentences([["a"], [], ["b", ""]]),
+            "word 2 of sentence 3 is empty",
+        ),
+        (
+            lambda model: model.tag_sentences([["a"], ["b"]], [["x"]]),
+            "pos: 1 sentences, expected 2",
+        ),
+        (
+            lambda model: model.tag_sentences([["a"], ["b"]], None, [["x"], ["y", "z"]]),
+            "chunks: 2 column values for 1 words in sentence 2",
+        ),
+        (lambda model: model.tag_sentences([["a"]], threads=-1), "threads -1: expected 0 or more"),
+        (
+            lambda model: model.tag_sentences([["a"]], threads="two"),
+            "threads 'two': expected 0 or more",
+        ),
+        (
+            lambda model: model.tag_sentences([["a"]], threads=1 << 40),
+            "threads 1099511627776: expected 0 or more",
+        ),
+    ],
+)
 def test_a_mistake_is_an_error_of_one_line(model, etagger, ask, what):
     with pytest.raises(etagger.Error, match=what) as caught:
         ask(model)
     assert "\n" not in str(caught.value)
-    assert model.tag(["Peter"])[0] in model.tags          # the model goes on
+    assert model.tag(["Peter"])[0] in model.tags  # the model goes on
 
 
-@pytest.mark.parametrize("path, what", [("nowhere.etagger", "nowhere.etagger: no such file"), ("a\0b", "a NUL is no part of a path"), (None, "expected the path of an .etagger file"),
-                                        (os.path.join(ROOT, "README.md"), "README.md: not an .etagger file"), ("/dev/null", "not a plain file"),
-                                        (ROOT, "neither ner_frozen.pb.memmapped nor ner_frozen.pb is in it")])
+@pytest.mark.parametrize(
+    "path, what",
+    [
+        ("nowhere.etagger", "nowhere.etagger: no such file"),
+        ("a\0b", "a NUL is no part of a path"),
+        (None, "expected the path of an .etagger file"),
+        (os.path.join(ROOT, "README.md"), "README.md: not an .etagger file"),
+        ("/dev/null", "not a plain file"),
+        (ROOT, "neither ner_frozen.pb.memmapped nor ner_frozen.pb is in it"),
+    ],
+)
 def test_what_is_no_model_is_an_error_of_one_line(etagger, path, what):
     with pytest.raises(etagger.Error, match=what) as caught:
         etagger.load(path)
@@ -238,7 +370,13 @@ def test_a_closed_model_says_so(engine, etagger):
     with etagger.load(engine.path) as model:
         assert model.tag(["-DOCSTART-"]) == ["O"]
     model.close()
-    for ask in (lambda: model.tag(["a"]), lambda: model.tag_sentences([["a"]]), lambda: model.entities(["a"]), lambda: model.tags, lambda: model.columns):
+    for ask in (
+        lambda: model.tag(["a"]),
+        lambda: model.tag_sentences([["a"]]),
+        lambda: model.entities(["a"]),
+        lambda: model.tags,
+        lambda: model.columns,
+    ):
         with pytest.raises(etagger.Error, match="the model is closed"):
             ask()
 
@@ -262,11 +400,22 @@ print(model.tag(["Peter", "sleeps"]) == before)
 
 def test_too_little_memory_is_an_error_and_not_the_end(engine):
     """Thrown in a thread of the library's own, too."""
-    done = subprocess.run([sys.executable, "-c", NO_MEMORY, engine.path], capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": PYTHON})
-    assert (done.returncode, done.stdout, done.stderr) == (0, "out of memory\nout of memory\nTrue\n", "")
+    done = subprocess.run(
+        [sys.executable, "-c", NO_MEMORY, engine.path],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": PYTHON},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        "out of memory\nout of memory\nTrue\n",
+        "",
+    )
 
 
 # ---------------------------------------------------------------- Python's lock, and the end of a model
+
 
 class Watched:
     """The library of the package, but its long call notes when it begins and ends."""
@@ -287,7 +436,9 @@ class Watched:
 
 @pytest.fixture
 def long_call(model, etagger, monkeypatch):
-    """A thread that tags for a while on one thread, the library that it calls, watched, and the list that its tags go to."""
+    """A thread that tags for a while on one thread, the library that it calls, watched, and the
+    list that its tags go to.
+    """
     sentences = columns_of(CORPUS)["words"]
     seconds = min(_seconds(lambda: model.tag_sentences(sentences, threads=1)) for _ in range(3))
     sentences = sentences * max(1, round(0.7 / seconds))
@@ -311,13 +462,19 @@ def test_other_threads_of_python_go_on_while_the_library_tags(long_call):
         time.sleep(0.002)
     begin, end = long_call.watched.times
     assert end - begin > 0.2
-    assert sum(begin < tick < end for tick in ticks) > 20       # none, if the call held the lock
+    assert sum(begin < tick < end for tick in ticks) > 20  # none, if the call held the lock
 
 
-def test_a_model_that_is_closed_in_the_middle_of_a_call_lives_to_its_end(long_call, model, etagger, monkeypatch):
+def test_a_model_that_is_closed_in_the_middle_of_a_call_lives_to_its_end(
+    long_call, model, etagger, monkeypatch
+):
     closed = []
     close = etagger._Handle._close
-    monkeypatch.setattr(etagger._Handle, "_close", staticmethod(lambda handle: (closed.append(time.perf_counter()), close(handle))))
+    monkeypatch.setattr(
+        etagger._Handle,
+        "_close",
+        staticmethod(lambda handle: (closed.append(time.perf_counter()), close(handle))),
+    )
     long_call.thread.start()
     assert long_call.watched.begun.wait(30)
     model.close()
@@ -395,8 +552,26 @@ MISTAKES = """\
 def run_c(folder, source, *args, include=os.path.join(INFERENCE, "cc"), library=BUILD, flags=()):
     """Compiles a C program as C11 against the library and runs it to its end."""
     (folder / "main.c").write_text(source)
-    subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", f'-DVERSION="{__version__}"', *flags, str(folder / "main.c"), "-o",
-                    str(folder / "main"), "-I" + str(include), "-L" + str(library), "-letagger", "-Wl,-rpath," + str(library)], check=True)
+    subprocess.run(
+        [
+            "cc",
+            "-std=c11",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-pedantic",
+            f'-DVERSION="{__version__}"',
+            *flags,
+            str(folder / "main.c"),
+            "-o",
+            str(folder / "main"),
+            "-I" + str(include),
+            "-L" + str(library),
+            "-letagger",
+            "-Wl,-rpath," + str(library),
+        ],
+        check=True,
+    )
     return subprocess.run([folder / "main", *args], capture_output=True, text=True, timeout=120)
 
 
@@ -417,19 +592,37 @@ def test_a_c_program(engine, tmp_path):
 
 
 def test_the_header_is_cpp_too(tmp_path):
-    (tmp_path / "main.cc").write_text('#include "etagger.h"\nint main() { return etagger_error()[0]; }\n')
-    subprocess.run(["c++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only", "-I" + os.path.join(INFERENCE, "cc"),
-                    str(tmp_path / "main.cc")], check=True)
+    (tmp_path / "main.cc").write_text(
+        '#include "etagger.h"\nint main() { return etagger_error()[0]; }\n'
+    )
+    subprocess.run(
+        [
+            "c++",
+            "-std=c++17",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-pedantic",
+            "-fsyntax-only",
+            "-I" + os.path.join(INFERENCE, "cc"),
+            str(tmp_path / "main.cc"),
+        ],
+        check=True,
+    )
 
 
 def exported_names(library):
-    listing = subprocess.run(["nm", "-D", "--defined-only", library], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(
+        ["nm", "-D", "--defined-only", library], capture_output=True, text=True, check=True
+    ).stdout
     return {line.split()[-1] for line in listing.splitlines()}
 
 
 def test_the_library_shows_its_header_and_nothing_else():
     with open(os.path.join(INFERENCE, "cc", "etagger.h"), encoding="utf-8") as stream:
-        declared = set(re.findall(r"^ETAGGER_API [^(]*?(etagger_\w+)\(", stream.read(), re.MULTILINE))
+        declared = set(
+            re.findall(r"^ETAGGER_API [^(]*?(etagger_\w+)\(", stream.read(), re.MULTILINE)
+        )
     assert len(declared) >= 10
     assert exported_names(binary("libetagger.so")) == declared
 
@@ -453,8 +646,20 @@ print(json.dumps({"tags": model.tag_sentences(sentences), "said": said, "version
 
 def run_python(python, model, folder, sentences, environment=None):
     """Tags in a process of its own, where nothing but `python` tells where packages are."""
-    done = subprocess.run([python, "-c", TAG, model, str(folder)], input=json.dumps(sentences), capture_output=True, text=True, cwd=folder, timeout=60,
-                          env={name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "ETAGGER"))} | (environment or {}))
+    done = subprocess.run(
+        [python, "-c", TAG, model, str(folder)],
+        input=json.dumps(sentences),
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=60,
+        env={
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PYTHON", "ETAGGER"))
+        }
+        | (environment or {}),
+    )
     assert done.returncode == 0 and done.stderr == "", done.stderr
     return types.SimpleNamespace(**json.loads(done.stdout))
 
@@ -463,34 +668,84 @@ def test_the_package_works_from_the_source_tree(engine, model, tmp_path):
     sentences = columns_of(CORPUS)["words"][:40]
     done = run_python(sys.executable, engine.path, tmp_path, sentences, {"PYTHONPATH": PYTHON})
     assert done.tags == model.tag_sentences(sentences)
-    assert done.file == os.path.join(PYTHON, "etagger", "__init__.py") and done.version == __version__
-    missing = subprocess.run([sys.executable, "-c", "import etagger"], capture_output=True, text=True,
-                             env={**os.environ, "PYTHONPATH": PYTHON, "ETAGGER_LIBRARY": str(tmp_path / "libetagger.so")})
-    assert re.search(r"^ImportError: .*build it with make cc, or say in ETAGGER_LIBRARY where libetagger.so is$", missing.stderr, re.MULTILINE)
+    assert (
+        done.file == os.path.join(PYTHON, "etagger", "__init__.py") and done.version == __version__
+    )
+    missing = subprocess.run(
+        [sys.executable, "-c", "import etagger"],
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "PYTHONPATH": PYTHON,
+            "ETAGGER_LIBRARY": str(tmp_path / "libetagger.so"),
+        },
+    )
+    assert re.search(
+        r"^ImportError: .*build it with make cc, or say in ETAGGER_LIBRARY where libetagger.so is$",
+        missing.stderr,
+        re.MULTILINE,
+    )
 
 
 def test_a_wheel_without_tensorflow(engine, model, tmp_path):
-    """Built without network, installed into a fresh environment: the same tags, and folders are refused in one line."""
+    """Built without network, installed into a fresh environment: the same tags, and folders are
+    refused in one line.
+    """
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    subprocess.run([*pip, "wheel", "-q", "--no-build-isolation", "--no-deps", "--no-index", "-w", str(tmp_path), PYTHON], check=True)
-    wheel, = tmp_path.glob("*.whl")
+    subprocess.run(
+        [
+            *pip,
+            "wheel",
+            "-q",
+            "--no-build-isolation",
+            "--no-deps",
+            "--no-index",
+            "-w",
+            str(tmp_path),
+            PYTHON,
+        ],
+        check=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
     assert wheel.name.startswith(f"etagger-{__version__}-py3-none-")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True
+    )
     python = str(tmp_path / "venv" / "bin" / "python")
-    subprocess.run([*pip, "--python", python, "install", "-q", "--no-deps", "--no-index", str(wheel)], check=True)
+    subprocess.run(
+        [*pip, "--python", python, "install", "-q", "--no-deps", "--no-index", str(wheel)],
+        check=True,
+    )
     sentences = columns_of(CORPUS)["words"][:40]
     done = run_python(python, engine.path, tmp_path, sentences)
     assert done.tags == model.tag_sentences(sentences)
-    assert not done.tensorflow and done.version == __version__ and done.file.startswith(str(tmp_path / "venv"))
-    assert done.said == f"{tmp_path}: this build of etagger has no TensorFlow route; give an .etagger file, which export.py --engine writes"
+    assert (
+        not done.tensorflow
+        and done.version == __version__
+        and done.file.startswith(str(tmp_path / "venv"))
+    )
+    assert (
+        done.said
+        == f"{tmp_path}: this build of etagger has no TensorFlow route; give an .etagger file, which export.py --engine writes"
+    )
     check_small(os.path.join(os.path.dirname(done.file), "libetagger.so"))
 
 
 def check_small(library):
-    """A stripped library without TensorFlow: small, needs the C library and its parts alone, knows no library to load."""
+    """A stripped library without TensorFlow: small, needs the C library and its parts alone, knows
+    no library to load.
+    """
     assert os.path.getsize(library) < 1_000_000
-    needed = re.findall(r"\(NEEDED\).*\[(.*)\]", subprocess.run(["readelf", "-d", library], capture_output=True, text=True, check=True).stdout)
-    assert needed and all(re.match(r"(libc|libm|libpthread|libdl|ld-linux.*)\.so", name) for name in needed), needed
+    needed = re.findall(
+        r"\(NEEDED\).*\[(.*)\]",
+        subprocess.run(
+            ["readelf", "-d", library], capture_output=True, text=True, check=True
+        ).stdout,
+    )
+    assert needed and all(
+        re.match(r"(libc|libm|libpthread|libdl|ld-linux.*)\.so", name) for name in needed
+    ), needed
     with open(library, "rb") as stream:
         assert b"libetagger_tf" not in stream.read()
     assert exported_names(library) == exported_names(binary("libetagger.so"))
@@ -498,8 +753,20 @@ def check_small(library):
 
 def build_without_tensorflow(folder, *flags, compiler="c++"):
     cmake = shutil.which("cmake") or os.path.join(ROOT, ".venv", "bin", "cmake")
-    subprocess.run([cmake, "-S", os.path.join(INFERENCE, "cc"), "-B", str(folder), "-DETAGGER_TENSORFLOW=OFF", f"-DCMAKE_CXX_COMPILER={compiler}", *flags],
-                   check=True, capture_output=True)
+    subprocess.run(
+        [
+            cmake,
+            "-S",
+            os.path.join(INFERENCE, "cc"),
+            "-B",
+            str(folder),
+            "-DETAGGER_TENSORFLOW=OFF",
+            f"-DCMAKE_CXX_COMPILER={compiler}",
+            *flags,
+        ],
+        check=True,
+        capture_output=True,
+    )
     done = subprocess.run([cmake, "--build", str(folder), "-j2"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return cmake
@@ -510,19 +777,39 @@ def build_without_tensorflow(folder, *flags, compiler="c++"):
 def test_a_compiler_alone_builds_it_without_a_warning(engine, model, tmp_path, compiler):
     if not shutil.which(compiler):
         pytest.skip(f"no {compiler} on this machine")
-    cmake = build_without_tensorflow(tmp_path / "build", "-DCMAKE_CXX_FLAGS=-Werror", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", compiler=compiler)
+    cmake = build_without_tensorflow(
+        tmp_path / "build",
+        "-DCMAKE_CXX_FLAGS=-Werror",
+        "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON",
+        compiler=compiler,
+    )
     with open(tmp_path / "build" / "compile_commands.json", encoding="utf-8") as stream:
         commands = [each["command"] for each in json.load(stream)]
-    assert len(commands) > 10 and all(" -O3 " in command and "-Wextra" in command for command in commands)
-    assert not re.search("^(Python|TensorFlow)", (tmp_path / "build" / "CMakeCache.txt").read_text(), re.MULTILINE)      # nobody looked for them
+    assert len(commands) > 10 and all(
+        " -O3 " in command and "-Wextra" in command for command in commands
+    )
+    assert not re.search(
+        "^(Python|TensorFlow)", (tmp_path / "build" / "CMakeCache.txt").read_text(), re.MULTILINE
+    )  # nobody looked for them
     prefix = tmp_path / "prefix"
-    subprocess.run([cmake, "--install", str(tmp_path / "build"), "--prefix", str(prefix), "--strip"], check=True, capture_output=True)
-    library, = prefix.glob("lib*/libetagger.so")
-    assert sorted(str(path.relative_to(prefix)) for path in prefix.rglob("*") if path.is_file()) == ["bin/etagger", "include/etagger.h", str(library.relative_to(prefix))]
+    subprocess.run(
+        [cmake, "--install", str(tmp_path / "build"), "--prefix", str(prefix), "--strip"],
+        check=True,
+        capture_output=True,
+    )
+    (library,) = prefix.glob("lib*/libetagger.so")
+    assert sorted(
+        str(path.relative_to(prefix)) for path in prefix.rglob("*") if path.is_file()
+    ) == ["bin/etagger", "include/etagger.h", str(library.relative_to(prefix))]
     check_small(library)
-    check_main(run_c(tmp_path, MAIN, engine.path, include=prefix / "include", library=library.parent), engine)
+    check_main(
+        run_c(tmp_path, MAIN, engine.path, include=prefix / "include", library=library.parent),
+        engine,
+    )
     columns = columns_of(CORPUS)
-    assert command_tags(engine.path, columns, build=str(prefix / "bin")) == model.tag_sentences(*columns.values())
+    assert command_tags(engine.path, columns, build=str(prefix / "bin")) == model.tag_sentences(
+        *columns.values()
+    )
 
 
 THREADS = r"""
@@ -576,7 +863,13 @@ def test_sanitizers_find_nothing_in_the_library(engine, tmp_path, sanitizer):
     """Eight threads of a C program on one model; and every mistake of MAIN."""
     build_without_tensorflow(tmp_path / "build", f"-DETAGGER_SANITIZE={sanitizer}")
     for source in (MAIN, THREADS):
-        done = run_c(tmp_path, source, engine.path, library=tmp_path / "build", flags=["-pthread", f"-fsanitize={sanitizer}"])
+        done = run_c(
+            tmp_path,
+            source,
+            engine.path,
+            library=tmp_path / "build",
+            flags=["-pthread", f"-fsanitize={sanitizer}"],
+        )
         if source == MAIN:
             check_main(done, engine)
         else:

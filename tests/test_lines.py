@@ -1,4 +1,7 @@
-"""Line mode and JSON in C++: the tokens of tokenizer.py, the chunks of conll.py, and JSON that json.loads reads whatever the text is."""
+"""Line mode and JSON in C++: the tokens of tokenizer.py, the chunks of conll.py, and JSON that
+json.loads reads whatever the text is.
+"""
+
 import json
 import random
 import re
@@ -9,13 +12,59 @@ import conll
 from serving import probe
 from tokenizer import tokenize
 
-CORPORA = ["conll2003/train.txt", "conll2003/dev.txt", "conll2000/train.txt", "wnut17/train.conll", "wnut17/dev.conll",
-           "mit_movie_trivia/train.conll", "mit_movie_trivia/dev.conll", "resume_ner/train.char.bmes", "resume_ner/dev.char.bmes"]
+CORPORA = [
+    "conll2003/train.txt",
+    "conll2003/dev.txt",
+    "conll2000/train.txt",
+    "wnut17/train.conll",
+    "wnut17/dev.conll",
+    "mit_movie_trivia/train.conll",
+    "mit_movie_trivia/dev.conll",
+    "resume_ner/train.char.bmes",
+    "resume_ner/dev.char.bmes",
+]
 SCHEMES = [*conll.SCHEMES, conll.RAW]
-LINE_ENDS = "\x85\u2028\u2029"      # those that JSON allows in a string
-NASTY = [b"a", b"Bc", b" ", b"\t", b"\r", b"\0", b"\x1b", b"\x7f", b'"', b"\\", b"/", b"\\u0041", b"'s", b".", b"...", b"(",
-         *(each.encode() for each in ("é", "漢", "😀", "e\u0301", "\u00a0", "\u3000", "\ufeff", "\ufffd", "\uffff", *LINE_ENDS)),
-         b"\xff", b"\xc3", b"\xe2\x80", b"\xf0\x9f\x98", b"\xed\xa0\x80", b"\xc0\xaf", b"\xf4\x90\x80\x80"]
+LINE_ENDS = "\x85\u2028\u2029"  # those that JSON allows in a string
+NASTY = [
+    b"a",
+    b"Bc",
+    b" ",
+    b"\t",
+    b"\r",
+    b"\0",
+    b"\x1b",
+    b"\x7f",
+    b'"',
+    b"\\",
+    b"/",
+    b"\\u0041",
+    b"'s",
+    b".",
+    b"...",
+    b"(",
+    *(
+        each.encode()
+        for each in (
+            "é",
+            "漢",
+            "😀",
+            "e\u0301",
+            "\u00a0",
+            "\u3000",
+            "\ufeff",
+            "\ufffd",
+            "\uffff",
+            *LINE_ENDS,
+        )
+    ),
+    b"\xff",
+    b"\xc3",
+    b"\xe2\x80",
+    b"\xf0\x9f\x98",
+    b"\xed\xa0\x80",
+    b"\xc0\xaf",
+    b"\xf4\x90\x80\x80",
+]
 
 
 def decoded(line):
@@ -25,8 +74,11 @@ def decoded(line):
 
 # ---------------------------------------------------------------- tokens
 
+
 def check_tokens(lines):
-    """C++ finds the tokens of tokenizer.py in lines (bytes), one behind the other and with white space alone between them."""
+    """C++ finds the tokens of tokenizer.py in lines (bytes), one behind the other and with white
+    space alone between them.
+    """
     count = 0
     for line, places in zip(lines, probe("tokenize", lines), strict=True):
         spans = [tuple(map(int, place.split(b"-"))) for place in places.split()]
@@ -34,40 +86,100 @@ def check_tokens(lines):
         assert [decoded(line[begin:end]) for begin, end in spans] == expected, line
         bounds = [0, *(place for span in spans for place in span), len(line)]
         assert bounds == sorted(bounds)
-        assert not tokenize(decoded(b"".join(line[end:begin] for end, begin in zip(bounds[::2], bounds[1::2])))), line
+        assert not tokenize(
+            decoded(b"".join(line[end:begin] for end, begin in zip(bounds[::2], bounds[1::2])))
+        ), line
         count += len(expected)
     return count
 
 
 def test_tokens_of_every_code_point():
-    """Alone and between letters: all but the newline, lone surrogates as what Python encodes them to."""
-    words = [f"{character} a{character}b".encode(errors="surrogatepass") for code in range(0x110000) if (character := chr(code)) != "\n"]
-    assert check_tokens([b" ".join(words[i:i + 20]) for i in range(0, len(words), 20)]) > 2_200_000
+    """Alone and between letters: all but the newline, lone surrogates as what Python encodes them
+    to.
+    """
+    words = [
+        f"{character} a{character}b".encode(errors="surrogatepass")
+        for code in range(0x110000)
+        if (character := chr(code)) != "\n"
+    ]
+    assert (
+        check_tokens([b" ".join(words[i : i + 20]) for i in range(0, len(words), 20)]) > 2_200_000
+    )
 
 
 def test_tokens_of_characters_in_every_place():
-    """Those that the rules name, or that Python folds with a letter of the clitics, and all up to U+3100, where the rules look."""
+    """Those that the rules name, or that Python folds with a letter of the clitics, and all up to
+    U+3100, where the rules look.
+    """
     folded = re.compile("(?i)[smdrevlnt.'’]")
     near = [*range(0x3100), *range(0xFE00, 0x10000)]
     far = [code for code in range(0x110000) if folded.fullmatch(chr(code))]
     characters = [chr(code) for code in {*near, *far} - {10}]
-    forms = ("'{0} x'{0} x’{0} x'{0}e {0}{0} {0}. .{0} ({0} {0}) A.{0}. {0}.B. x{0}'t xn{0}t xn'{0} x{0}s x'r{0} {0}'s "
-             "...{0} {0}... '{0}s x '' {0}")
+    forms = (
+        "'{0} x'{0} x’{0} x'{0}e {0}{0} {0}. .{0} ({0} {0}) A.{0}. {0}.B. x{0}'t xn{0}t xn'{0} x{0}s x'r{0} {0}'s "
+        "...{0} {0}... '{0}s x '' {0}"
+    )
     assert len(characters) > 0x3100
-    check_tokens([forms.format(character).encode(errors="surrogatepass") for character in characters])
+    check_tokens(
+        [forms.format(character).encode(errors="surrogatepass") for character in characters]
+    )
 
 
 def test_tokens_of_random_strings():
     rng = random.Random(1)
-    pieces = [*"\"'`([{<$#@*“‘«¿（「)]}>.,;:!?%…”’»›。，", "n't", "N'T", "'s", "’S", "'ſ", "'re", "’ve", "'LL", "'d", "'m", "nt", "...", "..", "J.",
-              "U.S.", "A.b.C.", "a.b.c.d.e.f.g.h.i.j.", "k.", "é", "漢", "😀", "x", "Word", "1", "-", " ", "\t", "\u00a0", "\u2003", "\u3000", "\v", "\r"]
+    pieces = [
+        *"\"'`([{<$#@*“‘«¿（「)]}>.,;:!?%…”’»›。，",
+        "n't",
+        "N'T",
+        "'s",
+        "’S",
+        "'ſ",
+        "'re",
+        "’ve",
+        "'LL",
+        "'d",
+        "'m",
+        "nt",
+        "...",
+        "..",
+        "J.",
+        "U.S.",
+        "A.b.C.",
+        "a.b.c.d.e.f.g.h.i.j.",
+        "k.",
+        "é",
+        "漢",
+        "😀",
+        "x",
+        "Word",
+        "1",
+        "-",
+        " ",
+        "\t",
+        "\u00a0",
+        "\u2003",
+        "\u3000",
+        "\v",
+        "\r",
+    ]
     texts = ["".join(rng.choices(pieces, k=rng.randint(0, 12))).encode() for _ in range(40_000)]
     assert check_tokens(texts) > 100_000
 
 
 def test_tokens_of_bytes_that_are_not_utf8():
     rng = random.Random(2)
-    pieces = [*NASTY, b"'", b"\xe2\x80\x99", b"\x80", b"\x99", b"\xe2", b"\xc2", b"\xa0", b"n't", b"U.S."]
+    pieces = [
+        *NASTY,
+        b"'",
+        b"\xe2\x80\x99",
+        b"\x80",
+        b"\x99",
+        b"\xe2",
+        b"\xc2",
+        b"\xa0",
+        b"n't",
+        b"U.S.",
+    ]
     check_tokens([b"".join(rng.choices(pieces, k=rng.randint(1, 12))) for _ in range(20_000)])
     check_tokens([rng.randbytes(rng.randint(1, 30)).replace(b"\n", b"") for _ in range(20_000)])
 
@@ -76,19 +188,31 @@ def test_tokens_of_corpora(shared):
     lines = []
     for corpus in CORPORA:
         with open(shared("data/" + corpus), "rb") as stream:
-            lines += [b" ".join(row.split()[0] for row in block.rows) for block in conll.read_blocks(stream) if block.rows]
+            lines += [
+                b" ".join(row.split()[0] for row in block.rows)
+                for block in conll.read_blocks(stream)
+                if block.rows
+            ]
             lines += [line.replace(b" ", b"") for line in lines[-200:]]
     assert check_tokens(lines) > 500_000
 
 
 # ---------------------------------------------------------------- JSON
 
+
 def random_tags(rng, count, scheme):
     """Tags in the prefixes of a scheme, well-formed or not."""
     if scheme == conll.RAW:
         return rng.choices(["O", "NN", "B-NP", "-", "Ñ"], k=count)
     prefixes = sorted({tag[0] for tag in conll.scheme_tags(["O", "B-x"], "bio", scheme)} - {"O"})
-    return rng.choices(["O", *(f"{prefix}-{kind}" for prefix in prefixes for kind in ("PER", "LOC", "a-\"b")), *prefixes], k=count)
+    return rng.choices(
+        [
+            "O",
+            *(f"{prefix}-{kind}" for prefix in prefixes for kind in ("PER", "LOC", 'a-"b')),
+            *prefixes,
+        ],
+        k=count,
+    )
 
 
 def read_chunks(tags, scheme):
@@ -113,18 +237,36 @@ def shown(text):
 
 
 def check_json(kind, sentences, scheme):
-    """sentences: (text as bytes, its tokens as str, their tags). Every line of C++ is the JSON that Python makes of it. Returns the entities."""
-    out = probe("entities", [part for text, _, tags in sentences for part in (text, " ".join(tags).encode())], kind, scheme)
+    """sentences: (text as bytes, its tokens as str, their tags). Every line of C++ is the JSON that
+    Python makes of it. Returns the entities.
+    """
+    out = probe(
+        "entities",
+        [part for text, _, tags in sentences for part in (text, " ".join(tags).encode())],
+        kind,
+        scheme,
+    )
     assert len(out) == len(sentences) == len(b"\n".join(out).decode().splitlines())
     count = 0
     for line, (text, tokens, tags) in zip(out, sentences):
         text, read = decoded(text), json.loads(line.decode())
         spans = places(text, tokens)
-        expected = [{"text": shown(text[spans[start][0]:spans[end - 1][1]]), "type": each, "start": spans[start][0], "end": spans[end - 1][1]}
-                    for start, end, each in read_chunks(tags, scheme)]
+        expected = [
+            {
+                "text": shown(text[spans[start][0] : spans[end - 1][1]]),
+                "type": each,
+                "start": spans[start][0],
+                "end": spans[end - 1][1],
+            }
+            for start, end, each in read_chunks(tags, scheme)
+        ]
         assert read == {"text": shown(text), "entities": expected}, line
-        assert list(read) == ["text", "entities"] and all(list(each) == ["text", "type", "start", "end"] for each in read["entities"])
-        assert all(read["text"][each["start"]:each["end"]] == each["text"] for each in read["entities"])
+        assert list(read) == ["text", "entities"] and all(
+            list(each) == ["text", "type", "start", "end"] for each in read["entities"]
+        )
+        assert all(
+            read["text"][each["start"] : each["end"]] == each["text"] for each in read["entities"]
+        )
         count += len(expected)
     return count
 
@@ -135,41 +277,73 @@ def test_json_of_lines(scheme):
     rng = random.Random(3)
     lines = [b"".join(rng.choices(NASTY, k=rng.randint(0, 20))) for _ in range(2000)]
     lines += [rng.randbytes(rng.randint(0, 30)).replace(b"\n", b"") for _ in range(2000)]
-    sentences = [(line, tokens := tokenize(decoded(line)), random_tags(rng, len(tokens), scheme)) for line in lines]
+    sentences = [
+        (line, tokens := tokenize(decoded(line)), random_tags(rng, len(tokens), scheme))
+        for line in lines
+    ]
     assert check_json("line", sentences, scheme) > 5000
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_json_of_columns(scheme):
-    """The same of words that are given: what is white space to others may be part of them, what else they hold as well."""
+    """The same of words that are given: what is white space to others may be part of them, what
+    else they hold as well.
+    """
     rng = random.Random(4)
     letters = [piece for piece in NASTY if piece not in (b" ", b"\t")]
-    words = [[b"".join(rng.choices(letters, k=rng.randint(1, 4))) for _ in range(rng.randint(1, 12))] for _ in range(2000)]
-    sentences = [(b" ".join(each), list(map(decoded, each)), random_tags(rng, len(each), scheme)) for each in words]
+    words = [
+        [b"".join(rng.choices(letters, k=rng.randint(1, 4))) for _ in range(rng.randint(1, 12))]
+        for _ in range(2000)
+    ]
+    sentences = [
+        (b" ".join(each), list(map(decoded, each)), random_tags(rng, len(each), scheme))
+        for each in words
+    ]
     assert check_json("columns", sentences, scheme) > 3000
 
 
 def test_every_code_point_in_json():
     """As itself, or escaped: what JSON demands and the line ends that it allows."""
-    characters = [chr(code) for code in range(0x110000) if code != 10 and not 0xD800 <= code < 0xE000]
-    lines = ["x".join(characters[i:i + 1000]) for i in range(0, len(characters), 1000)]
-    out = [line.decode() for line in probe("entities", [part for line in lines for part in (line.encode(), b"")], "line", "bio")]
+    characters = [
+        chr(code) for code in range(0x110000) if code != 10 and not 0xD800 <= code < 0xE000
+    ]
+    lines = ["x".join(characters[i : i + 1000]) for i in range(0, len(characters), 1000)]
+    out = [
+        line.decode()
+        for line in probe(
+            "entities", [part for line in lines for part in (line.encode(), b"")], "line", "bio"
+        )
+    ]
     assert [json.loads(line)["text"] for line in out] == lines
-    escaped = {json.loads(f'"{each}"') for line in out for each in re.findall(r"\\(?:u[0-9a-f]{4}|.)", line)}
+    escaped = {
+        json.loads(f'"{each}"')
+        for line in out
+        for each in re.findall(r"\\(?:u[0-9a-f]{4}|.)", line)
+    }
     assert escaped == {*map(chr, range(32)), '"', "\\", *LINE_ENDS} - {"\n"}
 
 
 def test_json_of_corpora(shared):
     """Gold tags, words joined: the entities that conll.py reads, in every scheme that a corpus has."""
     count = 0
-    for corpus, columns in (("conll2003/dev.txt", None), ("wnut17/dev.conll", None), ("resume_ner/dev.char.bmes", None)):
+    for corpus, columns in (
+        ("conll2003/dev.txt", None),
+        ("wnut17/dev.conll", None),
+        ("resume_ner/dev.char.bmes", None),
+    ):
         sentences, _ = conll.read_sentences(shared("data/" + corpus), columns)
         scheme = conll.detect([sentence.tags for sentence in sentences])
-        count += check_json("columns", [(" ".join(each.words).encode(), each.words, each.tags) for each in sentences], scheme)
+        count += check_json(
+            "columns",
+            [(" ".join(each.words).encode(), each.words, each.tags) for each in sentences],
+            scheme,
+        )
     assert count > 5000
 
 
 def test_json_of_a_long_line_takes_linear_time():
     """300,000 entities: a scan from the left for each would take minutes."""
     words = ["é"] * 300_000
-    assert check_json("line", [(" ".join(words).encode(), words, ["B-X"] * len(words))], "bio") == len(words)
+    assert check_json(
+        "line", [(" ".join(words).encode(), words, ["B-X"] * len(words))], "bio"
+    ) == len(words)

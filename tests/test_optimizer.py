@@ -1,4 +1,7 @@
-"""Optimizers and learning rates against numpy, written from the papers; dense weights and rows of an embedding."""
+"""Optimizers and learning rates against numpy, written from the papers; dense weights and rows of
+an embedding.
+"""
+
 import math
 import re
 import types
@@ -17,7 +20,9 @@ STEPS = 12
 
 
 class Numpy:
-    """An optimizer of one array in float64. step: a gradient, or the rows that it is of; `t` counts the steps of all rows."""
+    """An optimizer of one array in float64. step: a gradient, or the rows that it is of; `t` counts
+    the steps of all rows.
+    """
 
     def __init__(self, value, decayed):
         self.value, self.decayed, self.t = value.astype(np.float64), decayed, 0
@@ -30,8 +35,8 @@ class Numpy:
     def moments(self, gradient, rows):
         """Bias-corrected: m-hat, v-hat."""
         self.m[rows] = 0.9 * self.m[rows] + 0.1 * gradient
-        self.v[rows] = 0.999 * self.v[rows] + 0.001 * gradient ** 2
-        return self.m[rows] / (1 - 0.9 ** self.t), self.v[rows] / (1 - 0.999 ** self.t)
+        self.v[rows] = 0.999 * self.v[rows] + 0.001 * gradient**2
+        return self.m[rows] / (1 - 0.9**self.t), self.v[rows] / (1 - 0.999**self.t)
 
 
 class Momentum(Numpy):
@@ -48,6 +53,7 @@ class Adam(Numpy):
 
 class AdamW(Numpy):
     """Loshchilov and Hutter 2019, algorithm 2."""
+
     def move(self, rate, gradient, rows):
         m, v = self.moments(gradient, rows)
         return rate * (m / (np.sqrt(v) + 1e-8) + (0.1 * self.value[rows] if self.decayed else 0.0))
@@ -55,10 +61,11 @@ class AdamW(Numpy):
 
 class RAdam(Numpy):
     """Liu et al. 2020, algorithm 2."""
+
     def move(self, rate, gradient, rows):
         m, v = self.moments(gradient, rows)
         rho_inf = 2 / (1 - 0.999) - 1
-        rho = rho_inf - 2 * self.t * 0.999 ** self.t / (1 - 0.999 ** self.t)
+        rho = rho_inf - 2 * self.t * 0.999**self.t / (1 - 0.999**self.t)
         if rho <= 4:
             return rate * m
         r = math.sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))
@@ -69,36 +76,65 @@ SYSTEMS = {"sgd": Momentum, "adam": Adam, "adamw": AdamW, "radam": RAdam}
 
 
 class Model:
-    """A kernel, a bias and an embedding table, which all are pulled to targets; each as the optimizer finds it in a model."""
+    """A kernel, a bias and an embedding table, which all are pulled to targets; each as the
+    optimizer finds it in a model.
+    """
+
     targets = {"encoder/kernel": (4, 3), "encoder/bias": (3,), "crf/transitions": (3, 3)}
 
     def __init__(self):
         self.step = tf.train.get_or_create_global_step()
         rng = np.random.default_rng(1)
-        self.start = {name: rng.normal(size=shape).astype(np.float32)
-                      for name, shape in {**self.targets, "embeddings/pos": (7, 3)}.items()}
-        self.variables = {name: tf.get_variable(name, initializer=value) for name, value in self.start.items()}
-        self.goals = {name: tf.placeholder(tf.float32, shape) for name, shape in self.targets.items()}
+        self.start = {
+            name: rng.normal(size=shape).astype(np.float32)
+            for name, shape in {**self.targets, "embeddings/pos": (7, 3)}.items()
+        }
+        self.variables = {
+            name: tf.get_variable(name, initializer=value) for name, value in self.start.items()
+        }
+        self.goals = {
+            name: tf.placeholder(tf.float32, shape) for name, shape in self.targets.items()
+        }
         self.ids = tf.placeholder(tf.int32, [5])
         looked_up = tf.nn.embedding_lookup(self.variables["embeddings/pos"], self.ids)
-        self.loss = (sum(tf.reduce_sum(tf.square(self.variables[name] - goal)) for name, goal in self.goals.items())
-                     + tf.reduce_sum(tf.square(looked_up) * tf.constant([[1.], [2.], [3.], [4.], [5.]])))
+        self.loss = sum(
+            tf.reduce_sum(tf.square(self.variables[name] - goal))
+            for name, goal in self.goals.items()
+        ) + tf.reduce_sum(tf.square(looked_up) * tf.constant([[1.0], [2.0], [3.0], [4.0], [5.0]]))
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_an_optimizer_is_its_paper(name):
-    """Dense and sparse; the learning rate falls on the way; a row that no batch has touched stays as it was."""
-    cfg = Config(optimizer=name, learning_rate=0.05, weight_decay=0.1, clip_norm=1e9, lr_decay_steps=5, lr_decay_rate=0.5)
+    """Dense and sparse; the learning rate falls on the way; a row that no batch has touched stays
+    as it was.
+    """
+    cfg = Config(
+        optimizer=name,
+        learning_rate=0.05,
+        weight_decay=0.1,
+        clip_norm=1e9,
+        lr_decay_steps=5,
+        lr_decay_rate=0.5,
+    )
     rng = np.random.default_rng(2)
     with tf.Graph().as_default(), new_session(1) as session:
         model = Model()
         op, rate, *_ = optimizer.training_op(model, cfg)
         session.run(tf.global_variables_initializer())
-        systems = {name_: SYSTEMS[name](value, name_ == "encoder/kernel") for name_, value in model.start.items()}
+        systems = {
+            name_: SYSTEMS[name](value, name_ == "encoder/kernel")
+            for name_, value in model.start.items()
+        }
         for step in range(STEPS):
-            goals = {each: rng.normal(size=shape).astype(np.float32) for each, shape in model.targets.items()}
+            goals = {
+                each: rng.normal(size=shape).astype(np.float32)
+                for each, shape in model.targets.items()
+            }
             rows = rng.integers(0, 6, 5)
-            _, a_rate = session.run([op, rate], {**{model.goals[each]: goal for each, goal in goals.items()}, model.ids: rows})
+            _, a_rate = session.run(
+                [op, rate],
+                {**{model.goals[each]: goal for each, goal in goals.items()}, model.ids: rows},
+            )
             assert a_rate == pytest.approx(0.05 * 0.5 ** (step // 5), rel=1e-6)
             for each, goal in goals.items():
                 systems[each].step(a_rate, 2 * (systems[each].value - goal))
@@ -107,21 +143,36 @@ def test_an_optimizer_is_its_paper(name):
             np.add.at(gradient, rows, 2 * table.value[rows] * np.arange(1, 6)[:, None])
             table.step(a_rate, gradient[np.unique(rows)], np.unique(rows))
             for each, value in session.run(model.variables).items():
-                np.testing.assert_allclose(value, systems[each].value, atol=2e-5, err_msg=f"{each} at step {step}")
-        assert (session.run(model.variables["embeddings/pos"])[6] == model.start["embeddings/pos"][6]).all()
+                np.testing.assert_allclose(
+                    value, systems[each].value, atol=2e-5, err_msg=f"{each} at step {step}"
+                )
+        assert (
+            session.run(model.variables["embeddings/pos"])[6] == model.start["embeddings/pos"][6]
+        ).all()
 
 
 def test_radam_is_rectified_within_the_test():
     """The numbers of algorithm 2: the first four steps are momentum alone, the later are rectified."""
-    rhos = [1999 - 2 * t * 0.999 ** t / (1 - 0.999 ** t) for t in range(1, STEPS + 1)]
+    rhos = [1999 - 2 * t * 0.999**t / (1 - 0.999**t) for t in range(1, STEPS + 1)]
     assert [rho > 4 for rho in rhos] == [False] * 4 + [True] * (STEPS - 4)
 
 
 def test_what_decays():
     with tf.Graph().as_default():
-        shapes = {"encoder/kernel": [3, 4], "char_cnn/filters": [3, 4, 5], "encoder/bias": [4], "encoder/layer_norm/gamma": [4],
-                  "embeddings/word": [9, 4], "crf/transitions": [4, 4], "highway/kernel": [4, 4]}
-        decayed = {name for name, shape in shapes.items() if optimizer.is_decayed(tf.get_variable(name, shape))}
+        shapes = {
+            "encoder/kernel": [3, 4],
+            "char_cnn/filters": [3, 4, 5],
+            "encoder/bias": [4],
+            "encoder/layer_norm/gamma": [4],
+            "embeddings/word": [9, 4],
+            "crf/transitions": [4, 4],
+            "highway/kernel": [4, 4],
+        }
+        decayed = {
+            name
+            for name, shape in shapes.items()
+            if optimizer.is_decayed(tf.get_variable(name, shape))
+        }
     assert decayed == {"encoder/kernel", "char_cnn/filters", "highway/kernel"}
 
 
@@ -130,7 +181,11 @@ def test_what_decays_of_language_models():
     config = Config(use_elmo=True, use_bert=True, train_bert=True, bert_layers="mix", wrd_dim=4)
     with tf.Graph().as_default():
         WholeModel(config, SIZES, training=True)
-        names = {variable.op.name: optimizer.is_decayed(variable) for variable in tf.trainable_variables() if variable.op.name.startswith(("bert/", "elmo/"))}
+        names = {
+            variable.op.name: optimizer.is_decayed(variable)
+            for variable in tf.trainable_variables()
+            if variable.op.name.startswith(("bert/", "elmo/"))
+        }
     assert len(names) == 4 + 5 + 4 * 16
     for name, decayed in names.items():
         assert decayed == name.endswith(("/kernel", "_embeddings")), name
@@ -138,44 +193,91 @@ def test_what_decays_of_language_models():
 
 # ---------------------------------------------------------------- BERT's own rates
 
+
 def test_rates_by_layer():
     config = Config(learning_rate=0.001, bert_learning_rate=0.0001, bert_layer_decay=0.5)
-    factors = {"bert/encoder/layer_2/output/dense/kernel": 0.1, "bert/encoder/layer_2/attention/self/query/bias": 0.1,
-               "bert/encoder/layer_1/output/LayerNorm/gamma": 0.05, "bert/encoder/layer_0/output/dense/kernel": 0.025,
-               "bert/embeddings/word_embeddings": 0.0125, "bert/embeddings/LayerNorm/beta": 0.0125, "bert/mix/weights": 1.0, "elmo/mix/gamma": 1.0,
-               "encoder/bilstm_0/forward/kernel": 1.0, "embeddings/word": 1.0, "projection/bias": 1.0}
+    factors = {
+        "bert/encoder/layer_2/output/dense/kernel": 0.1,
+        "bert/encoder/layer_2/attention/self/query/bias": 0.1,
+        "bert/encoder/layer_1/output/LayerNorm/gamma": 0.05,
+        "bert/encoder/layer_0/output/dense/kernel": 0.025,
+        "bert/embeddings/word_embeddings": 0.0125,
+        "bert/embeddings/LayerNorm/beta": 0.0125,
+        "bert/mix/weights": 1.0,
+        "elmo/mix/gamma": 1.0,
+        "encoder/bilstm_0/forward/kernel": 1.0,
+        "embeddings/word": 1.0,
+        "projection/bias": 1.0,
+    }
     assert optimizer.rate_factors(list(factors), config) == pytest.approx(list(factors.values()))
-    names = [f"bert/encoder/layer_{k}/output/dense/bias" for k in range(12)]          # as numbers, not as words
-    assert optimizer.rate_factors(names, config) == pytest.approx([0.1 * 0.5 ** (11 - k) for k in range(12)])
+    names = [
+        f"bert/encoder/layer_{k}/output/dense/bias" for k in range(12)
+    ]  # as numbers, not as words
+    assert optimizer.rate_factors(names, config) == pytest.approx(
+        [0.1 * 0.5 ** (11 - k) for k in range(12)]
+    )
     assert optimizer.rate_factors(["encoder/kernel"], config) == [1.0]
     flat = Config(learning_rate=0.001, bert_learning_rate=0.0001)
     assert optimizer.rate_factors(names, flat) == pytest.approx([0.1] * 12)
 
 
-RATES = {"encoder/kernel": 0.05, "bert/encoder/layer_1/output/dense/kernel": 0.02, "bert/encoder/layer_1/output/LayerNorm/gamma": 0.02,
-         "bert/encoder/layer_0/output/dense/kernel": 0.01, "bert/embeddings/word_embeddings": 0.005}
+RATES = {
+    "encoder/kernel": 0.05,
+    "bert/encoder/layer_1/output/dense/kernel": 0.02,
+    "bert/encoder/layer_1/output/LayerNorm/gamma": 0.02,
+    "bert/encoder/layer_0/output/dense/kernel": 0.01,
+    "bert/embeddings/word_embeddings": 0.005,
+}
 TABLE = "bert/embeddings/word_embeddings"
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_an_optimizer_at_several_rates(name):
-    """Each variable as if it were alone with its rate; AdamW's decay takes from all rows of BERT's embeddings, a batch's or not."""
-    config = Config(optimizer=name, learning_rate=0.05, weight_decay=0.1, clip_norm=1e9, lr_schedule="linear", lr_total_steps=20,
-                    bert_learning_rate=0.02, bert_layer_decay=0.5)
+    """Each variable as if it were alone with its rate; AdamW's decay takes from all rows of BERT's
+    embeddings, a batch's or not.
+    """
+    config = Config(
+        optimizer=name,
+        learning_rate=0.05,
+        weight_decay=0.1,
+        clip_norm=1e9,
+        lr_schedule="linear",
+        lr_total_steps=20,
+        bert_learning_rate=0.02,
+        bert_layer_decay=0.5,
+    )
     rng = np.random.default_rng(2)
-    start = {each: rng.normal(size=(3,) if each.endswith("gamma") else (7, 3)).astype(np.float32) for each in RATES}
+    start = {
+        each: rng.normal(size=(3,) if each.endswith("gamma") else (7, 3)).astype(np.float32)
+        for each in RATES
+    }
     with tf.Graph().as_default(), new_session(1) as session:
-        variables = {each: tf.get_variable(each, initializer=value) for each, value in start.items()}
-        goals, ids = {each: tf.placeholder(tf.float32, value.shape) for each, value in start.items() if each != TABLE}, tf.placeholder(tf.int32, [4])
+        variables = {
+            each: tf.get_variable(each, initializer=value) for each, value in start.items()
+        }
+        goals, ids = (
+            {
+                each: tf.placeholder(tf.float32, value.shape)
+                for each, value in start.items()
+                if each != TABLE
+            },
+            tf.placeholder(tf.int32, [4]),
+        )
         loss = sum(tf.reduce_sum(tf.square(variables[each] - goal)) for each, goal in goals.items())
         loss += tf.reduce_sum(tf.square(tf.nn.embedding_lookup(variables[TABLE], ids)))
-        op, rate, *_ = optimizer.training_op(types.SimpleNamespace(loss=loss, step=tf.train.get_or_create_global_step()), config)
+        op, rate, *_ = optimizer.training_op(
+            types.SimpleNamespace(loss=loss, step=tf.train.get_or_create_global_step()), config
+        )
         session.run(tf.global_variables_initializer())
-        systems = {each: SYSTEMS[name](value, each.endswith("kernel")) for each, value in start.items()}
+        systems = {
+            each: SYSTEMS[name](value, each.endswith("kernel")) for each, value in start.items()
+        }
         for step in range(8):
             targets = {each: rng.normal(size=start[each].shape) for each in goals}
             rows = rng.integers(0, 6, 4)
-            got = session.run([op, rate], {ids: rows, **{goals[each]: target for each, target in targets.items()}})[1]
+            got = session.run(
+                [op, rate], {ids: rows, **{goals[each]: target for each, target in targets.items()}}
+            )[1]
             assert got == pytest.approx(0.05 * (1 - step / 20), rel=1e-5)
             scale = 1 - step / 20
             for each, target in targets.items():
@@ -185,41 +287,79 @@ def test_an_optimizer_at_several_rates(name):
             table.step(RATES[TABLE] * scale, 2 * counts[:, None] * table.value[touched], touched)
             table.value -= fade
             for each, value in session.run(variables).items():
-                np.testing.assert_allclose(value, systems[each].value, atol=2e-5, err_msg=f"{each} at step {step}")
+                np.testing.assert_allclose(
+                    value, systems[each].value, atol=2e-5, err_msg=f"{each} at step {step}"
+                )
         untouched = session.run(variables[TABLE])[6] / start[TABLE][6]
-        np.testing.assert_allclose(untouched, np.prod([1 - 0.005 * (1 - k / 20) * 0.1 for k in range(8)]) if name == "adamw" else 1.0, rtol=1e-5)
+        np.testing.assert_allclose(
+            untouched,
+            np.prod([1 - 0.005 * (1 - k / 20) * 0.1 for k in range(8)]) if name == "adamw" else 1.0,
+            rtol=1e-5,
+        )
 
 
 def test_a_step_of_a_whole_model():
     """By plain gradient descent each variable moves by its gradient times the rate that is its own."""
-    config = variant(**{**ALONE, "use_word": True}, use_bert=True, train_bert=True, bert_layers="mix", train_wrd=True, optimizer="sgd", momentum=0.0,
-                     clip_norm=1e9, learning_rate=0.02, bert_learning_rate=0.005, bert_layer_decay=0.5, lr_schedule="constant")
+    config = variant(
+        **{**ALONE, "use_word": True},
+        use_bert=True,
+        train_bert=True,
+        bert_layers="mix",
+        train_wrd=True,
+        optimizer="sgd",
+        momentum=0.0,
+        clip_norm=1e9,
+        learning_rate=0.02,
+        bert_learning_rate=0.005,
+        bert_layer_decay=0.5,
+        lr_schedule="constant",
+    )
     built = Built(config, learning=True)
     inputs = batch(*(sentence(5, seed) for seed in range(3)))
     with built.graph.as_default():
         variables = {variable.op.name: variable for variable in tf.trainable_variables()}
-        gradients = dict(zip(variables, map(tf.convert_to_tensor, tf.gradients(built.model.loss, list(variables.values())))))
+        gradients = dict(
+            zip(
+                variables,
+                map(tf.convert_to_tensor, tf.gradients(built.model.loss, list(variables.values()))),
+            )
+        )
     before, slopes = built.session.run(variables), built.run(gradients, inputs, is_train=True)
     built.run(built.train_op, inputs, is_train=True)
     after, moved = built.session.run(variables), set()
     for name in variables:
         layer = re.match("bert/encoder/layer_([0-9])/", name)
-        expected = 0.005 * 0.5 ** (3 - int(layer[1])) if layer else 0.005 * 0.5 ** 4 if name.startswith("bert/embeddings/") else 0.02
-        np.testing.assert_allclose(before[name] - after[name], expected * slopes[name], atol=1e-6, rtol=1e-3, err_msg=name)
+        expected = (
+            0.005 * 0.5 ** (3 - int(layer[1]))
+            if layer
+            else 0.005 * 0.5**4
+            if name.startswith("bert/embeddings/")
+            else 0.02
+        )
+        np.testing.assert_allclose(
+            before[name] - after[name], expected * slopes[name], atol=1e-6, rtol=1e-3, err_msg=name
+        )
         moved |= {round(expected, 9)} if (before[name] != after[name]).any() else set()
     assert len(moved) == 6 and built.session.run(built.model.step) == 1
 
 
 def test_optimizers_by_value():
     """A function gets the scheduled rate; an optimizer has its own, and none is returned for it."""
+
     def run(by_value, **values):
         with tf.Graph().as_default(), new_session(1) as session:
             model = Model()
-            op, rate, *_ = optimizer.training_op(model, Config(learning_rate=0.1, clip_norm=1e9, **values), optimizer=by_value)
+            op, rate, *_ = optimizer.training_op(
+                model, Config(learning_rate=0.1, clip_norm=1e9, **values), optimizer=by_value
+            )
             session.run(tf.global_variables_initializer())
-            feeds = {**{goal: np.zeros(goal.shape) for goal in model.goals.values()}, model.ids: np.zeros(5)}
+            feeds = {
+                **{goal: np.zeros(goal.shape) for goal in model.goals.values()},
+                model.ids: np.zeros(5),
+            }
             got = session.run([op, rate], feeds)[1]
             return got, session.run(model.variables["encoder/bias"]) / model.start["encoder/bias"]
+
     rate, left = run(lambda rate: tf.train.GradientDescentOptimizer(rate), warmup_steps=2)
     assert rate == pytest.approx(0.05)
     np.testing.assert_allclose(left, 0.9, rtol=1e-5)
@@ -230,29 +370,48 @@ def test_optimizers_by_value():
 
 # ---------------------------------------------------------------- learning rates
 
+
 def expected_rate(schedule, k, warmup):
-    """Of learning_rate 0.5 with lr_decay_rate 0.9, lr_decay_steps 10, 40 steps in all, a plateau's factor of 0.25."""
+    """Of learning_rate 0.5 with lr_decay_rate 0.9, lr_decay_steps 10, 40 steps in all, a plateau's
+    factor of 0.25.
+    """
     warm = min(1.0, (k + 1) / warmup) if warmup else 1.0
     done = min(max(k - warmup, 0) / (40 - warmup), 1)
-    after = {"constant": 1.0, "exponential": 0.9 ** (k // 10), "plateau": 0.25, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}[schedule]
+    after = {
+        "constant": 1.0,
+        "exponential": 0.9 ** (k // 10),
+        "plateau": 0.25,
+        "linear": 1 - done,
+        "cosine": (1 + math.cos(math.pi * done)) / 2,
+    }[schedule]
     return 0.5 * warm * after
 
 
 @pytest.mark.parametrize("schedule", ["constant", "exponential", "cosine", "linear", "plateau"])
 @pytest.mark.parametrize("warmup", [0, 4])
 def test_schedules(schedule, warmup):
-    cfg = Config(learning_rate=0.5, lr_schedule=schedule, lr_decay_rate=0.9, lr_decay_steps=10, warmup_steps=warmup)
+    cfg = Config(
+        learning_rate=0.5,
+        lr_schedule=schedule,
+        lr_decay_rate=0.9,
+        lr_decay_steps=10,
+        warmup_steps=warmup,
+    )
     with tf.Graph().as_default(), new_session(1) as session:
         step = tf.placeholder(tf.int64, [])
         rate = optimizer.scheduled_rate(cfg, step, total_steps=40, factor=tf.constant(0.25))
         got = [session.run(rate, {step: k}) for k in range(45)]
-    np.testing.assert_allclose(got, [expected_rate(schedule, k, warmup) for k in range(45)], rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(
+        got, [expected_rate(schedule, k, warmup) for k in range(45)], rtol=1e-5, atol=1e-7
+    )
 
 
 def test_total_steps_of_the_config_come_first():
     with tf.Graph().as_default(), new_session(1) as session:
         step = tf.train.get_or_create_global_step()
-        rate = optimizer.scheduled_rate(Config(lr_schedule="cosine", lr_total_steps=10, learning_rate=1.0), step, total_steps=40)
+        rate = optimizer.scheduled_rate(
+            Config(lr_schedule="cosine", lr_total_steps=10, learning_rate=1.0), step, total_steps=40
+        )
         session.run(tf.global_variables_initializer())
         put(session, [step], [5])
         assert session.run(rate) == pytest.approx(0.5)

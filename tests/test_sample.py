@@ -1,4 +1,7 @@
-"""The sample data: made by etc/make_sample.py, well-formed, and hard enough to tell a tagger from a word list."""
+"""The sample data: made by etc/make_sample.py, well-formed, and hard enough to tell a tagger from a
+word list.
+"""
+
 import collections
 import functools
 import os
@@ -22,7 +25,9 @@ def sample_path(split):
 
 @functools.lru_cache(maxsize=None)
 def read(split):
-    """Sentences as lists of [word, pos, chunk, tag]; read here on its own, without the project's reader."""
+    """Sentences as lists of [word, pos, chunk, tag]; read here on its own, without the project's
+    reader.
+    """
     with open(sample_path(split), encoding="utf-8") as lines:
         blocks = lines.read().rstrip("\n").split("\n\n")
     sentences = [[line.split(" ") for line in block.split("\n")] for block in blocks]
@@ -74,7 +79,9 @@ def made(tmp_path_factory):
 def run(script, *arguments, data=b""):
     """Runs a script of etc/ and returns what it prints."""
     command = [sys.executable, os.path.join(ROOT, "etc", script), *arguments]
-    return subprocess.run(command, input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True).stdout
+    return subprocess.run(
+        command, input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True
+    ).stdout
 
 
 @pytest.mark.parametrize("split", MIN_SENTENCES)
@@ -84,7 +91,9 @@ def test_sentences_are_what_the_script_makes(made, split):
 
 
 def test_vectors_are_what_the_script_makes(made):
-    """The same words; the numbers but for rounding, since linear algebra differs in its last bits between machines."""
+    """The same words; the numbers but for rounding, since linear algebra differs in its last bits
+    between machines.
+    """
     words, vectors = read_vectors(VECTORS)
     new_words, new_vectors = read_vectors(made / "embeddings" / "sample.50d.txt")
     assert words == new_words
@@ -99,7 +108,10 @@ def test_vectors_are_in_glove_format():
 
 
 def test_size():
-    sizes = [os.path.getsize(path) for path in [VECTORS] + [os.path.join(SAMPLE, name) for name in os.listdir(SAMPLE)]]
+    sizes = [
+        os.path.getsize(path)
+        for path in [VECTORS] + [os.path.join(SAMPLE, name) for name in os.listdir(SAMPLE)]
+    ]
     assert sum(sizes) < 3_000_000
 
 
@@ -114,7 +126,11 @@ def test_files_are_well_formed(split):
     assert {kind for _, kind in entities(split)} == TYPES
     with open(sample_path(split), encoding="utf-8") as lines:
         text = lines.read()
-    assert text.startswith("-DOCSTART- -X- -X- O\n\n") and text.endswith("\n") and not text.endswith("\n\n")
+    assert (
+        text.startswith("-DOCSTART- -X- -X- O\n\n")
+        and text.endswith("\n")
+        and not text.endswith("\n\n")
+    )
     assert "\n\n\n" not in text and not re.search("DOCSTART.*\n[^\n]", text)
 
 
@@ -127,13 +143,19 @@ def test_many_names_are_new(split):
 
 def test_readme_tells_the_statistics():
     with open(os.path.join(SAMPLE, "README.md"), encoding="utf-8") as lines:
-        table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")]
+        table = [
+            [cell.strip() for cell in line.split("|")[1:-1]]
+            for line in lines
+            if line.startswith("| ")
+        ]
     told = {row[0]: row[1:] for row in table}
     assert told["sentences"] == [f"{len(read(split)):,}" for split in MIN_SENTENCES]
     assert told["tokens"] == [f"{sum(map(len, read(split))):,}" for split in MIN_SENTENCES]
     assert told["entities"] == [f"{len(list(entities(split))):,}" for split in MIN_SENTENCES]
     for kind in TYPES:
-        assert told[kind] == [f"{[k for _, k in entities(split)].count(kind):,}" for split in MIN_SENTENCES]
+        assert told[kind] == [
+            f"{[k for _, k in entities(split)].count(kind):,}" for split in MIN_SENTENCES
+        ]
 
 
 def test_some_new_words_have_a_vector_and_some_have_none():
@@ -158,7 +180,9 @@ def test_ambiguous_names():
             tags[row[0]].add(row[3] == "O")
     assert sum(len(kinds) > 1 for kinds in types.values()) > 20
     assert sum(len(kinds) > 2 for kinds in types.values()) > 0
-    assert all(len(tags[word]) == 2 for word in ("March", "Snow", "Hope", "Banks"))    # a name here, a word there
+    assert all(
+        len(tags[word]) == 2 for word in ("March", "Snow", "Hope", "Banks")
+    )  # a name here, a word there
 
 
 def chunk_f1(gold, predicted):
@@ -171,7 +195,9 @@ def chunk_f1(gold, predicted):
 
 
 def test_baseline_is_far_from_perfect_and_as_documented():
-    """Scored here independently: spans() drops an I- without a B-, which makes a little difference to conlleval."""
+    """Scored here independently: spans() drops an I- without a B-, which makes a little difference
+    to conlleval.
+    """
     with open(sample_path("test"), "rb") as lines:
         data = lines.read()
     lines = run("baseline.py", sample_path("train"), data=data).decode().rstrip("\n").split("\n")
@@ -182,7 +208,9 @@ def test_baseline_is_far_from_perfect_and_as_documented():
             counts[word][tag] += 1
     best = {word: tags.most_common(1)[0][0] for word, tags in counts.items()}
     expected = [[best.get(row[0], "O") for row in rows] for rows in read("test")]
-    predicted = [line.rpartition(" ")[2] for line in lines if line and not line.startswith("-DOCSTART-")]
+    predicted = [
+        line.rpartition(" ")[2] for line in lines if line and not line.startswith("-DOCSTART-")
+    ]
     assert predicted == [tag for tags in expected for tag in tags]
     assert 45 < chunk_f1([[row[3] for row in rows] for rows in read("test")], expected) < 70
 

@@ -1,4 +1,7 @@
-"""chunk_eval.py, token_eval.py and etc/conlleval: against the official script's output, one another, and plain counting."""
+"""chunk_eval.py, token_eval.py and etc/conlleval: against the official script's output, one
+another, and plain counting.
+"""
+
 import itertools
 import json
 import random
@@ -21,7 +24,9 @@ PERL = ["perl", str(ROOT / "etc" / "conlleval")]
 CHUNK, TOKEN = ([sys.executable, str(ROOT / name)] for name in ("chunk_eval.py", "token_eval.py"))
 
 needs_perl = pytest.mark.skipif(shutil.which("perl") is None, reason="perl is not installed")
-needs_cases = pytest.mark.skipif(not CASES.is_dir(), reason="../shared/conformance/conlleval is not here")
+needs_cases = pytest.mark.skipif(
+    not CASES.is_dir(), reason="../shared/conformance/conlleval is not here"
+)
 
 
 def run(command, text="", args=()):
@@ -33,19 +38,23 @@ def run(command, text="", args=()):
 @pytest.fixture
 def chunk_main(monkeypatch, capsysbinary, tmp_path):
     """chunk_eval.py without a process of its own: (bytes, arguments) -> what it prints."""
+
     def main(data, args):
         path = tmp_path / "pred.txt"
         path.write_bytes(data)
         monkeypatch.setattr(sys, "argv", ["chunk_eval.py", *args, "--input", str(path)])
         chunk_eval.main()
         return capsysbinary.readouterr().out
+
     return main
 
 
 def table(*sentences):
     """Pairs (gold tags, predicted tags), each in one string -> rows `w gold pred`."""
-    return "\n".join("".join(f"w {g} {p}\n" for g, p in zip(gold.split(), pred.split(), strict=True))
-                     for gold, pred in sentences)
+    return "\n".join(
+        "".join(f"w {g} {p}\n" for g, p in zip(gold.split(), pred.split(), strict=True))
+        for gold, pred in sentences
+    )
 
 
 def figures(text, *args):
@@ -55,6 +64,7 @@ def figures(text, *args):
 
 
 # ---------------------------------------------------------------- the official script's figures
+
 
 def official_cases():
     """(name, input, arguments, expected output) of each case."""
@@ -88,24 +98,49 @@ def wild_tag(rng, style):
         return rng.choice(["O", "O", "NONE", "0", "00", "A", "B-A", "-", "A-B"])
     if rng.random() < 0.3:
         return "O"
-    prefixes = {"bio": "BI", "iobes": "BIES", "wild": ["B", "I", "O", "E", "S", "M", ".", "[", "]", "NONE", "BB", "-"]}
-    kinds = ["A", "B"] if style != "wild" else ["A", "a-b", "0", "", "é", "%s", "more-than-seventeen-letters"]
+    prefixes = {
+        "bio": "BI",
+        "iobes": "BIES",
+        "wild": ["B", "I", "O", "E", "S", "M", ".", "[", "]", "NONE", "BB", "-"],
+    }
+    kinds = (
+        ["A", "B"]
+        if style != "wild"
+        else ["A", "a-b", "0", "", "é", "%s", "more-than-seventeen-letters"]
+    )
     prefix = rng.choice(prefixes[style])
     return prefix if style == "wild" and rng.random() < 0.3 else f"{prefix}-{rng.choice(kinds)}"
 
 
 def wild_input(rng):
     """(arguments, rows) that both scorers accept."""
-    style, delimiter, extra = rng.choice(["raw", "bio", "iobes", "wild"]), rng.choice("  \t|"), rng.randrange(3)
-    args = {" ": [[], ["-d", " "]], "\t": [["-d", "\t"], ["-d", "\\t"], ["-d", "\\s"]], "|": [["-d", "\\|"]]}
+    style, delimiter, extra = (
+        rng.choice(["raw", "bio", "iobes", "wild"]),
+        rng.choice("  \t|"),
+        rng.randrange(3),
+    )
+    args = {
+        " ": [[], ["-d", " "]],
+        "\t": [["-d", "\t"], ["-d", "\\t"], ["-d", "\\s"]],
+        "|": [["-d", "\\|"]],
+    }
     args = rng.choice(args[delimiter])
-    args = args + rng.choice([[], [], ["-l"], ["-r"], ["-o", "NONE"], ["-r", "-l", "-r", "-o", "NONE"]])
+    args = args + rng.choice(
+        [[], [], ["-l"], ["-r"], ["-o", "NONE"], ["-r", "-l", "-r", "-o", "NONE"]]
+    )
     lines = []
     for _ in range(rng.choice([0, 1, 5, 40])):
         gold = wild_tag(rng, style)
         pred = gold if rng.random() < 0.6 else wild_tag(rng, style)
-        words = [rng.choice(["w", "-DOCSTART-", "a\u00a0b", "\u0085", "\u2028", "-X-"]) for _ in range(extra)]
-        lines.append(rng.choice(["", delimiter * 2]) if rng.random() < 0.15 else delimiter.join([*words, gold, pred]))
+        words = [
+            rng.choice(["w", "-DOCSTART-", "a\u00a0b", "\u0085", "\u2028", "-X-"])
+            for _ in range(extra)
+        ]
+        lines.append(
+            rng.choice(["", delimiter * 2])
+            if rng.random() < 0.15
+            else delimiter.join([*words, gold, pred])
+        )
     return args, "\n".join(lines) + rng.choice(["", "\n", "\n\n"])
 
 
@@ -121,16 +156,25 @@ def test_both_programs_print_the_same_bytes(chunk_main):
 
 @needs_perl
 def test_perl_program_refuses_what_the_official_one_refuses():
-    for args, message in ((["-d"], b"conlleval: -d requires delimiter character"),
-                          (["-o"], b"conlleval: -o requires delimiter character"),
-                          (["-x"], b"conlleval: unknown argument -x\n"),
-                          (["pred.txt"], b"conlleval: unexpected command line argument\n")):
+    for args, message in (
+        (["-d"], b"conlleval: -d requires delimiter character"),
+        (["-o"], b"conlleval: -o requires delimiter character"),
+        (["-x"], b"conlleval: unknown argument -x\n"),
+        (["pred.txt"], b"conlleval: unexpected command line argument\n"),
+    ):
         done = run(PERL, "", args)
         assert done.returncode != 0 and done.stdout == b"" and done.stderr.startswith(message)
     done = run(PERL, "w O O\nw O\n")
-    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"unexpected number of features: 2 (3)\n")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1,
+        b"",
+        b"unexpected number of features: 2 (3)\n",
+    )
     done = run(PERL, "w\n")
-    assert done.returncode != 0 and done.stderr == b"conlleval: unexpected number of features in line w\n"
+    assert (
+        done.returncode != 0
+        and done.stderr == b"conlleval: unexpected number of features in line w\n"
+    )
 
 
 def test_chunks_without_a_type_are_listed_twice():
@@ -148,11 +192,14 @@ def test_minus_o_is_a_chunk_without_minus_r():
 
 # ---------------------------------------------------------------- plain counting
 
+
 def random_sequences(rng, scheme, count=200):
     """Pairs of well-formed sequences, the second much like the first."""
+
     def spans(length):
         cuts = sorted({0, length, *(rng.randrange(length + 1) for _ in range(length // 2))})
         return [(a, b, rng.choice("XY")) for a, b in zip(cuts, cuts[1:]) if rng.random() < 0.6]
+
     pairs = []
     for _ in range(count):
         length = rng.randint(1, 12)
@@ -173,9 +220,15 @@ def test_chunk_scores_are_set_intersections(scheme):
     for strict in (False, True):
         scores = chunk_eval.score(*zip(*pairs), scheme=scheme, strict=strict)
         for kind in "XY":
-            assert scores.of(kind) == (expected["both", kind], expected["pred", kind], expected["gold", kind])
+            assert scores.of(kind) == (
+                expected["both", kind],
+                expected["pred", kind],
+                expected["gold", kind],
+            )
         assert scores.ill_formed_gold == scores.ill_formed_predicted == 0
-    both, pred, gold = (sum(expected[name, kind] for kind in "XY") for name in ("both", "pred", "gold"))
+    both, pred, gold = (
+        sum(expected[name, kind] for kind in "XY") for name in ("both", "pred", "gold")
+    )
     assert scores.f1 == pytest.approx(200 * both / (pred + gold))
     if scheme in ("bio", "iob1"):
         official = chunk_eval.score(*zip(*pairs))
@@ -183,7 +236,11 @@ def test_chunk_scores_are_set_intersections(scheme):
 
 
 def test_scores_of_nothing_are_zero():
-    for scores in (chunk_eval.score([], []), chunk_eval.score([["O"]], [["O"]]), token_eval.score([["O"]], [["O"]])):
+    for scores in (
+        chunk_eval.score([], []),
+        chunk_eval.score([["O"]], [["O"]]),
+        token_eval.score([["O"]], [["O"]]),
+    ):
         assert (scores.precision, scores.recall, scores.f1) == (0, 0, 0)
 
 
@@ -204,28 +261,38 @@ def test_token_scores():
     tokens = [(g, p) for a, b in zip(gold, pred) for g, p in zip(a, b)]
     right = sum(g == p != "O" for g, p in tokens)
     found, wanted = sum(p != "O" for _, p in tokens), sum(g != "O" for g, _ in tokens)
-    assert (scores.precision, scores.recall) == pytest.approx((100 * right / found, 100 * right / wanted))
+    assert (scores.precision, scores.recall) == pytest.approx(
+        (100 * right / found, 100 * right / wanted)
+    )
     assert scores.f1 == pytest.approx(200 * right / (found + wanted))
-    assert scores.by_tag()["B-Y"] == tuple(sum(test) for test in zip(*[(g == p == "B-Y", p == "B-Y", g == "B-Y")
-                                                                         for g, p in tokens]))
+    assert scores.by_tag()["B-Y"] == tuple(
+        sum(test) for test in zip(*[(g == p == "B-Y", p == "B-Y", g == "B-Y") for g, p in tokens])
+    )
     assert scores.accuracy == pytest.approx(100 * sum(g == p for g, p in tokens) / len(tokens))
 
 
 def test_token_table():
     lines = run(TOKEN, table(("O B-X I-X", "O B-X O"), ("B-X", "I-X"))).stdout.decode().splitlines()
-    assert lines == ["processed 4 tokens; correct: 2; accuracy:  50.00%",
-                     "                B-X: precision: 100.00%; recall:  50.00%; FB1:  66.67  1",
-                     "                I-X: precision:   0.00%; recall:   0.00%; FB1:   0.00  1",
-                     "                  O: precision:  50.00%; recall: 100.00%; FB1:  66.67  2",
-                     "per-token (partial): precision:  50.00%; recall:  33.33%; FB1:  40.00  2"]
+    assert lines == [
+        "processed 4 tokens; correct: 2; accuracy:  50.00%",
+        "                B-X: precision: 100.00%; recall:  50.00%; FB1:  66.67  1",
+        "                I-X: precision:   0.00%; recall:   0.00%; FB1:   0.00  1",
+        "                  O: precision:  50.00%; recall: 100.00%; FB1:  66.67  2",
+        "per-token (partial): precision:  50.00%; recall:  33.33%; FB1:  40.00  2",
+    ]
 
 
 # ---------------------------------------------------------------- readings
 
+
 def test_schemes_read_neighbouring_chunks_apart():
-    for tags, scheme, official, own in (("S-A S-A", "iobes", 1, 2), ("B-A E-A B-A M-A E-A S-A", "bmes", 1, 3),
-                                        ("U-A U-A B-A L-A", "bilou", 1, 3), ("B-A I-A B-A", "bio", 2, 2),
-                                        ("I-A E-A E-A", "ioe2", 2, 2)):
+    for tags, scheme, official, own in (
+        ("S-A S-A", "iobes", 1, 2),
+        ("B-A E-A B-A M-A E-A S-A", "bmes", 1, 3),
+        ("U-A U-A B-A L-A", "bilou", 1, 3),
+        ("B-A I-A B-A", "bio", 2, 2),
+        ("I-A E-A E-A", "ioe2", 2, 2),
+    ):
         text = table((tags, tags))
         assert figures(text) == (official,) * 3
         assert figures(text, "--scheme", scheme) == (own,) * 3
@@ -235,8 +302,13 @@ def test_schemes_read_neighbouring_chunks_apart():
 
 def test_note_gives_the_official_figures():
     done = run(CHUNK, table(("S-A S-A O", "S-A S-A S-B")), ["--scheme", "iobes"])
-    assert done.stdout.startswith(b"processed 3 tokens with 2 phrases; found: 3 phrases; correct: 2.\n")
-    assert b"where S-A follows S-A" in done.stderr and b"counts 1 phrases; found: 2; correct: 1; FB1: 66.67" in done.stderr
+    assert done.stdout.startswith(
+        b"processed 3 tokens with 2 phrases; found: 3 phrases; correct: 2.\n"
+    )
+    assert (
+        b"where S-A follows S-A" in done.stderr
+        and b"counts 1 phrases; found: 2; correct: 1; FB1: 66.67" in done.stderr
+    )
 
 
 def test_strict_counts_well_formed_chunks():
@@ -246,20 +318,37 @@ def test_strict_counts_well_formed_chunks():
     done = run(CHUNK, text, ["--strict"])
     assert done.stdout.endswith(b"\nill-formed sequences (bio): gold 0, predicted 2, of 3\n")
     assert b"accuracy:  75.00%" in done.stdout
-    assert json.loads(run(CHUNK, text, ["--strict", "--json"]).stdout)["ill_formed"] == {"gold": 0, "predicted": 2}
+    assert json.loads(run(CHUNK, text, ["--strict", "--json"]).stdout)["ill_formed"] == {
+        "gold": 0,
+        "predicted": 2,
+    }
 
 
 @pytest.mark.parametrize("scheme", conll.SCHEMES)
 def test_only_well_formed_keeps_what_is_well_formed(scheme):
-    prefixes = sorted({prefix for prefix in "BIESMLU" for tags in random_sequences(random.Random(1), scheme, 50)
-                       for tag in tags[0] if tag.startswith(prefix)})
-    for tags in itertools.product(["O", *(f"{prefix}-{kind}" for prefix in prefixes for kind in "XY")], repeat=3):
+    prefixes = sorted(
+        {
+            prefix
+            for prefix in "BIESMLU"
+            for tags in random_sequences(random.Random(1), scheme, 50)
+            for tag in tags[0]
+            if tag.startswith(prefix)
+        }
+    )
+    for tags in itertools.product(
+        ["O", *(f"{prefix}-{kind}" for prefix in prefixes for kind in "XY")], repeat=3
+    ):
         kept = chunk_eval.only_well_formed(tags, scheme)
         assert set(conll.chunks(kept)) <= set(conll.chunks(tags))
-        assert conll.well_formed(tags, scheme) == (kept == list(tags)) == (conll.first_error(list(tags), scheme) is None)
+        assert (
+            conll.well_formed(tags, scheme)
+            == (kept == list(tags))
+            == (conll.first_error(list(tags), scheme) is None)
+        )
 
 
 # ---------------------------------------------------------------- input and output
+
 
 def test_columns_find_gold_and_prediction():
     rows = "B-A w B-A x\nI-A w O x\n\nO w O x\n"
@@ -267,28 +356,55 @@ def test_columns_find_gold_and_prediction():
     assert figures(rows, "--columns", "pred,word,gold,_") == (1, 1, 0)
     done = run(TOKEN, rows, ["--columns", "gold word pred _", "--json"])
     assert json.loads(done.stdout)["micro"]["correct"] == 1
-    for columns, message in (("gold word", b"pred is named 0 times"), ("gold gold pred", b"gold is named 2 times"),
-                             ("gold prd", b"did you mean pred?")):
+    for columns, message in (
+        ("gold word", b"pred is named 0 times"),
+        ("gold gold pred", b"gold is named 2 times"),
+        ("gold prd", b"did you mean pred?"),
+    ):
         done = run(CHUNK, rows, ["--columns", columns])
         assert done.returncode == 2 and message in done.stderr
     done = run(CHUNK, rows, ["--columns", "word gold pred"])
-    assert done.returncode == 2 and b"<stdin>:1: 4 columns, expected 3 as --columns names" in done.stderr
+    assert (
+        done.returncode == 2
+        and b"<stdin>:1: 4 columns, expected 3 as --columns names" in done.stderr
+    )
 
 
 def test_json():
     result = json.loads(run(CHUNK, "w B-É B-É\nw O B-A\n", ["--json"]).stdout)
-    assert (result["reading"], result["tokens"], result["accuracy"], result["recall"]) == ("conlleval", 2, 50, 100)
-    assert result["types"]["É"] == {"phrases": 1, "found": 1, "correct": 1, "precision": 100, "recall": 100, "f1": 100}
+    assert (result["reading"], result["tokens"], result["accuracy"], result["recall"]) == (
+        "conlleval",
+        2,
+        50,
+        100,
+    )
+    assert result["types"]["É"] == {
+        "phrases": 1,
+        "found": 1,
+        "correct": 1,
+        "precision": 100,
+        "recall": 100,
+        "f1": 100,
+    }
     assert list(result["types"]) == ["A", "É"]
 
 
 def test_tabs_crlf_and_runs_need_no_flag():
     plain = "w N B-A B-A\nw N I-A O\n\nw N O O"
     expected = run(CHUNK, plain).stdout
-    for text in (plain.replace(" ", "\t"), plain.replace("\n", "\r\n"), plain.replace(" ", " \t "), " " + plain,
-                 plain + "\n", plain.replace("\n\n", "\n \t\r\n\n"), plain.replace("w", "w\u00a0\u0085\x0b\x1c")):
+    for text in (
+        plain.replace(" ", "\t"),
+        plain.replace("\n", "\r\n"),
+        plain.replace(" ", " \t "),
+        " " + plain,
+        plain + "\n",
+        plain.replace("\n\n", "\n \t\r\n\n"),
+        plain.replace("w", "w\u00a0\u0085\x0b\x1c"),
+    ):
         assert run(CHUNK, text).stdout == expected
-    assert run(CHUNK, plain.replace(" ", "\t").replace("\n", "\r\n"), ["-d", "\t"]).stdout == expected
+    assert (
+        run(CHUNK, plain.replace(" ", "\t").replace("\n", "\r\n"), ["-d", "\t"]).stdout == expected
+    )
 
 
 def test_tags_that_are_not_utf8_pass_through():
@@ -302,22 +418,32 @@ def test_empty_input_is_no_error():
             done = run(scorer, text)
             assert done.returncode == 0 and b"no tokens in <stdin>" in done.stderr
             assert done.stdout.startswith(b"processed 0 tokens")
-        assert run(CHUNK, text).stdout == b"processed 0 tokens with 0 phrases; found: 0 phrases; correct: 0.\n"
+        assert (
+            run(CHUNK, text).stdout
+            == b"processed 0 tokens with 0 phrases; found: 0 phrases; correct: 0.\n"
+        )
 
 
-@pytest.mark.parametrize("text, args, message", [
-    ("w O O\n\nw O\n", [], b"<stdin>:3: 2 columns, expected 3 as in line 1; mend the row"),
-    ("w\n", [], b"<stdin>:1: 1 column, expected at least 2"),
-    ("w O O\n", ["-d", "|"], b"matches the empty string"),
-    ("w O O\n", ["-d", "["], b"not a regular expression"),
-    ("w O O\n", ["-d", "[[:space:]]"], b"not a regular expression"),
-    ("w O O\nw B-A per\n", ["--scheme", "iobes"], b"<stdin>:2: tag 'per', expected O or PREFIX-TYPE (iobes)"),
-    ("w NN NN\n", ["--strict"], b"the gold tags follow no scheme"),
-    ("", ["-r", "--strict"], b"leave one out"),
-    ("", ["-l", "--json"], b"leave one out"),
-    ("", ["--schema", "bio"], b"did you mean --scheme?"),
-    ("", ["--input", "no/such/file"], b"no/such/file: no such file; check --input"),
-])
+@pytest.mark.parametrize(
+    "text, args, message",
+    [
+        ("w O O\n\nw O\n", [], b"<stdin>:3: 2 columns, expected 3 as in line 1; mend the row"),
+        ("w\n", [], b"<stdin>:1: 1 column, expected at least 2"),
+        ("w O O\n", ["-d", "|"], b"matches the empty string"),
+        ("w O O\n", ["-d", "["], b"not a regular expression"),
+        ("w O O\n", ["-d", "[[:space:]]"], b"not a regular expression"),
+        (
+            "w O O\nw B-A per\n",
+            ["--scheme", "iobes"],
+            b"<stdin>:2: tag 'per', expected O or PREFIX-TYPE (iobes)",
+        ),
+        ("w NN NN\n", ["--strict"], b"the gold tags follow no scheme"),
+        ("", ["-r", "--strict"], b"leave one out"),
+        ("", ["-l", "--json"], b"leave one out"),
+        ("", ["--schema", "bio"], b"did you mean --scheme?"),
+        ("", ["--input", "no/such/file"], b"no/such/file: no such file; check --input"),
+    ],
+)
 def test_mistakes_end_in_one_line(text, args, message):
     done = run(CHUNK, text, args)
     assert (done.returncode, done.stdout) == (2, b"")
@@ -335,15 +461,18 @@ def test_input_flag(tmp_path):
 
 def test_reader_names_lines_and_ends():
     lines = ["\n", "-X- a b\n", "w O B-A\n", "w O O\n", "-X- a b\n", "\n", "w B-A O"]
-    assert list(chunk_eval.tag_sequences(chunk_eval.read_rows(lines, "f", chunk_eval.split_blanks))) == [
-        (3, ["O", "O"], ["B-A", "O"], True), (7, ["B-A"], ["O"], False)]
+    assert list(
+        chunk_eval.tag_sequences(chunk_eval.read_rows(lines, "f", chunk_eval.split_blanks))
+    ) == [(3, ["O", "O"], ["B-A", "O"], True), (7, ["B-A"], ["O"], False)]
     with pytest.raises(UserError, match="f:2: 1 column, expected 3 as in line 1"):
         list(chunk_eval.read_rows(["w O O\n", "O\n"], "f", chunk_eval.split_blanks))
 
 
 def test_a_reader_that_goes_away_ends_quietly():
     for scorer in (CHUNK, TOKEN):
-        process = subprocess.Popen(scorer, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            scorer, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         process.stdout.close()
         process.stdin.write(b"w B-A B-A\n")
         process.stdin.close()
@@ -353,11 +482,26 @@ def test_a_reader_that_goes_away_ends_quietly():
 
 
 def test_scorers_import_neither_tensorflow_nor_numpy():
-    code = ("import sys, chunk_eval, token_eval; chunk_eval.score([['O']], [['O']], scheme='bio', strict=True); "
-            "sys.exit(bool({'numpy', 'tensorflow'} & set(sys.modules)))")
+    code = (
+        "import sys, chunk_eval, token_eval; chunk_eval.score([['O']], [['O']], scheme='bio', strict=True); "
+        "sys.exit(bool({'numpy', 'tensorflow'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
 
 
 def test_speed_benchmark_runs():
-    done = run([sys.executable, str(ROOT / "benchmarks" / "score_speed.py"), "--rows", "2000", "--runs", "1"])
-    assert done.returncode == 0 and b"chunk_eval.py --strict" in done.stdout and b"token_eval.py" in done.stdout
+    done = run(
+        [
+            sys.executable,
+            str(ROOT / "benchmarks" / "score_speed.py"),
+            "--rows",
+            "2000",
+            "--runs",
+            "1",
+        ]
+    )
+    assert (
+        done.returncode == 0
+        and b"chunk_eval.py --strict" in done.stdout
+        and b"token_eval.py" in done.stdout
+    )

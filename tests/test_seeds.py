@@ -1,4 +1,7 @@
-"""train.py --seeds: each run is what the same seed alone gives, stops and goes on, and the figures are those of its history."""
+"""train.py --seeds: each run is what the same seed alone gives, stops and goes on, and the figures
+are those of its history.
+"""
+
 import json
 import math
 import os
@@ -31,7 +34,9 @@ def test_each_is_the_run_of_its_seed(several, tmp_path):
     flags, folder, _ = several
     fit(*flags, "--seed", 1, "--checkpoint_dir", tmp_path / "seed-1")
     assert_same_runs(folder, tmp_path, [1])
-    assert not same_weights(folder / "seed-1" / checkpoint.STATE, folder / "seed-3" / checkpoint.STATE)
+    assert not same_weights(
+        folder / "seed-1" / checkpoint.STATE, folder / "seed-3" / checkpoint.STATE
+    )
 
 
 def test_figures(several):
@@ -49,13 +54,26 @@ def test_figures(several):
             best.append(row[name])
         assert report["mean"][name] == pytest.approx(sum(best) / 2)
         assert report["deviation"][name] == pytest.approx(abs(best[0] - best[1]) / math.sqrt(2))
-        assert f"{report['mean'][name]:.2f} (deviation {report['deviation'][name]:.2f})" in done.out.decode().splitlines()[-1]
+        assert (
+            f"{report['mean'][name]:.2f} (deviation {report['deviation'][name]:.2f})"
+            in done.out.decode().splitlines()[-1]
+        )
 
 
 def test_interrupt_and_resume(several, tmp_path, zygote):
-    """Ctrl-C in the first of two runs ends all; --resume needs no more than the folder and the seeds."""
+    """Ctrl-C in the first of two runs ends all; --resume needs no more than the folder and the
+    seeds.
+    """
     flags, folder, _ = several
-    stopped = zygote.run("train.py", *flags, "--seeds", "3,1", "--checkpoint_dir", tmp_path, signal=(signal.SIGINT, 2))
+    stopped = zygote.run(
+        "train.py",
+        *flags,
+        "--seeds",
+        "3,1",
+        "--checkpoint_dir",
+        tmp_path,
+        signal=(signal.SIGINT, 2),
+    )
     assert stopped.code == 130 and "go on with --resume --seeds 3,1" in stopped.err, stopped.err
     assert sorted(os.listdir(tmp_path)) == ["seed-3", "seeds.json"]
     done = zygote.run("train.py", "--resume", "--seeds", "3,1", "--checkpoint_dir", tmp_path)
@@ -66,15 +84,27 @@ def test_interrupt_and_resume(several, tmp_path, zygote):
 def test_folders_of_summaries(several, tmp_path):
     import train
     from commands import train_args
+
     flags, _, _ = several
-    args = train_args(*flags[:-2], "--summary_dir", tmp_path / "s", "--checkpoint_dir", tmp_path / "c", "--seeds", "1,2")
+    args = train_args(
+        *flags[:-2],
+        "--summary_dir",
+        tmp_path / "s",
+        "--checkpoint_dir",
+        tmp_path / "c",
+        "--seeds",
+        "1,2",
+    )
     runs = [seeds._of_seed(args, {}, seed, str(tmp_path / "c")) for seed in args.seeds]
-    assert [train.config_of(run).summary_dir for run in runs] == [os.path.join(tmp_path, "s", f"seed-{seed}") for seed in (1, 2)]
+    assert [train.config_of(run).summary_dir for run in runs] == [
+        os.path.join(tmp_path, "s", f"seed-{seed}") for seed in (1, 2)
+    ]
 
 
 def test_mistakes(bare_zygote, tmp_path):
     def told(*args):
         return bare_zygote.mistake("train.py", "--checkpoint_dir", tmp_path, *args)
+
     assert "--seeds and --seed: expected one of them" in told("--seeds", "1,2", "--seed", 1)
     for text in ("1", "1,1", "1,x", "", "1,,2"):
         assert "expected two seeds or more" in told("--seeds", text)

@@ -1,4 +1,7 @@
-"""The engine's command on streams: by one thread or many it gives the same bytes, in order, at once, and stops where it should."""
+"""The engine's command on streams: by one thread or many it gives the same bytes, in order, at
+once, and stops where it should.
+"""
+
 import json
 import os
 import random
@@ -41,7 +44,11 @@ def model(prefix, tmp_path_factory):
 def long():
     """Sentences of all lengths, some 2 MB of columns."""
     rng = random.Random(1)
-    sentences = sample("train") + [ROW * rng.randint(1, 40) + b"\n" for _ in range(300)] + [ROW * 3000 + b"\n", b"\n", b"-DOCSTART- -X- O O\n\n"]
+    sentences = (
+        sample("train")
+        + [ROW * rng.randint(1, 40) + b"\n" for _ in range(300)]
+        + [ROW * 3000 + b"\n", b"\n", b"-DOCSTART- -X- O O\n\n"]
+    )
     while sum(map(len, sentences)) < 2_000_000:
         sentences += sentences[:2000]
     rng.shuffle(sentences)
@@ -52,7 +59,12 @@ class Open:
     """The command with its pipes open."""
 
     def __init__(self, *command):
-        self.process = subprocess.Popen([binary("etagger"), *map(str, command)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            [binary("etagger"), *map(str, command)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         self.out = b""
         self.reader = threading.Thread(target=self._read)
         self.reader.start()
@@ -93,7 +105,9 @@ def test_threads_keep_the_order(model, long, expected, threads):
 
 
 def test_rows_out_are_rows_in(long, expected):
-    assert [row.rpartition(b" ")[0] if row else row for row in expected.split(b"\n")] == long.split(b"\n")
+    assert [row.rpartition(b" ")[0] if row else row for row in expected.split(b"\n")] == long.split(
+        b"\n"
+    )
 
 
 @pytest.mark.parametrize("threads", THREADS)
@@ -102,12 +116,12 @@ def test_pieces_of_any_size_give_the_same(model, long, expected, threads):
     data = long[:300_000]
     while at < len(data):
         size = rng.choice([1, 2, 10, 100, 5_000, 70_000])
-        stream.write(data[at:at + size])
+        stream.write(data[at : at + size])
         at += size
     stream.process.stdin.close()
     code, said = stream.end()
     assert code == 0, said
-    whole = data[:data.rindex(b"\n\n") + 2].count(b"\n")
+    whole = data[: data.rindex(b"\n\n") + 2].count(b"\n")
     assert stream.out.split(b"\n")[:whole] == expected.split(b"\n")[:whole]
     assert stream.out.count(b"\n") == data.count(b"\n")
 
@@ -122,7 +136,7 @@ def test_an_open_pipe_is_answered_at_once(model, long, threads):
         stream.write(ROW + b"\n")
         rows += 2
         assert stream.wait_for(rows) < 0.2
-    stream.write(b"Berlin NNP B-NP O\n")           # not yet whole
+    stream.write(b"Berlin NNP B-NP O\n")  # not yet whole
     time.sleep(0.05)
     assert stream.out.count(b"\n") == rows
     stream.process.stdin.close()
@@ -133,18 +147,25 @@ def test_an_open_pipe_is_answered_at_once(model, long, threads):
 @pytest.mark.parametrize("threads", THREADS)
 def test_a_bad_row_ends_it_once_the_sentences_before_are_out(model, long, expected, threads):
     """At once, though the pipe stays open."""
-    good = long[:long.index(b"\n\n", 1_000_000) + 2]
+    good = long[: long.index(b"\n\n", 1_000_000) + 2]
     stream = Open(model, "-j", threads)
     stream.write(good + ROW + b"Berlin NNP\n\n" + ROW + b"\n")
     code, said = stream.end()
     assert code == 2
     assert f"<stdin>:{good.count(bytes([10])) + 2}: 2 columns, expected 4" in one_line(said)
-    assert stream.out == expected[:len(stream.out)] and stream.out.count(b"\n") == good.count(b"\n")
+    assert stream.out == expected[: len(stream.out)] and stream.out.count(b"\n") == good.count(
+        b"\n"
+    )
 
 
 @pytest.mark.parametrize("threads", THREADS)
 def test_a_reader_that_goes_away_ends_it_quietly(model, long, threads):
-    with subprocess.Popen([binary("etagger"), model, "-j", str(threads)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [binary("etagger"), model, "-j", str(threads)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
         writer = threading.Thread(target=write_all, args=(process.stdin, long * 2))
         writer.start()
         assert len(process.stdout.read(100)) == 100
@@ -166,7 +187,7 @@ def write_all(stream, data):
 def test_ctrl_c_leaves_no_file(model, long, tmp_path, threads):
     stream = Open(model, "-j", threads, "--output", tmp_path / "pred.txt")
     stream.write(long)
-    assert os.listdir(tmp_path)                    # under its temporary name
+    assert os.listdir(tmp_path)  # under its temporary name
     stream.process.send_signal(signal.SIGINT)
     code, said = stream.end()
     assert code == 130 and one_line(said) == "etagger: interrupted\n"
@@ -175,25 +196,40 @@ def test_ctrl_c_leaves_no_file(model, long, tmp_path, threads):
 
 def test_threads_attached_to_their_flag(model):
     data = ROW + b"\n"
-    assert run_binary("etagger", model, "-j2", stdin=data).out == run_binary("etagger", model, "--threads=2", stdin=data).out != b""
+    assert (
+        run_binary("etagger", model, "-j2", stdin=data).out
+        == run_binary("etagger", model, "--threads=2", stdin=data).out
+        != b""
+    )
     assert "-x2" in one_line(run_binary("etagger", model, "-x2").err)
 
 
 # ---------------------------------------------------------------- raw text in, JSON out
 
-TEXT = "Obama's wife left Berlin (Ms. O'Neil didn't).\r\n\n  \n-DOCSTART-\nÉCOLE 😀 漢字 \"U.S.\"\\\x01\n".encode() + b"\xff\xfe left\nno end"
+TEXT = (
+    "Obama's wife left Berlin (Ms. O'Neil didn't).\r\n\n  \n-DOCSTART-\nÉCOLE 😀 漢字 \"U.S.\"\\\x01\n".encode()
+    + b"\xff\xfe left\nno end"
+)
 
 
 @pytest.fixture(scope="module")
 def text(long):
     """Lines of raw text: those of TEXT, and the words of `long`."""
     blocks = long[:500_000].split(b"\n\n")
-    return b"".join(b" ".join(row.split()[0] for row in block.split(b"\n") if row) + b"\n" for block in blocks) + TEXT
+    return (
+        b"".join(
+            b" ".join(row.split()[0] for row in block.split(b"\n") if row) + b"\n"
+            for block in blocks
+        )
+        + TEXT
+    )
 
 
 def test_lines_are_tagged_as_in_python(zygote, prefix, model, tmp_path):
     (tmp_path / "spacy.py").write_text("raise ImportError")
-    expected = zygote.run("inference.py", "--mode", "line", "--restore", prefix, stdin=TEXT, path=[tmp_path])
+    expected = zygote.run(
+        "inference.py", "--mode", "line", "--restore", prefix, stdin=TEXT, path=[tmp_path]
+    )
     assert succeed(run_binary("etagger", model, "--line", stdin=TEXT)).out == expected.out
     assert expected.out.count(b"\n\n") >= 4
 
@@ -238,10 +274,15 @@ def blocks_of(data):
 
 def check_entities(record, rows):
     """The entities are the chunks of the rows' tags, and stand where they say."""
-    assert [entity["type"] for entity in record["entities"]] == [kind for _, _, kind in conll.chunks([row[-1] for row in rows])]
+    assert [entity["type"] for entity in record["entities"]] == [
+        kind for _, _, kind in conll.chunks([row[-1] for row in rows])
+    ]
     last = 0
     for entity, (start, end, _) in zip(record["entities"], conll.chunks([row[-1] for row in rows])):
-        assert record["text"][entity["start"]:entity["end"]] == entity["text"] and entity["start"] >= last
+        assert (
+            record["text"][entity["start"] : entity["end"]] == entity["text"]
+            and entity["start"] >= last
+        )
         assert "".join(entity["text"].split()) == "".join(row[0] for row in rows[start:end])
         last = entity["end"]
 
@@ -271,7 +312,9 @@ def test_memory_does_not_grow(model, long, threads):
         stream.out, rows = b"", 0
         if number in (1, 29):
             with open(f"/proc/{stream.process.pid}/status", encoding="utf-8") as status:
-                seen.append(next(int(line.split()[1]) for line in status if line.startswith("VmRSS")))
+                seen.append(
+                    next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+                )
     stream.process.stdin.close()
     assert stream.end()[0] == 0
     assert seen[1] < seen[0] + 4096, seen

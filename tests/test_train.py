@@ -1,4 +1,7 @@
-"""train.py as a user runs it: it learns, repeats, resumes bit for bit, heeds every flag and leaves nothing half-written."""
+"""train.py as a user runs it: it learns, repeats, resumes bit for bit, heeds every flag and leaves
+nothing half-written.
+"""
+
 import json
 import math
 import os
@@ -12,7 +15,18 @@ import pytest
 import checkpoint
 import train
 from cli import UserError
-from commands import (SMALL, TINY, fit, left_behind, one_line, same_weights, sample, weights, without_seconds, write_sample)
+from commands import (
+    SMALL,
+    TINY,
+    fit,
+    left_behind,
+    one_line,
+    same_weights,
+    sample,
+    weights,
+    without_seconds,
+    write_sample,
+)
 from config import ENCODERS, Config
 from embvec import EmbVec
 from feed import training_batches
@@ -27,7 +41,9 @@ def corpus(tmp_path):
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """`run(*flags)` trains TINY for two epochs; returns the Trainer, the same for the same flags. `run.base`: without flags."""
+    """`run(*flags)` trains TINY for two epochs; returns the Trainer, the same for the same flags.
+    `run.base`: without flags.
+    """
     folder = tmp_path_factory.mktemp("tiny")
     flags = write_sample(folder)
     done = {}
@@ -35,8 +51,11 @@ def tiny(tmp_path_factory):
     def run(*more):
         key = " ".join(map(str, more))
         if key not in done:
-            done[key] = fit(*flags, *TINY, "--epoch", 2, "--checkpoint_dir", folder / str(len(done)), *more)
+            done[key] = fit(
+                *flags, *TINY, "--epoch", 2, "--checkpoint_dir", folder / str(len(done)), *more
+            )
         return done[key]
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "plot_history", lambda history, path: None)
         run.base = run()
@@ -60,12 +79,22 @@ def test_it_learns(trained):
 
 
 def test_files_of_a_run(trained):
-    assert json.loads((trained.checkpoint / "history.json").read_text()) == trained.trainer.state.history
+    assert (
+        json.loads((trained.checkpoint / "history.json").read_text())
+        == trained.trainer.state.history
+    )
     assert (trained.checkpoint / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
     assert left_behind(trained.checkpoint) == []
     meta = checkpoint.load_meta(trained.prefix)
-    assert set(meta["made_from"]) == {str(trained.folder / "train.txt"), str(trained.folder / "dev.txt")}
-    assert meta["tags"][0] == "O" and meta["data_scheme"] == "bio" and meta["columns"] == ["word", "pos", "chunk", "tag"]
+    assert set(meta["made_from"]) == {
+        str(trained.folder / "train.txt"),
+        str(trained.folder / "dev.txt"),
+    }
+    assert (
+        meta["tags"][0] == "O"
+        and meta["data_scheme"] == "bio"
+        and meta["columns"] == ["word", "pos", "chunk", "tag"]
+    )
 
 
 def test_summaries(trained):
@@ -77,22 +106,47 @@ def test_summaries(trained):
                 for value in event.summary.value:
                     found.setdefault((name, value.tag), {})[event.step] = value.simple_value
     history = trained.trainer.state.history
-    assert set(found) == {("train", "loss"), ("train", "learning_rate"), ("train", "epoch_loss"),
-                          ("dev", "loss"), ("dev", "token_f1"), ("dev", "chunk_f1")}
-    assert found["dev", "chunk_f1"] == {row["step"]: pytest.approx(row["chunk_f1"], rel=1e-5) for row in history}
-    assert found["train", "epoch_loss"] == {row["step"]: pytest.approx(row["train_loss"], rel=1e-5) for row in history}
-    assert list(found["train", "loss"]) == [row["step"] - row["step"] // row["epoch"] + 100 for row in history]
+    assert set(found) == {
+        ("train", "loss"),
+        ("train", "learning_rate"),
+        ("train", "epoch_loss"),
+        ("dev", "loss"),
+        ("dev", "token_f1"),
+        ("dev", "chunk_f1"),
+    }
+    assert found["dev", "chunk_f1"] == {
+        row["step"]: pytest.approx(row["chunk_f1"], rel=1e-5) for row in history
+    }
+    assert found["train", "epoch_loss"] == {
+        row["step"]: pytest.approx(row["train_loss"], rel=1e-5) for row in history
+    }
+    assert list(found["train", "loss"]) == [
+        row["step"] - row["step"] // row["epoch"] + 100 for row in history
+    ]
     assert found["train", "learning_rate"].popitem()[1] == pytest.approx(0.01)
 
 
 # ---------------------------------------------------------------- the same again
 
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     """A run with everything random in it, and its flags: what the interrupted ones must come to."""
     folder = tmp_path_factory.mktemp("uninterrupted")
-    flags = [*write_sample(folder), *SMALL, "--epoch", "3", "--ema_decay", "0.9", "--feature_drop", "0.3",
-             "--max_train_steps_per_epoch", "7", "--use_highway", "False"]
+    flags = [
+        *write_sample(folder),
+        *SMALL,
+        "--epoch",
+        "3",
+        "--ema_decay",
+        "0.9",
+        "--feature_drop",
+        "0.3",
+        "--max_train_steps_per_epoch",
+        "7",
+        "--use_highway",
+        "False",
+    ]
     return fit(*flags), flags
 
 
@@ -118,14 +172,20 @@ def test_other_seed_other_weights(uninterrupted, tmp_path):
 
 
 def test_resume_after_kill(uninterrupted, tmp_path, zygote):
-    """kill -9 at three random steps inside an epoch, each in a process of its own; the fourth goes to the end."""
+    """kill -9 at three random steps inside an epoch, each in a process of its own; the fourth goes
+    to the end.
+    """
     trainer, flags = uninterrupted
     draw = random.Random(20)
     flags = [*flags, "--checkpoint_dir", tmp_path]
     for epoch in range(3):
         first = epoch == 0
-        batches = draw.randint(1, 6) + (0 if first else 7)     # the epoch under way is begun anew, and then one more
-        killed = zygote.run("train.py", *flags, *([] if first else ["--resume"]), signal=(signal.SIGKILL, batches))
+        batches = draw.randint(1, 6) + (
+            0 if first else 7
+        )  # the epoch under way is begun anew, and then one more
+        killed = zygote.run(
+            "train.py", *flags, *([] if first else ["--resume"]), signal=(signal.SIGKILL, batches)
+        )
         assert killed.code == -signal.SIGKILL, killed.err
         assert len(json.loads((tmp_path / "history.json").read_text())) == epoch
     done = zygote.run("train.py", *flags, "--resume")
@@ -135,7 +195,18 @@ def test_resume_after_kill(uninterrupted, tmp_path, zygote):
 
 @pytest.mark.parametrize("encoder", ENCODERS[1:])
 def test_every_encoder_trains_stops_and_resumes(corpus, tmp_path, encoder):
-    flags = [*corpus[:4], *TINY, "--encoder", encoder, "--keep_prob", "0.5", "--max_train_steps_per_epoch", 3, "--transformer_layers", 1]
+    flags = [
+        *corpus[:4],
+        *TINY,
+        "--encoder",
+        encoder,
+        "--keep_prob",
+        "0.5",
+        "--max_train_steps_per_epoch",
+        3,
+        "--transformer_layers",
+        1,
+    ]
     whole = fit(*flags, "--epoch", 2, "--checkpoint_dir", tmp_path / "whole")
     fit(*flags, "--epoch", 1, "--checkpoint_dir", tmp_path / "parts")
     fit("--resume", "--epoch", 2, "--checkpoint_dir", tmp_path / "parts")
@@ -144,9 +215,13 @@ def test_every_encoder_trains_stops_and_resumes(corpus, tmp_path, encoder):
 
 
 def test_interrupt_and_resume(uninterrupted, tmp_path, zygote):
-    """Ctrl-C in the second epoch: 130, the best model is there, and what is saved is the step itself."""
+    """Ctrl-C in the second epoch: 130, the best model is there, and what is saved is the step
+    itself.
+    """
     trainer, flags = uninterrupted
-    stopped = zygote.run("train.py", *flags, "--checkpoint_dir", tmp_path, signal=(signal.SIGINT, 10))
+    stopped = zygote.run(
+        "train.py", *flags, "--checkpoint_dir", tmp_path, signal=(signal.SIGINT, 10)
+    )
     assert stopped.code == 130
     assert "--resume" in one_line(stopped.err)
     checkpoint.load_meta(checkpoint.resolve(str(tmp_path)))
@@ -165,42 +240,55 @@ def test_resume_of_a_finished_run_with_more_epochs(uninterrupted, tmp_path):
 
 def test_resume_with_the_config_file_of_the_run(corpus, tmp_path):
     """The command of the run, with --resume behind, goes on, wherever the file puts the checkpoint."""
-    (tmp_path / "c.json").write_text(json.dumps({"checkpoint_dir": str(tmp_path / "elsewhere"), "epoch": 1, "keep_prob": 0.9}))
+    (tmp_path / "c.json").write_text(
+        json.dumps({"checkpoint_dir": str(tmp_path / "elsewhere"), "epoch": 1, "keep_prob": 0.9})
+    )
     fit(*corpus[:4], *TINY, "--config_path", tmp_path / "c.json")
-    trainer = fit(*corpus[:4], *TINY, "--config_path", tmp_path / "c.json", "--resume", "--epoch", 2)
+    trainer = fit(
+        *corpus[:4], *TINY, "--config_path", tmp_path / "c.json", "--resume", "--epoch", 2
+    )
     assert trainer.config.keep_prob == 0.9 and len(trainer.state.history) == 2
 
 
 # ---------------------------------------------------------------- every flag
 
-@pytest.mark.parametrize("flags, base", [
-    ("--batch_size 3", ""),
-    ("--max_batch_tokens 60", ""),
-    ("--optimizer sgd", ""),
-    ("--optimizer sgd --momentum 0.5", "--optimizer sgd"),
-    ("--learning_rate 0.02", ""),
-    ("--lr_decay_steps 2", ""),
-    ("--lr_decay_steps 2 --lr_decay_rate 0.5", "--lr_decay_steps 2"),
-    ("--warmup_steps 5", ""),
-    ("--clip_norm 0.001", ""),
-    ("--keep_prob 0.5", ""),
-    ("--feature_drop 0.5", ""),
-    ("--unk_replace 0", ""),
-    ("--train_wrd False", ""),
-    ("--tag_scheme iobes", ""),
-    ("--seed 2", ""),
-    ("--dev_fraction 0.2", ""),
-    ("--max_train_steps_per_epoch 3", ""),
-    ("--lowercase False", ""),
-])
+
+@pytest.mark.parametrize(
+    "flags, base",
+    [
+        ("--batch_size 3", ""),
+        ("--max_batch_tokens 60", ""),
+        ("--optimizer sgd", ""),
+        ("--optimizer sgd --momentum 0.5", "--optimizer sgd"),
+        ("--learning_rate 0.02", ""),
+        ("--lr_decay_steps 2", ""),
+        ("--lr_decay_steps 2 --lr_decay_rate 0.5", "--lr_decay_steps 2"),
+        ("--warmup_steps 5", ""),
+        ("--clip_norm 0.001", ""),
+        ("--keep_prob 0.5", ""),
+        ("--feature_drop 0.5", ""),
+        ("--unk_replace 0", ""),
+        ("--train_wrd False", ""),
+        ("--tag_scheme iobes", ""),
+        ("--seed 2", ""),
+        ("--dev_fraction 0.2", ""),
+        ("--max_train_steps_per_epoch 3", ""),
+        ("--lowercase False", ""),
+    ],
+)
 def test_flag_changes_the_weights(tiny, flags, base):
     other = tiny(*base.split()) if base else tiny.base
     trainer = tiny(*flags.split())
     assert scores(trainer) != scores(other)
-    assert [row["train_loss"] for row in scores(trainer)] != [row["train_loss"] for row in scores(other)]
+    assert [row["train_loss"] for row in scores(trainer)] != [
+        row["train_loss"] for row in scores(other)
+    ]
     changed, before = weights(prefix(trainer)), weights(prefix(other))
-    assert any(changed[name].shape != before[name].shape or (changed[name] != before[name]).any()
-               for name in changed.keys() & before.keys() if name.startswith("projection/"))
+    assert any(
+        changed[name].shape != before[name].shape or (changed[name] != before[name]).any()
+        for name in changed.keys() & before.keys()
+        if name.startswith("projection/")
+    )
 
 
 def test_batches_are_bounded():
@@ -209,12 +297,15 @@ def test_batches_are_bounded():
     batches = training_batches(lengths, config, 0)
     assert sorted(i for batch in batches for i in batch) == list(range(201))
     assert max(map(len, batches)) == 5
-    assert all(len(batch) == 1 or max(lengths[i] for i in batch) * len(batch) <= 40 for batch in batches)
+    assert all(
+        len(batch) == 1 or max(lengths[i] for i in batch) * len(batch) <= 40 for batch in batches
+    )
     assert batches != training_batches(lengths, config, 1)
 
 
 def test_learning_rate_schedule():
     from optimizer import scheduled_rate
+
     config = Config(learning_rate=1.0, warmup_steps=4, lr_decay_steps=10, lr_decay_rate=0.5)
     with tf.Graph().as_default(), tf.Session() as session:
         step = tf.placeholder(tf.int64, [])
@@ -254,16 +345,24 @@ def test_epoch_and_patience(tiny):
     assert len(tiny(*standing, "--patience", 0).state.history) == 4
 
 
-@pytest.mark.parametrize("name, score", [("chunk", "chunk_f1"), ("token", "token_f1"), ("loss", "dev_loss")])
+@pytest.mark.parametrize(
+    "name, score", [("chunk", "chunk_f1"), ("token", "token_f1"), ("loss", "dev_loss")]
+)
 def test_save_by(tiny, name, score):
-    """Kept is the epoch whose own score is best; this run overfits, so that its losses and F1 are best at different ones."""
-    trainer = tiny("--save_by", name, "--epoch", 9, "--learning_rate", 0.1, "--keep_prob", 1.0, "--patience", 0)
+    """Kept is the epoch whose own score is best; this run overfits, so that its losses and F1 are
+    best at different ones.
+    """
+    trainer = tiny(
+        "--save_by", name, "--epoch", 9, "--learning_rate", 0.1, "--keep_prob", 1.0, "--patience", 0
+    )
     history = trainer.state.history
     values = [-row[score] if name == "loss" else row[score] for row in history]
     best = 1 + values.index(max(values))
     assert trainer.state.best_epoch == best
     assert checkpoint.load_meta(prefix(trainer, checkpoint.MODEL))["state"]["epoch"] == best
-    assert min(range(9), key=lambda i: history[i]["dev_loss"]) != max(range(9), key=lambda i: history[i]["chunk_f1"])
+    assert min(range(9), key=lambda i: history[i]["dev_loss"]) != max(
+        range(9), key=lambda i: history[i]["chunk_f1"]
+    )
 
 
 def test_max_eval_steps_changes_scores_alone(tiny):
@@ -275,7 +374,9 @@ def test_max_eval_steps_changes_scores_alone(tiny):
 def test_threads(tiny):
     trainer = tiny("-j", 1)
     assert trainer.config.threads == 1
-    assert scores(trainer)[-1]["train_loss"] == pytest.approx(scores(tiny.base)[-1]["train_loss"], rel=1e-3)
+    assert scores(trainer)[-1]["train_loss"] == pytest.approx(
+        scores(tiny.base)[-1]["train_loss"], rel=1e-3
+    )
 
 
 def test_several_training_files(tiny, tmp_path):
@@ -287,23 +388,41 @@ def test_several_training_files(tiny, tmp_path):
 
 def test_config_file_and_flags(tiny, tmp_path):
     """A file sets what a flag sets; a flag overrides it."""
-    (tmp_path / "c.yaml").write_text("keep_prob: 0.5\nlearning_rate: 1e-2\nbatch_size: 3\nchr_filter_widths: 3\n")
+    (tmp_path / "c.yaml").write_text(
+        "keep_prob: 0.5\nlearning_rate: 1e-2\nbatch_size: 3\nchr_filter_widths: 3\n"
+    )
     trainer = tiny("--config_path", tmp_path / "c.yaml", "--batch_size", 8)
-    assert (trainer.config.keep_prob, trainer.config.learning_rate, trainer.config.batch_size) == (0.5, 0.01, 8)
+    assert (trainer.config.keep_prob, trainer.config.learning_rate, trainer.config.batch_size) == (
+        0.5,
+        0.01,
+        8,
+    )
     assert same_weights(prefix(trainer), prefix(tiny("--keep_prob", 0.5)))
 
 
 # ---------------------------------------------------------------- --restore
 
+
 def test_restore_takes_weights_and_a_fresh_optimizer(trained, tmp_path):
-    trainer = fit(*trained.flags, "--checkpoint_dir", tmp_path, "--restore", trained.checkpoint, "--epoch", 1,
-                  "--max_train_steps_per_epoch", 1, "--learning_rate", 1e-9)
+    trainer = fit(
+        *trained.flags,
+        "--checkpoint_dir",
+        tmp_path,
+        "--restore",
+        trained.checkpoint,
+        "--epoch",
+        1,
+        "--max_train_steps_per_epoch",
+        1,
+        "--learning_rate",
+        1e-9,
+    )
     assert trainer.config.rnn_size == 32
     before, after = weights(trained.prefix), weights(prefix(trainer))
     for name, tensor in before.items():
         np.testing.assert_allclose(after[name], tensor, atol=1e-6)
     assert after["global_step"] == 1
-    assert after["beta1_power"] == pytest.approx(0.9 ** 2)
+    assert after["beta1_power"] == pytest.approx(0.9**2)
     kept = max(row["chunk_f1"] for row in trained.trainer.state.history)
     assert trainer.state.history[0]["chunk_f1"] == pytest.approx(kept, abs=0.5)
 
@@ -311,20 +430,30 @@ def test_restore_takes_weights_and_a_fresh_optimizer(trained, tmp_path):
 def test_restore_keeps_the_tag_scheme_of_the_model(tiny, tmp_path):
     """A BIO model goes on in BIO, though the new corpus is IOB1, and tags in IOB1 then."""
     import conll
+
     rows = []
     for sentence in sample("train")[:60]:
         cells = [line.split(b" ") for line in sentence.strip().split(b"\n")]
         tags = conll.convert([row[3].decode() for row in cells], "bio", "iob1")
-        rows += [b" ".join([*row[:3], tag.encode()]) + b"\n" for row, tag in zip(cells, tags)] + [b"\n"]
+        rows += [b" ".join([*row[:3], tag.encode()]) + b"\n" for row, tag in zip(cells, tags)] + [
+            b"\n"
+        ]
     (tmp_path / "iob1.txt").write_bytes(b"".join(rows))
-    trainer = tiny("--restore", prefix(tiny.base, checkpoint.MODEL), "--train_path", tmp_path / "iob1.txt",
-                   "--dev_path", tmp_path / "iob1.txt")
+    trainer = tiny(
+        "--restore",
+        prefix(tiny.base, checkpoint.MODEL),
+        "--train_path",
+        tmp_path / "iob1.txt",
+        "--dev_path",
+        tmp_path / "iob1.txt",
+    )
     assert (trainer.data.tag_scheme, trainer.data.data_scheme) == ("bio", "iob1")
     assert trainer.data.tags == tiny.base.data.tags
     assert trainer.state.history[0]["chunk_f1"] >= tiny.base.state.history[0]["chunk_f1"]
 
 
 # ---------------------------------------------------------------- mishaps
+
 
 def test_loss_that_is_not_finite(corpus, zygote):
     done = zygote.run("train.py", *corpus, *TINY, "--learning_rate", 1e38)
@@ -344,13 +473,24 @@ def test_vector_that_is_not_a_number(corpus, tmp_path):
 
 
 def test_full_disk(tiny, tmp_path, zygote):
-    """A file that can not be written: exit code 2, one line, the checkpoint before is whole, and resume works from it."""
+    """A file that can not be written: exit code 2, one line, the checkpoint before is whole, and
+    resume works from it.
+    """
     shutil.copytree(tiny.base.config.checkpoint_dir, tmp_path / "c")
     folder = tmp_path / "c"
     before = {name: (folder / name).read_bytes() for name in os.listdir(folder)}
-    ends = ".data-00000-of-00001"       # the best model fits, the state with the optimizer's moments does not
+    # the best model fits, the state with the optimizer's moments does not
+    ends = ".data-00000-of-00001"
     largest = (len(before["ner_model" + ends]) + len(before["last_state" + ends])) // 2
-    flags = ["--resume", "--checkpoint_dir", folder, "--epoch", 3, "--summary_dir", tmp_path / "summaries"]
+    flags = [
+        "--resume",
+        "--checkpoint_dir",
+        folder,
+        "--epoch",
+        3,
+        "--summary_dir",
+        tmp_path / "summaries",
+    ]
     done = zygote.run("train.py", *flags, largest_file=largest)
     assert done.code == 2
     assert "disk full" in one_line(done.err)
@@ -366,7 +506,9 @@ def test_full_disk(tiny, tmp_path, zygote):
 
 @pytest.mark.parametrize("renames", range(6))
 def test_crash_while_a_checkpoint_takes_its_place(tiny, tmp_path, monkeypatch, renames):
-    """A crash before the first rename leaves the old checkpoint, one after it is rolled forward: never a mixture."""
+    """A crash before the first rename leaves the old checkpoint, one after it is rolled forward:
+    never a mixture.
+    """
     new = tiny.base
     folder = tmp_path / "c"
     shutil.copytree(new.config.checkpoint_dir, folder)
@@ -376,9 +518,14 @@ def test_crash_while_a_checkpoint_takes_its_place(tiny, tmp_path, monkeypatch, r
             shutil.copy(prefix(old, name), folder)
     crash_after(monkeypatch, renames)
     with tf.Graph().as_default(), tf.Session() as session, pytest.raises(SystemError):
-        tensors = {name: tf.Variable(value) for name, value in weights(prefix(new, checkpoint.MODEL)).items()}
+        tensors = {
+            name: tf.Variable(value)
+            for name, value in weights(prefix(new, checkpoint.MODEL)).items()
+        }
         session.run(tf.global_variables_initializer())
-        checkpoint.save(str(folder / "ner_model"), session, tf.train.Saver(tensors), new._meta(), new.data.emb)
+        checkpoint.save(
+            str(folder / "ner_model"), session, tf.train.Saver(tensors), new._meta(), new.data.emb
+        )
     monkeypatch.undo()
     meta = checkpoint.load_meta(checkpoint.resolve(str(folder)))
     whole = new if renames > 1 else old
@@ -388,7 +535,9 @@ def test_crash_while_a_checkpoint_takes_its_place(tiny, tmp_path, monkeypatch, r
 
 
 def crash_after(monkeypatch, renames):
-    """os.rename and os.replace raise once they have done `renames`: the vocabulary's, the folder's, the four files'."""
+    """os.rename and os.replace raise once they have done `renames`: the vocabulary's, the folder's,
+    the four files'.
+    """
     left = iter(range(renames))
 
     def crashing(real):
@@ -396,7 +545,9 @@ def crash_after(monkeypatch, renames):
             if next(left, None) is None:
                 raise SystemError("crash")
             return real(*args)
+
         return rename
+
     for name in ("rename", "replace"):
         monkeypatch.setattr(os, name, crashing(getattr(os, name)))
 
@@ -409,7 +560,9 @@ def test_what_a_killed_writer_left_is_swept(corpus, tmp_path):
 
 
 def test_dev_tags_never_seen_in_training(corpus, tmp_path, capsys):
-    """They count as errors in F1; with no dev sentence left to have a loss, the first epoch's model is still kept."""
+    """They count as errors in F1; with no dev sentence left to have a loss, the first epoch's model
+    is still kept.
+    """
     text = b"".join(b"Q NN B-NP B-NEW\n" + sentence for sentence in sample("dev")[:5])
     (tmp_path / "dev.txt").write_bytes(text)
     trainer = fit(*corpus, *TINY, "--epoch", 1, "--save_by", "loss")

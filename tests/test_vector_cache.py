@@ -1,4 +1,7 @@
-"""The cache of what ELMo and a frozen BERT compute: it changes nothing but the time, and never serves what belongs to something else."""
+"""The cache of what ELMo and a frozen BERT compute: it changes nothing but the time, and never
+serves what belongs to something else.
+"""
+
 import dataclasses
 import json
 import os
@@ -27,24 +30,55 @@ def no_plots():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Has a small corpus, an EmbVec with ELMo and BERT, and in `cache` the vectors of a run of two epochs."""
+    """Has a small corpus, an EmbVec with ELMo and BERT, and in `cache` the vectors of a run of two
+    epochs.
+    """
     folder = tmp_path_factory.mktemp("cached")
     write_sample(folder, train=16, dev=8)
-    write_embeddings(folder / "emb.pkl", "--train_path", folder / "train.txt", "--bert_init_checkpoint", write_google(folder / "bert", num_hidden_layers=1),
-                     *elmo_flags(write_elmo(folder / "elmo")))
+    write_embeddings(
+        folder / "emb.pkl",
+        "--train_path",
+        folder / "train.txt",
+        "--bert_init_checkpoint",
+        write_google(folder / "bert", num_hidden_layers=1),
+        *elmo_flags(write_elmo(folder / "elmo")),
+    )
     first = run(folder, "--vector_cache", folder / "cache")
     (folder / "first.json").write_text(json.dumps(first))
     return folder
 
 
 def flags(folder, *more):
-    return ["--train_path", folder / "train.txt", "--dev_path", folder / "dev.txt", "--checkpoint_dir", folder / "checkpoint", *TINY, "--threads", 1,
-            "--emb_path", folder / "emb.pkl", "--encoder", "none", "--bert_context", "True", "--bert_layers", "mix", "--epoch", 2, *more]
+    return [
+        "--train_path",
+        folder / "train.txt",
+        "--dev_path",
+        folder / "dev.txt",
+        "--checkpoint_dir",
+        folder / "checkpoint",
+        *TINY,
+        "--threads",
+        1,
+        "--emb_path",
+        folder / "emb.pkl",
+        "--encoder",
+        "none",
+        "--bert_context",
+        "True",
+        "--bert_layers",
+        "mix",
+        "--epoch",
+        2,
+        *more,
+    ]
 
 
 def run(folder, *more):
     """Trains; returns the losses and scores by epoch."""
-    return [{name: row[name] for name in ("train_loss", "dev_loss", "token_f1")} for row in fit(*flags(folder, *more)).state.history]
+    return [
+        {name: row[name] for name in ("train_loss", "dev_loss", "token_f1")}
+        for row in fit(*flags(folder, *more)).state.history
+    ]
 
 
 def begun(folder, *more):
@@ -60,8 +94,11 @@ def logits(trainer, examples):
     for batch in sorted_batches([len(example) for example in examples], trainer.config):
         values = trainer.data.feeder.batch([examples[i] for i in batch])
         tensors = {**trainer.model.inputs, **trainer._cached()}
-        rows = trainer.session.run(trainer.model.logits, {tensor: values[name] for name, tensor in tensors.items() if name in values})
-        found.update((i, row[:len(examples[i])]) for i, row in zip(batch, rows))
+        rows = trainer.session.run(
+            trainer.model.logits,
+            {tensor: values[name] for name, tensor in tensors.items() if name in values},
+        )
+        found.update((i, row[: len(examples[i])]) for i, row in zip(batch, rows))
     return [found[i] for i in range(len(examples))]
 
 
@@ -71,6 +108,7 @@ def names(folder, path="cache"):
 
 # ---------------------------------------------------------------- the same results
 
+
 def test_a_cached_run_is_the_same_run(folder, tmp_path):
     cached, plain = begun(folder, "--vector_cache", folder / "cache"), begun(folder)
     assert set(cached.run_vectors) == {"elmo_vectors", "bert_vectors"} and plain.run_vectors == {}
@@ -78,82 +116,188 @@ def test_a_cached_run_is_the_same_run(folder, tmp_path):
     plain.fill_cache()
     assert [example.vectors for example in plain.data.train] == [None] * 16
     settings, cached.config = cached.config, dataclasses.replace(cached.config, train_bert=True)
-    assert set(cached._cached()) == {"elmo_vectors"}                    # what is trained is not stored
+    assert set(cached._cached()) == {"elmo_vectors"}  # what is trained is not stored
     cached.config = settings
     for split in ("train", "dev"):
-        for got, want in zip(logits(cached, getattr(cached.data, split)), logits(plain, getattr(plain.data, split)), strict=True):
+        for got, want in zip(
+            logits(cached, getattr(cached.data, split)),
+            logits(plain, getattr(plain.data, split)),
+            strict=True,
+        ):
             np.testing.assert_allclose(got, want, atol=1e-5)
     for trainer in (cached, plain):
-        trainer._step(next(iter(trainer._batches(0))), 0)              # with dropout
-    assert cached.latest.loss == pytest.approx(plain.latest.loss, rel=1e-5) and cached.latest.norm == pytest.approx(plain.latest.norm, rel=1e-4)
+        trainer._step(next(iter(trainer._batches(0))), 0)  # with dropout
+    assert cached.latest.loss == pytest.approx(
+        plain.latest.loss, rel=1e-5
+    ) and cached.latest.norm == pytest.approx(plain.latest.norm, rel=1e-4)
     cached.session.close()
     plain.session.close()
 
 
 def test_whole_runs(folder):
     """The run that fills the cache has the same history as one without."""
-    for row, other in zip(run(folder), json.loads((folder / "first.json").read_text()), strict=True):
+    for row, other in zip(
+        run(folder), json.loads((folder / "first.json").read_text()), strict=True
+    ):
         assert other == pytest.approx(row, rel=1e-4)
 
 
 def test_vectors_as_they_are_stored(folder):
     """One file for each model and split, float32 (tokens, layers, dim), in the corpus's order."""
-    sizes = {split: sum(len(each.words) for each in conll.read_sentences(str(folder / f"{split}.txt"))[0]) for split in ("train", "dev")}
+    sizes = {
+        split: sum(
+            len(each.words) for each in conll.read_sentences(str(folder / f"{split}.txt"))[0]
+        )
+        for split in ("train", "dev")
+    }
     shapes = []
     for name in names(folder):
         with h5py.File(folder / "cache" / name) as file:
             assert list(file) == ["vectors"] and file["vectors"].dtype == np.float32
             shapes.append((name.split("-")[0], *file["vectors"].shape))
             assert np.isfinite(file["vectors"][...]).all()
-    assert sorted(shapes) == sorted((name, size, *rest) for size in sizes.values() for name, *rest in (("elmo_vectors", 3, 8), ("bert_vectors", 2, 8)))
+    assert sorted(shapes) == sorted(
+        (name, size, *rest)
+        for size in sizes.values()
+        for name, *rest in (("elmo_vectors", 3, 8), ("bert_vectors", 2, 8))
+    )
     assert left_behind(folder / "cache") == []
 
 
 # ---------------------------------------------------------------- what belongs together
 
+
 def test_nothing_is_computed_twice(folder, monkeypatch):
     """Whatever is not of the vectors may change."""
     monkeypatch.setattr(vector_cache, "_write", None)
     before = names(folder)
-    trainer = begun(folder, "--vector_cache", folder / "cache", "--keep_prob", 0.9, "--batch_size", 3, "--seed", 9, "--elmo_layer_norm", "True")
+    trainer = begun(
+        folder,
+        "--vector_cache",
+        folder / "cache",
+        "--keep_prob",
+        0.9,
+        "--batch_size",
+        3,
+        "--seed",
+        9,
+        "--elmo_layer_norm",
+        "True",
+    )
     trainer.fill_cache()
-    assert names(folder) == before and all(set(example.vectors) == {"elmo_vectors", "bert_vectors"} for example in trainer.data.dev)
+    assert names(folder) == before and all(
+        set(example.vectors) == {"elmo_vectors", "bert_vectors"} for example in trainer.data.dev
+    )
     trainer.session.close()
 
 
 def test_other_words_and_other_settings_have_another_name(folder):
-    emb, config = EmbVec.load(str(folder / "emb.pkl")), dataclasses.replace(train.Config(), bert_context=True)
-    sentences = conll.in_documents([conll.Sentence(1, words.split(), None, None, None) for words in ("a b", "c", "d e f")])
+    emb, config = (
+        EmbVec.load(str(folder / "emb.pkl")),
+        dataclasses.replace(train.Config(), bert_context=True),
+    )
+    sentences = conll.in_documents(
+        [conll.Sentence(1, words.split(), None, None, None) for words in ("a b", "c", "d e f")]
+    )
     alone = [sentence._replace(document=None) for sentence in sentences]
-    other = conll.in_documents([conll.Sentence(1, words.split(), None, None, None) for words in ("a b", "c", "d e f g")])[:3]
-    longer = [*other[:2], other[2]._replace(words=["d", "e", "f"])]                 # the same sentences, of another document
+    other = conll.in_documents(
+        [conll.Sentence(1, words.split(), None, None, None) for words in ("a b", "c", "d e f g")]
+    )[:3]
+    longer = [
+        *other[:2],
+        other[2]._replace(words=["d", "e", "f"]),
+    ]  # the same sentences, of another document
 
     def key(name, weights="w", given=sentences, config=config, **bert):
-        changed = EmbVec(*list(emb.vocab.values())[:5], 3, elmo=emb.elmo, bert={**emb.bert, **bert}, pieces=emb.vocab["bert"])
+        changed = EmbVec(
+            *list(emb.vocab.values())[:5],
+            3,
+            elmo=emb.elmo,
+            bert={**emb.bert, **bert},
+            pieces=emb.vocab["bert"],
+        )
         return vector_cache._key(name, weights, given, changed, config)
 
-    settings = {"mix": {"config": dataclasses.replace(config, bert_layers="mix")}, "mean": {"config": dataclasses.replace(config, bert_pooling="mean")},
-                "alone": {"config": dataclasses.replace(config, bert_context=False)}, "length": {"max_seq_length": 30}, "case": {"do_lower_case": False},
-                "activation": {"config_": {**emb.bert["config"], "hidden_act": "relu"}}, "document": {"given": longer}}
-    everywhere = {"": {}, "weights": {"weights": "v"}, "words": {"given": other}, "order": {"given": sentences[::-1]}, "fewer": {"given": sentences[:2]},
-                  "cut": {"given": [sentences[0]._replace(words=["a"]), sentences[0]._replace(words=["b"]), *sentences[1:]]}}
-    of_bert = {what: key("bert_vectors", **{name.rstrip("_") if name != "config_" else "config": value for name, value in change.items()})
-               for what, change in {**everywhere, **settings}.items() if what != "activation"}
-    changed = EmbVec(*list(emb.vocab.values())[:5], 3, elmo=emb.elmo, bert={**emb.bert, "config": settings["activation"]["config_"]}, pieces=emb.vocab["bert"])
+    settings = {
+        "mix": {"config": dataclasses.replace(config, bert_layers="mix")},
+        "mean": {"config": dataclasses.replace(config, bert_pooling="mean")},
+        "alone": {"config": dataclasses.replace(config, bert_context=False)},
+        "length": {"max_seq_length": 30},
+        "case": {"do_lower_case": False},
+        "activation": {"config_": {**emb.bert["config"], "hidden_act": "relu"}},
+        "document": {"given": longer},
+    }
+    everywhere = {
+        "": {},
+        "weights": {"weights": "v"},
+        "words": {"given": other},
+        "order": {"given": sentences[::-1]},
+        "fewer": {"given": sentences[:2]},
+        "cut": {
+            "given": [
+                sentences[0]._replace(words=["a"]),
+                sentences[0]._replace(words=["b"]),
+                *sentences[1:],
+            ]
+        },
+    }
+    of_bert = {
+        what: key(
+            "bert_vectors",
+            **{
+                name.rstrip("_") if name != "config_" else "config": value
+                for name, value in change.items()
+            },
+        )
+        for what, change in {**everywhere, **settings}.items()
+        if what != "activation"
+    }
+    changed = EmbVec(
+        *list(emb.vocab.values())[:5],
+        3,
+        elmo=emb.elmo,
+        bert={**emb.bert, "config": settings["activation"]["config_"]},
+        pieces=emb.vocab["bert"],
+    )
     of_bert["activation"] = vector_cache._key("bert_vectors", "w", sentences, changed, config)
     assert len(set(of_bert.values())) == len(of_bert) == 13
     of_elmo = {what: key("elmo_vectors", **change) for what, change in everywhere.items()}
     assert len(set(of_elmo.values())) == 6 and not set(of_elmo.values()) & set(of_bert.values())
-    assert key("elmo_vectors", given=alone) == key("elmo_vectors", given=longer) == of_elmo[""]      # ELMo sees no neighbours
+    assert (
+        key("elmo_vectors", given=alone) == key("elmo_vectors", given=longer) == of_elmo[""]
+    )  # ELMo sees no neighbours
 
 
 def test_weights_of_a_checkpoint_are_other_weights(folder, tmp_path):
     """BERT was fine-tuned, and then frozen: what the published weights gave is not used."""
-    fit(*flags(folder, "--checkpoint_dir", tmp_path, "--train_bert", "True", "--bert_learning_rate", "0.01", "--epoch", 1, "--use_elmo", "False"))
+    fit(
+        *flags(
+            folder,
+            "--checkpoint_dir",
+            tmp_path,
+            "--train_bert",
+            "True",
+            "--bert_learning_rate",
+            "0.01",
+            "--epoch",
+            1,
+            "--use_elmo",
+            "False",
+        )
+    )
     tuned = weights(tmp_path / "ner_model")
     before = names(folder)
-    histories = [run(folder, "--restore", tmp_path / "ner_model", "--checkpoint_dir", tmp_path / f"{len(cache)}", *cache)
-                 for cache in ((), ("--vector_cache", folder / "cache"))]
+    histories = [
+        run(
+            folder,
+            "--restore",
+            tmp_path / "ner_model",
+            "--checkpoint_dir",
+            tmp_path / f"{len(cache)}",
+            *cache,
+        )
+        for cache in ((), ("--vector_cache", folder / "cache"))
+    ]
     for row, other in zip(*histories, strict=True):
         assert other == pytest.approx(row, rel=1e-4)
     added = set(names(folder)) - set(before)
@@ -161,28 +305,59 @@ def test_weights_of_a_checkpoint_are_other_weights(folder, tmp_path):
     for name in added:
         os.remove(folder / "cache" / name)
     kept = weights(tmp_path / "2" / "ner_model")
-    assert all((kept[name] == tuned[name]).all() for name in kept if name.startswith("bert/") and "/mix/" not in name)
+    assert all(
+        (kept[name] == tuned[name]).all()
+        for name in kept
+        if name.startswith("bert/") and "/mix/" not in name
+    )
 
 
 # ---------------------------------------------------------------- mishaps
+
 
 class Fake:
     """Enough of a trainer for vector_cache.fill."""
 
     def __init__(self, folder, cache):
-        self.config = dataclasses.replace(train.Config(), vector_cache=str(cache), use_elmo=True, use_bert=False, use_pos=False, use_chk=False, batch_size=4)
-        self.feeder = train.load_data(dataclasses.replace(self.config, train_path=[str(folder / "train.txt")], dev_path=[str(folder / "dev.txt")],
-                                                          emb_path=str(folder / "emb.pkl")))[1].feeder
+        self.config = dataclasses.replace(
+            train.Config(),
+            vector_cache=str(cache),
+            use_elmo=True,
+            use_bert=False,
+            use_pos=False,
+            use_chk=False,
+            batch_size=4,
+        )
+        self.feeder = train.load_data(
+            dataclasses.replace(
+                self.config,
+                train_path=[str(folder / "train.txt")],
+                dev_path=[str(folder / "dev.txt")],
+                emb_path=str(folder / "emb.pkl"),
+            )
+        )[1].feeder
         self.sentences = conll.read_sentences(str(folder / "train.txt"))[0]
         self.examples = [self.feeder.encode(sentence) for sentence in self.sentences]
 
     def fill(self, compute):
-        return vector_cache.fill(self.examples, self.sentences, self.feeder, {"elmo_vectors": compute}, {"elmo_vectors": "w"}, self.config, "train")
+        return vector_cache.fill(
+            self.examples,
+            self.sentences,
+            self.feeder,
+            {"elmo_vectors": compute},
+            {"elmo_vectors": "w"},
+            self.config,
+            "train",
+        )
 
 
 def by_word_id(inputs):
     """Vectors (batch, sentence, 2, 3) that tell the words."""
-    return np.repeat(inputs["input_data_word_ids"], 6, axis=1).reshape(*inputs["input_data_word_ids"].shape, 2, 3).astype(np.float32)
+    return (
+        np.repeat(inputs["input_data_word_ids"], 6, axis=1)
+        .reshape(*inputs["input_data_word_ids"].shape, 2, 3)
+        .astype(np.float32)
+    )
 
 
 @pytest.fixture
@@ -210,6 +385,7 @@ def test_what_is_half_done_leaves_nothing(fake, tmp_path, error):
         if next(done, None) is None:
             raise error
         return by_word_id(inputs)
+
     with pytest.raises(type(error) if isinstance(error, Exception) else error):
         fake.fill(compute)
     assert os.listdir(tmp_path / "cache") == []
@@ -222,20 +398,28 @@ def test_truncated_files(fake, tmp_path):
     (name,) = os.listdir(tmp_path / "cache")
     path = tmp_path / "cache" / name
     whole = path.read_bytes()
-    contents = [whole[:size] for size in [*range(0, len(whole), len(whole) // 20), len(whole) - 1]] + [b"no HDF5"]
+    contents = [
+        whole[:size] for size in [*range(0, len(whole), len(whole) // 20), len(whole) - 1]
+    ] + [b"no HDF5"]
     with h5py.File(tmp_path / "other.hdf5", "w") as file:
         file["vectors"] = np.zeros((3, 2, 3), np.float32)
     for content in [*contents, (tmp_path / "other.hdf5").read_bytes()]:
         path.write_bytes(content)
         with pytest.raises(UserError) as caught:
             fake.fill(None)
-        assert str(caught.value).startswith(f"{path}: not the elmo_vectors of ") and "remove the file" in str(caught.value)
+        assert str(caught.value).startswith(
+            f"{path}: not the elmo_vectors of "
+        ) and "remove the file" in str(caught.value)
         assert "\n" not in str(caught.value)
 
 
 def test_a_full_disk(folder, tmp_path, zygote):
     """Exit code 2, one line, and nothing half-written."""
     cache = tmp_path / "cache"
-    done = zygote.run("train.py", *flags(folder, "--vector_cache", cache, "--checkpoint_dir", tmp_path / "checkpoint"), largest_file=3000)
+    done = zygote.run(
+        "train.py",
+        *flags(folder, "--vector_cache", cache, "--checkpoint_dir", tmp_path / "checkpoint"),
+        largest_file=3000,
+    )
     assert done.code == 2 and str(cache) in done.err and done.err.count("\n") == 1, done.err
     assert os.listdir(cache) == []

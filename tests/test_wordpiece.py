@@ -1,4 +1,7 @@
-"""BERT's pieces of words against what HuggingFace's tokenizer gave; windows and context against a plain search."""
+"""BERT's pieces of words against what HuggingFace's tokenizer gave; windows and context against a
+plain search.
+"""
+
 import json
 import random
 import time
@@ -12,9 +15,44 @@ from wordpiece import Wordpiece, choose_windows, windows_of
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LETTERS = "abcdefg"
-VOCAB = [*SPECIAL, *LETTERS, *(f"##{letter}" for letter in LETTERS)]        # a word of n letters has n pieces
-ODD = ["Donaudampfschifffahrt", "naïve", "ÉCOLE", "don't", "U.S.A.", "北京大学", "日本", "한국어", "x²", "①", "😀", "a\u0301b", "ﬁne", "İstanbul", "ß", "–", "€5",
-       "http://a.b/c?d=1", "a" * 100, "b" * 101, "\u00ad", "soft\u00adhyphen", "ﷺ", "१२३", "\u2028", "co-op", "$", "^_^", "`", "Ωmega", "ÀÉÎÕÜ"]
+VOCAB = [
+    *SPECIAL,
+    *LETTERS,
+    *(f"##{letter}" for letter in LETTERS),
+]  # a word of n letters has n pieces
+ODD = [
+    "Donaudampfschifffahrt",
+    "naïve",
+    "ÉCOLE",
+    "don't",
+    "U.S.A.",
+    "北京大学",
+    "日本",
+    "한국어",
+    "x²",
+    "①",
+    "😀",
+    "a\u0301b",
+    "ﬁne",
+    "İstanbul",
+    "ß",
+    "–",
+    "€5",
+    "http://a.b/c?d=1",
+    "a" * 100,
+    "b" * 101,
+    "\u00ad",
+    "soft\u00adhyphen",
+    "ﷺ",
+    "१२३",
+    "\u2028",
+    "co-op",
+    "$",
+    "^_^",
+    "`",
+    "Ωmega",
+    "ÀÉÎÕÜ",
+]
 
 
 def letters(rng, count):
@@ -23,17 +61,27 @@ def letters(rng, count):
 
 # ---------------------------------------------------------------- pieces of words
 
-@pytest.mark.parametrize("name, vocab, lower, length", [
-    ("random_cased", "cased_vocab.txt", False, 128), ("pretraining_ckpt", "pretraining_ckpt/vocab.txt", True, 16)])
+
+@pytest.mark.parametrize(
+    "name, vocab, lower, length",
+    [
+        ("random_cased", "cased_vocab.txt", False, 128),
+        ("pretraining_ckpt", "pretraining_ckpt/vocab.txt", True, 16),
+    ],
+)
 def test_pieces_and_places_as_published(shared, name, vocab, lower, length):
-    """Ids, and where each word's first piece lies; once more with other sentences around, which change nothing but the window."""
+    """Ids, and where each word's first piece lies; once more with other sentences around, which
+    change nothing but the window.
+    """
     with open(shared(f"conformance/bert/{name}/expected.json"), encoding="utf-8") as stream:
         expected = json.load(stream)
     with open(shared(f"conformance/bert/{vocab}"), encoding="utf-8") as stream:
         pieces = stream.read().split("\n")
     pieces = pieces[:-1] if not pieces[-1] else pieces
     tokenizer = Wordpiece(pieces, lower, length)
-    for words, wanted, first in zip(expected["sentences"], expected["pieces"], expected["first_piece"], strict=True):
+    for words, wanted, first in zip(
+        expected["sentences"], expected["pieces"], expected["first_piece"], strict=True
+    ):
         got = tokenizer.encode(words)
         (window,) = got.windows
         assert window.dtype == got.window.dtype == got.offset.dtype == got.count.dtype == np.int32
@@ -60,15 +108,41 @@ def test_pieces_are_those_of_transformers(shared, lower):
         assert [pieces[i] for i in ours.pieces(word)] == (theirs.tokenize(word) or ["[UNK]"]), word
 
 
-@pytest.mark.parametrize("lower, word, expected", [
-    (False, "abc", "a ##b ##c"), (False, "aBc", "[UNK]"), (True, "aBc", "a ##b ##c"), (True, "áb", "a ##b"), (False, "áb", "[UNK]"), (False, "a.b", "a [UNK] b"),
-    (False, "a b\tc", "a b c"), (False, "", "[UNK]"), (False, "\u200b", "[UNK]"), (True, "\u0301", "[UNK]"), (False, "\x00\x07", "[UNK]"), (False, "\ufffd", "[UNK]"),
-    (False, "a\u200bb", "a ##b"), (False, "a" + "b" * 99, "a" + " ##b" * 99), (False, "a" + "b" * 100, "[UNK]")])
+@pytest.mark.parametrize(
+    "lower, word, expected",
+    [
+        (False, "abc", "a ##b ##c"),
+        (False, "aBc", "[UNK]"),
+        (True, "aBc", "a ##b ##c"),
+        (True, "áb", "a ##b"),
+        (False, "áb", "[UNK]"),
+        (False, "a.b", "a [UNK] b"),
+        (False, "a b\tc", "a b c"),
+        (False, "", "[UNK]"),
+        (False, "\u200b", "[UNK]"),
+        (True, "\u0301", "[UNK]"),
+        (False, "\x00\x07", "[UNK]"),
+        (False, "\ufffd", "[UNK]"),
+        (False, "a\u200bb", "a ##b"),
+        (False, "a" + "b" * 99, "a" + " ##b" * 99),
+        (False, "a" + "b" * 100, "[UNK]"),
+    ],
+)
 def test_words(lower, word, expected):
     assert [VOCAB[i] for i in Wordpiece(VOCAB, lower, 200).pieces(word)] == expected.split(" ")
 
 
-@pytest.mark.parametrize("raw, same", [(b"ab\xff", "ab"), (b"\xffab", "ab"), (b"a\xffb", "ab"), (b"a\xc3b", "ab"), (b"\xed\xa0\x80", ""), (b"\xff", "")])
+@pytest.mark.parametrize(
+    "raw, same",
+    [
+        (b"ab\xff", "ab"),
+        (b"\xffab", "ab"),
+        (b"a\xffb", "ab"),
+        (b"a\xc3b", "ab"),
+        (b"\xed\xa0\x80", ""),
+        (b"\xff", ""),
+    ],
+)
 def test_bytes_that_are_not_utf8_are_dropped(raw, same):
     tokenizer = Wordpiece(VOCAB, False, 200)
     assert tokenizer.pieces(raw.decode(errors="surrogateescape")) == tokenizer.pieces(same)
@@ -77,17 +151,40 @@ def test_bytes_that_are_not_utf8_are_dropped(raw, same):
 @pytest.mark.parametrize("word", SPECIAL)
 def test_a_special_piece_in_the_text_is_text(word):
     """[SEP] is three pieces there, none of them the special one."""
-    tokenizer = Wordpiece([*VOCAB, "[", "]", *(letter for letter in word[1:-1][:1]), *dict.fromkeys(f"##{letter}" for letter in word[2:-1])], False, 40)
+    tokenizer = Wordpiece(
+        [
+            *VOCAB,
+            "[",
+            "]",
+            *(letter for letter in word[1:-1][:1]),
+            *dict.fromkeys(f"##{letter}" for letter in word[2:-1]),
+        ],
+        False,
+        40,
+    )
     pieces = tokenizer.pieces(word)
-    assert len(pieces) == len(word) and set(pieces).isdisjoint({tokenizer.pad, tokenizer.unknown, tokenizer.cls, tokenizer.sep, 4})
+    assert len(pieces) == len(word) and set(pieces).isdisjoint(
+        {tokenizer.pad, tokenizer.unknown, tokenizer.cls, tokenizer.sep, 4}
+    )
 
 
 def test_a_word_is_cut_off_where_a_window_ends():
     tokenizer = Wordpiece(VOCAB, False, 6)
     got = tokenizer.encode(["abcdefg"])
-    assert [VOCAB[i] for i in got.windows[0]] == ["[CLS]", "a", "##b", "##c", "##d", "[SEP]"] and got.count.tolist() == [4]
+    assert [VOCAB[i] for i in got.windows[0]] == [
+        "[CLS]",
+        "a",
+        "##b",
+        "##c",
+        "##d",
+        "[SEP]",
+    ] and got.count.tolist() == [4]
     got = tokenizer.encode(["ab", "gfedcba", "c"])
-    assert [" ".join(VOCAB[i] for i in window) for window in got.windows] == ["[CLS] a ##b [SEP]", "[CLS] g ##f ##e ##d [SEP]", "[CLS] c [SEP]"]
+    assert [" ".join(VOCAB[i] for i in window) for window in got.windows] == [
+        "[CLS] a ##b [SEP]",
+        "[CLS] g ##f ##e ##d [SEP]",
+        "[CLS] c [SEP]",
+    ]
     assert (got.window.tolist(), got.offset.tolist()) == ([0, 1, 2], [1, 1, 1])
 
 
@@ -95,11 +192,14 @@ def test_remembered_words_are_few(monkeypatch):
     monkeypatch.setattr(wordpiece, "WORDS_KEPT", 3)
     tokenizer, rng = Wordpiece(VOCAB, False, 40), random.Random(1)
     for word in [letters(rng, rng.randint(1, 2)) for _ in range(200)]:
-        assert tokenizer.pieces(word) == tuple(VOCAB.index(letter if not i else f"##{letter}") for i, letter in enumerate(word))
+        assert tokenizer.pieces(word) == tuple(
+            VOCAB.index(letter if not i else f"##{letter}") for i, letter in enumerate(word)
+        )
         assert len(tokenizer._known) <= 3
 
 
 # ---------------------------------------------------------------- windows
+
 
 def search_windows(counts, capacity):
     """The same by trying all ends and beginnings."""
@@ -109,13 +209,22 @@ def search_windows(counts, capacity):
         spans.append((first, end))
         if end == len(counts):
             return spans
-        first = max([first + 1, *(e for e in range(first + 1, len(counts)) if sum(counts[first:e]) <= capacity // 2)])
+        first = max(
+            [
+                first + 1,
+                *(
+                    e
+                    for e in range(first + 1, len(counts))
+                    if sum(counts[first:e]) <= capacity // 2
+                ),
+            ]
+        )
 
 
 def contexts(counts, span, word):
     """Pieces of a window before and behind a word."""
     first, end = span
-    return sum(counts[first:word]), sum(counts[word + 1:end])
+    return sum(counts[first:word]), sum(counts[word + 1 : end])
 
 
 def check_windows(counts, capacity, spans, chosen):
@@ -123,8 +232,10 @@ def check_windows(counts, capacity, spans, chosen):
     assert spans[0][0] == 0 and spans[-1][1] == len(counts)
     assert all(sum(counts[first:end]) <= capacity for first, end in spans)
     for (first, end), (second, following) in zip(spans, spans[1:]):
-        assert first < second <= end <= following                                            # they go on, and leave no word out
-        assert sum(counts[first:second]) <= max(capacity // 2, counts[first])                 # about half a window further
+        assert first < second <= end <= following  # they go on, and leave no word out
+        assert sum(counts[first:second]) <= max(
+            capacity // 2, counts[first]
+        )  # about half a window further
     assert all(spans[k][0] <= word < spans[k][1] for word, k in enumerate(chosen))
 
 
@@ -140,7 +251,10 @@ def test_windows_against_a_search(seed):
         assert spans == search_windows(counts, capacity)
         check_windows(counts, capacity, spans, chosen)
         for word, k in enumerate(chosen):
-            lesser = [min(contexts(counts, span, word)) if span[0] <= word < span[1] else -1 for span in spans]
+            lesser = [
+                min(contexts(counts, span, word)) if span[0] <= word < span[1] else -1
+                for span in spans
+            ]
             assert k == lesser.index(max(lesser))
 
 
@@ -149,19 +263,29 @@ def test_one_window_where_all_fits():
 
 
 def test_words_have_context_on_both_sides():
-    """Single pieces in windows of 20: but for the sentence's ends, no word has less than 4 words on either side."""
+    """Single pieces in windows of 20: but for the sentence's ends, no word has less than 4 words on
+    either side.
+    """
     counts = [1] * 200
     spans = windows_of(counts, 20)
-    least = [min(contexts(counts, spans[k], word)) for word, k in enumerate(choose_windows(counts, spans))]
+    least = [
+        min(contexts(counts, spans[k], word))
+        for word, k in enumerate(choose_windows(counts, spans))
+    ]
     assert min(least[4:-4]) >= 4
 
 
 def assert_words_are_found(tokenizer, words, got):
-    """Each word's pieces stand where its place says, in full, in windows that fit, between [CLS] and [SEP]."""
+    """Each word's pieces stand where its place says, in full, in windows that fit, between [CLS]
+    and [SEP].
+    """
     assert max(map(len, got.windows)) <= tokenizer.capacity + 2
     assert all(window[0] == tokenizer.cls and window[-1] == tokenizer.sep for window in got.windows)
     for word, window, offset, count in zip(words, got.window, got.offset, got.count, strict=True):
-        assert tuple(got.windows[window][offset:offset + count]) == tokenizer.pieces(word) and 1 <= offset
+        assert (
+            tuple(got.windows[window][offset : offset + count]) == tokenizer.pieces(word)
+            and 1 <= offset
+        )
         assert offset + count < len(got.windows[window])
 
 
@@ -173,9 +297,11 @@ def test_long_sentences_lose_no_piece(seed):
     got = tokenizer.encode(words)
     assert_words_are_found(tokenizer, words, got)
     counts = got.count.tolist()
-    assert [len(window) - 2 for window in got.windows] == [sum(counts[first:end]) for first, end in windows_of(counts, tokenizer.capacity)]
+    assert [len(window) - 2 for window in got.windows] == [
+        sum(counts[first:end]) for first, end in windows_of(counts, tokenizer.capacity)
+    ]
     same = tokenizer.encode(words, before=["a"] * 9, behind=["b"] * 9)
-    if len(got.windows) > 1:             # a sentence that does not fit sees no others
+    if len(got.windows) > 1:  # a sentence that does not fit sees no others
         assert all((a == b).all() for a, b in zip(same.windows, got.windows, strict=True))
 
 
@@ -191,15 +317,24 @@ def test_10000_words():
     assert_words_are_found(tokenizer, words, got)
     spans = windows_of(got.count.tolist(), 126)
     check_windows(got.count.tolist(), 126, spans, got.window.tolist())
-    assert len(spans) == len(got.windows) and 10_000 * 2.5 / 126 < len(spans) < 3 * 10_000 * 2.5 / 126
+    assert (
+        len(spans) == len(got.windows) and 10_000 * 2.5 / 126 < len(spans) < 3 * 10_000 * 2.5 / 126
+    )
 
 
 # ---------------------------------------------------------------- context
 
+
 def search_context(counts, room, before, behind):
-    """How many words before and behind are taken, by the rule; before, behind: pieces of each word of the document, in order."""
-    left = max(i for i in range(len(before) + 1) if sum(before[len(before) - i:]) <= max(room // 2, room - sum(behind)))
-    taken = sum(before[len(before) - left:])
+    """How many words before and behind are taken, by the rule; before, behind: pieces of each word
+    of the document, in order.
+    """
+    left = max(
+        i
+        for i in range(len(before) + 1)
+        if sum(before[len(before) - i :]) <= max(room // 2, room - sum(behind))
+    )
+    taken = sum(before[len(before) - left :])
     return left, max(i for i in range(len(behind) + 1) if sum(behind[:i]) <= room - taken)
 
 
@@ -208,30 +343,48 @@ def test_context_against_a_search(seed):
     rng = random.Random(seed)
     for _ in range(5):
         tokenizer = Wordpiece(VOCAB, False, rng.choice((3, 8, 20, 50)))
-        before, words, behind = ([letters(rng, rng.randint(1, rng.choice((1, 3, 7)))) for _ in range(rng.choice(sizes))]
-                                 for sizes in ((0, 1, 5, 40), (1, 2, 6), (0, 1, 5, 40)))
-        counts = [[len(tokenizer.pieces(word)) for word in each] for each in (before, words, behind)]
+        before, words, behind = (
+            [letters(rng, rng.randint(1, rng.choice((1, 3, 7)))) for _ in range(rng.choice(sizes))]
+            for sizes in ((0, 1, 5, 40), (1, 2, 6), (0, 1, 5, 40))
+        )
+        counts = [
+            [len(tokenizer.pieces(word)) for word in each] for each in (before, words, behind)
+        ]
         if (room := tokenizer.capacity - sum(counts[1])) < 0:
             continue
         left, right = search_context(counts[1], room, counts[0], counts[2])
         got = tokenizer.encode(words, before, behind)
         (window,) = got.windows
-        shown = [*before[len(before) - left:], *words, *behind[:right]]
-        assert window[1:-1].tolist() == [piece for word in shown for piece in tokenizer.pieces(word)]
+        shown = [*before[len(before) - left :], *words, *behind[:right]]
+        assert window[1:-1].tolist() == [
+            piece for word in shown for piece in tokenizer.pieces(word)
+        ]
         assert_words_are_found(tokenizer, words, got)
-        assert got.offset[0] == 1 + sum(counts[0][len(before) - left:])
+        assert got.offset[0] == 1 + sum(counts[0][len(before) - left :])
         if sum(map(sum, counts)) <= tokenizer.capacity:
             assert (left, right) == (len(before), len(behind))
-        far = tokenizer.encode(words, ["g"] * 50 + before[-tokenizer.capacity:] if len(before) > tokenizer.capacity else before, behind[:tokenizer.capacity])
-        assert (far.windows[0] == window).all()         # capacity words on each side are all that ever counts
+        far = tokenizer.encode(
+            words,
+            ["g"] * 50 + before[-tokenizer.capacity :]
+            if len(before) > tokenizer.capacity
+            else before,
+            behind[: tokenizer.capacity],
+        )
+        assert (
+            far.windows[0] == window
+        ).all()  # capacity words on each side are all that ever counts
 
 
 def test_context_is_on_both_sides():
-    """Half of the room before, the rest behind; more before where little is behind, and the other way round."""
+    """Half of the room before, the rest behind; more before where little is behind, and the other
+    way round.
+    """
     tokenizer = Wordpiece(VOCAB, False, 12)
     text = lambda *args: "".join(VOCAB[i] for i in tokenizer.encode(*args).windows[0][1:-1])
     assert text(["g"], list("abcdef") * 9, list("fedcba") * 9) == "cdefg" + "fedcb"
     assert text(["g"], list("abcdef") * 9, ["a"]) == "efabcdefg" + "a"
     assert text(["g"], ["a"], list("fedcba") * 9) == "ag" + "fedcbafe"
     assert text(["g"], list("abcdef") * 9, []) == "defabcdefg" and text(["g"], [], []) == "g"
-    assert text(["g"], ["a", "bcdefg"], ["bcdefga", "a"]) == "gb##c##d##e##f##g##a" + "a"      # whole words only, the nearest first
+    assert (
+        text(["g"], ["a", "bcdefg"], ["bcdefga", "a"]) == "gb##c##d##e##f##g##a" + "a"
+    )  # whole words only, the nearest first

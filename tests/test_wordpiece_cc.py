@@ -1,4 +1,7 @@
-"""BERT's pieces and windows in C++: those of the library `tokenizers`, whatever the text, and those of wordpiece.py."""
+"""BERT's pieces and windows in C++: those of the library `tokenizers`, whatever the text, and those
+of wordpiece.py.
+"""
+
 import collections
 import os
 import random
@@ -21,21 +24,41 @@ CODES = [chr(code) for code in range(0x110000) if not 0xD800 <= code <= 0xDFFF a
 
 
 def normalizer(kind):
-    return normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=None, lowercase=kind == "uncased")
+    return normalizers.BertNormalizer(
+        clean_text=True, handle_chinese_chars=True, strip_accents=None, lowercase=kind == "uncased"
+    )
 
 
 def reference(vocab, kind):
     """A function: words (bytes) -> ids of the pieces of each, by `tokenizers`."""
-    tokenizer = Tokenizer(models.WordPiece(vocab={piece: i for i, piece in enumerate(vocab)}, unk_token="[UNK]", max_input_chars_per_word=100))
-    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer(kind), pre_tokenizers.BertPreTokenizer()
-    return lambda words: [each.ids for each in tokenizer.encode_batch_fast([word.decode(errors="replace") for word in words], add_special_tokens=False)]
+    tokenizer = Tokenizer(
+        models.WordPiece(
+            vocab={piece: i for i, piece in enumerate(vocab)},
+            unk_token="[UNK]",
+            max_input_chars_per_word=100,
+        )
+    )
+    tokenizer.normalizer, tokenizer.pre_tokenizer = (
+        normalizer(kind),
+        pre_tokenizers.BertPreTokenizer(),
+    )
+    return lambda words: [
+        each.ids
+        for each in tokenizer.encode_batch_fast(
+            [word.decode(errors="replace") for word in words], add_special_tokens=False
+        )
+    ]
 
 
 # ---------------------------------------------------------------- normalizer and pre-tokenizer
 
+
 def check_tokens(lines, kind):
     """C++ finds the tokens of `tokenizers` in lines (bytes). Returns how many there are."""
-    normalize, split = normalizer(kind).normalize_str, pre_tokenizers.BertPreTokenizer().pre_tokenize_str
+    normalize, split = (
+        normalizer(kind).normalize_str,
+        pre_tokenizers.BertPreTokenizer().pre_tokenize_str,
+    )
     count = 0
     for line, ours in zip(lines, probe("bert_tokens", lines, kind), strict=True):
         expected = [token for token, _ in split(normalize(line.decode(errors="replace")))]
@@ -46,12 +69,18 @@ def check_tokens(lines, kind):
 
 @pytest.mark.slow
 def test_the_tables_say_the_version_that_they_were_made_with():
-    """With another version of `tokenizers`, the tests below say whether its tables are still the same."""
+    """With another version of `tokenizers`, the tests below say whether its tables are still the
+    same.
+    """
     with open(os.path.join(INFERENCE, "cc", "unicode_wordpiece.inc"), encoding="utf-8") as stream:
         text = stream.read()
     version = re.search(r'kTokenizersVersion\[\] = "([\d.]+)"', text).group(1)
     if version == tokenizers.__version__:
-        made = subprocess.run([sys.executable, os.path.join(INFERENCE, "cc", "make_wordpiece.py")], capture_output=True, check=True).stdout.decode()
+        made = subprocess.run(
+            [sys.executable, os.path.join(INFERENCE, "cc", "make_wordpiece.py")],
+            capture_output=True,
+            check=True,
+        ).stdout.decode()
         assert made == text
 
 
@@ -59,7 +88,10 @@ def test_the_tables_say_the_version_that_they_were_made_with():
 def test_tokens_of_every_code_point(kind):
     """Alone, between letters, and behind a letter with marks on both sides."""
     forms = [f"{each} a{each}B A\u0301{each}\u0327" for each in CODES]
-    assert check_tokens([" ".join(forms[i:i + 50]).encode() for i in range(0, len(forms), 50)], kind) > 3_000_000
+    assert (
+        check_tokens([" ".join(forms[i : i + 50]).encode() for i in range(0, len(forms), 50)], kind)
+        > 3_000_000
+    )
 
 
 def marks():
@@ -69,18 +101,57 @@ def marks():
 ALPHABETS = {
     "all planes": lambda: CODES,
     "below U+3100": lambda: CODES[:0x3100],
-    "combining": lambda: [*marks(), *"aEÅéσΣ", *"\u034f\u0344\u0f73\u0f75\u0f81\u1d15e\u302e\u302f", *map(chr, range(0x1D157, 0x1D173)), *map(chr, range(0x1D1B9, 0x1D1C1))],
-    "hangul": lambda: [*map(chr, range(0x1100, 0x1200)), *map(chr, range(0xAC00, 0xAC00 + 2000)), *map(chr, range(0xD7B0, 0xD7FC)), "\u302e", "\u302f"],
+    "combining": lambda: [
+        *marks(),
+        *"aEÅéσΣ",
+        *"\u034f\u0344\u0f73\u0f75\u0f81\u1d15e\u302e\u302f",
+        *map(chr, range(0x1D157, 0x1D173)),
+        *map(chr, range(0x1D1B9, 0x1D1C1)),
+    ],
+    "hangul": lambda: [
+        *map(chr, range(0x1100, 0x1200)),
+        *map(chr, range(0xAC00, 0xAC00 + 2000)),
+        *map(chr, range(0xD7B0, 0xD7FC)),
+        "\u302e",
+        "\u302f",
+    ],
     "case": lambda: [*"aAbBΣσςİIıßẞǅéÉὈὨ", "\u0307", "\u0345", "\u00ad", "-", "'", "ﬁ", "Ⅷ", "𐐀"],
-    "invisible": lambda: [*"ab.[]#漢豈丽", "\0", "\x01", "\t", "\r", "\x7f", "\x85", "\xa0", "\xad", "\u200b", "\u200c", "\u200d", "\u2028", "\u2029",
-                          "\u3000", "\ufeff", "\ufffd", "\uffff", "\ue000", "\U000e0020", "\U000f0000", "\u0301", "👩", "\U0001f3fd"]}
+    "invisible": lambda: [
+        *"ab.[]#漢豈丽",
+        "\0",
+        "\x01",
+        "\t",
+        "\r",
+        "\x7f",
+        "\x85",
+        "\xa0",
+        "\xad",
+        "\u200b",
+        "\u200c",
+        "\u200d",
+        "\u2028",
+        "\u2029",
+        "\u3000",
+        "\ufeff",
+        "\ufffd",
+        "\uffff",
+        "\ue000",
+        "\U000e0020",
+        "\U000f0000",
+        "\u0301",
+        "👩",
+        "\U0001f3fd",
+    ],
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("alphabet", ALPHABETS)
 def test_tokens_of_random_strings(alphabet, kind):
     rng, letters = random.Random(alphabet), ALPHABETS[alphabet]()
-    check_tokens(["".join(rng.choices(letters, k=rng.randint(1, 12))).encode() for _ in range(20_000)], kind)
+    check_tokens(
+        ["".join(rng.choices(letters, k=rng.randint(1, 12))).encode() for _ in range(20_000)], kind
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -92,6 +163,7 @@ def test_tokens_of_bytes_that_are_not_utf8(kind):
 
 # ---------------------------------------------------------------- pieces
 
+
 def words_of(shared, corpora=CORPORA):
     """The distinct words of corpora (bytes), and how often each occurs."""
     words = collections.Counter()
@@ -102,25 +174,45 @@ def words_of(shared, corpora=CORPORA):
 
 
 def vocabulary(counts, kind, characters=""):
-    """A vocabulary of these characters, and of the tokens of words, whole and in parts, that are frequent."""
-    normalize, split = normalizer(kind).normalize_str, pre_tokenizers.BertPreTokenizer().pre_tokenize_str
-    whole, parts, letters = collections.Counter(), collections.Counter(), collections.Counter(dict.fromkeys(characters, 10))
+    """A vocabulary of these characters, and of the tokens of words, whole and in parts, that are
+    frequent.
+    """
+    normalize, split = (
+        normalizer(kind).normalize_str,
+        pre_tokenizers.BertPreTokenizer().pre_tokenize_str,
+    )
+    whole, parts, letters = (
+        collections.Counter(),
+        collections.Counter(),
+        collections.Counter(dict.fromkeys(characters, 10)),
+    )
     for word, count in counts.items():
         for token, _ in split(normalize(word.decode(errors="replace"))):
             whole[token] += count
             letters.update(token)
             for at in range(1, len(token)):
-                parts.update(token[at:at + size] for size in (2, 3, 4))
+                parts.update(token[at : at + size] for size in (2, 3, 4))
     letters = sorted(letter for letter, count in letters.items() if count > 2)
-    pieces = [*SPECIAL, *letters, *("##" + letter for letter in letters), *(token for token, _ in whole.most_common(4000)),
-              *("##" + part for part, _ in parts.most_common(4000))]
+    pieces = [
+        *SPECIAL,
+        *letters,
+        *("##" + letter for letter in letters),
+        *(token for token, _ in whole.most_common(4000)),
+        *("##" + part for part, _ in parts.most_common(4000)),
+    ]
     return list(dict.fromkeys(pieces))
 
 
 def scripts():
     """Every seventh letter or digit that Unicode has, ideographs and syllables aside."""
-    return [each for each in CODES if unicodedata.category(each)[0] in "LN" and not "\u3400" <= each <= "\u9fff" and not "\uac00" <= each <= "\ud7a3"
-            and each < "\U00020000"][::7]
+    return [
+        each
+        for each in CODES
+        if unicodedata.category(each)[0] in "LN"
+        and not "\u3400" <= each <= "\u9fff"
+        and not "\uac00" <= each <= "\ud7a3"
+        and each < "\U00020000"
+    ][::7]
 
 
 def published(shared):
@@ -131,9 +223,12 @@ def published(shared):
 CHINESE = [corpus for corpus in CORPORA if "resume" in corpus]
 ENGLISH = [corpus for corpus in CORPORA if "resume" not in corpus]
 # {name: (kind, function -> pieces)}: a published one, and three that are made here.
-VOCABULARIES = {"cased": ("cased", published), "uncased": ("uncased", lambda shared: vocabulary(words_of(shared, ENGLISH), "uncased")),
-                "chinese": ("uncased", lambda shared: vocabulary(words_of(shared, CHINESE), "uncased")),
-                "multilingual": ("cased", lambda shared: vocabulary(words_of(shared), "cased", scripts()))}
+VOCABULARIES = {
+    "cased": ("cased", published),
+    "uncased": ("uncased", lambda shared: vocabulary(words_of(shared, ENGLISH), "uncased")),
+    "chinese": ("uncased", lambda shared: vocabulary(words_of(shared, CHINESE), "uncased")),
+    "multilingual": ("cased", lambda shared: vocabulary(words_of(shared), "cased", scripts())),
+}
 
 
 def save(vocab, path):
@@ -144,7 +239,12 @@ def save(vocab, path):
 def check_pieces(words, vocab, kind, path):
     """C++ cuts words (bytes) into the pieces of `tokenizers`. Returns a set of all ids that occur."""
     seen = set()
-    for word, ids, ours in zip(words, reference(vocab, kind)(words), probe("wordpiece", words, str(path), kind), strict=True):
+    for word, ids, ours in zip(
+        words,
+        reference(vocab, kind)(words),
+        probe("wordpiece", words, str(path), kind),
+        strict=True,
+    ):
         assert [int(id) for id in ours.split()] == ids, word
         seen.update(ids)
     return seen
@@ -156,7 +256,9 @@ def test_pieces_of_every_word_of_the_corpora(shared, tmp_path, name):
     kind, make = VOCABULARIES[name]
     vocab = make(shared)
     words = sorted(words_of(shared))
-    words += [word.decode().upper().encode() for word in words] + [b"".join(words[i:i + 4]) for i in range(0, len(words), 4)]
+    words += [word.decode().upper().encode() for word in words] + [
+        b"".join(words[i : i + 4]) for i in range(0, len(words), 4)
+    ]
     assert len(words) > 100_000
     seen = check_pieces(words, vocab, kind, save(vocab, tmp_path / "vocab.txt"))
     assert len(seen) > (3000 if name != "chinese" else 1500)
@@ -164,35 +266,87 @@ def test_pieces_of_every_word_of_the_corpora(shared, tmp_path, name):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_pieces_of_random_words(tmp_path, kind):
-    """A small vocabulary in which pieces overlap, and words that are too long, or have what it lacks: ##d, and the letter z."""
+    """A small vocabulary in which pieces overlap, and words that are too long, or have what it
+    lacks: ##d, and the letter z.
+    """
     rng = random.Random(7)
     letters = "abcd" + ("e" if kind == "uncased" else "é")
     pieces = ["".join(rng.choices(letters, k=rng.randint(2, 4))) for _ in range(200)]
-    vocab = list(dict.fromkeys([*SPECIAL, "", "##", "#", "[", "]", ".", "漢", *letters, *pieces, *("##" + piece for piece in pieces[::2]),
-                                *("##" + letter for letter in letters if letter != "d")]))
-    words = ["".join(rng.choices("abcdé漢.", (9, 9, 9, 2, 3, 1, 1), k=rng.choice((1, 3, 8, 20)))) for _ in range(20_000)]
-    words += [letter * count + end for letter in "aéz漢Å" for count in (98, 99, 100, 101, 200) for end in ("", "b", "\u0301", "\u200b", ".")]
+    vocab = list(
+        dict.fromkeys(
+            [
+                *SPECIAL,
+                "",
+                "##",
+                "#",
+                "[",
+                "]",
+                ".",
+                "漢",
+                *letters,
+                *pieces,
+                *("##" + piece for piece in pieces[::2]),
+                *("##" + letter for letter in letters if letter != "d"),
+            ]
+        )
+    )
+    words = [
+        "".join(rng.choices("abcdé漢.", (9, 9, 9, 2, 3, 1, 1), k=rng.choice((1, 3, 8, 20))))
+        for _ in range(20_000)
+    ]
+    words += [
+        letter * count + end
+        for letter in "aéz漢Å"
+        for count in (98, 99, 100, 101, 200)
+        for end in ("", "b", "\u0301", "\u200b", ".")
+    ]
     words += ["[SEP]", "[UNK]", "##a", "#", "a##b", "\u200b", "\ufffd", " "]
-    seen = check_pieces([word.encode() for word in words], vocab, kind, save(vocab, tmp_path / "vocab.txt"))
+    seen = check_pieces(
+        [word.encode() for word in words], vocab, kind, save(vocab, tmp_path / "vocab.txt")
+    )
     assert len(seen) > 0.8 * len(vocab) and 1 in seen
 
 
 # ---------------------------------------------------------------- windows
 
-WORDS = ["a", "bb", "aab", "Cd", "a.b", "x", "漢字漢", "\u200b", "\udcff", "z" * 120, "-" * 7, "a" * 40]
+WORDS = [
+    "a",
+    "bb",
+    "aab",
+    "Cd",
+    "a.b",
+    "x",
+    "漢字漢",
+    "\u200b",
+    "\udcff",
+    "z" * 120,
+    "-" * 7,
+    "a" * 40,
+]
 
 
 def check_windows(documents, max_seq_length, path):
-    """C++ makes of documents, lists of sentences, the windows of wordpiece.py. Returns how many there are."""
+    """C++ makes of documents, lists of sentences, the windows of wordpiece.py. Returns how many
+    there are.
+    """
     vocab = path.read_text(encoding="utf-8").split("\n")[:-1]
     wordpiece, count = Wordpiece(vocab, False, max_seq_length), 0
-    lines = [" ".join(words).encode(errors="surrogateescape") for document in documents for words in [*document, ""]]
+    lines = [
+        " ".join(words).encode(errors="surrogateescape")
+        for document in documents
+        for words in [*document, ""]
+    ]
     given = iter(probe("windows", lines, str(path), "cased", max_seq_length))
     for document in documents:
         for i, words in enumerate(document):
-            before, behind = ([word for each in part for word in each] for part in (document[:i], document[i + 1:]))
+            before, behind = (
+                [word for each in part for word in each]
+                for part in (document[:i], document[i + 1 :])
+            )
             expected = wordpiece.encode(words, before, behind)
-            window, offset, *windows = ([int(each) for each in part.split()] for part in next(given).split(b"|")[:-1])
+            window, offset, *windows = (
+                [int(each) for each in part.split()] for part in next(given).split(b"|")[:-1]
+            )
             assert windows == [each.tolist() for each in expected.windows], words
             assert (window, offset) == (expected.window.tolist(), expected.offset.tolist())
             count += len(windows)
@@ -204,14 +358,31 @@ def check_windows(documents, max_seq_length, path):
 def test_windows_of_random_documents(tmp_path, max_seq_length):
     path = save([*SPECIAL, *"abcdC.-漢字", "##a", "##b", "##d"], tmp_path / "vocab.txt")
     rng = random.Random(max_seq_length)
-    documents = [[rng.choices(WORDS, k=rng.choice((1, 2, 5, 20, 90))) for _ in range(rng.choice((1, 2, 3, 9)))] for _ in range(60)]
+    documents = [
+        [
+            rng.choices(WORDS, k=rng.choice((1, 2, 5, 20, 90)))
+            for _ in range(rng.choice((1, 2, 3, 9)))
+        ]
+        for _ in range(60)
+    ]
     assert check_windows(documents, max_seq_length, path) > 400
-    assert check_windows([[["a"] * (max_seq_length + k)] * 3 for k in range(-4, 3) if max_seq_length + k > 0], max_seq_length, path) > 10
+    assert (
+        check_windows(
+            [[["a"] * (max_seq_length + k)] * 3 for k in range(-4, 3) if max_seq_length + k > 0],
+            max_seq_length,
+            path,
+        )
+        > 10
+    )
 
 
 @pytest.mark.parametrize("max_seq_length", [3, 64, 512])
 def test_windows_of_10000_tokens(tmp_path, max_seq_length):
     path = save([*SPECIAL, *"abcdC.-漢字", "##a", "##b", "##d"], tmp_path / "vocab.txt")
     rng = random.Random(8)
-    documents = [[["a"] * 10_000], [["a"], rng.choices(WORDS, k=10_000), ["bb"]], [[word] for word in rng.choices(WORDS, k=1000)]]
+    documents = [
+        [["a"] * 10_000],
+        [["a"], rng.choices(WORDS, k=10_000), ["bb"]],
+        [[word] for word in rng.choices(WORDS, k=1000)],
+    ]
     assert check_windows(documents, max_seq_length, path) > 1000

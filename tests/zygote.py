@@ -1,8 +1,11 @@
-"""A process that imports what a command needs once, and forks a real process for each command that a test runs.
+"""A process that imports what a command needs once, and forks a real process for each command that
+a test runs.
 
-Importing TensorFlow takes seconds, a fork none. Run by commands.py: python zygote.py SOCKET tensorflow|bare
-In a bare one TensorFlow can not be imported: what works there is told before TensorFlow is loaded.
+Importing TensorFlow takes seconds, a fork none. Run by commands.py: python zygote.py SOCKET
+tensorflow|bare In a bare one TensorFlow can not be imported: what works there is told before
+TensorFlow is loaded.
 """
+
 import json
 import os
 import resource
@@ -15,7 +18,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def serve(path):
-    """Forks a waiter for each request, and the waiter a child. Returns the request in the child only."""
+    """Forks a waiter for each request, and the waiter a child. Returns the request in the child
+    only.
+    """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     server = socket.socket(socket.AF_UNIX)
     server.bind(path)
@@ -45,7 +50,10 @@ def become(request, files):
         os.dup2(file, target)
         os.close(file)
     os.chdir(request["folder"])
-    sys.path[:0] = [*request["path"], os.path.dirname(os.path.join(ROOT, request["argv"][0]))]     # as python SCRIPT does
+    sys.path[:0] = [
+        *request["path"],
+        os.path.dirname(os.path.join(ROOT, request["argv"][0])),
+    ]  # as python SCRIPT does
     sys.argv = request["argv"]
     if request["largest_file"]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["largest_file"],) * 2)
@@ -58,14 +66,18 @@ def become(request, files):
 
 
 def signal_in_training(number, batches):
-    """The process sends itself a signal while it makes ready a training batch, `batches` others being done."""
+    """The process sends itself a signal while it makes ready a training batch, `batches` others
+    being done.
+    """
     import feed
+
     batch, done = feed.Feeder.batch, iter(range(1 << 30))
 
     def counting(self, examples, rng=None):
         if rng is not None and next(done) == batches:
             os.kill(os.getpid(), number)
         return batch(self, examples, rng)
+
     feed.Feeder.batch = counting
 
 

@@ -14,7 +14,8 @@ namespace {
 
 bool silent = false;
 
-// Standard error goes nowhere while it lives: TensorFlow writes lines while it is loaded that no setting of 2.21 silences.
+// Standard error goes nowhere while it lives: TensorFlow writes lines while it is loaded that no
+// setting of 2.21 silences.
 class NoStandardError {
  public:
   NoStandardError() : saved_(dup(2)) {
@@ -31,21 +32,25 @@ class NoStandardError {
   int saved_;
 };
 
-// Opens libetagger_tf.so: where the linker looks, or beside the command or library that this code is part of (a sanitizer's dlopen
-// does not look there by itself).
+// Opens libetagger_tf.so: where the linker looks, or beside the command or library that this code
+// is part of (a sanitizer's dlopen does not look there by itself).
 void* open_library() {
   void* library = dlopen("libetagger_tf.so", RTLD_NOW | RTLD_LOCAL);
   Dl_info about;
-  if (library || !dladdr(reinterpret_cast<void*>(&open_library), &about) || !about.dli_fname) return library;
+  if (library || !dladdr(reinterpret_cast<void*>(&open_library), &about) || !about.dli_fname)
+    return library;
   std::string path = about.dli_fname;
-  return dlopen((path.substr(0, path.rfind('/') + 1) + "libetagger_tf.so").c_str(), RTLD_NOW | RTLD_LOCAL);
+  return dlopen((path.substr(0, path.rfind('/') + 1) + "libetagger_tf.so").c_str(),
+                RTLD_NOW | RTLD_LOCAL);
 }
 
 const Backend* load() {
   std::unique_ptr<NoStandardError> quiet(silent ? new NoStandardError : nullptr);
   void* library = open_library();
   void* symbol = library ? dlsym(library, "etagger_tf_backend") : nullptr;
-  if (!symbol) throw Error(std::string(dlerror()) + "; build it with cmake --build, or check where TensorFlow is installed");
+  if (!symbol)
+    throw Error(std::string(dlerror()) +
+                "; build it with cmake --build, or check where TensorFlow is installed");
   auto* backend = static_cast<const Backend*>(symbol);
   if (silent) backend->silence();
   return backend;
@@ -58,19 +63,24 @@ const Backend& backend() {
 
 }  // namespace
 
-std::unique_ptr<Graph> open_graph(const std::string& path, GraphFile kind, int threads) { return backend().open(path, kind, threads); }
+std::unique_ptr<Graph> open_graph(const std::string& path, GraphFile kind, int threads) {
+  return backend().open(path, kind, threads);
+}
 
-std::vector<float> run_once(const std::string& path, const std::string& input, const std::vector<int64_t>& shape,
-                            const std::vector<float>& values, const std::string& output) {
+std::vector<float> run_once(const std::string& path, const std::string& input,
+                            const std::vector<int64_t>& shape, const std::vector<float>& values,
+                            const std::string& output) {
   return backend().once(path, input, shape, values, output);
 }
 
-std::vector<std::string> transform_graph(const std::string& in_graph, const std::string& inputs, const std::string& outputs,
-                                         const std::string& transforms, const std::string& to) {
+std::vector<std::string> transform_graph(const std::string& in_graph, const std::string& inputs,
+                                         const std::string& outputs, const std::string& transforms,
+                                         const std::string& to) {
   return backend().transform(in_graph, inputs, outputs, transforms, to);
 }
 
-std::string convert_to_memory_mapped(const std::string& in_graph, const std::string& checkpoint, int smallest, const std::string& to) {
+std::string convert_to_memory_mapped(const std::string& in_graph, const std::string& checkpoint,
+                                     int smallest, const std::string& to) {
   return backend().convert(in_graph, checkpoint, smallest, to);
 }
 

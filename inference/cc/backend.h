@@ -1,5 +1,6 @@
-// TensorFlow, loaded only when it is needed: libetagger_tf.so, a gigabyte with what it links. So a wrong flag or a missing file is
-// told at once, and everything of ours but that library can be built with sanitizers.
+// TensorFlow, loaded only when it is needed: libetagger_tf.so, a gigabyte with what it links. So a
+// wrong flag or a missing file is told at once, and everything of ours but that library can be
+// built with sanitizers.
 #pragma once
 
 #include <cstdint>
@@ -15,20 +16,24 @@ namespace etagger {
 std::unique_ptr<Graph> open_graph(const std::string& path, GraphFile kind, int threads);
 
 // One run of a small graph with one float input. Returns `output` in row-major order. Throws Error.
-std::vector<float> run_once(const std::string& path, const std::string& input, const std::vector<int64_t>& shape,
-                            const std::vector<float>& values, const std::string& output);
+std::vector<float> run_once(const std::string& path, const std::string& input,
+                            const std::vector<int64_t>& shape, const std::vector<float>& values,
+                            const std::string& output);
 
-// TransformGraph of TensorFlow's Graph Transform Tool; inputs and outputs are names with commas. Writes the file `to`.
-// Returns what there is to say of it, a line each. Throws Error.
-std::vector<std::string> transform_graph(const std::string& in_graph, const std::string& inputs, const std::string& outputs,
-                                         const std::string& transforms, const std::string& to);
+// TransformGraph of TensorFlow's Graph Transform Tool; inputs and outputs are names with commas.
+// Writes the file `to`. Returns what there is to say of it, a line each. Throws Error.
+std::vector<std::string> transform_graph(const std::string& in_graph, const std::string& inputs,
+                                         const std::string& outputs, const std::string& transforms,
+                                         const std::string& to);
 
-// Moves weights of at least `smallest` bytes into regions of a file that can be mapped. checkpoint: prefix, where the graph is
-// not frozen, or "". Writes the file `to`. Returns what there is to say of it. Throws Error.
-std::string convert_to_memory_mapped(const std::string& in_graph, const std::string& checkpoint, int smallest, const std::string& to);
+// Moves weights of at least `smallest` bytes into regions of a file that can be mapped. checkpoint:
+// prefix, where the graph is not frozen, or "". Writes the file `to`. Returns what there is to say
+// of it. Throws Error.
+std::string convert_to_memory_mapped(const std::string& in_graph, const std::string& checkpoint,
+                                     int smallest, const std::string& to);
 
-// Keeps TensorFlow's log off standard error, unless TF_CPP_MIN_LOG_LEVEL is 0; what goes wrong comes as Error. To be called before
-// any of the above.
+// Keeps TensorFlow's log off standard error, unless TF_CPP_MIN_LOG_LEVEL is 0; what goes wrong
+// comes as Error. To be called before any of the above.
 void silence_tensorflow();
 
 // What libetagger_tf.so gives under the name etagger_tf_backend.

@@ -37,7 +37,8 @@ int number(const std::string& flag, const std::string& text) {
   char* end = nullptr;
   errno = 0;
   long value = std::strtol(text.c_str(), &end, 10);
-  if (text.empty() || *end || errno || value != static_cast<int>(value)) throw Error(flag + " " + text + ": expected a whole number");
+  if (text.empty() || *end || errno || value != static_cast<int>(value))
+    throw Error(flag + " " + text + ": expected a whole number");
   return static_cast<int>(value);
 }
 
@@ -46,16 +47,23 @@ int number(const std::string& flag, const std::string& text) {
 // ------------------------------------------------------------ flags
 
 Cli::Cli(int argc, char** argv, std::string usage, std::string about)
-    : args_(argv + 1, argv + argc), name_(argv[0]), usage_(std::move(usage)), about_(std::move(about)) {}
+    : args_(argv + 1, argv + argc),
+      name_(argv[0]),
+      usage_(std::move(usage)),
+      about_(std::move(about)) {}
 
-void Cli::positional(std::string* value, const char* name, const char* help) { positionals_.push_back({name, help, value}); }
+void Cli::positional(std::string* value, const char* name, const char* help) {
+  positionals_.push_back({name, help, value});
+}
 
 void Cli::flag(const char* name, std::string* value, const char* help, const char* shorter) {
-  flags_.push_back({name, shorter, help, true, [value](const std::string& text) { *value = text; }});
+  flags_.push_back(
+      {name, shorter, help, true, [value](const std::string& text) { *value = text; }});
 }
 
 void Cli::flag(const char* name, int* value, const char* help, const char* shorter) {
-  flags_.push_back({name, shorter, help, true, [=](const std::string& text) { *value = number(name, text); }});
+  flags_.push_back(
+      {name, shorter, help, true, [=](const std::string& text) { *value = number(name, text); }});
 }
 
 void Cli::flag(const char* name, bool* value, const char* help) {
@@ -82,7 +90,7 @@ void Cli::parse() {
       *positionals_[place++].value = arg;
       continue;
     }
-    if (arg.size() > 2 && arg[1] != '-') {                     // -j2
+    if (arg.size() > 2 && arg[1] != '-') {  // -j2
       const Flag* flag = find(std::string_view(arg).substr(0, 2));
       if (!flag || !flag->takes_value) throw Error("unknown argument " + arg + "; see --help");
       flag->set(arg.substr(2));
@@ -90,20 +98,30 @@ void Cli::parse() {
     }
     size_t equals = arg.find('=');
     const Flag* flag = find(std::string_view(arg).substr(0, equals));
-    if (!flag || (!flag->takes_value && equals != std::string::npos)) throw Error("unknown argument " + arg + "; see --help");
-    if (!flag->takes_value) flag->set("");
-    else if (equals != std::string::npos) flag->set(arg.substr(equals + 1));
-    else if (i + 1 < args_.size()) flag->set(args_[++i]);
-    else throw Error(arg + ": a value is missing; see --help");
+    if (!flag || (!flag->takes_value && equals != std::string::npos))
+      throw Error("unknown argument " + arg + "; see --help");
+    if (!flag->takes_value)
+      flag->set("");
+    else if (equals != std::string::npos)
+      flag->set(arg.substr(equals + 1));
+    else if (i + 1 < args_.size())
+      flag->set(args_[++i]);
+    else
+      throw Error(arg + ": a value is missing; see --help");
   }
-  if (place < positionals_.size()) throw Error(positionals_[place].name + " is missing; see --help");
+  if (place < positionals_.size())
+    throw Error(positionals_[place].name + " is missing; see --help");
 }
 
 void Cli::print_help() const {
-  std::printf("usage: %s %s[flags]\n\n%s\n\n", name_.c_str(), usage_.empty() ? "" : (usage_ + " ").c_str(), about_.c_str());
-  for (const Positional& each : positionals_) std::printf("  %-16s %s\n", each.name.c_str(), each.help.c_str());
+  std::printf("usage: %s %s[flags]\n\n%s\n\n", name_.c_str(),
+              usage_.empty() ? "" : (usage_ + " ").c_str(), about_.c_str());
+  for (const Positional& each : positionals_)
+    std::printf("  %-16s %s\n", each.name.c_str(), each.help.c_str());
   for (const Flag& each : flags_)
-    std::printf("  %-16s %s\n", (each.name + (each.shorter.empty() ? "" : ", " + each.shorter)).c_str(), each.help.c_str());
+    std::printf("  %-16s %s\n",
+                (each.name + (each.shorter.empty() ? "" : ", " + each.shorter)).c_str(),
+                each.help.c_str());
   std::printf("  %-16s %s\n  %-16s %s\n", "--help, -h", "this page", "--version", "the version");
   std::exit(0);
 }
@@ -116,7 +134,9 @@ Source::Source(const std::string& path) : name_(path.empty() ? "<stdin>" : path)
   if (stat(path.c_str(), &about) == 0 && S_ISDIR(about.st_mode))
     throw Error(path + ": is a directory, a file was expected; check --input");
   file_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file_ < 0) throw Error(path + ": " + (errno == ENOENT ? "no such file" : std::strerror(errno)) + "; check --input");
+  if (file_ < 0)
+    throw Error(path + ": " + (errno == ENOENT ? "no such file" : std::strerror(errno)) +
+                "; check --input");
 }
 
 Source::~Source() {
@@ -138,13 +158,14 @@ bool Source::wait(int wake) const {
 }
 
 TemporaryFile::TemporaryFile(const std::string& path) : path_(path) {
-  if (char* real = realpath(path.c_str(), nullptr)) {     // a link stays one
+  if (char* real = realpath(path.c_str(), nullptr)) {  // a link stays one
     path_ = real;
     std::free(real);
   }
   beside_ = path_ + ".XXXXXX";
   int file = mkstemp(beside_.data());
-  if (file < 0) throw Error(path + ": cannot be written (" + std::strerror(errno) + "); check the path");
+  if (file < 0)
+    throw Error(path + ": cannot be written (" + std::strerror(errno) + "); check the path");
   close(file);
   if (is_command && beside_.size() < sizeof unfinished) std::strcpy(unfinished, beside_.c_str());
 }
@@ -158,7 +179,8 @@ void TemporaryFile::rename() {
   int file = open(beside_.c_str(), O_RDONLY | O_CLOEXEC);
   mode_t mask = umask(0);
   umask(mask);
-  bool done = file >= 0 && fsync(file) == 0 && fchmod(file, 0666 & ~mask) == 0 && std::rename(beside_.c_str(), path_.c_str()) == 0;
+  bool done = file >= 0 && fsync(file) == 0 && fchmod(file, 0666 & ~mask) == 0 &&
+              std::rename(beside_.c_str(), path_.c_str()) == 0;
   int reason = errno;
   if (file >= 0) close(file);
   if (!done) throw Error(path_ + ": " + std::strerror(reason));
@@ -169,11 +191,14 @@ Sink::Sink(const std::string& path) : path_(path) {
   if (path.empty()) return;
   struct stat about;
   bool exists = stat(path.c_str(), &about) == 0;
-  if (exists && S_ISDIR(about.st_mode)) throw Error(path + ": is a directory, a file was expected; check --output");
-  bool special = exists && !S_ISREG(about.st_mode);       // a pipe or a device, which can not be renamed over
+  if (exists && S_ISDIR(about.st_mode))
+    throw Error(path + ": is a directory, a file was expected; check --output");
+  bool special =
+      exists && !S_ISREG(about.st_mode);  // a pipe or a device, which can not be renamed over
   if (!special) beside_ = std::make_unique<TemporaryFile>(path);
   file_ = open(special ? path.c_str() : beside_->path().c_str(), O_WRONLY | O_CLOEXEC);
-  if (file_ < 0) throw Error(path + ": cannot be written (" + std::strerror(errno) + "); check --output");
+  if (file_ < 0)
+    throw Error(path + ": cannot be written (" + std::strerror(errno) + "); check --output");
 }
 
 Sink::~Sink() {
@@ -185,7 +210,8 @@ void Sink::write(std::string_view bytes) {
     ssize_t written = ::write(file_, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0 && errno == EPIPE) throw ReaderGone();
-    if (written < 0) throw Error((path_.empty() ? "standard output" : path_) + ": " + std::strerror(errno));
+    if (written < 0)
+      throw Error((path_.empty() ? "standard output" : path_) + ": " + std::strerror(errno));
     bytes.remove_prefix(static_cast<size_t>(written));
   }
 }
@@ -199,7 +225,9 @@ void Sink::finish() {
 // Control characters, which a file may bring into a message, are shown as `?`: it stays one line.
 void note(const std::string& text) {
   std::string line = program_name + ": " + text;
-  std::replace_if(line.begin(), line.end(), [](unsigned char letter) { return letter < ' ' || letter == 127; }, '?');
+  std::replace_if(
+      line.begin(), line.end(), [](unsigned char letter) { return letter < ' ' || letter == 127; },
+      '?');
   std::fprintf(stderr, "%s\n", line.c_str());
 }
 

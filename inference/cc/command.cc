@@ -22,7 +22,7 @@ namespace {
 
 struct Options {
   std::string input, output;
-  std::vector<std::string> columns;      // none: by their number
+  std::vector<std::string> columns;  // none: by their number
   size_t batch_size = 64;
   int threads = 0;
   bool timing = false, lines = false, json = false;
@@ -35,14 +35,17 @@ Options parse_options(Cli* cli, const std::function<void(Options*)>& own = [](Op
   int batch_size = 64;
   cli->flag("--input", &options.input, "what to tag (default: standard input)");
   cli->flag("--output", &options.output, "where to write (default: standard output)");
-  cli->flag("--columns", &columns, "columns in order, such as 'word pos chunk tag', _ to ignore one");
+  cli->flag("--columns", &columns,
+            "columns in order, such as 'word pos chunk tag', _ to ignore one");
   cli->flag("--batch_size", &batch_size, "sentences in a batch, at most (default 64)");
   cli->flag("--threads", &options.threads, "threads; 0: one for each core", "-j");
   cli->flag("--timing", &options.timing, "percentiles of the time, on standard error");
   own(&options);
   cli->parse();
-  if (batch_size < 1) throw Error("--batch_size " + std::to_string(batch_size) + ": expected at least 1");
-  if (options.threads < 0) throw Error("--threads " + std::to_string(options.threads) + ": expected 0 or more");
+  if (batch_size < 1)
+    throw Error("--batch_size " + std::to_string(batch_size) + ": expected at least 1");
+  if (options.threads < 0)
+    throw Error("--threads " + std::to_string(options.threads) + ": expected 0 or more");
   if (!columns.empty()) options.columns = parse_columns(columns);
   options.batch_size = static_cast<size_t>(batch_size);
   return options;
@@ -53,7 +56,8 @@ std::string percentiles(const Durations& waits) {
   std::string text = "milliseconds of a sentence's batch: ";
   for (size_t p : {50, 90, 99}) {
     char pick[40];
-    std::snprintf(pick, sizeof pick, "%sp%zu %.3f", p == 50 ? "" : "  ", p, 1000 * waits.percentile(p));
+    std::snprintf(pick, sizeof pick, "%sp%zu %.3f", p == 50 ? "" : "  ", p,
+                  1000 * waits.percentile(p));
     text += pick;
   }
   return text;
@@ -62,15 +66,19 @@ std::string percentiles(const Durations& waits) {
 void tell(const StreamReport& report, double seconds, const Options& options) {
   char figure[120];
   std::snprintf(figure, sizeof figure, " tokens, %.2f s", seconds);
-  std::string text = with_commas(report.sentences) + " sentences, " + with_commas(report.tokens) + figure;
+  std::string text =
+      with_commas(report.sentences) + " sentences, " + with_commas(report.tokens) + figure;
   if (report.waits.count()) {
-    std::snprintf(figure, sizeof figure, ", %.3f ms a sentence in the network (without the first and -DOCSTART-)",
+    std::snprintf(figure, sizeof figure,
+                  ", %.3f ms a sentence in the network (without the first and -DOCSTART-)",
                   1000 * report.seconds / static_cast<double>(report.waits.count()));
     text += figure;
   }
   note(text);
   const char* written = options.json ? "written as U+FFFD" : "passed through unchanged";
-  if (report.bad_bytes) note(with_commas(report.bad_bytes) + " bytes are not UTF-8: read as unknown characters, " + written);
+  if (report.bad_bytes)
+    note(with_commas(report.bad_bytes) + " bytes are not UTF-8: read as unknown characters, " +
+         written);
   if (options.timing) note(percentiles(report.waits));
 }
 
@@ -79,21 +87,26 @@ void run(const Tagger& tagger, const Options& options, size_t threads) {
   auto started = std::chrono::steady_clock::now();
   Source input(options.input);
   Sink output(options.output);
-  StreamReport report = tag_stream(tagger, {options.columns, options.batch_size, threads, options.lines, options.json, note}, &input, &output);
+  StreamReport report = tag_stream(
+      tagger, {options.columns, options.batch_size, threads, options.lines, options.json, note},
+      &input, &output);
   output.finish();
-  tell(report, std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count(), options);
+  tell(report, std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count(),
+       options);
 }
 
 }  // namespace
 
 int tag_with_graph(int argc, char** argv, GraphFile kind) {
   return run_command(argv[0], [&] {
-    Cli cli(argc, argv, "GRAPH VOCAB", "Tags columns from standard input; each row comes out with the predicted tag behind it.");
+    Cli cli(
+        argc, argv, "GRAPH VOCAB",
+        "Tags columns from standard input; each row comes out with the predicted tag behind it.");
     std::string graph, vocab;
     cli.positional(&graph, "GRAPH", "the graph's file");
     cli.positional(&vocab, "VOCAB", "vocab.txt, as embvec.py or export.py wrote it");
     Options options = parse_options(&cli);
-    Source input(options.input);        // told before TensorFlow is loaded
+    Source input(options.input);  // told before TensorFlow is loaded
     silence_tensorflow();
     run(*open_graph_tagger(graph, kind, vocab, options.threads), options, 1);
   });
@@ -101,18 +114,27 @@ int tag_with_graph(int argc, char** argv, GraphFile kind) {
 
 int tag_with_engine(int argc, char** argv) {
   return run_command(argv[0], [&] {
-    Cli cli(argc, argv, "MODEL", "Tags columns, or lines of text, from standard input; each row comes out with the predicted tag behind it.");
+    Cli cli(argc, argv, "MODEL",
+            "Tags columns, or lines of text, from standard input; each row comes out with the "
+            "predicted tag behind it.");
     std::string model, instructions;
     bool verify = false;
     cli.positional(&model, "MODEL", "the .etagger file that export.py --engine wrote");
     Options options = parse_options(&cli, [&](Options* flags) {
-      cli.flag("--line", &flags->lines, "raw text, a sentence a line, instead of columns; out come word O O O tag");
-      cli.flag("--json", &flags->json, "write a line of JSON each sentence: its text, and its entities with places in characters");
-      cli.flag("--instructions", &instructions, "avx512vbmi, avx512, avx2, neon or portable (default: the best that this machine has)");
+      cli.flag("--line", &flags->lines,
+               "raw text, a sentence a line, instead of columns; out come word O O O tag");
+      cli.flag("--json", &flags->json,
+               "write a line of JSON each sentence: its text, and its entities with places in "
+               "characters");
+      cli.flag(
+          "--instructions", &instructions,
+          "avx512vbmi, avx512, avx2, neon or portable (default: the best that this machine has)");
       cli.flag("--verify", &verify, "check every byte of the model, and tag nothing");
     });
-    if (options.lines && !options.columns.empty()) throw Error("--line and --columns: raw text has no columns; leave one of them out");
-    if (verify) return note(model + ": verified, " + with_commas(verify_engine_file(model)) + " bytes");
+    if (options.lines && !options.columns.empty())
+      throw Error("--line and --columns: raw text has no columns; leave one of them out");
+    if (verify)
+      return note(model + ": verified, " + with_commas(verify_engine_file(model)) + " bytes");
     run(*open_engine(model, instructions), options, thread_count(options.threads));
   });
 }

@@ -8,7 +8,9 @@
 namespace etagger {
 namespace {
 
-bool is_separator(char c) { return c == ' ' || c == '\t'; }
+bool is_separator(char c) {
+  return c == ' ' || c == '\t';
+}
 
 bool is_blank(std::string_view line) {
   return std::all_of(line.begin(), line.end(), [](char c) { return is_separator(c) || c == '\r'; });
@@ -37,13 +39,16 @@ std::string join(const std::vector<std::string>& parts) {
   return out;
 }
 
-std::string columns_in_words(size_t count) { return count == 1 ? "1 column" : std::to_string(count) + " columns"; }
+std::string columns_in_words(size_t count) {
+  return count == 1 ? "1 column" : std::to_string(count) + " columns";
+}
 
-// The row, then its own last separator (a space where it has none), then the tag; a final `\r` stays last.
+// The row, then its own last separator (a space where it has none), then the tag; a final `\r`
+// stays last.
 void append_tagged(std::string_view row, std::string_view tag, std::string* out) {
   std::string_view body = without_return(row);
   out->append(body);
-  size_t column = body.size();                // where its last column begins, or its end behind a separator
+  size_t column = body.size();  // where its last column begins, or its end behind a separator
   while (column > 0 && !is_separator(body[column - 1])) --column;
   if (column < body.size()) out->push_back(column > 0 ? body[column - 1] : ' ');
   out->append(tag);
@@ -105,11 +110,11 @@ bool RunReader::feed(size_t size, Run* run) {
   const size_t before = used_, open = open_;
   used_ += size;
   std::string_view known = std::string_view(buffer_).substr(0, used_);
-  size_t last = known.substr(before).rfind('\n');                             // older bytes have none behind open_
+  size_t last = known.substr(before).rfind('\n');  // older bytes have none behind open_
   if (last == std::string_view::npos) return false;
   last += before;
   open_ = last + 1;
-  for (size_t end = last; ; --end) {                                           // from the last whole line back to the first new one
+  for (size_t end = last;; --end) {  // from the last whole line back to the first new one
     size_t newline = end ? known.rfind('\n', end - 1) : std::string_view::npos;
     size_t begin = newline == std::string_view::npos ? 0 : newline + 1;
     if (lines_ || is_blank(known.substr(begin, end - begin))) {
@@ -141,7 +146,8 @@ bool DocumentReader::feed(Run* run) {
   if (!words_) return true;
   add(*run);
   size_t ready = held_.size(), behind = 0;
-  while (ready > out_ && behind < words_ && !held_[ready - 1].is_docstart) behind += held_[--ready].words;
+  while (ready > out_ && behind < words_ && !held_[ready - 1].is_docstart)
+    behind += held_[--ready].words;
   if (ready == out_) return false;
   *run = take(ready);
   return true;
@@ -160,22 +166,26 @@ void DocumentReader::add(const Run& run) {
   for (const Block& block : blocks_of(run)) {
     std::string_view last = block.has_end ? block.end : block.rows.back();
     size_t end = static_cast<size_t>(last.data() + last.size() - run.text.data()) + block.newline;
-    if (!block.rows.empty() || held_.size() == out_) held_.push_back({0, 0, block.rows.size(), is_docstart(block)});
+    if (!block.rows.empty() || held_.size() == out_)
+      held_.push_back({0, 0, block.rows.size(), is_docstart(block)});
     held_.back().blocks += 1;
     held_.back().bytes += end - begin;
     begin = end;
   }
 }
 
-// All that is held, of which the first `ready` are out then; those that nothing needs any more are dropped.
+// All that is held, of which the first `ready` are out then; those that nothing needs any more are
+// dropped.
 Run DocumentReader::take(size_t ready) {
   Run run{text_, line_};
   for (size_t i = 0; i < out_; ++i) run.before += held_[i].blocks;
   for (size_t i = ready; i < held_.size(); ++i) run.behind += held_[i].blocks;
   size_t first = ready, bytes = 0;
-  for (size_t words = 0; first > 0 && words < words_ && !held_[first - 1].is_docstart;) words += held_[--first].words;
+  for (size_t words = 0; first > 0 && words < words_ && !held_[first - 1].is_docstart;)
+    words += held_[--first].words;
   for (size_t i = 0; i < first; ++i) bytes += held_[i].bytes;
-  line_ += static_cast<size_t>(std::count(text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(bytes), '\n'));
+  line_ += static_cast<size_t>(
+      std::count(text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(bytes), '\n'));
   text_.erase(0, bytes);
   held_.erase(held_.begin(), held_.begin() + static_cast<std::ptrdiff_t>(first));
   out_ = ready - first;
@@ -196,14 +206,18 @@ void check_columns(const std::vector<std::string>& names, const std::string& who
   static const std::vector<std::string> known = {"word", "pos", "chunk", "tag", "_"};
   for (const std::string& name : names) {
     if (std::find(known.begin(), known.end(), name) == known.end())
-      throw Error(whose + ": unknown column '" + name + "'; known are word pos chunk tag and _ to ignore one");
-    if (name != "_" && std::count(names.begin(), names.end(), name) > 1) throw Error(whose + ": '" + name + "' is named twice");
+      throw Error(whose + ": unknown column '" + name +
+                  "'; known are word pos chunk tag and _ to ignore one");
+    if (name != "_" && std::count(names.begin(), names.end(), name) > 1)
+      throw Error(whose + ": '" + name + "' is named twice");
   }
   if (std::find(names.begin(), names.end(), "word") == names.end())
-    throw Error(whose + ": no word column in '" + join(names) + "'; name one of the columns `word`");
+    throw Error(whose + ": no word column in '" + join(names) +
+                "'; name one of the columns `word`");
 }
 
-SentenceParser::SentenceParser(std::string name, std::vector<std::string> columns, std::vector<std::string> own)
+SentenceParser::SentenceParser(std::string name, std::vector<std::string> columns,
+                               std::vector<std::string> own)
     : name_(std::move(name)), own_(std::move(own)) {
   set_columns(std::move(columns));
 }
@@ -231,8 +245,9 @@ Sentence SentenceParser::parse(const Block& block) {
   for (size_t i = 0; i < block.rows.size(); ++i) {
     if (i > 0) split(without_return(block.rows[i]), &cells_);
     if (cells_.size() != columns_.size())
-      fail(block.first_line + i, columns_in_words(cells_.size()) + ", expected " + std::to_string(columns_.size()) + " (" +
-                                     join(columns_) + "); mend the row, or name the columns with --columns");
+      fail(block.first_line + i, columns_in_words(cells_.size()) + ", expected " +
+                                     std::to_string(columns_.size()) + " (" + join(columns_) +
+                                     "); mend the row, or name the columns with --columns");
     add_row(block.rows[i], &sentence);
   }
   sentence.has_pos = !sentence.pos.empty();
@@ -249,17 +264,24 @@ void SentenceParser::add_row(std::string_view row, Sentence* sentence) {
     if (fields_[k].is_read) bad_bytes_ += etagger::bad_bytes(cells_[k]);
 }
 
-// The columns of a file whose rows have `count`, when --columns does not say: the model's own, with or without the tag, first.
+// The columns of a file whose rows have `count`, when --columns does not say: the model's own, with
+// or without the tag, first.
 void SentenceParser::choose_columns(size_t count, size_t line) {
   std::vector<std::string> without_tag = own_;
   without_tag.erase(std::remove(without_tag.begin(), without_tag.end(), "tag"), without_tag.end());
-  static const std::vector<std::string> defaults[] = {{}, {"word"}, {"word", "tag"}, {"word", "pos", "chunk"}, {"word", "pos", "chunk", "tag"}};
-  if (count == own_.size()) set_columns(own_);
-  else if (count == without_tag.size()) set_columns(without_tag);
-  else if (count <= 4) set_columns(defaults[count]);
+  static const std::vector<std::string> defaults[] = {
+      {}, {"word"}, {"word", "tag"}, {"word", "pos", "chunk"}, {"word", "pos", "chunk", "tag"}};
+  if (count == own_.size())
+    set_columns(own_);
+  else if (count == without_tag.size())
+    set_columns(without_tag);
+  else if (count <= 4)
+    set_columns(defaults[count]);
   else
-    fail(line, std::to_string(count) + " columns, expected 1 to 4 (word pos chunk tag); name the columns with --columns, "
-               "with _ for each to ignore");
+    fail(line,
+         std::to_string(count) +
+             " columns, expected 1 to 4 (word pos chunk tag); name the columns with --columns, "
+             "with _ for each to ignore");
 }
 
 void SentenceParser::fail(size_t line, const std::string& message) const {

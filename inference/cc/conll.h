@@ -1,4 +1,5 @@
-// CoNLL column files: bytes -> blocks -> sentences, and back with the predicted tags. The rules are those of conll.py.
+// CoNLL column files: bytes -> blocks -> sentences, and back with the predicted tags. The rules are
+// those of conll.py.
 #pragma once
 
 #include <cstddef>
@@ -9,13 +10,14 @@
 
 namespace etagger {
 
-// One sentence as it stands in the stream, and the blank line that ended it. The views are of its Run.
+// One sentence as it stands in the stream, and the blank line that ended it. The views are of its
+// Run.
 struct Block {
-  size_t first_line = 0;                  // number of its first line, from 1
-  std::vector<std::string_view> rows;     // without the `\n`; none for a further blank line
-  std::string_view end;                   // the blank line without its `\n`
-  bool has_end = false;                   // false at the end of the input
-  bool newline = false;                   // whether the last line of the block had its `\n`
+  size_t first_line = 0;               // number of its first line, from 1
+  std::vector<std::string_view> rows;  // without the `\n`; none for a further blank line
+  std::string_view end;                // the blank line without its `\n`
+  bool has_end = false;                // false at the end of the input
+  bool newline = false;                // whether the last line of the block had its `\n`
 
   // Appends the block unchanged but for one tag behind each row. tags: as many as rows.
   void write(const std::vector<std::string_view>& tags, std::string* out) const;
@@ -24,8 +26,9 @@ struct Block {
 // Whole sentences of a stream, with the blank lines behind them.
 struct Run {
   std::string text;
-  size_t first_line = 1;                  // number of its first line, from 1
-  size_t before = 0, behind = 0;          // how many of its first and of its last blocks are not its own: those around it, see DocumentReader
+  size_t first_line = 1;          // number of its first line, from 1
+  size_t before = 0, behind = 0;  // how many of its first and of its last blocks are not its own:
+                                  // those around it, see DocumentReader
 };
 
 // The sentences of a run. A line that has only spaces, tabs or `\r` is blank.
@@ -49,26 +52,27 @@ class RunReader {
 
   bool lines_;
   std::string buffer_;
-  size_t used_ = 0;                       // bytes of the stream in buffer_
-  size_t open_ = 0;                       // of them, those before the last line that is not yet whole
-  size_t line_ = 1;                       // number of the first line in buffer_
+  size_t used_ = 0;  // bytes of the stream in buffer_
+  size_t open_ = 0;  // of them, those before the last line that is not yet whole
+  size_t line_ = 1;  // number of the first line in buffer_
 };
 
 constexpr std::string_view kDocstart = "-DOCSTART-";
 
-// Holds the sentences of Runs back until the words around each are known: `words` on each side, or fewer where its document begins or
-// ends. With 0 it lets all pass.
+// Holds the sentences of Runs back until the words around each are known: `words` on each side, or
+// fewer where its document begins or ends. With 0 it lets all pass.
 class DocumentReader {
  public:
   explicit DocumentReader(size_t words) : words_(words) {}
 
-  // Takes the next Run, and puts in its place the sentences that are ready, with those around them. false: none is.
+  // Takes the next Run, and puts in its place the sentences that are ready, with those around them.
+  // false: none is.
   bool feed(Run* run);
   // The same at the end of the stream: all that are left.
   void close(Run* run);
 
  private:
-  struct Held {                           // a sentence, and the blank lines behind it
+  struct Held {  // a sentence, and the blank lines behind it
     size_t blocks, bytes, words;
     bool is_docstart;
   };
@@ -76,10 +80,11 @@ class DocumentReader {
   Run take(size_t ready);
 
   size_t words_;
-  std::string text_;                      // of what is held
-  size_t line_ = 1;                       // number of its first line
+  std::string text_;  // of what is held
+  size_t line_ = 1;   // number of its first line
   std::vector<Held> held_;
-  size_t out_ = 0;                        // of them, those at the beginning that are out: only what follows still needs them
+  size_t out_ =
+      0;  // of them, those at the beginning that are out: only what follows still needs them
 };
 
 // Columns of one sentence.
@@ -87,10 +92,13 @@ struct Sentence {
   std::vector<std::string_view> words, pos, chunks;
   bool has_pos = false, has_chunks = false;
 
-  bool is_docstart() const { return words.size() == 1 && words[0] == kDocstart; }      // such a line alone: O without asking the model
+  bool is_docstart() const {
+    return words.size() == 1 && words[0] == kDocstart;
+  }  // such a line alone: O without asking the model
 };
 
-// Sentences that lie before the first and behind the last of some others in memory: to be read, and not to be tagged.
+// Sentences that lie before the first and behind the last of some others in memory: to be read, and
+// not to be tagged.
 struct Around {
   size_t before = 0, behind = 0;
 };
@@ -98,7 +106,8 @@ struct Around {
 // `word pos chunk tag`, or with commas; `_` ignores a column. Throws Error.
 std::vector<std::string> parse_columns(std::string_view text);
 
-// Whether each name is one that parse_columns knows, stands once (but `_`), and `word` is among them. Throws Error that begins with `whose`.
+// Whether each name is one that parse_columns knows, stands once (but `_`), and `word` is among
+// them. Throws Error that begins with `whose`.
 void check_columns(const std::vector<std::string>& names, const std::string& whose);
 
 // Blocks -> Sentences, checking that every row has the columns that the first row has.
@@ -107,14 +116,14 @@ class SentenceParser {
   // name: of the file, in messages. columns: from parse_columns, or none. own: the model's columns.
   SentenceParser(std::string name, std::vector<std::string> columns, std::vector<std::string> own);
 
-  Sentence parse(const Block& block);     // throws Error naming file and line
+  Sentence parse(const Block& block);  // throws Error naming file and line
   const std::string& name() const { return name_; }
-  size_t take_bad_bytes() { return std::exchange(bad_bytes_, 0); }      // those since the last call
+  size_t take_bad_bytes() { return std::exchange(bad_bytes_, 0); }  // those since the last call
 
  private:
-  struct Field {                          // of a column
-    std::vector<std::string_view> Sentence::*to;      // nullptr: nowhere
-    bool is_read;                         // its bytes are checked
+  struct Field {                                   // of a column
+    std::vector<std::string_view> Sentence::* to;  // nullptr: nowhere
+    bool is_read;                                  // its bytes are checked
   };
   void set_columns(std::vector<std::string> columns);
   void choose_columns(size_t count, size_t line);
@@ -123,9 +132,9 @@ class SentenceParser {
 
   std::string name_;
   std::vector<std::string> columns_, own_;
-  std::vector<Field> fields_;             // of columns_
+  std::vector<Field> fields_;  // of columns_
   size_t bad_bytes_ = 0;
-  std::vector<std::string_view> cells_;   // of a row
+  std::vector<std::string_view> cells_;  // of a row
 };
 
 }  // namespace etagger

@@ -8,7 +8,9 @@ namespace etagger {
 
 std::vector<Entity> entities(const std::vector<std::string_view>& tags, std::string_view scheme) {
   std::vector<Entity> found;
-  auto add = [&](size_t start, size_t end, std::string_view type) { found.push_back({start, end, type}); };
+  auto add = [&](size_t start, size_t end, std::string_view type) {
+    found.push_back({start, end, type});
+  };
   if (scheme == "raw") {
     for (size_t i = 0; i < tags.size(); ++i)
       if (tags[i] != "O") add(i, i + 1, tags[i]);
@@ -18,11 +20,12 @@ std::vector<Entity> entities(const std::vector<std::string_view>& tags, std::str
   return found;
 }
 
-void append_json(std::string_view text, const std::vector<std::string_view>& words, const std::vector<Entity>& entities, std::string* out) {
+void append_json(std::string_view text, const std::vector<std::string_view>& words,
+                 const std::vector<Entity>& entities, std::string* out) {
   out->append("{\"text\": ");
   append_json_string(text, out);
   out->append(", \"entities\": [");
-  size_t at = 0, characters = 0;              // a byte of the text, and how many characters come before it
+  size_t at = 0, characters = 0;  // a byte of the text, and how many characters come before it
   auto characters_before = [&](size_t byte) {
     characters += count_characters(text.substr(at, byte - at));
     at = byte;
@@ -30,7 +33,8 @@ void append_json(std::string_view text, const std::vector<std::string_view>& wor
   };
   for (const Entity& entity : entities) {
     size_t begin = static_cast<size_t>(words[entity.start].data() - text.data());
-    size_t end = static_cast<size_t>(words[entity.end - 1].data() - text.data()) + words[entity.end - 1].size();
+    size_t end = static_cast<size_t>(words[entity.end - 1].data() - text.data()) +
+                 words[entity.end - 1].size();
     out->append(&entity == entities.data() ? "{\"text\": " : ", {\"text\": ");
     append_json_string(text.substr(begin, end - begin), out);
     out->append(", \"type\": ");
@@ -41,11 +45,12 @@ void append_json(std::string_view text, const std::vector<std::string_view>& wor
   out->append("]}\n");
 }
 
-void append_json(const std::vector<std::string_view>& words, const std::vector<Entity>& entities, std::string* out) {
+void append_json(const std::vector<std::string_view>& words, const std::vector<Entity>& entities,
+                 std::string* out) {
   size_t size = 0;
   for (std::string_view word : words) size += word.size() + 1;
   std::string text;
-  text.reserve(size);                         // the views below hold
+  text.reserve(size);  // the views below hold
   std::vector<std::string_view> places;
   places.reserve(words.size());
   for (std::string_view word : words) {

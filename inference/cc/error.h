@@ -1,4 +1,5 @@
-// One-line errors: `file:line: what is wrong, what was expected, how to mend it`. Commands print them and exit with 2.
+// One-line errors: `file:line: what is wrong, what was expected, how to mend it`. Commands print
+// them and exit with 2.
 #pragma once
 
 #include <stdexcept>

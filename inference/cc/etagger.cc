@@ -23,12 +23,13 @@
 struct etagger_model {
   explicit etagger_model(std::unique_ptr<etagger::Tagger> opened)
       : tagger(std::move(opened)),
-        converter(tagger->settings().tags, tagger->settings().tag_scheme, tagger->settings().data_scheme),
+        converter(tagger->settings().tags, tagger->settings().tag_scheme,
+                  tagger->settings().data_scheme),
         tags(converter.tags()) {}
 
   std::unique_ptr<etagger::Tagger> tagger;
   etagger::TagConverter converter;
-  std::vector<std::string_view> tags;      // of the converter
+  std::vector<std::string_view> tags;  // of the converter
 };
 
 namespace {
@@ -36,9 +37,9 @@ namespace {
 using etagger::Error;
 using etagger::Sentence;
 
-constexpr size_t kBatchSize = 64;          // sentences
-constexpr size_t kMostTokens = 4096;       // of a part that a thread takes at a time
-constexpr size_t kLeastTokens = 512;       // less is not worth a thread
+constexpr size_t kBatchSize = 64;     // sentences
+constexpr size_t kMostTokens = 4096;  // of a part that a thread takes at a time
+constexpr size_t kLeastTokens = 512;  // less is not worth a thread
 
 thread_local std::string last_error;
 
@@ -73,29 +74,39 @@ struct Part {
 
 // Throws Error where they are none.
 void check_model(const etagger_model* model, int threads) {
-  if (!model) throw Error("the model is NULL; etagger_open could not open it, or it was not asked to");
+  if (!model)
+    throw Error("the model is NULL; etagger_open could not open it, or it was not asked to");
   if (threads < 0) throw Error("threads " + std::to_string(threads) + ": expected 0 or more");
 }
 
 // Throws Error for what is not there.
 void check(const Request& request, int threads) {
   check_model(request.model, threads);
-  if (request.sentences && !request.lengths) throw Error("lengths is NULL, expected the number of words of each sentence");
+  if (request.sentences && !request.lengths)
+    throw Error("lengths is NULL, expected the number of words of each sentence");
   size_t word = 0;
   for (size_t i = 0; i < request.sentences; ++i) {
     for (size_t k = 0; k < request.lengths[i]; ++k, ++word) {
-      if (!request.words || !request.tags) throw Error(std::string(request.words ? "tags" : "words") + " is NULL, expected an array");
+      if (!request.words || !request.tags)
+        throw Error(std::string(request.words ? "tags" : "words") + " is NULL, expected an array");
       const char *text = request.words[word], *problem = nullptr;
-      if (!text) problem = " is NULL, expected text";
-      else if (!*text) problem = " is empty, expected text; leave it out";
-      else if (request.pos && !request.pos[word]) problem = " has NULL as pos, expected text";
-      else if (request.chunks && !request.chunks[word]) problem = " has NULL as chunk, expected text";
-      if (problem) throw Error("word " + std::to_string(k + 1) + " of sentence " + std::to_string(i + 1) + problem);
+      if (!text)
+        problem = " is NULL, expected text";
+      else if (!*text)
+        problem = " is empty, expected text; leave it out";
+      else if (request.pos && !request.pos[word])
+        problem = " has NULL as pos, expected text";
+      else if (request.chunks && !request.chunks[word])
+        problem = " has NULL as chunk, expected text";
+      if (problem)
+        throw Error("word " + std::to_string(k + 1) + " of sentence " + std::to_string(i + 1) +
+                    problem);
     }
   }
 }
 
-// Cuts the sentences into parts for `threads` threads: several for each, so that none waits long for another.
+// Cuts the sentences into parts for `threads` threads: several for each, so that none waits long
+// for another.
 std::vector<Part> parts_of(const Request& request, size_t threads) {
   size_t total = std::accumulate(request.lengths, request.lengths + request.sentences, size_t{0});
   size_t most = std::clamp(total / (4 * threads), kLeastTokens, kMostTokens);
@@ -130,13 +141,16 @@ Sentence sentence_at(const Request& request, size_t word, size_t length) {
 Part with_context(const Request& request, Part part) {
   const size_t most = request.model->tagger->settings().context_words();
   for (size_t words = 0; part.begin > 0 && words < most;) words += request.lengths[--part.begin];
-  for (size_t words = 0; part.end < request.sentences && words < most;) words += request.lengths[part.end++];
+  for (size_t words = 0; part.end < request.sentences && words < most;)
+    words += request.lengths[part.end++];
   return part;
 }
 
 void tag_part(const Request& request, const Part& part) {
   const Part all = with_context(request, part);
-  size_t word = part.word - std::accumulate(request.lengths + all.begin, request.lengths + part.begin, size_t{0}), count = 0;
+  size_t word = part.word - std::accumulate(request.lengths + all.begin,
+                                            request.lengths + part.begin, size_t{0}),
+         count = 0;
   std::vector<Sentence> sentences;
   etagger::Around around;
   for (size_t i = all.begin; i < all.end; word += request.lengths[i++]) {
@@ -145,8 +159,10 @@ void tag_part(const Request& request, const Part& part) {
     ++(i < part.begin ? around.before : i < part.end ? count : around.behind);
   }
   const char** to = request.tags + part.word;
-  for (const auto& tagged : request.model->tagger->tag(sentences.data() + around.before, count, kBatchSize, nullptr, around))
-    for (std::string_view tag : tagged) *to++ = tag.data();      // whole strings of the model, which end in NUL
+  for (const auto& tagged : request.model->tagger->tag(sentences.data() + around.before, count,
+                                                       kBatchSize, nullptr, around))
+    for (std::string_view tag : tagged)
+      *to++ = tag.data();  // whole strings of the model, which end in NUL
 }
 
 }  // namespace
@@ -156,17 +172,19 @@ etagger_model* etagger_open(const char* path) {
     if (!path) throw Error("the path is NULL, expected that of an .etagger file");
     struct stat about;
     bool is_folder = stat(path, &about) == 0 && S_ISDIR(about.st_mode);
-    return new etagger_model(is_folder ? etagger::open_folder_tagger(path) : etagger::open_engine(path));
+    return new etagger_model(is_folder ? etagger::open_folder_tagger(path)
+                                       : etagger::open_engine(path));
   });
 }
 
-int etagger_tag(const etagger_model* model, const char* const* words, const char* const* pos, const char* const* chunks, size_t count,
-                const char** tags) {
+int etagger_tag(const etagger_model* model, const char* const* words, const char* const* pos,
+                const char* const* chunks, size_t count, const char** tags) {
   return etagger_tag_sentences(model, words, pos, chunks, &count, 1, 1, tags);
 }
 
-int etagger_tag_sentences(const etagger_model* model, const char* const* words, const char* const* pos, const char* const* chunks,
-                          const size_t* lengths, size_t sentences, int threads, const char** tags) {
+int etagger_tag_sentences(const etagger_model* model, const char* const* words,
+                          const char* const* pos, const char* const* chunks, const size_t* lengths,
+                          size_t sentences, int threads, const char** tags) {
   return guarded(-1, [&] {
     Request request{model, words, pos, chunks, lengths, sentences, tags};
     check(request, threads);
@@ -177,7 +195,8 @@ int etagger_tag_sentences(const etagger_model* model, const char* const* words, 
   });
 }
 
-int etagger_tag_file(const etagger_model* model, const char* input, const char* output, const char* columns, int threads) {
+int etagger_tag_file(const etagger_model* model, const char* input, const char* output,
+                     const char* columns, int threads) {
   return guarded(-1, [&] {
     check_model(model, threads);
     etagger::StreamOptions options;
@@ -196,7 +215,9 @@ void etagger_split(const char* joined, size_t count, const char** texts) {
   for (size_t i = 0; i < count; joined += std::strlen(joined) + 1) texts[i++] = joined;
 }
 
-size_t etagger_tag_count(const etagger_model* model) { return model ? model->tags.size() : 0; }
+size_t etagger_tag_count(const etagger_model* model) {
+  return model ? model->tags.size() : 0;
+}
 
 const char* etagger_tag_name(const etagger_model* model, size_t index) {
   return index < etagger_tag_count(model) ? model->tags[index].data() : nullptr;
@@ -206,11 +227,18 @@ int etagger_uses(const etagger_model* model, const char* column) {
   if (!model || !column) return 0;
   std::string_view name = column;
   const etagger::Settings& settings = model->tagger->settings();
-  return name == "word" || (name == "pos" && settings.use_pos) || (name == "chunk" && settings.use_chk);
+  return name == "word" || (name == "pos" && settings.use_pos) ||
+         (name == "chunk" && settings.use_chk);
 }
 
-void etagger_close(etagger_model* model) { delete model; }
+void etagger_close(etagger_model* model) {
+  delete model;
+}
 
-const char* etagger_error(void) { return last_error.c_str(); }
+const char* etagger_error(void) {
+  return last_error.c_str();
+}
 
-const char* etagger_version(void) { return etagger::kVersion; }
+const char* etagger_version(void) {
+  return etagger::kVersion;
+}

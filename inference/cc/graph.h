@@ -10,8 +10,9 @@
 namespace etagger {
 
 enum class GraphFile {
-  kFrozen,            // a GraphDef that freeze.py or transform_graph wrote
-  kMemoryMapped,      // what convert_graphdef_memmapped_format wrote; its weights stay in the file's pages
+  kFrozen,        // a GraphDef that freeze.py or transform_graph wrote
+  kMemoryMapped,  // what convert_graphdef_memmapped_format wrote; its weights stay in the file's
+                  // pages
 };
 
 class Graph {
@@ -21,7 +22,8 @@ class Graph {
   // The string constant `model_config`, JSON.
   virtual std::string model_config() const = 0;
 
-  // logits_indices, int32 (rows, length) in row-major order. Throws Error. Threads may call it at the same time.
+  // logits_indices, int32 (rows, length) in row-major order. Throws Error. Threads may call it at
+  // the same time.
   virtual std::vector<int32_t> run(const std::vector<Input>& inputs) const = 0;
 };
 

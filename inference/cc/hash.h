@@ -1,4 +1,5 @@
-// The hash of tokens in vocabularies: FNV-1a, 64 bits, its halves folded. Files depend on it (engine_file.py).
+// The hash of tokens in vocabularies: FNV-1a, 64 bits, its halves folded. Files depend on it
+// (engine_file.py).
 #pragma once
 
 #include <cstdint>

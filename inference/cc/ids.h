@@ -15,8 +15,9 @@ class Ids {
  public:
   virtual ~Ids() = default;
 
-  virtual int word_id(std::string_view word, bool lowercase) const = 0;      // unknown is 1, as in all of these
-  virtual int character_id(uint32_t code) const = 0;                         // unknown also for kBadByte
+  virtual int word_id(std::string_view word,
+                      bool lowercase) const = 0;      // unknown is 1, as in all of these
+  virtual int character_id(uint32_t code) const = 0;  // unknown also for kBadByte
   virtual int pos_id(std::string_view pos) const = 0;
   virtual int chunk_id(std::string_view chunk) const = 0;
 
@@ -24,9 +25,12 @@ class Ids {
   virtual std::vector<int32_t> marks(const std::vector<std::string_view>& words) const = 0;
 };
 
-inline int known_or_1(int id) { return id > 0 ? id : 1; }
+inline int known_or_1(int id) {
+  return id > 0 ? id : 1;
+}
 
-// The word as it is; lowercased, where the vectors are; then with its ASCII digits as 0; else unknown. find: token -> id or -1.
+// The word as it is; lowercased, where the vectors are; then with its ASCII digits as 0; else
+// unknown. find: token -> id or -1.
 template <class Find>
 int look_up_word(std::string_view word, bool lowercase, Find find) {
   int found = find(word);
@@ -45,10 +49,12 @@ int look_up_word(std::string_view word, bool lowercase, Find find) {
   return has_digits ? known_or_1(find(other)) : 1;
 }
 
-// Marks the longest names from the left; names do not overlap. longest(word): words in the longest name that it begins, or 0.
-// mark(name, to, length): whether the name, words joined by spaces, is known; marks its types in `length` rows of `to` if so.
+// Marks the longest names from the left; names do not overlap. longest(word): words in the longest
+// name that it begins, or 0. mark(name, to, length): whether the name, words joined by spaces, is
+// known; marks its types in `length` rows of `to` if so.
 template <class Longest, class Mark>
-std::vector<int32_t> mark_names(const std::vector<std::string_view>& words, size_t types, Longest longest, Mark mark) {
+std::vector<int32_t> mark_names(const std::vector<std::string_view>& words, size_t types,
+                                Longest longest, Mark mark) {
   std::vector<int32_t> marks(words.size() * types, 0);
   for (size_t i = 0; i < words.size();) {
     size_t length = std::min<size_t>(longest(words[i]), words.size() - i);

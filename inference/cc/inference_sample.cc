@@ -1,4 +1,5 @@
-// Runs the smallest graph that freezes and serves, which train_sample.py wrote:  inference_sample [GRAPH]
+// Runs the smallest graph that freezes and serves, which train_sample.py wrote:  inference_sample
+// [GRAPH]
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -10,9 +11,11 @@ int main(int argc, char** argv) {
   return etagger::run_command(argv[0], [&] {
     std::string graph = "exported/sample_frozen.pb";
     bool wait = false;
-    etagger::Cli cli(argc, argv, "", "Prints what the line that train_sample.py has fitted says for a few x.");
+    etagger::Cli cli(argc, argv, "",
+                     "Prints what the line that train_sample.py has fitted says for a few x.");
     cli.flag("--graph", &graph, "the frozen graph (default exported/sample_frozen.pb)");
-    cli.flag("--wait", &wait, "then wait for the end of standard input, so that one can look at the process");
+    cli.flag("--wait", &wait,
+             "then wait for the end of standard input, so that one can look at the process");
     cli.parse();
     etagger::silence_tensorflow();
     std::vector<float> x = {-2, -1, 0, 1, 2};

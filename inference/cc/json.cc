@@ -24,11 +24,14 @@ class JsonParser {
   static constexpr int kDeepest = 64;
 
   [[noreturn]] void fail(const char* what) const {
-    throw Error(name_ + ": not JSON at byte " + std::to_string(at_) + ": " + what + "; make the file again");
+    throw Error(name_ + ": not JSON at byte " + std::to_string(at_) + ": " + what +
+                "; make the file again");
   }
 
   void skip_space() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r')) ++at_;
+    while (at_ < text_.size() &&
+           (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r'))
+      ++at_;
   }
 
   char peek() {
@@ -100,7 +103,9 @@ class JsonParser {
 
   void parse_number(Json* value) {
     size_t end = at_;
-    while (end < text_.size() && std::string_view("+-.0123456789eE").find(text_[end]) != std::string_view::npos) ++end;
+    while (end < text_.size() &&
+           std::string_view("+-.0123456789eE").find(text_[end]) != std::string_view::npos)
+      ++end;
     std::string digits(text_.substr(at_, end - at_));
     char* stop = nullptr;
     value->kind_ = Json::Kind::kNumber;
@@ -146,7 +151,9 @@ class JsonParser {
   uint32_t parse_hex() {
     uint32_t code = 0;
     for (int i = 0; i < 4; ++i) {
-      size_t digit = ++at_ < text_.size() ? std::string_view("0123456789abcdefABCDEF").find(text_[at_]) : std::string_view::npos;
+      size_t digit = ++at_ < text_.size()
+                         ? std::string_view("0123456789abcdefABCDEF").find(text_[at_])
+                         : std::string_view::npos;
       if (digit == std::string_view::npos) fail("four hexadecimal digits were expected behind \\u");
       code = code << 4 | static_cast<uint32_t>(digit < 16 ? digit : digit - 6);
     }
@@ -158,10 +165,14 @@ class JsonParser {
   size_t at_ = 0;
 };
 
-Json Json::parse(std::string_view text, const std::string& name) { return JsonParser(text, name).document(); }
+Json Json::parse(std::string_view text, const std::string& name) {
+  return JsonParser(text, name).document();
+}
 
 void Json::expect(Kind kind, const char* what) const {
-  if (kind_ != kind) throw Error(std::string("the settings hold another kind of value where ") + what + " was expected");
+  if (kind_ != kind)
+    throw Error(std::string("the settings hold another kind of value where ") + what +
+                " was expected");
 }
 
 bool Json::boolean() const {
@@ -205,7 +216,9 @@ bool Json::has(std::string_view key) const {
 
 namespace {
 
-bool is_plain(unsigned char byte) { return byte >= ' ' && byte < 0x80 && byte != '"' && byte != '\\'; }
+bool is_plain(unsigned char byte) {
+  return byte >= ' ' && byte < 0x80 && byte != '"' && byte != '\\';
+}
 
 // A character that is not plain; bytes: as it stands in the text.
 void append_character(uint32_t code, std::string_view bytes, std::string* out) {

@@ -1,9 +1,12 @@
-"""Writes unicode_lower.inc, the tables behind lower() of text.cc: what this Python's str.lower() does with each code point.
+"""Writes unicode_lower.inc, the tables behind lower() of text.cc: what this Python's str.lower()
+does with each code point.
 
     python inference/cc/make_lowercase.py > inference/cc/unicode_lower.inc
 
-Whether a character is cased or case-ignorable is asked of str.lower() too, by what it makes of a capital sigma beside it.
+Whether a character is cased or case-ignorable is asked of str.lower() too, by what it makes of a
+capital sigma beside it.
 """
+
 import sys
 import unicodedata
 
@@ -12,7 +15,9 @@ CODES = [code for code in range(0x110000) if not 0xD800 <= code <= 0xDFFF]
 
 
 def case_pairs():
-    """(code, lower case) for each code point that lower() maps to another one; U+0130, which becomes two, is text.cc's."""
+    """(code, lower case) for each code point that lower() maps to another one; U+0130, which
+    becomes two, is text.cc's.
+    """
     for code in CODES:
         low = chr(code).lower()
         if len(low) == 1 and ord(low) != code:
@@ -20,7 +25,9 @@ def case_pairs():
 
 
 def case_ranges(pairs):
-    """(first, last, step, delta) rows: neighbours, or every second code point, that move by the same delta."""
+    """(first, last, step, delta) rows: neighbours, or every second code point, that move by the
+    same delta.
+    """
     rows = []
     for code, low in pairs:
         if rows:
@@ -49,7 +56,9 @@ def ends_in_final_sigma(text):
 
 
 def is_case_ignorable(code):
-    return ends_in_final_sigma("a" + chr(code) + SIGMA) and not ends_in_final_sigma(chr(code) + SIGMA)
+    return ends_in_final_sigma("a" + chr(code) + SIGMA) and not ends_in_final_sigma(
+        chr(code) + SIGMA
+    )
 
 
 def is_cased(code):
@@ -57,7 +66,16 @@ def is_cased(code):
 
 
 def write(kind, name, rows):
-    write_cells(kind, name, ["{" + ", ".join(str(value) if i == 3 else f"{value:#x}" for i, value in enumerate(row)) + "}" for row in rows])
+    write_cells(
+        kind,
+        name,
+        [
+            "{"
+            + ", ".join(str(value) if i == 3 else f"{value:#x}" for i, value in enumerate(row))
+            + "}"
+            for row in rows
+        ],
+    )
 
 
 def write_cells(kind, name, cells):

@@ -7,14 +7,21 @@ namespace etagger {
 namespace {
 
 [[noreturn]] void refuse(const std::string& path) {
-  throw Error(path + ": this build of etagger has no TensorFlow route; give an .etagger file, which export.py --engine writes");
+  throw Error(path +
+              ": this build of etagger has no TensorFlow route; give an .etagger file, which "
+              "export.py --engine writes");
 }
 
 }  // namespace
 
-std::unique_ptr<Tagger> open_graph_tagger(const std::string& graph_path, GraphFile, const std::string&, int) { refuse(graph_path); }
+std::unique_ptr<Tagger> open_graph_tagger(const std::string& graph_path, GraphFile,
+                                          const std::string&, int) {
+  refuse(graph_path);
+}
 
-std::unique_ptr<Tagger> open_folder_tagger(const std::string& folder) { refuse(folder); }
+std::unique_ptr<Tagger> open_folder_tagger(const std::string& folder) {
+  refuse(folder);
+}
 
 void silence_tensorflow() {}
 

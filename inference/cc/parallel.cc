@@ -10,7 +10,10 @@
 
 namespace etagger {
 
-size_t thread_count(int threads) { return threads > 0 ? static_cast<size_t>(threads) : std::max(1u, std::thread::hardware_concurrency()); }
+size_t thread_count(int threads) {
+  return threads > 0 ? static_cast<size_t>(threads)
+                     : std::max(1u, std::thread::hardware_concurrency());
+}
 
 void run_parts(size_t parts, size_t threads, const std::function<void(size_t)>& work) {
   std::atomic<size_t> next{0};

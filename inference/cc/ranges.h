@@ -15,8 +15,9 @@ struct Range {
 // The range that holds `code`; nullptr if none does.
 template <class R, size_t N>
 const R* find_range(const R (&ranges)[N], uint32_t code) {
-  const R* found = std::lower_bound(std::begin(ranges), std::end(ranges), code,
-                                    [](const R& range, uint32_t value) { return range.last < value; });
+  const R* found =
+      std::lower_bound(std::begin(ranges), std::end(ranges), code,
+                       [](const R& range, uint32_t value) { return range.last < value; });
   return found != std::end(ranges) && found->first <= code ? found : nullptr;
 }
 

@@ -8,13 +8,14 @@ namespace etagger {
 namespace {
 
 constexpr int kFormat = 1;
-constexpr int kLargest = 1 << 20;      // of all numbers in the settings
+constexpr int kLargest = 1 << 20;  // of all numbers in the settings
 
 // A whole number; what: its name. Throws Error.
 int whole(const Json& json, const std::string& what, int least, int most = kLargest) {
   double number = json.number();
   if (!(number >= least && number <= most) || number != static_cast<int>(number))
-    throw Error(what + " is no whole number from " + std::to_string(least) + " to " + std::to_string(most) + "; export it again");
+    throw Error(what + " is no whole number from " + std::to_string(least) + " to " +
+                std::to_string(most) + "; export it again");
   return static_cast<int>(number);
 }
 
@@ -43,16 +44,19 @@ void read_config(const Json& config, Settings* settings) {
   settings->highway_layers = whole(config["highway_layers"], "highway_layers", 1);
   settings->rnn_size = whole(config["rnn_size"], "rnn_size", 1);
   settings->rnn_layers = whole(config["rnn_layers"], "rnn_layers", 1);
-  for (const Json& width : config["chr_filter_widths"].array()) settings->chr_filter_widths.push_back(whole(width, "a filter's width", 1));
+  for (const Json& width : config["chr_filter_widths"].array())
+    settings->chr_filter_widths.push_back(whole(width, "a filter's width", 1));
   settings->chr_conv_type = config["chr_conv_type"].string();
-  if (settings->chr_conv_type != "conv1d" && settings->chr_conv_type != "conv2d") throw Error("unknown chr_conv_type; export it again");
+  if (settings->chr_conv_type != "conv1d" && settings->chr_conv_type != "conv2d")
+    throw Error("unknown chr_conv_type; export it again");
 }
 
 // Tags go into columns and C strings.
 void check_tags(const std::vector<std::string>& tags) {
   using namespace std::string_view_literals;
   for (const std::string& tag : tags)
-    if (tag.empty() || tag.find_first_of(" \t\r\n\0"sv) != std::string::npos) throw Error("a tag is empty, or has a blank in it; export it again");
+    if (tag.empty() || tag.find_first_of(" \t\r\n\0"sv) != std::string::npos)
+      throw Error("a tag is empty, or has a blank in it; export it again");
 }
 
 void read_gazetteer(const Json& gazetteer, Settings* settings) {
@@ -60,9 +64,11 @@ void read_gazetteer(const Json& gazetteer, Settings* settings) {
   settings->gazetteer_types = gazetteer["types"].strings();
   const int types = static_cast<int>(settings->gazetteer_types.size());
   for (const Json& entry : gazetteer["names"].array()) {
-    if (entry.array().size() != 2 || entry.array()[0].array().empty()) throw Error("a gazetteer's name is not [words, types]; export it again");
+    if (entry.array().size() != 2 || entry.array()[0].array().empty())
+      throw Error("a gazetteer's name is not [words, types]; export it again");
     std::vector<int> kinds;
-    for (const Json& kind : entry.array()[1].array()) kinds.push_back(whole(kind, "a gazetteer's type", 0, types - 1));
+    for (const Json& kind : entry.array()[1].array())
+      kinds.push_back(whole(kind, "a gazetteer's type", 0, types - 1));
     settings->gazetteer_names.emplace_back(entry.array()[0].strings(), std::move(kinds));
   }
 }
@@ -73,7 +79,8 @@ Settings Settings::parse(std::string_view text, const std::string& name) {
   Json json = Json::parse(text, name);
   try {
     if (json["format"].number() != kFormat)
-      throw Error("its model_config has another format, expected " + std::to_string(kFormat) + "; export it again with this version");
+      throw Error("its model_config has another format, expected " + std::to_string(kFormat) +
+                  "; export it again with this version");
     Settings settings;
     read_config(json["config"], &settings);
     read_language_models(json, &settings);

@@ -23,8 +23,9 @@
 namespace etagger {
 namespace {
 
-constexpr size_t kReadSize = 1 << 17;      // bytes taken from the input at a time; the sentences that they complete are tagged together
-constexpr size_t kSmall = 1 << 12;         // bytes that are not worth another thread
+constexpr size_t kReadSize = 1 << 17;  // bytes taken from the input at a time; the sentences that
+                                       // they complete are tagged together
+constexpr size_t kSmall = 1 << 12;     // bytes that are not worth another thread
 
 // Some sentences on their way.
 struct Job {
@@ -32,7 +33,7 @@ struct Job {
   std::string out;
   size_t sentences = 0, tokens = 0, bad_bytes = 0;
   std::vector<Timing> timings;
-  std::exception_ptr error;                // behind `out`
+  std::exception_ptr error;  // behind `out`
   bool is_done = false;
 };
 
@@ -40,12 +41,13 @@ using Tags = std::vector<std::vector<std::string_view>>;
 
 // What a run holds.
 struct Text {
-  std::vector<Block> blocks;                   // columns: a block each sentence, and those that are a blank line alone
-  std::vector<std::string_view> lines;         // or text: a line each sentence
-  std::vector<Sentence> sentences;             // those around it included
+  std::vector<Block>
+      blocks;  // columns: a block each sentence, and those that are a blank line alone
+  std::vector<std::string_view> lines;  // or text: a line each sentence
+  std::vector<Sentence> sentences;      // those around it included
   Around around;
 
-  const Sentence* begin() const { return sentences.data() + around.before; }                         // its own sentences
+  const Sentence* begin() const { return sentences.data() + around.before; }  // its own sentences
   size_t count() const { return sentences.size() - around.before - around.behind; }
 };
 
@@ -55,10 +57,12 @@ bool read_block(const Block& block, SentenceParser* parser, Text* text) {
   return !block.rows.empty();
 }
 
-// A bad row throws Error; the sentences before it are in `text`. bad: the number of bytes that are not UTF-8 is added.
+// A bad row throws Error; the sentences before it are in `text`. bad: the number of bytes that are
+// not UTF-8 is added.
 void read_columns(const Run& run, SentenceParser* parser, Text* text, size_t* bad) {
   std::vector<Block> blocks = blocks_of(run);
-  for (size_t i = 0; i < run.before; ++i) text->around.before += read_block(blocks[i], parser, text);
+  for (size_t i = 0; i < run.before; ++i)
+    text->around.before += read_block(blocks[i], parser, text);
   parser->take_bad_bytes();
   for (size_t i = run.before; i < blocks.size() - run.behind; ++i) {
     read_block(blocks[i], parser, text);
@@ -66,7 +70,8 @@ void read_columns(const Run& run, SentenceParser* parser, Text* text, size_t* ba
   }
   *bad += parser->take_bad_bytes();
   try {
-    for (size_t i = blocks.size() - run.behind; i < blocks.size(); ++i) text->around.behind += read_block(blocks[i], parser, text);
+    for (size_t i = blocks.size() - run.behind; i < blocks.size(); ++i)
+      text->around.behind += read_block(blocks[i], parser, text);
   } catch (const Error&) {
     // A bad row behind it ends what is known; it is told of once it comes to its own sentence.
   }
@@ -94,10 +99,12 @@ void write_columns(const Text& text, const Tags& tags, std::string* out) {
   for (const Block& block : text.blocks) block.write(block.rows.empty() ? none : tags[next++], out);
 }
 
-// As line mode of inference.py writes them: word, POS, chunk and tag column, which are unknown, and the predicted tag.
+// As line mode of inference.py writes them: word, POS, chunk and tag column, which are unknown, and
+// the predicted tag.
 void write_lines(const Text& text, const Tags& tags, std::string* out) {
   for (size_t i = 0; i < tags.size(); ++i) {
-    for (size_t k = 0; k < tags[i].size(); ++k) out->append(text.sentences[i].words[k]).append(" O O O ").append(tags[i][k]).append("\n");
+    for (size_t k = 0; k < tags[i].size(); ++k)
+      out->append(text.sentences[i].words[k]).append(" O O O ").append(tags[i][k]).append("\n");
     out->append("\n");
   }
 }
@@ -106,18 +113,24 @@ void write_json(const Text& text, const Tags& tags, const std::string& scheme, s
   for (size_t i = 0; i < tags.size(); ++i) {
     const std::vector<std::string_view>& words = text.begin()[i].words;
     std::vector<Entity> found = entities(tags[i], scheme);
-    if (text.lines.empty()) append_json(words, found, out);
-    else append_json(text.lines[i], words, found, out);
+    if (text.lines.empty())
+      append_json(words, found, out);
+    else
+      append_json(text.lines[i], words, found, out);
   }
 }
 
-bool is_real(const Sentence& sentence) { return !sentence.is_docstart() && !sentence.words.empty(); }
+bool is_real(const Sentence& sentence) {
+  return !sentence.is_docstart() && !sentence.words.empty();
+}
 
 // What is done with a run. Once the first one is done, threads may share it.
 class Work {
  public:
   Work(const Tagger& tagger, const StreamOptions& options, const std::string& name)
-      : tagger_(tagger), options_(options), parser_(name, options.columns, tagger.settings().columns) {}
+      : tagger_(tagger),
+        options_(options),
+        parser_(name, options.columns, tagger.settings().columns) {}
 
   // The first sentence, which pays for the start, is tagged alone: it is left out of the figures.
   void first(Job* job) {
@@ -136,24 +149,33 @@ class Work {
   void process(Job* job, SentenceParser* parser, bool is_first) const {
     Text text;
     try {
-      if (options_.lines) read_lines(job->run, &text, &job->bad_bytes);
-      else read_columns(job->run, parser, &text, &job->bad_bytes);
+      if (options_.lines)
+        read_lines(job->run, &text, &job->bad_bytes);
+      else
+        read_columns(job->run, parser, &text, &job->bad_bytes);
     } catch (const Error&) {
       job->error = std::current_exception();
     }
-    const Sentence *begin = text.begin(), *end = begin + text.count(), *real = std::find_if(begin, end, is_real);
+    const Sentence *begin = text.begin(), *end = begin + text.count(),
+                   *real = std::find_if(begin, end, is_real);
     size_t alone = 0;
     if (is_first && real != end) {
       warn_of_missing(*real, parser->name());
       alone = static_cast<size_t>(real - begin) + 1;
     }
-    const size_t others = text.count() - alone, before = text.around.before, behind = text.around.behind;
+    const size_t others = text.count() - alone, before = text.around.before,
+                 behind = text.around.behind;
     Tags tags = tagger_.tag(begin, alone, options_.batch_size, nullptr, {before, others + behind});
-    Tags rest = tagger_.tag(begin + alone, others, options_.batch_size, &job->timings, {before + alone, behind});
-    tags.insert(tags.end(), std::make_move_iterator(rest.begin()), std::make_move_iterator(rest.end()));
-    if (options_.json) write_json(text, tags, tagger_.settings().data_scheme, &job->out);
-    else if (options_.lines) write_lines(text, tags, &job->out);
-    else write_columns(text, tags, &job->out);
+    Tags rest = tagger_.tag(begin + alone, others, options_.batch_size, &job->timings,
+                            {before + alone, behind});
+    tags.insert(tags.end(), std::make_move_iterator(rest.begin()),
+                std::make_move_iterator(rest.end()));
+    if (options_.json)
+      write_json(text, tags, tagger_.settings().data_scheme, &job->out);
+    else if (options_.lines)
+      write_lines(text, tags, &job->out);
+    else
+      write_columns(text, tags, &job->out);
     for (const Sentence* sentence = begin; sentence < end; ++sentence) {
       job->sentences += !sentence->words.empty();
       job->tokens += sentence->words.size();
@@ -161,10 +183,13 @@ class Work {
   }
 
   void warn_of_missing(const Sentence& sentence, const std::string& name) const {
-    bool no_pos = tagger_.settings().use_pos && !sentence.has_pos, no_chunks = tagger_.settings().use_chk && !sentence.has_chunks;
+    bool no_pos = tagger_.settings().use_pos && !sentence.has_pos,
+         no_chunks = tagger_.settings().use_chk && !sentence.has_chunks;
     if (!options_.warn || (!no_pos && !no_chunks)) return;
-    options_.warn(std::string("the model was trained with the ") + (no_pos ? "pos" : "") + (no_pos && no_chunks ? " and " : "") +
-         (no_chunks ? "chunk" : "") + " column, which " + name + " lacks: tags will be worse, unless it was trained with feature_drop");
+    options_.warn(std::string("the model was trained with the ") + (no_pos ? "pos" : "") +
+                  (no_pos && no_chunks ? " and " : "") + (no_chunks ? "chunk" : "") +
+                  " column, which " + name +
+                  " lacks: tags will be worse, unless it was trained with feature_drop");
   }
 
   const Tagger& tagger_;
@@ -173,16 +198,21 @@ class Work {
   bool is_first_ = true;
 };
 
-// Threads that work on jobs; what is done is written in order, by whichever thread finishes the next one.
+// Threads that work on jobs; what is done is written in order, by whichever thread finishes the
+// next one.
 class Pool {
  public:
   Pool(size_t threads, std::function<void(Job*)> process, std::function<void(Job*)> write)
-      : process_(std::move(process)), write_(std::move(write)), most_(2 * threads), wake_(eventfd(0, EFD_CLOEXEC)) {
+      : process_(std::move(process)),
+        write_(std::move(write)),
+        most_(2 * threads),
+        wake_(eventfd(0, EFD_CLOEXEC)) {
     if (wake_ < 0) throw Error("no file descriptor is left");
     try {
       while (threads_.size() < threads) threads_.emplace_back([this] { work(); });
     } catch (const std::system_error&) {
-      if (threads_.empty()) throw Error("no thread can be started; try -j 1");      // those that there are do it
+      if (threads_.empty())
+        throw Error("no thread can be started; try -j 1");  // those that there are do it
     }
   }
 
@@ -214,7 +244,7 @@ class Pool {
     rethrow();
   }
 
-  int wake() const { return wake_; }      // a file that can be read once something was thrown
+  int wake() const { return wake_; }  // a file that can be read once something was thrown
 
  private:
   void rethrow() {
@@ -273,8 +303,8 @@ class Pool {
   int wake_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Job*> waiting_;                       // for a thread
-  std::deque<std::unique_ptr<Job>> order_;         // not yet written
+  std::deque<Job*> waiting_;                // for a thread
+  std::deque<std::unique_ptr<Job>> order_;  // not yet written
   std::exception_ptr error_;
   bool is_closed_ = false, is_writing_ = false;
   std::vector<std::thread> threads_;
@@ -284,7 +314,10 @@ class Pool {
 class Stream {
  public:
   Stream(const Tagger& tagger, const StreamOptions& options, Source* input, Sink* output)
-      : options_(options), context_words_(tagger.settings().context_words()), input_(input), output_(output),
+      : options_(options),
+        context_words_(tagger.settings().context_words()),
+        input_(input),
+        output_(output),
         work_(tagger, options, input->name()) {}
 
   StreamReport tag() {
@@ -302,7 +335,7 @@ class Stream {
 
  private:
   size_t read(char* to) {
-    if (pool_ && !input_->wait(pool_->wake())) pool_->finish();          // throws
+    if (pool_ && !input_->wait(pool_->wake())) pool_->finish();  // throws
     return input_->read(to, kReadSize);
   }
 
@@ -320,7 +353,9 @@ class Stream {
       return write(job.get());
     }
     if (!pool_)
-      pool_ = std::make_unique<Pool>(options_.threads, [this](Job* each) { work_.next(each); }, [this](Job* each) { write(each); });
+      pool_ = std::make_unique<Pool>(
+          options_.threads, [this](Job* each) { work_.next(each); },
+          [this](Job* each) { write(each); });
     pool_->submit(std::move(job));
   }
 
@@ -354,12 +389,14 @@ void Durations::add(double seconds, size_t count) {
 }
 
 double Durations::percentile(size_t percent) const {
-  size_t rank = std::min(count_ - 1, count_ / 100 * percent + count_ % 100 * percent / 100), bucket = 0;
+  size_t rank = std::min(count_ - 1, count_ / 100 * percent + count_ % 100 * percent / 100),
+         bucket = 0;
   for (size_t before = buckets_[0]; before <= rank; before += buckets_[bucket]) ++bucket;
   return kLeast * std::pow(kStep, static_cast<double>(bucket) + 0.5);
 }
 
-StreamReport tag_stream(const Tagger& tagger, const StreamOptions& options, Source* input, Sink* output) {
+StreamReport tag_stream(const Tagger& tagger, const StreamOptions& options, Source* input,
+                        Sink* output) {
   return Stream(tagger, options, input, output).tag();
 }
 

@@ -1,4 +1,5 @@
-// Tags a stream: sentences in, the same with tags out, in their order, by one thread or many, in constant memory.
+// Tags a stream: sentences in, the same with tags out, in their order, by one thread or many, in
+// constant memory.
 #pragma once
 
 #include <array>
@@ -15,30 +16,33 @@ class Durations {
  public:
   void add(double seconds, size_t count);
   size_t count() const { return count_; }
-  double percentile(size_t percent) const;            // in seconds; count() must not be 0
+  double percentile(size_t percent) const;  // in seconds; count() must not be 0
 
  private:
   static constexpr double kLeast = 1e-7, kStep = 1.01;
-  std::array<size_t, 2400> buckets_{};                // to 1e-7 * 1.01^2400, 2,300 s
+  std::array<size_t, 2400> buckets_{};  // to 1e-7 * 1.01^2400, 2,300 s
   size_t count_ = 0;
 };
 
 struct StreamOptions {
-  std::vector<std::string> columns;                   // none: by their number
-  size_t batch_size = 64;                             // sentences, at most
-  size_t threads = 1;                                 // that tag
-  bool lines = false;                                 // the input is raw text, a sentence a line
-  bool json = false;                                  // the output is a line of JSON each sentence, see entities.h
-  void (*warn)(const std::string& text) = nullptr;    // told of columns that the model wants and the input lacks
+  std::vector<std::string> columns;  // none: by their number
+  size_t batch_size = 64;            // sentences, at most
+  size_t threads = 1;                // that tag
+  bool lines = false;                // the input is raw text, a sentence a line
+  bool json = false;                 // the output is a line of JSON each sentence, see entities.h
+  void (*warn)(const std::string& text) =
+      nullptr;  // told of columns that the model wants and the input lacks
 };
 
 struct StreamReport {
   size_t sentences = 0, tokens = 0, bad_bytes = 0;
-  double seconds = 0;                                 // in the network, without the first sentence
-  Durations waits;                                    // of each sentence for the batch that it was tagged in, without the first
+  double seconds = 0;  // in the network, without the first sentence
+  Durations waits;     // of each sentence for the batch that it was tagged in, without the first
 };
 
-// Tags all of `input`. A bad row throws Error once the sentences before it are out. Throws ReaderGone, too.
-StreamReport tag_stream(const Tagger& tagger, const StreamOptions& options, Source* input, Sink* output);
+// Tags all of `input`. A bad row throws Error once the sentences before it are out. Throws
+// ReaderGone, too.
+StreamReport tag_stream(const Tagger& tagger, const StreamOptions& options, Source* input,
+                        Sink* output);
 
 }  // namespace etagger

@@ -15,12 +15,14 @@
 namespace etagger {
 namespace {
 
-constexpr size_t kMaxBatchTokens = 4000;      // padded tokens in a batch, as in inference.py
+constexpr size_t kMaxBatchTokens = 4000;  // padded tokens in a batch, as in inference.py
 
 class GraphTagger : public Tagger {
  public:
-  GraphTagger(const std::string& graph_path, GraphFile kind, const std::string& vocab_path, int threads);
-  std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count, size_t batch_size, std::vector<Timing>* timings,
+  GraphTagger(const std::string& graph_path, GraphFile kind, const std::string& vocab_path,
+              int threads);
+  std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count,
+                                                 size_t batch_size, std::vector<Timing>* timings,
                                                  Around around) const override;
   const Settings& settings() const override { return settings_; }
 
@@ -28,13 +30,14 @@ class GraphTagger : public Tagger {
   std::unique_ptr<Graph> graph_;
   Settings settings_;
   Vocabulary vocab_;
-  std::unique_ptr<WindowMaker> windows_;       // of BERT
+  std::unique_ptr<WindowMaker> windows_;  // of BERT
   Feeder feeder_;
   TagConverter converter_;
 };
 
 // The vocabulary, once it is sure that it is the model's.
-const Vocabulary& checked(const Vocabulary& vocab, const std::string& vocab_path, const Settings& settings, const std::string& graph_path) {
+const Vocabulary& checked(const Vocabulary& vocab, const std::string& vocab_path,
+                          const Settings& settings, const std::string& graph_path) {
   if (vocab.hash() == settings.vocab_hash) return vocab;
   throw Error(vocab_path + ": not the vocabulary that " + graph_path +
               " was trained with; give the vocab.txt that export.py wrote beside it");
@@ -42,10 +45,12 @@ const Vocabulary& checked(const Vocabulary& vocab, const std::string& vocab_path
 
 std::unique_ptr<WindowMaker> make_windows(const Vocabulary& vocab, const Settings& settings) {
   if (!settings.use_bert) return nullptr;
-  return std::make_unique<WindowMaker>(vocab.pieces(), settings.bert_lower, static_cast<size_t>(settings.bert_length));
+  return std::make_unique<WindowMaker>(vocab.pieces(), settings.bert_lower,
+                                       static_cast<size_t>(settings.bert_length));
 }
 
-GraphTagger::GraphTagger(const std::string& graph_path, GraphFile kind, const std::string& vocab_path, int threads)
+GraphTagger::GraphTagger(const std::string& graph_path, GraphFile kind,
+                         const std::string& vocab_path, int threads)
     : graph_(open_graph(graph_path, kind, threads)),
       settings_(Settings::parse(graph_->model_config(), graph_path)),
       vocab_(vocab_path, settings_.gazetteer_types.size(), settings_.gazetteer_names),
@@ -53,8 +58,10 @@ GraphTagger::GraphTagger(const std::string& graph_path, GraphFile kind, const st
       feeder_(settings_, vocab_, windows_.get()),
       converter_(settings_.tags, settings_.tag_scheme, settings_.data_scheme) {}
 
-std::vector<std::vector<std::string_view>> GraphTagger::tag(const Sentence* sentences, size_t count, size_t batch_size,
-                                                            std::vector<Timing>* timings, Around around) const {
+std::vector<std::vector<std::string_view>> GraphTagger::tag(const Sentence* sentences, size_t count,
+                                                            size_t batch_size,
+                                                            std::vector<Timing>* timings,
+                                                            Around around) const {
   std::vector<std::vector<std::string_view>> tags(count);
   for (size_t i = 0; i < count; ++i)
     if (sentences[i].is_docstart()) tags[i] = {"O"};
@@ -66,9 +73,12 @@ std::vector<std::vector<std::string_view>> GraphTagger::tag(const Sentence* sent
     std::vector<int32_t> ids = graph_->run(inputs);
     std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - started;
     if (timings) timings->push_back({seconds.count(), batch.indices.size()});
-    auto unknown = [&](int32_t id) { return id < 0 || id >= static_cast<int>(settings_.tags.size()); };
+    auto unknown = [&](int32_t id) {
+      return id < 0 || id >= static_cast<int>(settings_.tags.size());
+    };
     if (ids.size() != batch.rows * batch.length || std::any_of(ids.begin(), ids.end(), unknown))
-      throw Error("the graph gives tags that its model_config does not know; export the model again");
+      throw Error(
+          "the graph gives tags that its model_config does not know; export the model again");
     for (size_t row = 0; row < batch.indices.size(); ++row) {
       size_t k = batch.indices[row];
       tags[places[k]] = converter_.convert(&ids[row * batch.length], examples[k].length);
@@ -79,7 +89,8 @@ std::vector<std::vector<std::string_view>> GraphTagger::tag(const Sentence* sent
 
 }  // namespace
 
-std::unique_ptr<Tagger> open_graph_tagger(const std::string& graph_path, GraphFile kind, const std::string& vocab_path, int threads) {
+std::unique_ptr<Tagger> open_graph_tagger(const std::string& graph_path, GraphFile kind,
+                                          const std::string& vocab_path, int threads) {
   return std::make_unique<GraphTagger>(graph_path, kind, vocab_path, threads);
 }
 
@@ -87,9 +98,13 @@ std::unique_ptr<Tagger> open_folder_tagger(const std::string& folder) {
   std::string mapped = folder + "/ner_frozen.pb.memmapped", frozen = folder + "/ner_frozen.pb";
   bool is_mapped = access(mapped.c_str(), F_OK) == 0;
   if (!is_mapped && access(frozen.c_str(), F_OK) != 0)
-    throw Error(folder + ": neither ner_frozen.pb.memmapped nor ner_frozen.pb is in it; write them with inference/export.py and freeze.py");
+    throw Error(folder +
+                ": neither ner_frozen.pb.memmapped nor ner_frozen.pb is in it; write them with "
+                "inference/export.py and freeze.py");
   silence_tensorflow();
-  return open_graph_tagger(is_mapped ? mapped : frozen, is_mapped ? GraphFile::kMemoryMapped : GraphFile::kFrozen, folder + "/vocab.txt", 0);
+  return open_graph_tagger(is_mapped ? mapped : frozen,
+                           is_mapped ? GraphFile::kMemoryMapped : GraphFile::kFrozen,
+                           folder + "/vocab.txt", 0);
 }
 
 }  // namespace etagger

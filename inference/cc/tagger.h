@@ -22,20 +22,27 @@ class Tagger {
  public:
   virtual ~Tagger() = default;
 
-  // Tags in the scheme of the training data; the views live as long as the tagger, and each ends in NUL. A -DOCSTART- line alone is O.
-  // timings, if given, gets an entry for each batch. around: where a sentence's tags depend on its neighbours (Settings::context_words),
-  // those in memory before sentences[0] and behind the last one. Threads may call it at the same time. Throws Error.
-  virtual std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count, size_t batch_size,
-                                                         std::vector<Timing>* timings = nullptr, Around around = {}) const = 0;
+  // Tags in the scheme of the training data; the views live as long as the tagger, and each ends in
+  // NUL. A -DOCSTART- line alone is O. timings, if given, gets an entry for each batch. around:
+  // where a sentence's tags depend on its neighbours (Settings::context_words), those in memory
+  // before sentences[0] and behind the last one. Threads may call it at the same time. Throws
+  // Error.
+  virtual std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count,
+                                                         size_t batch_size,
+                                                         std::vector<Timing>* timings = nullptr,
+                                                         Around around = {}) const = 0;
 
   virtual const Settings& settings() const = 0;
 };
 
-// A TensorFlow graph and its vocab.txt. Throws Error, also where the vocabulary is not the one that the model was trained with.
-std::unique_ptr<Tagger> open_graph_tagger(const std::string& graph_path, GraphFile kind, const std::string& vocab_path, int threads);
+// A TensorFlow graph and its vocab.txt. Throws Error, also where the vocabulary is not the one that
+// the model was trained with.
+std::unique_ptr<Tagger> open_graph_tagger(const std::string& graph_path, GraphFile kind,
+                                          const std::string& vocab_path, int threads);
 
-// The graph in a folder that freeze.py or convert_graphdef_memmapped_format wrote it to: ner_frozen.pb.memmapped, or without that
-// one ner_frozen.pb, and vocab.txt. Keeps TensorFlow's log off standard error. Throws Error.
+// The graph in a folder that freeze.py or convert_graphdef_memmapped_format wrote it to:
+// ner_frozen.pb.memmapped, or without that one ner_frozen.pb, and vocab.txt. Keeps TensorFlow's log
+// off standard error. Throws Error.
 std::unique_ptr<Tagger> open_folder_tagger(const std::string& folder);
 
 }  // namespace etagger

@@ -14,9 +14,10 @@ struct CaseRange {
   int32_t delta;
 };
 
-#include "unicode_lower.inc"      // kUnicodeVersion, kLowerCase, kCased, kCaseIgnorable
+#include "unicode_lower.inc"  // kUnicodeVersion, kLowerCase, kCased, kCaseIgnorable
 
-constexpr uint32_t kCapitalSigma = 0x3A3, kSmallSigma = 0x3C3, kFinalSigma = 0x3C2, kCapitalIWithDot = 0x130;
+constexpr uint32_t kCapitalSigma = 0x3A3, kSmallSigma = 0x3C3, kFinalSigma = 0x3C2,
+                   kCapitalIWithDot = 0x130;
 constexpr uint32_t kCombiningDotAbove = 0x307;
 
 // Lower case of one code point without special casing.
@@ -26,7 +27,8 @@ uint32_t simple_lower(uint32_t code) {
   return range && (code - range->first) % range->step == 0 ? code + range->delta : code;
 }
 
-// Unicode's Final_Sigma as Python tells it: behind a cased character and not before one, case-ignorable ones left out.
+// Unicode's Final_Sigma as Python tells it: behind a cased character and not before one,
+// case-ignorable ones left out.
 bool is_final_sigma(std::string_view text, size_t at, size_t next) {
   bool follows = false;
   while (at > 0 && !follows) {
@@ -38,7 +40,8 @@ bool is_final_sigma(std::string_view text, size_t at, size_t next) {
   }
   while (next < text.size()) {
     Character character = character_at(text, next);
-    if (!find_range(kCaseIgnorable, character.code)) return follows && !find_range(kCased, character.code);
+    if (!find_range(kCaseIgnorable, character.code))
+      return follows && !find_range(kCased, character.code);
     next += character.size;
   }
   return follows;
@@ -81,7 +84,8 @@ void append_utf8(uint32_t code, std::string* out) {
   }
   int count = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
   out->push_back(static_cast<char>((0xF00 >> count & 0xFF) | code >> (6 * (count - 1))));
-  for (int i = count - 2; i >= 0; --i) out->push_back(static_cast<char>(0x80 | (code >> (6 * i) & 0x3F)));
+  for (int i = count - 2; i >= 0; --i)
+    out->push_back(static_cast<char>(0x80 | (code >> (6 * i) & 0x3F)));
 }
 
 bool is_ascii(std::string_view text) {
@@ -110,7 +114,9 @@ std::string lower(std::string_view text) {
   std::string out;
   if (is_ascii(text)) {
     out.resize(text.size());
-    std::transform(text.begin(), text.end(), out.begin(), [](char c) { return static_cast<char>(simple_lower(static_cast<uint32_t>(c))); });
+    std::transform(text.begin(), text.end(), out.begin(), [](char c) {
+      return static_cast<char>(simple_lower(static_cast<uint32_t>(c)));
+    });
     return out;
   }
   out.reserve(text.size() + 2);
@@ -136,7 +142,9 @@ bool is_wide_upper(uint32_t code) {
   return code == kCapitalIWithDot || (code != kBadByte && simple_lower(code) != code);
 }
 
-const char* unicode_version() { return kUnicodeVersion; }
+const char* unicode_version() {
+  return kUnicodeVersion;
+}
 
 std::string with_commas(uint64_t number) {
   std::string digits = std::to_string(number);

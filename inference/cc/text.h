@@ -12,12 +12,12 @@ namespace etagger {
 constexpr uint32_t kBadByte = 0xFFFFFFFF;
 
 struct Character {
-  uint32_t code;      // code point, or kBadByte
-  uint32_t size;      // bytes that it takes, 1 to 4
+  uint32_t code;  // code point, or kBadByte
+  uint32_t size;  // bytes that it takes, 1 to 4
 };
 
 // The character that begins at text[at], at < text.size().
-Character wide_character_at(std::string_view text, size_t at);      // of a byte beyond ASCII
+Character wide_character_at(std::string_view text, size_t at);  // of a byte beyond ASCII
 inline Character character_at(std::string_view text, size_t at) {
   unsigned char first = static_cast<unsigned char>(text[at]);
   return first < 0x80 ? Character{first, 1} : wide_character_at(text, at);
@@ -38,12 +38,15 @@ bool is_ascii(std::string_view text);
 // How many bytes are not UTF-8.
 size_t bad_bytes(std::string_view text);
 
-// Python's str.lower(): special casing of U+0130 and of the final sigma included. Bytes that are not UTF-8 stay.
+// Python's str.lower(): special casing of U+0130 and of the final sigma included. Bytes that are
+// not UTF-8 stay.
 std::string lower(std::string_view text);
 
 // Whether lower() changes the character when it stands alone.
-bool is_wide_upper(uint32_t code);            // of one beyond ASCII
-inline bool is_upper(uint32_t code) { return code < 0x80 ? code >= 'A' && code <= 'Z' : is_wide_upper(code); }
+bool is_wide_upper(uint32_t code);  // of one beyond ASCII
+inline bool is_upper(uint32_t code) {
+  return code < 0x80 ? code >= 'A' && code <= 'Z' : is_wide_upper(code);
+}
 
 // The Unicode version of the tables behind lower().
 const char* unicode_version();

@@ -17,8 +17,11 @@ constexpr std::u32string_view kClosing = U"\"'`)]}>.,;:!?%*…”’»›。，�
 enum : uint8_t { kSpace = 1, kOpens = 2, kCloses = 4 };
 
 constexpr uint8_t kinds_of(uint32_t code) {
-  auto among = [code](std::u32string_view characters) { return characters.find(static_cast<char32_t>(code)) != std::u32string_view::npos; };
-  return static_cast<uint8_t>((among(kSpaces) ? kSpace : 0) | (among(kOpening) ? kOpens : 0) | (among(kClosing) ? kCloses : 0));
+  auto among = [code](std::u32string_view characters) {
+    return characters.find(static_cast<char32_t>(code)) != std::u32string_view::npos;
+  };
+  return static_cast<uint8_t>((among(kSpaces) ? kSpace : 0) | (among(kOpening) ? kOpens : 0) |
+                              (among(kClosing) ? kCloses : 0));
 }
 
 constexpr std::array<uint8_t, 128> ascii_kinds() {
@@ -34,8 +37,9 @@ bool is(uint8_t kind, uint32_t code) {
 
 // Whether `text` is the lower case ASCII `wanted`, in any case.
 bool same_letters(std::string_view text, std::string_view wanted) {
-  return std::equal(text.begin(), text.end(), wanted.begin(), wanted.end(),
-                    [](char c, char lower) { return (c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c) == lower; });
+  return std::equal(text.begin(), text.end(), wanted.begin(), wanted.end(), [](char c, char lower) {
+    return (c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c) == lower;
+  });
 }
 
 bool is_acronym(std::string_view word) {
@@ -49,9 +53,12 @@ bool is_acronym(std::string_view word) {
 
 // n't, or an apostrophe of either kind and one of the endings.
 bool is_clitic(std::string_view word) {
-  constexpr std::string_view kCurly = "’", kLongS = "ſ";       // to Python's re.IGNORECASE a long s is an s
+  constexpr std::string_view kCurly = "’",
+                             kLongS = "ſ";  // to Python's re.IGNORECASE a long s is an s
   if (same_letters(word, "n't")) return true;
-  size_t apostrophe = word.substr(0, 1) == "'" ? 1 : word.substr(0, kCurly.size()) == kCurly ? kCurly.size() : 0;
+  size_t apostrophe = word.substr(0, 1) == "'"                  ? 1
+                      : word.substr(0, kCurly.size()) == kCurly ? kCurly.size()
+                                                                : 0;
   if (!apostrophe) return false;
   word.remove_prefix(apostrophe);
   for (std::string_view ending : {"s", "m", "d", "re", "ve", "ll"})
@@ -59,17 +66,21 @@ bool is_clitic(std::string_view word) {
   return word == kLongS;
 }
 
-// How many bytes at the end of `word` are a clitic behind something else, or 0. Clitics have 3 or 2 characters; n't comes before 't.
+// How many bytes at the end of `word` are a clitic behind something else, or 0. Clitics have 3 or 2
+// characters; n't comes before 't.
 size_t clitic_size(std::string_view word) {
-  std::array<size_t, 4> begins{word.size()};       // of the last 0, 1, 2, 3 characters
+  std::array<size_t, 4> begins{word.size()};  // of the last 0, 1, 2, 3 characters
   size_t count = 0;
-  for (; count < 3 && begins[count] > 0; ++count) begins[count + 1] = character_before(word, begins[count]);
+  for (; count < 3 && begins[count] > 0; ++count)
+    begins[count + 1] = character_before(word, begins[count]);
   for (; count > 1; --count)
-    if (begins[count] > 0 && is_clitic(word.substr(begins[count]))) return word.size() - begins[count];
+    if (begins[count] > 0 && is_clitic(word.substr(begins[count])))
+      return word.size() - begins[count];
   return 0;
 }
 
-// A word between white space, from its left end to what closes it on the right, which is found from the right.
+// A word between white space, from its left end to what closes it on the right, which is found from
+// the right.
 void append_tokens(std::string_view word, std::vector<std::string_view>* tokens) {
   for (;;) {
     Character first = character_at(word, 0);

@@ -18,7 +18,8 @@
 namespace etagger {
 namespace {
 
-constexpr const char* kMend = "; make it again with embvec.py, or take the vocab.txt that export.py wrote";
+constexpr const char* kMend =
+    "; make it again with embvec.py, or take the vocab.txt that export.py wrote";
 
 // The line at *at, without its newline; *at moves behind it.
 std::string_view next_line(std::string_view text, size_t* at) {
@@ -44,7 +45,8 @@ MappedFile::MappedFile(const std::string& path) {
   if (file < 0 || fstat(file, &about)) {
     int reason = errno;
     if (file >= 0) close(file);
-    throw Error(path + ": " + (reason == ENOENT ? "no such file; check the path" : std::strerror(reason)));
+    throw Error(path + ": " +
+                (reason == ENOENT ? "no such file; check the path" : std::strerror(reason)));
   }
   if (!S_ISREG(about.st_mode)) {
     close(file);
@@ -54,7 +56,8 @@ MappedFile::MappedFile(const std::string& path) {
   void* mapped = size_ ? mmap(nullptr, size_, PROT_READ, MAP_SHARED, file, 0) : nullptr;
   int reason = errno;
   close(file);
-  if (mapped == MAP_FAILED) throw Error(path + ": cannot be mapped into memory (" + std::strerror(reason) + ")");
+  if (mapped == MAP_FAILED)
+    throw Error(path + ": cannot be mapped into memory (" + std::strerror(reason) + ")");
   data_ = static_cast<const char*>(mapped);
 }
 
@@ -81,9 +84,13 @@ void Section::add(std::string_view token) {
   if (!slot) slot = static_cast<uint32_t>(tokens_.size());
 }
 
-int Section::find(std::string_view token) const { return static_cast<int>(table_[place(token)]) - 1; }
+int Section::find(std::string_view token) const {
+  return static_cast<int>(table_[place(token)]) - 1;
+}
 
-Vocabulary::Vocabulary(const std::string& path, size_t types, const std::vector<std::pair<std::vector<std::string>, std::vector<int>>>& names)
+Vocabulary::Vocabulary(
+    const std::string& path, size_t types,
+    const std::vector<std::pair<std::vector<std::string>, std::vector<int>>>& names)
     : file_(path), path_(path), types_(types) {
   for (const auto& [words, kinds] : names) {
     std::string joined;
@@ -100,39 +107,52 @@ Vocabulary::Vocabulary(const std::string& path, size_t types, const std::vector<
   read_section(&chunks_, "chk", &at, &line);
   read_section(&tags_, "tag", &at, &line);
   pieces_.reserve(0);
-  if (file_.text().substr(std::min(at, file_.text().size())).rfind("# bert_vocab ", 0) == 0) read_section(&pieces_, "bert", &at, &line);
-  if (at < file_.text().size()) throw Error(path + ":" + std::to_string(line + 1) + ": more than the sections of a vocabulary" + kMend);
+  if (file_.text().substr(std::min(at, file_.text().size())).rfind("# bert_vocab ", 0) == 0)
+    read_section(&pieces_, "bert", &at, &line);
+  if (at < file_.text().size())
+    throw Error(path + ":" + std::to_string(line + 1) + ": more than the sections of a vocabulary" +
+                kMend);
 
   ascii_ids_.fill(1);
   for (size_t id = 2; id < chars_.size(); ++id) {
     std::string_view token = chars_.token(id);
     Character character = token.empty() ? Character{kBadByte, 0} : character_at(token, 0);
     if (character.size != token.size()) continue;
-    if (character.code < 128) ascii_ids_[character.code] = static_cast<int>(id);
-    else character_ids_.emplace(character.code, static_cast<int>(id));
+    if (character.code < 128)
+      ascii_ids_[character.code] = static_cast<int>(id);
+    else
+      character_ids_.emplace(character.code, static_cast<int>(id));
   }
 }
 
 void Vocabulary::read_section(Section* section, const char* name, size_t* at, int* line) {
   std::string_view text = file_.text();
-  auto fail = [&](const std::string& what) { throw Error(path_ + ":" + std::to_string(*line) + ": " + what + kMend); };
+  auto fail = [&](const std::string& what) {
+    throw Error(path_ + ":" + std::to_string(*line) + ": " + what + kMend);
+  };
   std::string heading = std::string("# ") + name + "_vocab ";
   ++*line;
   std::string_view first = *at < text.size() ? next_line(text, at) : std::string_view();
-  int64_t count = first.substr(0, heading.size()) == heading ? number_in(first.substr(heading.size())) : -1;
+  int64_t count =
+      first.substr(0, heading.size()) == heading ? number_in(first.substr(heading.size())) : -1;
   if (count < 0) fail("expected `" + heading + "N`");
   section->reserve(std::min(static_cast<size_t>(count), text.size()));
   for (int64_t id = 0; id < count; ++id) {
     ++*line;
-    if (*at >= text.size()) fail("the file ends in section " + std::string(name) + ", " + std::to_string(count) + " tokens were expected");
+    if (*at >= text.size())
+      fail("the file ends in section " + std::string(name) + ", " + std::to_string(count) +
+           " tokens were expected");
     std::string_view row = next_line(text, at);
     size_t space = row.rfind(' ');
-    if (space == std::string_view::npos || number_in(row.substr(space + 1)) != id) fail("expected `token " + std::to_string(id) + "`");
+    if (space == std::string_view::npos || number_in(row.substr(space + 1)) != id)
+      fail("expected `token " + std::to_string(id) + "`");
     section->add(row.substr(0, space));
   }
 }
 
-std::string Vocabulary::hash() const { return sha256(file_.text()); }
+std::string Vocabulary::hash() const {
+  return sha256(file_.text());
+}
 
 int Vocabulary::word_id(std::string_view word, bool lowercase) const {
   return look_up_word(word, lowercase, [&](std::string_view each) { return words_.find(each); });

@@ -16,7 +16,7 @@ namespace etagger {
 // A file mapped into memory, read only and shared with other processes.
 class MappedFile {
  public:
-  explicit MappedFile(const std::string& path);        // throws Error
+  explicit MappedFile(const std::string& path);  // throws Error
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
@@ -28,26 +28,29 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-// Tokens -> ids of one section: a hash table with open addressing over the mapped text, 12 bytes a token or less.
+// Tokens -> ids of one section: a hash table with open addressing over the mapped text, 12 bytes a
+// token or less.
 class Section {
  public:
   void reserve(size_t tokens);
   void add(std::string_view token);
-  int find(std::string_view token) const;              // -1: not there
+  int find(std::string_view token) const;  // -1: not there
   size_t size() const { return tokens_.size(); }
   std::string_view token(size_t id) const { return tokens_[id]; }
 
  private:
-  size_t place(std::string_view token) const;          // of the token, or of the gap where it belongs
+  size_t place(std::string_view token) const;  // of the token, or of the gap where it belongs
 
   std::vector<std::string_view> tokens_;
-  std::vector<uint32_t> table_;                        // id + 1; 0: a gap
+  std::vector<uint32_t> table_;  // id + 1; 0: a gap
 };
 
 class Vocabulary : public Ids {
  public:
-  // Reads what embvec.py prints. names: a gazetteer's, words and indices of `types` types. Throws Error with file and line.
-  Vocabulary(const std::string& path, size_t types, const std::vector<std::pair<std::vector<std::string>, std::vector<int>>>& names);
+  // Reads what embvec.py prints. names: a gazetteer's, words and indices of `types` types. Throws
+  // Error with file and line.
+  Vocabulary(const std::string& path, size_t types,
+             const std::vector<std::pair<std::vector<std::string>, std::vector<int>>>& names);
 
   // sha256 of the file, in hexadecimal.
   std::string hash() const;
@@ -57,7 +60,9 @@ class Vocabulary : public Ids {
   int pos_id(std::string_view pos) const override { return known_or_1(pos_.find(pos)); }
   int chunk_id(std::string_view chunk) const override { return known_or_1(chunks_.find(chunk)); }
   std::vector<int32_t> marks(const std::vector<std::string_view>& words) const override;
-  const Section& pieces() const { return pieces_; }    // BERT's; none where the file has no such section
+  const Section& pieces() const {
+    return pieces_;
+  }  // BERT's; none where the file has no such section
 
  private:
   void read_section(Section* section, const char* name, size_t* at, int* line);
@@ -66,10 +71,12 @@ class Vocabulary : public Ids {
   std::string path_;
   Section words_, chars_, pos_, chunks_, tags_, pieces_;
   std::array<int, 128> ascii_ids_;
-  std::unordered_map<uint32_t, int> character_ids_;    // those beyond ASCII
-  size_t types_;                                       // of names
-  std::unordered_map<std::string, std::vector<int>> names_;      // words joined by spaces -> indices of types
-  std::unordered_map<std::string, size_t> longest_;    // first word -> words in the longest name that it begins
+  std::unordered_map<uint32_t, int> character_ids_;  // those beyond ASCII
+  size_t types_;                                     // of names
+  std::unordered_map<std::string, std::vector<int>>
+      names_;  // words joined by spaces -> indices of types
+  std::unordered_map<std::string, size_t>
+      longest_;  // first word -> words in the longest name that it begins
 };
 
 }  // namespace etagger

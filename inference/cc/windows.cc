@@ -68,7 +68,8 @@ CutWords WindowMaker::cut(const std::vector<std::string_view>& words) const {
 Windows WindowMaker::windows(const CutWords* document, size_t count, size_t place) const {
   const CutWords& sentence = document[place];
   Windows made = sentence.ids.size() <= capacity_ ? whole(document, count, place) : parts(sentence);
-  for (size_t word = 0; word + 1 < sentence.begins.size(); ++word) made.count.push_back(sentence.begins[word + 1] - sentence.begins[word]);
+  for (size_t word = 0; word + 1 < sentence.begins.size(); ++word)
+    made.count.push_back(sentence.begins[word + 1] - sentence.begins[word]);
   return made;
 }
 
@@ -76,19 +77,27 @@ Windows WindowMaker::windows(const CutWords* document, size_t count, size_t plac
 Windows WindowMaker::whole(const CutWords* document, size_t count, size_t place) const {
   const CutWords& sentence = document[place];
   const size_t room = capacity_ - sentence.ids.size();
-  size_t there = 0;      // behind it; more than fill the room do not count
+  size_t there = 0;  // behind it; more than fill the room do not count
   for (size_t i = place + 1; i < count && there < room; ++i) there += document[i].ids.size();
   size_t before = fitting_before(document, place, std::max(room / 2, room - std::min(there, room)));
   size_t behind = fitting_behind(document, count, place, room - before);
 
   std::vector<int32_t> window{begin_};
-  size_t first = place, missing = before;      // the first of them lies in document[first], `missing` pieces before its end
-  while (missing && missing >= document[first - 1].ids.size()) missing -= document[--first].ids.size();
-  if (missing) window.insert(window.end(), document[first - 1].ids.end() - static_cast<std::ptrdiff_t>(missing), document[first - 1].ids.end());
-  for (size_t i = first; i <= place; ++i) window.insert(window.end(), document[i].ids.begin(), document[i].ids.end());
+  size_t first = place,
+         missing =
+             before;  // the first of them lies in document[first], `missing` pieces before its end
+  while (missing && missing >= document[first - 1].ids.size())
+    missing -= document[--first].ids.size();
+  if (missing)
+    window.insert(window.end(),
+                  document[first - 1].ids.end() - static_cast<std::ptrdiff_t>(missing),
+                  document[first - 1].ids.end());
+  for (size_t i = first; i <= place; ++i)
+    window.insert(window.end(), document[i].ids.begin(), document[i].ids.end());
   for (size_t i = place + 1; behind; ++i) {
     size_t taken = std::min(behind, document[i].ids.size());
-    window.insert(window.end(), document[i].ids.begin(), document[i].ids.begin() + static_cast<std::ptrdiff_t>(taken));
+    window.insert(window.end(), document[i].ids.begin(),
+                  document[i].ids.begin() + static_cast<std::ptrdiff_t>(taken));
     behind -= taken;
   }
   window.push_back(end_);
@@ -96,15 +105,17 @@ Windows WindowMaker::whole(const CutWords* document, size_t count, size_t place)
   Windows made;
   made.windows.push_back(std::move(window));
   made.window.assign(sentence.begins.size() - 1, 0);
-  for (size_t word = 0; word + 1 < sentence.begins.size(); ++word) made.offset.push_back(1 + before + sentence.begins[word]);
+  for (size_t word = 0; word + 1 < sentence.begins.size(); ++word)
+    made.offset.push_back(1 + before + sentence.begins[word]);
   return made;
 }
 
-// Each word is read in the window where the lesser of its contexts, before or behind, is the greatest; of equals in the first.
+// Each word is read in the window where the lesser of its contexts, before or behind, is the
+// greatest; of equals in the first.
 Windows WindowMaker::parts(const CutWords& sentence) const {
   const std::vector<size_t>& begins = sentence.begins;
   Windows made;
-  std::vector<size_t> best(begins.size() - 1, 0);      // that context, + 1
+  std::vector<size_t> best(begins.size() - 1, 0);  // that context, + 1
   made.window.assign(best.size(), 0);
   made.offset.assign(best.size(), 0);
   for (auto [first, end] : spans_of(begins, capacity_)) {
@@ -124,7 +135,8 @@ Windows WindowMaker::parts(const CutWords& sentence) const {
   return made;
 }
 
-std::vector<std::pair<size_t, size_t>> spans_of(const std::vector<size_t>& begins, size_t capacity) {
+std::vector<std::pair<size_t, size_t>> spans_of(const std::vector<size_t>& begins,
+                                                size_t capacity) {
   std::vector<std::pair<size_t, size_t>> spans;
   const size_t words = begins.size() - 1;
   for (size_t first = 0;;) {

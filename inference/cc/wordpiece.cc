@@ -9,8 +9,8 @@
 namespace etagger {
 namespace {
 
-// Characters of which a nonspacing mark is all that NFD leaves. A starter has combining class 0: what is before it and what is behind
-// it are ordered apart.
+// Characters of which a nonspacing mark is all that NFD leaves. A starter has combining class 0:
+// what is before it and what is behind it are ordered apart.
 struct Stripped {
   uint32_t first, last;
   bool is_starter;
@@ -21,7 +21,8 @@ struct Class {
   uint32_t first, last, order;
 };
 
-// What is left of a character without accents and in lower case, where that is another one: kFolded[at + (code - first)].
+// What is left of a character without accents and in lower case, where that is another one:
+// kFolded[at + (code - first)].
 struct Fold {
   uint32_t first, last, at;
 };
@@ -34,10 +35,12 @@ struct Expansion {
 #include "unicode_wordpiece.inc"
 
 constexpr uint32_t kReplacement = 0xFFFD;
-constexpr size_t kMostCharacters = 100;      // of a token, or it is [UNK]
+constexpr size_t kMostCharacters = 100;  // of a token, or it is [UNK]
 
-// A Hangul syllable is a leading consonant, a vowel and perhaps a trailing consonant: Unicode, section 3.12.
-constexpr uint32_t kHangul = 0xAC00, kSyllables = 11172, kLeading = 0x1100, kVowel = 0x1161, kTrailing = 0x11A7, kVowels = 21, kTrailings = 28;
+// A Hangul syllable is a leading consonant, a vowel and perhaps a trailing consonant: Unicode,
+// section 3.12.
+constexpr uint32_t kHangul = 0xAC00, kSyllables = 11172, kLeading = 0x1100, kVowel = 0x1161,
+                   kTrailing = 0x11A7, kVowels = 21, kTrailings = 28;
 
 uint32_t class_of(uint32_t code) {
   const Class* found = find_range(kClasses, code);
@@ -82,12 +85,13 @@ class Folder {
   // Brings the marks at the end into canonical order.
   void order() {
     auto begin = codes_.begin() + static_cast<std::ptrdiff_t>(run_);
-    std::stable_sort(begin, codes_.end(), [](uint32_t a, uint32_t b) { return class_of(a) < class_of(b); });
+    std::stable_sort(begin, codes_.end(),
+                     [](uint32_t a, uint32_t b) { return class_of(a) < class_of(b); });
     run_ = codes_.size();
   }
 
   std::vector<uint32_t> codes_;
-  size_t run_ = 0;      // where the marks at the end begin
+  size_t run_ = 0;  // where the marks at the end begin
 };
 
 // Takes the last character of a text in UTF-8 away, also one that is cut off.
@@ -106,8 +110,10 @@ std::vector<uint32_t> normalized(std::string_view word, bool lower) {
     at += character.size;
     uint32_t code = character.code == kBadByte ? kReplacement : character.code;
     if (find_range(kDropped, code)) continue;
-    if (find_range(kIdeographs, code)) codes.insert(codes.end(), {' ', code, ' '});
-    else codes.push_back(find_range(kSpaces, code) ? ' ' : code);
+    if (find_range(kIdeographs, code))
+      codes.insert(codes.end(), {' ', code, ' '});
+    else
+      codes.push_back(find_range(kSpaces, code) ? ' ' : code);
   }
   if (!lower) return codes;
   Folder folder;
@@ -129,9 +135,11 @@ std::vector<std::string> bert_tokens(std::string_view word, bool lower) {
   return tokens;
 }
 
-Wordpiece::Wordpiece(const Section& vocabulary, bool lower) : vocabulary_(vocabulary), lower_(lower), unknown_(vocabulary.find("[UNK]")) {
+Wordpiece::Wordpiece(const Section& vocabulary, bool lower)
+    : vocabulary_(vocabulary), lower_(lower), unknown_(vocabulary.find("[UNK]")) {
   if (unknown_ < 0) throw Error("BERT's vocabulary has no [UNK]");
-  for (size_t id = 0; id < vocabulary.size(); ++id) longest_ = std::max(longest_, vocabulary.token(id).size());
+  for (size_t id = 0; id < vocabulary.size(); ++id)
+    longest_ = std::max(longest_, vocabulary.token(id).size());
 }
 
 void Wordpiece::pieces(std::string_view word, std::vector<int32_t>* out) const {
@@ -158,6 +166,8 @@ void Wordpiece::cut(std::string_view token, std::vector<int32_t>* out) const {
   }
 }
 
-const char* tokenizers_version() { return kTokenizersVersion; }
+const char* tokenizers_version() {
+  return kTokenizersVersion;
+}
 
 }  // namespace etagger

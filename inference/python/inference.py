@@ -5,6 +5,7 @@
 
 The flags are those of inference.py at the top, which does the same with a checkpoint.
 """
+
 import json
 import os
 import sys
@@ -24,44 +25,66 @@ from tagger import WORDS_KEPT, Tagger  # noqa: E402
 
 
 def load(path, frozen, emb, batch_size=64, threads=0):
-    """A Tagger on a frozen graph (a file) or an exported one (a prefix). emb: EmbVec. Raises UserError."""
+    """A Tagger on a frozen graph (a file) or an exported one (a prefix). emb: EmbVec. Raises
+    UserError.
+    """
     session = (load_frozen if frozen else load_exported)(path, threads)
     meta = _settings(session, path)
     if emb.vocab_hash != meta["vocab_hash"]:
-        raise UserError(f"the vocabulary is not the one that {path} was trained with; give the vocab.txt that export.py wrote "
-                        "beside it, or the EmbVec file of that training")
+        raise UserError(
+            f"the vocabulary is not the one that {path} was trained with; give the vocab.txt that export.py wrote "
+            "beside it, or the EmbVec file of that training"
+        )
     emb.lowercase, emb.bert = meta["lowercase"], meta.get("bert")
     config = Config(**meta["config"], batch_size=batch_size)
     gazetteer = Gazetteer.from_dict(meta["gazetteer"]) if meta["gazetteer"] else None
-    feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer, limit=WORDS_KEPT)
+    feeder = Feeder(
+        emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer, limit=WORDS_KEPT
+    )
     return Tagger(_callable(session, feeder), config, meta, feeder)
 
 
 def _settings(session, path):
     """What the graph says of itself, see export.model_config."""
     from tf1 import quiet
+
     operations = {operation.name: operation for operation in session.graph.get_operations()}
     if CONFIG not in operations or "logits_indices" not in operations:
-        raise UserError(f"{path}: no etagger model: {CONFIG} or logits_indices is missing; export it with export.py")
+        raise UserError(
+            f"{path}: no etagger model: {CONFIG} or logits_indices is missing; export it with export.py"
+        )
     with quiet():
         return json.loads(session.run(operations[CONFIG].outputs[0]))
 
 
 def _callable(session, feeder):
     from tf1 import callable_of, quiet
+
     graph = session.graph
-    inputs = {operation.name: operation.outputs[0] for operation in graph.get_operations() if operation.type == "Placeholder"
-              and ("input_data" in operation.name or operation.name == "sentence_length")}
+    inputs = {
+        operation.name: operation.outputs[0]
+        for operation in graph.get_operations()
+        if operation.type == "Placeholder"
+        and ("input_data" in operation.name or operation.name == "sentence_length")
+    }
     with quiet():
-        return callable_of(session, graph.get_tensor_by_name("logits_indices:0"), inputs, feeder.smallest())
+        return callable_of(
+            session, graph.get_tensor_by_name("logits_indices:0"), inputs, feeder.smallest()
+        )
 
 
 def parse_args():
     parser = Parser(description=__doc__)
     inference.add_tagging_flags(parser, mode="bucket")
-    parser.add_argument("--vocab_path", default="", help="vocab.txt, as embvec.py or export.py wrote it (or --emb_path)")
+    parser.add_argument(
+        "--vocab_path",
+        default="",
+        help="vocab.txt, as embvec.py or export.py wrote it (or --emb_path)",
+    )
     parser.add_argument("--frozen_path", default="", help="a frozen graph")
-    parser.add_argument("--restore", default="", help="an exported, unfrozen graph: export.py's --export")
+    parser.add_argument(
+        "--restore", default="", help="an exported, unfrozen graph: export.py's --export"
+    )
     args = parser.parse_args()
     if bool(args.frozen_path) == bool(args.restore):
         raise UserError("expected one of --frozen_path and --restore")
@@ -76,7 +99,9 @@ def load_vocabulary(args):
         return EmbVec.from_vocab_text(args.vocab_path)
     emb = EmbVec.load(args.emb_path)
     if args.wrd_dim and args.wrd_dim != emb.wrd_dim:
-        raise UserError(f"--wrd_dim {args.wrd_dim}: {args.emb_path} has vectors of {emb.wrd_dim}; leave --wrd_dim out, or correct it")
+        raise UserError(
+            f"--wrd_dim {args.wrd_dim}: {args.emb_path} has vectors of {emb.wrd_dim}; leave --wrd_dim out, or correct it"
+        )
     emb.vectors = None
     return emb
 
@@ -84,9 +109,14 @@ def load_vocabulary(args):
 def main():
     args = parse_args()
     inference.check_tagging_flags(args)
-    check_readable(args.frozen_path or args.restore + ".meta", "--frozen_path" if args.frozen_path else "--restore")
+    check_readable(
+        args.frozen_path or args.restore + ".meta",
+        "--frozen_path" if args.frozen_path else "--restore",
+    )
     emb = load_vocabulary(args)
-    tagger = load(args.frozen_path or args.restore, bool(args.frozen_path), emb, args.batch_size, args.threads)
+    tagger = load(
+        args.frozen_path or args.restore, bool(args.frozen_path), emb, args.batch_size, args.threads
+    )
     inference.run(tagger, args)
 
 

@@ -1,4 +1,7 @@
-"""Classifies flowers with the graph that train_iris.py and freeze.py wrote; cc/build/inference_iris prints the same."""
+"""Classifies flowers with the graph that train_iris.py and freeze.py wrote; cc/build/inference_iris
+prints the same.
+"""
+
 import os
 import sys
 
@@ -15,7 +18,11 @@ FLOWERS = [[5.0, 3.4, 1.5, 0.2], [5.9, 2.8, 4.3, 1.3], [6.6, 3.0, 5.6, 2.0]]
 
 def main():
     parser = Parser(description=__doc__)
-    parser.add_argument("--graph", default="exported/iris_frozen.pb", help="the frozen graph (default exported/iris_frozen.pb)")
+    parser.add_argument(
+        "--graph",
+        default="exported/iris_frozen.pb",
+        help="the frozen graph (default exported/iris_frozen.pb)",
+    )
     args = parser.parse_args()
     for logits in load_frozen(args.graph).run("logits:0", {"features:0": FLOWERS}):
         print(SPECIES[logits.argmax()], *(f"{each:.4f}" for each in logits))

@@ -1,4 +1,5 @@
 """Runs the graph that train_sample.py wrote; cc/build/inference_sample prints the same."""
+
 import os
 import sys
 
@@ -11,7 +12,11 @@ from graph_files import load_frozen  # noqa: E402
 
 def main():
     parser = Parser(description=__doc__)
-    parser.add_argument("--graph", default="exported/sample_frozen.pb", help="the frozen graph (default exported/sample_frozen.pb)")
+    parser.add_argument(
+        "--graph",
+        default="exported/sample_frozen.pb",
+        help="the frozen graph (default exported/sample_frozen.pb)",
+    )
     args = parser.parse_args()
     xs = [-2.0, -1.0, 0.0, 1.0, 2.0]
     for x, y in zip(xs, load_frozen(args.graph).run("y:0", {"x:0": xs})):

@@ -14,17 +14,20 @@
 namespace etagger {
 namespace {
 
-constexpr size_t kMaxBatchTokens = 640;       // tokens of a batch: what they need stays in the L2 and L3 caches
-constexpr size_t kMostNameWords = 64;         // of a name in a gazetteer; export.py refuses more
+constexpr size_t kMaxBatchTokens =
+    640;  // tokens of a batch: what they need stays in the L2 and L3 caches
+constexpr size_t kMostNameWords = 64;  // of a name in a gazetteer; export.py refuses more
 
 // Ids of an .etagger file.
 class FileIds : public Ids {
  public:
-  FileIds(const ModelFile& file, const Settings& settings) : types_(settings.gazetteer_types.size()) {
+  FileIds(const ModelFile& file, const Settings& settings)
+      : types_(settings.gazetteer_types.size()) {
     if (settings.use_word) words_ = TokenIndex(file, "wrd");
     if (settings.use_pos) pos_ = TokenIndex(file, "pos");
     if (settings.use_chk) chunks_ = TokenIndex(file, "chk");
-    if (types_ > 32) throw Error(file.path() + ": a gazetteer of more than 32 types; export it again");
+    if (types_ > 32)
+      throw Error(file.path() + ": a gazetteer of more than 32 types; export it again");
     if (types_) {
       names_ = TokenIndex(file, "gazetteer.names");
       starts_ = TokenIndex(file, "gazetteer.starts");
@@ -39,14 +42,18 @@ class FileIds : public Ids {
   int word_id(std::string_view word, bool lowercase) const override {
     return look_up_word(word, lowercase, [&](std::string_view each) { return words_.find(each); });
   }
-  int character_id(uint32_t code) const override { return code < 128 ? ascii_ids_[code] : code == kBadByte ? 1 : find_character(code); }
+  int character_id(uint32_t code) const override {
+    return code < 128 ? ascii_ids_[code] : code == kBadByte ? 1 : find_character(code);
+  }
   int pos_id(std::string_view pos) const override { return known_or_1(pos_.find(pos)); }
   int chunk_id(std::string_view chunk) const override { return known_or_1(chunks_.find(chunk)); }
 
   std::vector<int32_t> marks(const std::vector<std::string_view>& words) const override {
     auto longest = [&](std::string_view word) {
       int id = starts_.find(word);
-      return id >= 0 && static_cast<size_t>(id) < longest_.size ? std::min<size_t>(longest_[static_cast<size_t>(id)], kMostNameWords) : 0;
+      return id >= 0 && static_cast<size_t>(id) < longest_.size
+                 ? std::min<size_t>(longest_[static_cast<size_t>(id)], kMostNameWords)
+                 : 0;
     };
     auto mark = [&](const std::string& name, int32_t* to, size_t length) {
       int id = names_.find(name);
@@ -78,7 +85,8 @@ const Kernels& need_kernels(const std::string& instructions) {
   std::string known;
   for (const char* each : {"avx512vbmi", "avx512", "avx2", "neon", "portable"})
     if (kernels_for(each)) known.append(known.empty() ? "" : ", ").append(each);
-  throw Error("--instructions " + instructions + ": unknown, or not on this machine, which has " + known);
+  throw Error("--instructions " + instructions + ": unknown, or not on this machine, which has " +
+              known);
 }
 
 class FileEngine : public Engine {
@@ -90,21 +98,26 @@ class FileEngine : public Engine {
         feeder_(settings_, ids_),
         network_(file_, settings_, need_kernels(instructions)),
         converter_(settings_.tags, settings_.tag_scheme, settings_.data_scheme) {
-    if (settings_.use_elmo || settings_.use_bert) throw Error(file_.path() + ": a model with ELMo or BERT; serve it with TensorFlow: freeze.py");
+    if (settings_.use_elmo || settings_.use_bert)
+      throw Error(file_.path() +
+                  ": a model with ELMo or BERT; serve it with TensorFlow: freeze.py");
   }
 
-  std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count, size_t batch_size,
-                                                 std::vector<Timing>* timings, Around) const override {
+  std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count,
+                                                 size_t batch_size, std::vector<Timing>* timings,
+                                                 Around) const override {
     std::vector<std::vector<std::string_view>> tags(count);
     for (size_t i = 0; i < count; ++i)
       if (sentences[i].is_docstart()) tags[i] = {"O"};
     std::vector<size_t> places;
     std::vector<Example> examples = feeder_.encode(sentences, count, &places);
-    for (const Batch& batch : tagging_batches(examples, batch_size, kMaxBatchTokens)) tag_batch(examples, places, batch, timings, &tags);
+    for (const Batch& batch : tagging_batches(examples, batch_size, kMaxBatchTokens))
+      tag_batch(examples, places, batch, timings, &tags);
     return tags;
   }
 
-  std::vector<std::vector<float>> emissions(const Sentence* sentences, size_t count, size_t batch_size) const override {
+  std::vector<std::vector<float>> emissions(const Sentence* sentences, size_t count,
+                                            size_t batch_size) const override {
     std::vector<std::vector<float>> scores(count);
     std::vector<Example> examples;
     for (size_t i = 0; i < count; ++i) examples.push_back(feeder_.encode(sentences[i]));
@@ -112,7 +125,8 @@ class FileEngine : public Engine {
     for (const Batch& batch : tagging_batches(examples, batch_size, kMaxBatchTokens)) {
       const float* row = network_.emissions(picked(examples, batch), &scratch);
       for (size_t k : batch.indices)
-        for (size_t t = 0; t < examples[k].length; ++t, row += network_.stride()) scores[k].insert(scores[k].end(), row, row + network_.tags());
+        for (size_t t = 0; t < examples[k].length; ++t, row += network_.stride())
+          scores[k].insert(scores[k].end(), row, row + network_.tags());
     }
     return scores;
   }
@@ -121,7 +135,8 @@ class FileEngine : public Engine {
     Scratch scratch;
     const size_t tags = network_.tags(), length = emissions.size() / tags;
     std::vector<float> rows(length * network_.stride());
-    for (size_t t = 0; t < length; ++t) std::copy_n(&emissions[t * tags], tags, &rows[t * network_.stride()]);
+    for (size_t t = 0; t < length; ++t)
+      std::copy_n(&emissions[t * tags], tags, &rows[t * network_.stride()]);
     std::vector<int32_t> ids(length);
     if (length) network_.decode(rows.data(), length, &scratch, ids.data());
     return ids;
@@ -130,13 +145,15 @@ class FileEngine : public Engine {
   const Settings& settings() const override { return settings_; }
 
  private:
-  static std::vector<const Example*> picked(const std::vector<Example>& examples, const Batch& batch) {
+  static std::vector<const Example*> picked(const std::vector<Example>& examples,
+                                            const Batch& batch) {
     std::vector<const Example*> together;
     for (size_t k : batch.indices) together.push_back(&examples[k]);
     return together;
   }
 
-  void tag_batch(const std::vector<Example>& examples, const std::vector<size_t>& places, const Batch& batch, std::vector<Timing>* timings,
+  void tag_batch(const std::vector<Example>& examples, const std::vector<size_t>& places,
+                 const Batch& batch, std::vector<Timing>* timings,
                  std::vector<std::vector<std::string_view>>* tags) const {
     thread_local Scratch scratch;
     std::vector<const Example*> together = picked(examples, batch);
@@ -145,7 +162,8 @@ class FileEngine : public Engine {
     std::vector<int32_t> ids;
     for (size_t i = 0; i < together.size(); ++i) {
       ids.resize(together[i]->length);
-      network_.decode(emissions + scratch.sentences[i].begin * network_.stride(), ids.size(), &scratch, ids.data());
+      network_.decode(emissions + scratch.sentences[i].begin * network_.stride(), ids.size(),
+                      &scratch, ids.data());
       (*tags)[places[batch.indices[i]]] = converter_.convert(ids.data(), ids.size());
     }
     std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - started;

@@ -16,13 +16,15 @@ const Kernels* kernels_for(const char* name) {
   auto fits = [&](std::string_view each) { return wanted.empty() || wanted == each; };
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-                    __builtin_cpu_supports("avx512bw");
-  if (fits("avx512vbmi") && has_avx512 && __builtin_cpu_supports("avx512vbmi")) return &kernels_avx512vbmi;
+  bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+  if (fits("avx512vbmi") && has_avx512 && __builtin_cpu_supports("avx512vbmi"))
+    return &kernels_avx512vbmi;
   if (fits("avx512") && has_avx512) return &kernels_avx512;
-  if (fits("avx2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &kernels_avx2;
+  if (fits("avx2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    return &kernels_avx2;
 #elif defined(__aarch64__)
-  if (fits("neon")) return &kernels_neon;                 // every such processor has it
+  if (fits("neon")) return &kernels_neon;  // every such processor has it
 #endif
   return fits("portable") ? &kernels_portable : nullptr;
 }

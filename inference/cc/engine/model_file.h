@@ -1,4 +1,5 @@
-// The `.etagger` file, mapped into memory: README.md has the format. Whatever bytes it holds, nothing here reads outside of it.
+// The `.etagger` file, mapped into memory: README.md has the format. Whatever bytes it holds,
+// nothing here reads outside of it.
 #pragma once
 
 #include <cstdint>
@@ -24,26 +25,30 @@ struct Span {
 
 class ModelFile {
  public:
-  // Maps the file; checks header, table and the place of each section against their checksum and the file's size. Throws Error.
+  // Maps the file; checks header, table and the place of each section against their checksum and
+  // the file's size. Throws Error.
   explicit ModelFile(const std::string& path);
 
-  // The same of a file that is in memory already, at a multiple of 64 bytes; the bytes must outlive it. name: of the file, in messages.
+  // The same of a file that is in memory already, at a multiple of 64 bytes; the bytes must outlive
+  // it. name: of the file, in messages.
   ModelFile(const std::string& name, std::string_view bytes);
 
-  // Checks every byte of every section against its checksum, and that what lies between them is 0. Throws Error.
+  // Checks every byte of every section against its checksum, and that what lies between them is 0.
+  // Throws Error.
   void verify() const;
 
   const std::string& path() const { return path_; }
   size_t size() const { return all_.size(); }
-  std::string_view header() const { return header_; }                       // JSON
+  std::string_view header() const { return header_; }  // JSON
 
   bool has(std::string_view name) const { return find(name) != nullptr; }
 
-  // A section of the given type and dimensions; -1 leaves a dimension open, `dims` gets what it is. Throws Error where it is another.
+  // A section of the given type and dimensions; -1 leaves a dimension open, `dims` gets what it is.
+  // Throws Error where it is another.
   Span<float> floats(std::string_view name, std::vector<int64_t>* dims) const;
-  Span<uint32_t> words(std::string_view name) const;                        // uint32, of one dimension
-  Span<uint64_t> longs(std::string_view name) const;                        // uint64, of one dimension
-  std::string_view bytes(std::string_view name) const;                      // uint8, of one dimension
+  Span<uint32_t> words(std::string_view name) const;    // uint32, of one dimension
+  Span<uint64_t> longs(std::string_view name) const;    // uint64, of one dimension
+  std::string_view bytes(std::string_view name) const;  // uint8, of one dimension
 
  private:
   enum Type : uint32_t { kUint8, kInt32, kUint32, kUint64, kFloat32, kTypes };
@@ -60,19 +65,19 @@ class ModelFile {
   [[noreturn]] void fail(const std::string& what) const;
 
   std::string path_;
-  std::unique_ptr<MappedFile> mapped_;                                      // none: the bytes are somebody else's
+  std::unique_ptr<MappedFile> mapped_;  // none: the bytes are somebody else's
   std::string_view all_, header_;
   Span<Entry> table_;
-  size_t front_ = 0;                                                        // bytes before the first section
+  size_t front_ = 0;  // bytes before the first section
 };
 
 // Tokens -> ids over sections of the file: NAME.text, NAME.offsets, NAME.table.
 class TokenIndex {
  public:
   TokenIndex() = default;
-  TokenIndex(const ModelFile& file, const std::string& name);               // throws Error
+  TokenIndex(const ModelFile& file, const std::string& name);  // throws Error
 
-  int find(std::string_view token) const;                                   // -1: not there
+  int find(std::string_view token) const;  // -1: not there
   size_t size() const { return offsets_.size - 1; }
 
  private:

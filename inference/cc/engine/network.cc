@@ -9,11 +9,13 @@
 namespace etagger {
 namespace {
 
-size_t padded_to(size_t size, size_t unit) { return (size + unit - 1) / unit * unit; }
+size_t padded_to(size_t size, size_t unit) {
+  return (size + unit - 1) / unit * unit;
+}
 
 // What a hostile header may ask for, far above what a model needs.
-constexpr size_t kMostFloats = 1 << 15;      // of scratch memory for a token
-constexpr size_t kMostCharacters = 1024;     // of a word; export.py refuses more
+constexpr size_t kMostFloats = 1 << 15;   // of scratch memory for a token
+constexpr size_t kMostCharacters = 1024;  // of a word; export.py refuses more
 constexpr size_t kMostFilters = 1 << 12;
 
 std::atomic<uint64_t> models_opened{0};
@@ -21,12 +23,15 @@ std::atomic<uint64_t> models_opened{0};
 }  // namespace
 
 void Scratch::release() {
-  for (Floats* each : {&x, &transform, &gate, &gates, &cell, &outputs[0], &outputs[1], &logits, &score, &next, &pointers}) each->release();
+  for (Floats* each : {&x, &transform, &gate, &gates, &cell, &outputs[0], &outputs[1], &logits,
+                       &score, &next, &pointers})
+    each->release();
 }
 
 // ------------------------------------------------------------ opening
 
-Network::Network(const ModelFile& file, const Settings& settings, const Kernels& kernels) : kernels_(kernels), number_(++models_opened), tags_(settings.tags.size()) {
+Network::Network(const ModelFile& file, const Settings& settings, const Kernels& kernels)
+    : kernels_(kernels), number_(++models_opened), tags_(settings.tags.size()) {
   auto add = [&](bool used, Table* table, const char* name, size_t least) {
     if (!used) return;
     *table = this->table(file, name, least);
@@ -41,9 +46,11 @@ Network::Network(const ModelFile& file, const Settings& settings, const Kernels&
   gazetteer_types_ = settings.gazetteer_types.size();
   features_ += gazetteer_types_;
   key_size_ += gazetteer_types_;
-  if (features_ == 0 || tags_ == 0) throw Error(file.path() + ": a model without features or tags; export it again");
+  if (features_ == 0 || tags_ == 0)
+    throw Error(file.path() + ": a model without features or tags; export it again");
   wide_ = padded_to(features_, kGroup);
-  for (size_t layer = 0; settings.use_highway && layer < static_cast<size_t>(settings.highway_layers); ++layer)
+  for (size_t layer = 0;
+       settings.use_highway && layer < static_cast<size_t>(settings.highway_layers); ++layer)
     for (const char* part : {"transform", "gate"}) {
       std::string name = "highway." + std::to_string(layer) + "." + part;
       highway_.push_back(dense(file, name, name + ".bias", features_, wide_));
@@ -52,49 +59,65 @@ Network::Network(const ModelFile& file, const Settings& settings, const Kernels&
   open_decoder(file, settings);
   size_t floats = 3 * wide_ + blocks_ * (2 * kGroup + 4 * kLanes) + stride() + width_;
   if (floats > kMostFloats)
-    throw Error(file.path() + ": " + std::to_string(floats) + " numbers of memory for a token, at most " + std::to_string(kMostFloats) +
+    throw Error(file.path() + ": " + std::to_string(floats) +
+                " numbers of memory for a token, at most " + std::to_string(kMostFloats) +
                 " go; serve the model with TensorFlow: freeze.py");
 }
 
 Network::Table Network::table(const ModelFile& file, const char* name, size_t least) const {
   std::vector<int64_t> dims = {-1, -1};
   Table table{file.floats(name, &dims), static_cast<size_t>(dims[0]), static_cast<size_t>(dims[1])};
-  if (table.rows < least) throw Error(file.path() + ": section " + name + " has other dimensions than the model; export it again");
+  if (table.rows < least)
+    throw Error(file.path() + ": section " + name +
+                " has other dimensions than the model; export it again");
   return table;
 }
 
-Network::Dense Network::dense(const ModelFile& file, const std::string& kernel, const std::string& bias, size_t dim, size_t columns) const {
+Network::Dense Network::dense(const ModelFile& file, const std::string& kernel,
+                              const std::string& bias, size_t dim, size_t columns) const {
   auto groups = static_cast<int64_t>(padded_to(columns, kGroup) / kGroup);
-  std::vector<int64_t> dims = {groups, static_cast<int64_t>(dim), 4, kLanes}, bias_dims = {groups, 4, kLanes};
+  std::vector<int64_t> dims = {groups, static_cast<int64_t>(dim), 4, kLanes},
+                       bias_dims = {groups, 4, kLanes};
   return {file.floats(kernel, &dims).data, file.floats(bias, &bias_dims).data, dim, columns};
 }
 
 void Network::open_characters(const ModelFile& file, const Settings& settings) {
   word_length_ = static_cast<size_t>(settings.word_length);
   if (word_length_ > kMostCharacters)
-    throw Error(file.path() + ": word_length " + std::to_string(word_length_) + ", at most " + std::to_string(kMostCharacters) + " goes; export it again");
+    throw Error(file.path() + ": word_length " + std::to_string(word_length_) + ", at most " +
+                std::to_string(kMostCharacters) + " goes; export it again");
   num_filters_ = static_cast<size_t>(settings.num_filters);
-  if (num_filters_ > kMostFilters) throw Error(file.path() + ": more than " + std::to_string(kMostFilters) + " filters; export it again");
+  if (num_filters_ > kMostFilters)
+    throw Error(file.path() + ": more than " + std::to_string(kMostFilters) +
+                " filters; export it again");
   const bool same = settings.chr_conv_type == "conv1d";
   key_size_ += word_length_;
   for (size_t i = 0; i < settings.chr_filter_widths.size(); ++i) {
     std::string number = std::to_string(i);
     int64_t padded = static_cast<int64_t>(padded_to(num_filters_, kLanes));
     std::vector<int64_t> dims = {-1, settings.chr_filter_widths[i], padded}, bias_dims = {padded};
-    CharacterFilter filter{file.floats("chr.taps." + number, &dims).data, file.floats("chr.bias." + number, &bias_dims).data,
-                           static_cast<size_t>(dims[0]), static_cast<size_t>(dims[1]), static_cast<size_t>(padded), same};
-    if (filter.characters < 2 || (!same && filter.width > word_length_)) throw Error(file.path() + ": a filter of no use; export it again");
+    CharacterFilter filter{file.floats("chr.taps." + number, &dims).data,
+                           file.floats("chr.bias." + number, &bias_dims).data,
+                           static_cast<size_t>(dims[0]),
+                           static_cast<size_t>(dims[1]),
+                           static_cast<size_t>(padded),
+                           same};
+    if (filter.characters < 2 || (!same && filter.width > word_length_))
+      throw Error(file.path() + ": a filter of no use; export it again");
     filters_.push_back(filter);
     features_ += num_filters_;
   }
 }
 
-Recurrence Network::recurrence(const ModelFile& file, const std::string& name, bool backward) const {
-  std::vector<int64_t> dims = {static_cast<int64_t>(blocks_), static_cast<int64_t>(size_), 4, kLanes};
+Recurrence Network::recurrence(const ModelFile& file, const std::string& name,
+                               bool backward) const {
+  std::vector<int64_t> dims = {static_cast<int64_t>(blocks_), static_cast<int64_t>(size_), 4,
+                               kLanes};
   const float* w = file.floats(name, &dims).data;
   std::string_view packed = file.bytes(name + ".packed");
   if (packed.size() != blocks_ * size_ * 3 * kGroup + kLanes)
-    throw Error(file.path() + ": section " + name + ".packed has another size than the model; export it again");
+    throw Error(file.path() + ": section " + name +
+                ".packed has another size than the model; export it again");
   return {w, reinterpret_cast<const uint8_t*>(packed.data()), size_, blocks_, backward};
 }
 
@@ -105,7 +128,8 @@ void Network::open_encoder(const ModelFile& file, const Settings& settings) {
   for (int number = 0; number < settings.rnn_layers; ++number) {
     std::string scope = "bilstm." + std::to_string(number);
     layers_.push_back({dense(file, scope + ".input", scope + ".bias", dim, 2 * blocks_ * kGroup),
-                       recurrence(file, scope + ".forward", false), recurrence(file, scope + ".backward", true)});
+                       recurrence(file, scope + ".forward", false),
+                       recurrence(file, scope + ".backward", true)});
     dim = 2 * blocks_ * kLanes;
   }
   projection_ = dense(file, "projection.kernel", "projection.bias", dim, padded_to(tags_, kLanes));
@@ -114,7 +138,8 @@ void Network::open_encoder(const ModelFile& file, const Settings& settings) {
 void Network::open_decoder(const ModelFile& file, const Settings& settings) {
   if (!settings.use_crf && !file.has("crf.transitions")) return;
   width_ = padded_to(tags_, kLanes);
-  std::vector<int64_t> dims = {static_cast<int64_t>(tags_), static_cast<int64_t>(width_)}, edge = {static_cast<int64_t>(tags_)};
+  std::vector<int64_t> dims = {static_cast<int64_t>(tags_), static_cast<int64_t>(width_)},
+                       edge = {static_cast<int64_t>(tags_)};
   transitions_ = file.floats("crf.transitions", &dims).data;
   begin_ = file.floats("crf.begin", &edge).data;
   end_ = file.floats("crf.end", &edge).data;
@@ -135,7 +160,8 @@ void Network::key(const Example& example, size_t token, int32_t* to) const {
   add(gazetteer_types_, example.gazetteer, gazetteer_types_);
 }
 
-// float32 (wide_,), zeros behind the features. The character CNN writes whole vectors: what comes behind it is written later.
+// float32 (wide_,), zeros behind the features. The character CNN writes whole vectors: what comes
+// behind it is written later.
 void Network::features(const int32_t* key, float* x) const {
   float* const end = x + wide_;
   auto add = [&](const Table& table) {
@@ -161,20 +187,24 @@ void Network::features(const int32_t* key, float* x) const {
 
 // ------------------------------------------------------------ the network
 
-void Network::run(const Dense& layer, const float* x, size_t x_stride, size_t rows, float* const* y) const {
+void Network::run(const Dense& layer, const float* x, size_t x_stride, size_t rows,
+                  float* const* y) const {
   kernels_.dense(x, x_stride, rows, layer.dim, layer.kernel, layer.columns, layer.bias, y);
 }
 
 // The same with rows of y one after another; `to` gets their places.
-void Network::run(const Dense& layer, const float* x, size_t x_stride, size_t rows, float* y, std::vector<float*>* to) const {
+void Network::run(const Dense& layer, const float* x, size_t x_stride, size_t rows, float* y,
+                  std::vector<float*>* to) const {
   to->resize(rows);
   for (size_t i = 0; i < rows; ++i) (*to)[i] = y + i * layer.columns;
   run(layer, x, x_stride, rows, to->data());
 }
 
-// Features, highway network and the first layer's products of all tokens: scratch->rows gets where those of each lie. Tokens that the cache
-// has, from this batch or an earlier one, are not computed again.
-void Network::project_tokens(const std::vector<const Example*>& examples, size_t rows, Scratch* scratch) const {
+// Features, highway network and the first layer's products of all tokens: scratch->rows gets where
+// those of each lie. Tokens that the cache has, from this batch or an earlier one, are not computed
+// again.
+void Network::project_tokens(const std::vector<const Example*>& examples, size_t rows,
+                             Scratch* scratch) const {
   const Dense& first = layers_[0].input;
   const size_t row_size = first.columns;
   scratch->cache.open(number_, key_size_, row_size);
@@ -208,20 +238,25 @@ void Network::project_tokens(const std::vector<const Example*>& examples, size_t
   run(first, x, wide_, missing.size(), missing.data());
 }
 
-// Both directions of a layer, whose gates' inputs lie at scratch->rows. y: (rows, 2 * blocks_ * 16).
+// Both directions of a layer, whose gates' inputs lie at scratch->rows. y: (rows, 2 * blocks_ *
+// 16).
 void Network::encode(const Layer& layer, size_t rows, float* y, Scratch* scratch) const {
   const size_t half = blocks_ * kLanes, count = scratch->sentences.size();
   float* cell = scratch->cell.room(count * half);
   for (bool backward : {false, true}) {
     const Recurrence& lstm = backward ? layer.backward : layer.forward;
     float* h = y + backward * half;
-    if (count == 1) kernels_.lstm(lstm, scratch->rows.data(), rows, h, 2 * half, cell);
-    else kernels_.lstm_batch(lstm, scratch->rows.data(), scratch->sentences.data(), count, h, 2 * half, cell);
+    if (count == 1)
+      kernels_.lstm(lstm, scratch->rows.data(), rows, h, 2 * half, cell);
+    else
+      kernels_.lstm_batch(lstm, scratch->rows.data(), scratch->sentences.data(), count, h, 2 * half,
+                          cell);
     for (float*& row : scratch->rows) row += blocks_ * kGroup;
   }
 }
 
-const float* Network::emissions(const std::vector<const Example*>& examples, Scratch* scratch) const {
+const float* Network::emissions(const std::vector<const Example*>& examples,
+                                Scratch* scratch) const {
   scratch->sentences.clear();
   size_t rows = 0;
   for (const Example* example : examples) {
@@ -233,7 +268,9 @@ const float* Network::emissions(const std::vector<const Example*>& examples, Scr
   const float* x = nullptr;
   for (size_t layer = 0; layer < layers_.size(); ++layer) {
     float* y = scratch->outputs[layer % 2].room(rows * wide);
-    if (layer) run(layers_[layer].input, x, wide, rows, scratch->gates.room(rows * 2 * blocks_ * kGroup), &scratch->rows);
+    if (layer)
+      run(layers_[layer].input, x, wide, rows, scratch->gates.room(rows * 2 * blocks_ * kGroup),
+          &scratch->rows);
     encode(layers_[layer], rows, y, scratch);
     for (size_t i = 0; layer && i < rows * wide; ++i) y[i] += x[i];
     x = y;
@@ -246,7 +283,10 @@ const float* Network::emissions(const std::vector<const Example*>& examples, Scr
 void Network::decode(const float* emissions, size_t length, Scratch* scratch, int32_t* ids) const {
   const size_t row = stride();
   if (!transitions_) {
-    for (size_t t = 0; t < length; ++t) ids[t] = static_cast<int32_t>(std::max_element(emissions + t * row, emissions + t * row + tags_) - (emissions + t * row));
+    for (size_t t = 0; t < length; ++t)
+      ids[t] =
+          static_cast<int32_t>(std::max_element(emissions + t * row, emissions + t * row + tags_) -
+                               (emissions + t * row));
     return;
   }
   float* score = scratch->score.room(width_);
@@ -254,13 +294,15 @@ void Network::decode(const float* emissions, size_t length, Scratch* scratch, in
   auto* pointers = reinterpret_cast<int32_t*>(scratch->pointers.room(length * width_));
   for (size_t tag = 0; tag < tags_; ++tag) score[tag] = emissions[tag] + begin_[tag];
   for (size_t t = 1; t < length; ++t) {
-    kernels_.viterbi(score, tags_, transitions_, width_, emissions + t * row, next, pointers + t * width_);
-    float best = *std::max_element(next, next + tags_);      // small numbers: long sentences stay exact
+    kernels_.viterbi(score, tags_, transitions_, width_, emissions + t * row, next,
+                     pointers + t * width_);
+    float best = *std::max_element(next, next + tags_);  // small numbers: long sentences stay exact
     for (size_t tag = 0; tag < tags_; ++tag) score[tag] = next[tag] - best;
   }
   for (size_t tag = 0; tag < tags_; ++tag) score[tag] += end_[tag];
   ids[length - 1] = static_cast<int32_t>(std::max_element(score, score + tags_) - score);
-  for (size_t t = length - 1; t > 0; --t) ids[t - 1] = pointers[t * width_ + static_cast<size_t>(ids[t])];
+  for (size_t t = length - 1; t > 0; --t)
+    ids[t - 1] = pointers[t * width_ + static_cast<size_t>(ids[t])];
 }
 
 }  // namespace etagger

@@ -8,8 +8,8 @@
 
 namespace etagger {
 
-// Floats at the begin of a page, straight from the system: what is released is given back, however many threads there are. What was in
-// them is lost when they grow.
+// Floats at the begin of a page, straight from the system: what is released is given back, however
+// many threads there are. What was in them is lost when they grow.
 class Floats {
  public:
   Floats() = default;
@@ -22,7 +22,8 @@ class Floats {
     if (size_ >= count) return data_;
     release();
     size_t grown = count + count / 4;
-    void* data = mmap(nullptr, grown * sizeof(float), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* data = mmap(nullptr, grown * sizeof(float), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (data == MAP_FAILED) throw std::bad_alloc();
     data_ = static_cast<float*>(data);
     size_ = grown;

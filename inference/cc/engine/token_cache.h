@@ -1,4 +1,5 @@
-// What the first layer makes of a token depends on nothing but its features, and words come again: their rows are kept.
+// What the first layer makes of a token depends on nothing but its features, and words come again:
+// their rows are kept.
 #pragma once
 
 #include <algorithm>
@@ -13,14 +14,14 @@ namespace etagger {
 class TokenCache {
  public:
   struct Found {
-    float* row;                 // nullptr: all of its places are in use by this batch
-    bool known;                 // false: the row is the key's from now on, and must be filled
+    float* row;  // nullptr: all of its places are in use by this batch
+    bool known;  // false: the row is the key's from now on, and must be filled
   };
 
   // Empties it where it was another model's. model: a number of the model's own, not 0.
   void open(uint64_t model, size_t key_size, size_t row_size) {
     if (model == model_) return;
-    model_ = 0;                                    // until there is memory for all of it
+    model_ = 0;  // until there is memory for all of it
     key_size_ = key_size;
     row_size_ = row_size;
     sets_ = kMostSets;
@@ -57,14 +58,15 @@ class TokenCache {
 
   size_t hash(const int32_t* key) const {
     uint64_t hash = 0;
-    for (size_t i = 0; i < key_size_; ++i) hash = (hash ^ static_cast<uint32_t>(key[i])) * 0x9E3779B97F4A7C15;
+    for (size_t i = 0; i < key_size_; ++i)
+      hash = (hash ^ static_cast<uint32_t>(key[i])) * 0x9E3779B97F4A7C15;
     return hash >> 32;
   }
   float* row(size_t slot) { return rows_.data() + slot * row_size_; }
 
   uint64_t model_ = 0, batch_ = 0;
   size_t key_size_ = 0, row_size_ = 0, sets_ = 0;
-  std::vector<uint64_t> used_;          // the batch that used a place last; 0: nobody yet
+  std::vector<uint64_t> used_;  // the batch that used a place last; 0: nobody yet
   std::vector<int32_t> keys_;
   Floats rows_;
 };

@@ -1,4 +1,5 @@
-// Bytes as a column file: the same rows come out, each with a tag that can be taken away again, whatever the chunks that they came in.
+// Bytes as a column file: the same rows come out, each with a tag that can be taken away again,
+// whatever the chunks that they came in.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -15,12 +16,13 @@ namespace {
 constexpr std::string_view kTag = "B-PER";
 
 struct Result {
-  std::string out, error;      // error: what the first bad row says
+  std::string out, error;  // error: what the first bad row says
   size_t rows = 0, bad_bytes = 0;
 };
 
 // Reads the input in chunks of the sizes that `sizes` gives in turn, and tags every row.
-Result tag_all(std::string_view input, const std::vector<std::string>& columns, const std::vector<std::string>& own, const std::string& sizes) {
+Result tag_all(std::string_view input, const std::vector<std::string>& columns,
+               const std::vector<std::string>& own, const std::string& sizes) {
   Result result;
   etagger::SentenceParser parser("file", columns, own);
   auto process = [&](const etagger::Run& run) {
@@ -28,8 +30,10 @@ Result tag_all(std::string_view input, const std::vector<std::string>& columns, 
       if (!block.rows.empty()) {
         etagger::Sentence sentence = parser.parse(block);
         require(sentence.words.size() == block.rows.size(), "a word for each row");
-        require(!sentence.has_pos || sentence.pos.size() == block.rows.size(), "a pos for each row, or none");
-        require(!sentence.has_chunks || sentence.chunks.size() == block.rows.size(), "a chunk for each row, or none");
+        require(!sentence.has_pos || sentence.pos.size() == block.rows.size(),
+                "a pos for each row, or none");
+        require(!sentence.has_chunks || sentence.chunks.size() == block.rows.size(),
+                "a chunk for each row, or none");
         result.rows += block.rows.size();
       }
       block.write(std::vector<std::string_view>(block.rows.size(), kTag), &result.out);
@@ -39,7 +43,8 @@ Result tag_all(std::string_view input, const std::vector<std::string>& columns, 
   etagger::Run run;
   try {
     for (size_t at = 0, turn = 0; at < input.size(); ++turn) {
-      size_t size = std::min<size_t>(1 + static_cast<unsigned char>(sizes[turn % sizes.size()]), input.size() - at);
+      size_t size = std::min<size_t>(1 + static_cast<unsigned char>(sizes[turn % sizes.size()]),
+                                     input.size() - at);
       std::memcpy(reader.room(1 << 9), input.data() + at, size);
       if (reader.feed(size, &run)) process(run);
       at += size;
@@ -71,18 +76,23 @@ std::string_view take_return(std::string_view* line) {
 
 // Whether `out` is `in` with a tag and at most one separator before it.
 bool is_tagged(std::string_view out, std::string_view in) {
-  if (take_return(&out) != take_return(&in) || out.size() < in.size() + kTag.size() || out.substr(out.size() - kTag.size()) != kTag) return false;
+  if (take_return(&out) != take_return(&in) || out.size() < in.size() + kTag.size() ||
+      out.substr(out.size() - kTag.size()) != kTag)
+    return false;
   std::string_view separator = out.substr(in.size(), out.size() - kTag.size() - in.size());
   bool ends_in_one = !in.empty() && (in.back() == ' ' || in.back() == '\t');
   bool one = separator.size() == 1 && (separator[0] == ' ' || separator[0] == '\t');
   return out.substr(0, in.size()) == in && (ends_in_one ? separator.empty() : one);
 }
 
-void compare(const std::vector<std::string_view>& in, const std::vector<std::string_view>& out, bool whole) {
+void compare(const std::vector<std::string_view>& in, const std::vector<std::string_view>& out,
+             bool whole) {
   require(whole ? in.size() == out.size() : out.size() <= in.size(), "as many lines out as in");
-  for (size_t i = 0; i + !whole < out.size(); ++i) {      // behind the last line of a part stands what is behind its newline: nothing
+  for (size_t i = 0; i + !whole < out.size();
+       ++i) {  // behind the last line of a part stands what is behind its newline: nothing
     bool blank = in[i].find_first_not_of(" \t\r") == std::string_view::npos;
-    require(blank ? out[i] == in[i] : is_tagged(out[i], in[i]), "line " + std::to_string(i + 1) + " is the same but for a tag");
+    require(blank ? out[i] == in[i] : is_tagged(out[i], in[i]),
+            "line " + std::to_string(i + 1) + " is the same but for a tag");
   }
 }
 
@@ -92,14 +102,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 8) return 0;
   std::string sizes(reinterpret_cast<const char*>(data), 7);
   std::string_view input(reinterpret_cast<const char*>(data) + 8, size - 8);
-  static const std::vector<std::vector<std::string>> choices = {{}, {"word"}, {"word", "tag"}, {"word", "pos", "chunk", "tag"}, {"_", "word", "_", "chunk"}};
+  static const std::vector<std::vector<std::string>> choices = {
+      {}, {"word"}, {"word", "tag"}, {"word", "pos", "chunk", "tag"}, {"_", "word", "_", "chunk"}};
   const std::vector<std::string>& columns = choices[data[7] % choices.size()];
-  const std::vector<std::string>& own = choices[1 + data[7] / choices.size() % (choices.size() - 1)];
+  const std::vector<std::string>& own =
+      choices[1 + data[7] / choices.size() % (choices.size() - 1)];
   Result result = tag_all(input, columns, own, sizes);
   compare(lines_of(input), lines_of(result.out), result.error.empty());
   for (const std::string& other : {std::string(1, '\0'), std::string(1, '\xFF')}) {
     Result same = tag_all(input, columns, own, other);
-    require(same.out == result.out && same.error == result.error && same.rows == result.rows && same.bad_bytes == result.bad_bytes,
+    require(same.out == result.out && same.error == result.error && same.rows == result.rows &&
+                same.bad_bytes == result.bad_bytes,
             "the same whatever the chunks");
   }
   return 0;

@@ -1,5 +1,6 @@
-// Bytes as a column file whose sentences are held back for their documents: all of it comes out once and in order, and around each sentence
-// stand the words that are around it in the file, as many as were asked for or the document has, whatever the chunks.
+// Bytes as a column file whose sentences are held back for their documents: all of it comes out
+// once and in order, and around each sentence stand the words that are around it in the file, as
+// many as were asked for or the document has, whatever the chunks.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -15,7 +16,7 @@ namespace {
 // The first column of a file, and where a document begins in it: 0 words.
 struct Text {
   std::vector<std::vector<std::string_view>> sentences;
-  size_t begin = 0, end = 0;      // of those that are the run's own
+  size_t begin = 0, end = 0;  // of those that are the run's own
 };
 
 Text text_of(const std::vector<etagger::Block>& blocks, size_t before, size_t behind) {
@@ -38,13 +39,16 @@ bool is_docstart(const std::vector<std::string_view>& rows) {
 }
 
 // The `most` words on one side of a sentence in its document, the nearest first.
-std::vector<std::string_view> words_beside(const Text& text, size_t place, bool before, size_t most) {
+std::vector<std::string_view> words_beside(const Text& text, size_t place, bool before,
+                                           size_t most) {
   std::vector<std::string_view> words;
   while (before ? place > 0 : place + 1 < text.sentences.size()) {
     const std::vector<std::string_view>& rows = text.sentences[before ? --place : ++place];
     if (is_docstart(rows)) break;
-    if (before) words.insert(words.end(), rows.rbegin(), rows.rend());
-    else words.insert(words.end(), rows.begin(), rows.end());
+    if (before)
+      words.insert(words.end(), rows.rbegin(), rows.rend());
+    else
+      words.insert(words.end(), rows.begin(), rows.end());
     if (words.size() >= most) break;
   }
   words.resize(std::min(words.size(), most));
@@ -69,17 +73,20 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::vector<etagger::Block> blocks = etagger::blocks_of(whole);
   const Text all = text_of(blocks, 0, 0);
   std::string out;
-  size_t next = 0, line = 1;      // of the sentence, and of the run's own text
+  size_t next = 0, line = 1;  // of the sentence, and of the run's own text
   auto check = [&](const etagger::Run& run) {
     std::vector<etagger::Block> parts = etagger::blocks_of(run);
     require(run.before + run.behind <= parts.size(), "blocks around");
-    if (run.before < parts.size()) require(parts[run.before].first_line == line, "the number of the first line");
+    if (run.before < parts.size())
+      require(parts[run.before].first_line == line, "the number of the first line");
     const Text text = text_of(parts, run.before, run.behind);
     for (size_t i = text.begin; i < text.end; ++i, ++next) {
-      require(next < all.sentences.size() && text.sentences[i] == all.sentences[next], "the same sentence");
+      require(next < all.sentences.size() && text.sentences[i] == all.sentences[next],
+              "the same sentence");
       if (is_docstart(text.sentences[i])) continue;
       for (bool before : {true, false})
-        require(words_beside(text, i, before, most) == words_beside(all, next, before, most), "the words around it");
+        require(words_beside(text, i, before, most) == words_beside(all, next, before, most),
+                "the words around it");
     }
     std::string own = own_text(parts, run.before, run.behind);
     line += static_cast<size_t>(std::count(own.begin(), own.end(), '\n'));
@@ -97,6 +104,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   run = reader.close();
   documents.close(&run);
   check(run);
-  require(next == all.sentences.size() && out == own_text(blocks, 0, 0), "all of it comes out once");
+  require(next == all.sentences.size() && out == own_text(blocks, 0, 0),
+          "all of it comes out once");
   return 0;
 }

@@ -1,4 +1,5 @@
-// Bytes as a line of raw text and tags: its tokens lie in it, in order, and its JSON says where each entity stands.
+// Bytes as a line of raw text and tags: its tokens lie in it, in order, and its JSON says where
+// each entity stands.
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -12,7 +13,8 @@
 
 namespace {
 
-constexpr std::string_view kTags[] = {"O", "B-PER", "I-PER", "E-PER", "S-LOC", "I-LOC", "B", "L-\xFF\"\\", "X", "U-"};
+constexpr std::string_view kTags[] = {"O",     "B-PER", "I-PER",      "E-PER", "S-LOC",
+                                      "I-LOC", "B",     "L-\xFF\"\\", "X",     "U-"};
 
 // Where each character of a text that is UTF-8 begins, and its end.
 std::vector<size_t> characters_of(std::string_view text) {
@@ -33,9 +35,11 @@ void check_json(const std::string& line, size_t entities) {
   require(json["entities"].array().size() == entities, "every entity");
   size_t last = 0;
   for (const etagger::Json& entity : json["entities"].array()) {
-    auto start = static_cast<size_t>(entity["start"].number()), end = static_cast<size_t>(entity["end"].number());
+    auto start = static_cast<size_t>(entity["start"].number()),
+         end = static_cast<size_t>(entity["end"].number());
     require(last <= start && start < end && end < begins.size(), "places in order");
-    require(text.substr(begins[start], begins[end] - begins[start]) == entity["text"].string(), "an entity where it says");
+    require(text.substr(begins[start], begins[end] - begins[start]) == entity["text"].string(),
+            "an entity where it says");
     last = end;
   }
 }
@@ -48,7 +52,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::vector<std::string_view> words = etagger::tokenize(line), tags;
   const char* last = line.data();
   for (std::string_view word : words) {
-    require(last <= word.data() && !word.empty() && word.data() + word.size() <= line.data() + line.size(), "tokens in order");
+    require(last <= word.data() && !word.empty() &&
+                word.data() + word.size() <= line.data() + line.size(),
+            "tokens in order");
     last = word.data() + word.size();
     tags.push_back(kTags[data[tags.size() % 8] % std::size(kTags)]);
   }

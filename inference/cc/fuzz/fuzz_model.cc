@@ -1,6 +1,8 @@
-// Bytes as an .etagger file: they are refused, or tag, and nothing is read outside of the section that it belongs to.
+// Bytes as an .etagger file: they are refused, or tag, and nothing is read outside of the section
+// that it belongs to.
 //
-// The checksums are no hindrance: the mutator mends them, and so does the target where a file was refused as it is.
+// The checksums are no hindrance: the mutator mends them, and so does the target where a file was
+// refused as it is.
 #include <sanitizer/asan_interface.h>
 
 #include <algorithm>
@@ -39,12 +41,17 @@ struct Entry {
   uint32_t crc, unused[5];
 };
 
-size_t aligned(size_t at) { return (at + kAlignment - 1) / kAlignment * kAlignment; }
+size_t aligned(size_t at) {
+  return (at + kAlignment - 1) / kAlignment * kAlignment;
+}
 
 // Exactly the bytes of a file, where a ModelFile may lie; AddressSanitizer guards both ends.
 class Bytes {
  public:
-  explicit Bytes(size_t size) : data_(static_cast<char*>(::operator new(size, std::align_val_t(kAlignment)))), size_(size) { std::memset(data_, 0, size); }
+  explicit Bytes(size_t size)
+      : data_(static_cast<char*>(::operator new(size, std::align_val_t(kAlignment)))), size_(size) {
+    std::memset(data_, 0, size);
+  }
   Bytes(const uint8_t* data, size_t size) : Bytes(size) { std::copy(data, data + size, data_); }
   ~Bytes() {
     ASAN_UNPOISON_MEMORY_REGION(data_, size_);
@@ -70,9 +77,12 @@ Prelude prelude_of(std::string_view file) {
 std::vector<Entry> table_of(std::string_view file) {
   if (file.size() < sizeof(Prelude)) return {};
   Prelude prelude = prelude_of(file);
-  if (prelude.table > file.size() || prelude.sections > (file.size() - prelude.table) / sizeof(Entry)) return {};
+  if (prelude.table > file.size() ||
+      prelude.sections > (file.size() - prelude.table) / sizeof(Entry))
+    return {};
   std::vector<Entry> table(prelude.sections);
-  if (!table.empty()) std::memcpy(table.data(), file.data() + prelude.table, table.size() * sizeof(Entry));
+  if (!table.empty())
+    std::memcpy(table.data(), file.data() + prelude.table, table.size() * sizeof(Entry));
   return table;
 }
 
@@ -82,7 +92,8 @@ void mend(char* data, size_t size, std::vector<Entry> table) {
   if (size < sizeof(Prelude)) return;
   Prelude prelude = prelude_of(file);
   for (Entry& entry : table)
-    if (entry.offset <= size && entry.bytes <= size - entry.offset) entry.crc = etagger::crc32(file.substr(entry.offset, entry.bytes));
+    if (entry.offset <= size && entry.bytes <= size - entry.offset)
+      entry.crc = etagger::crc32(file.substr(entry.offset, entry.bytes));
   if (!table.empty()) std::memcpy(data + prelude.table, table.data(), table.size() * sizeof(Entry));
   std::memcpy(prelude.magic, "etagger", 8);
   prelude.version = 1;
@@ -92,11 +103,13 @@ void mend(char* data, size_t size, std::vector<Entry> table) {
   std::memcpy(data, &prelude, sizeof prelude);
   if (prelude.table > size) return;
   size_t front = prelude.table + table.size() * sizeof(Entry);
-  prelude.crc = etagger::crc32(file.substr(sizeof prelude, front - std::min(front, sizeof prelude)), etagger::crc32(file.substr(0, 56)));
+  prelude.crc = etagger::crc32(file.substr(sizeof prelude, front - std::min(front, sizeof prelude)),
+                               etagger::crc32(file.substr(0, 56)));
   std::memcpy(data, &prelude, sizeof prelude);
 }
 
-// The same file with a gap behind each section, poisoned once the model is open, so that no section is read beyond its end.
+// The same file with a gap behind each section, poisoned once the model is open, so that no section
+// is read beyond its end.
 std::unique_ptr<Bytes> spread(std::string_view file, std::vector<Entry> table) {
   size_t front = prelude_of(file).table + table.size() * sizeof(Entry), at = front + kAlignment;
   std::vector<size_t> from;
@@ -107,7 +120,8 @@ std::unique_ptr<Bytes> spread(std::string_view file, std::vector<Entry> table) {
   }
   auto out = std::make_unique<Bytes>(at);
   std::memcpy(out->data(), file.data(), front);
-  for (size_t i = 0; i < table.size(); ++i) std::memcpy(out->data() + table[i].offset, file.data() + from[i], table[i].bytes);
+  for (size_t i = 0; i < table.size(); ++i)
+    std::memcpy(out->data() + table[i].offset, file.data() + from[i], table[i].bytes);
   mend(out->data(), at, table);
   return out;
 }
@@ -124,15 +138,28 @@ void poison_gaps(const Bytes& file) {
 
 // ------------------------------------------------------------ tagging
 
-const char* const kWords[] = {"EU", "rejects", "New", "York", "Times", "1996-08-22", "\xCE\xA3\xCE\x91\xCE\xA3", "\xFF\xE2\x82", "#PAD#", "a",
-                              "Donaudampfschifffahrtsgesellschaft", "-DOCSTART-", "NN", "B-NP"};
+const char* const kWords[] = {"EU",
+                              "rejects",
+                              "New",
+                              "York",
+                              "Times",
+                              "1996-08-22",
+                              "\xCE\xA3\xCE\x91\xCE\xA3",
+                              "\xFF\xE2\x82",
+                              "#PAD#",
+                              "a",
+                              "Donaudampfschifffahrtsgesellschaft",
+                              "-DOCSTART-",
+                              "NN",
+                              "B-NP"};
 
 // Sentences of several lengths in `columns` columns, among them a -DOCSTART- line.
 std::string text_of(size_t columns) {
   std::string text = "-DOCSTART-\n\n";
   for (size_t length : {1, 9, 3, 3, 20})
     for (size_t i = 0; i < length; ++i) {
-      for (size_t k = 0; k < columns; ++k) text.append(k ? " " : "").append(kWords[(i + 5 * k + length) % std::size(kWords)]);
+      for (size_t k = 0; k < columns; ++k)
+        text.append(k ? " " : "").append(kWords[(i + 5 * k + length) % std::size(kWords)]);
       text += i + 1 < length ? "\n" : "\n\n";
     }
   return text;
@@ -163,7 +190,9 @@ void tag(const etagger::Tagger& tagger) {
     for (size_t i = 0; i < tags.size(); ++i) {
       require(tags[i].size() == sentences[i].words.size(), "a tag for each word");
       for (std::string_view each : tags[i])
-        require(!each.empty() && std::strlen(each.data()) == each.size() && each.find_first_of(" \t\r\n") == std::string_view::npos, "a tag fits a column");
+        require(!each.empty() && std::strlen(each.data()) == each.size() &&
+                    each.find_first_of(" \t\r\n") == std::string_view::npos,
+                "a tag fits a column");
       blocks[i].write(tags[i], &out);
     }
   }
@@ -178,7 +207,8 @@ bool open_and_tag(const Bytes& bytes) {
     } catch (const etagger::Error&) {
     }
     std::unique_ptr<Bytes> apart = spread(bytes.text(), table_of(bytes.text()));
-    std::unique_ptr<etagger::Tagger> tagger = etagger::open_engine(etagger::ModelFile("fuzz", apart->text()), instructions());
+    std::unique_ptr<etagger::Tagger> tagger =
+        etagger::open_engine(etagger::ModelFile("fuzz", apart->text()), instructions());
     poison_gaps(*apart);
     tag(*tagger);
     return true;
@@ -196,7 +226,8 @@ size_t change_header(uint8_t* data, size_t size, size_t most, std::vector<Entry>
   size_t before = prelude.header_bytes;
   header.resize(before + 64);
   header.resize(LLVMFuzzerMutate(header.data(), before, header.size()));
-  size_t old_place = prelude.table, place = aligned(sizeof prelude + header.size()), rest = size - old_place;
+  size_t old_place = prelude.table, place = aligned(sizeof prelude + header.size()),
+         rest = size - old_place;
   if (place + rest > most) return size;
   std::memmove(data + place, data + old_place, rest);
   std::memset(data + sizeof prelude, 0, place - sizeof prelude);
@@ -210,7 +241,9 @@ size_t change_header(uint8_t* data, size_t size, size_t most, std::vector<Entry>
 }
 
 uint64_t odd_number(std::mt19937* random, uint64_t old, uint64_t size) {
-  const uint64_t choices[] = {0, 1, 2, old - 1, old + 1, old * 2, old / 2, size, size - 1, 0xFFFFFFFF, uint64_t{1} << 32, uint64_t{1} << 62, ~uint64_t{0}, old + 64};
+  const uint64_t choices[] = {
+      0,    1,        2,          old - 1,           old + 1,           old * 2,      old / 2,
+      size, size - 1, 0xFFFFFFFF, uint64_t{1} << 32, uint64_t{1} << 62, ~uint64_t{0}, old + 64};
   return choices[(*random)() % std::size(choices)];
 }
 
@@ -218,13 +251,27 @@ uint64_t odd_number(std::mt19937* random, uint64_t old, uint64_t size) {
 void change_entry(Entry* entry, const Entry& other, size_t size, std::mt19937* random) {
   uint64_t* dim = &entry->dims[(*random)() % 4];
   switch ((*random)() % 14) {
-    case 0: entry->type = static_cast<uint32_t>(odd_number(random, entry->type, kTypes)); break;
-    case 1: entry->rank = static_cast<uint32_t>(odd_number(random, entry->rank, 4)); break;
-    case 2: *dim = odd_number(random, *dim, size); break;
-    case 3: entry->offset = odd_number(random, entry->offset, size); break;
-    case 4: entry->bytes = odd_number(random, entry->bytes, size); break;
-    case 5: std::memcpy(entry->name, other.name, sizeof entry->name); break;
-    case 6: std::swap(entry->rank, entry->type); break;
+    case 0:
+      entry->type = static_cast<uint32_t>(odd_number(random, entry->type, kTypes));
+      break;
+    case 1:
+      entry->rank = static_cast<uint32_t>(odd_number(random, entry->rank, 4));
+      break;
+    case 2:
+      *dim = odd_number(random, *dim, size);
+      break;
+    case 3:
+      entry->offset = odd_number(random, entry->offset, size);
+      break;
+    case 4:
+      entry->bytes = odd_number(random, entry->bytes, size);
+      break;
+    case 5:
+      std::memcpy(entry->name, other.name, sizeof entry->name);
+      break;
+    case 6:
+      std::swap(entry->rank, entry->type);
+      break;
     default:
       if (*dim > 1 && entry->type < kTypes) {
         entry->bytes /= *dim;
@@ -246,20 +293,27 @@ void change_section(uint8_t* data, const Entry& entry, std::mt19937* random) {
     uint8_t* place = data + entry.offset + (*random)() % (entry.bytes / unit) * unit;
     uint64_t value = 0;
     std::memcpy(&value, place, unit);
-    if (entry.type == 4) value = std::vector<uint32_t>{0x7F800000, 0xFF800000, 0x7FC00000, 0x7F7FFFFF, 0xFF7FFFFF, 0x00000001, 0x80000000}[(*random)() % 7];
-    else value = odd_number(random, value, entry.dims[0]);
+    if (entry.type == 4)
+      value = std::vector<uint32_t>{0x7F800000, 0xFF800000, 0x7FC00000, 0x7F7FFFFF,
+                                    0xFF7FFFFF, 0x00000001, 0x80000000}[(*random)() % 7];
+    else
+      value = odd_number(random, value, entry.dims[0]);
     std::memcpy(place, &value, unit);
   }
 }
 
 }  // namespace
 
-extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most, unsigned int seed) {
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most,
+                                          unsigned int seed) {
   std::mt19937 random(seed);
   std::vector<Entry> table = table_of({reinterpret_cast<char*>(data), size});
-  auto inside = [&](const Entry& entry) { return entry.offset <= size && entry.bytes <= size - entry.offset; };
+  auto inside = [&](const Entry& entry) {
+    return entry.offset <= size && entry.bytes <= size - entry.offset;
+  };
   bool sound = !table.empty() && std::all_of(table.begin(), table.end(), inside) &&
-               prelude_of({reinterpret_cast<char*>(data), size}).table == aligned(64 + prelude_of({reinterpret_cast<char*>(data), size}).header_bytes);
+               prelude_of({reinterpret_cast<char*>(data), size}).table ==
+                   aligned(64 + prelude_of({reinterpret_cast<char*>(data), size}).header_bytes);
   unsigned what = random() % 16;
   if (!sound || what == 0) {
     size = LLVMFuzzerMutate(data, size, most);
@@ -267,7 +321,8 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t mos
     size = change_header(data, size, most, table);
   } else if (what < 10) {
     change_entry(&table[random() % table.size()], table[random() % table.size()], size, &random);
-    std::memcpy(data + prelude_of({reinterpret_cast<char*>(data), size}).table, table.data(), table.size() * sizeof(Entry));
+    std::memcpy(data + prelude_of({reinterpret_cast<char*>(data), size}).table, table.data(),
+                table.size() * sizeof(Entry));
   } else {
     change_section(data, table[random() % table.size()], &random);
   }

@@ -1,4 +1,5 @@
-// Bytes as a vocabulary and a document: every word is read in a window, where its pieces stand, and no window is too long.
+// Bytes as a vocabulary and a document: every word is read in a window, where its pieces stand, and
+// no window is too long.
 #include <algorithm>
 #include <cstdint>
 #include <string>
@@ -34,23 +35,33 @@ etagger::Section vocabulary_of(std::string_view text) {
 
 void check_tokens(std::string_view word, bool lower) {
   for (const std::string& token : etagger::bert_tokens(word, lower))
-    require(!token.empty() && !etagger::bad_bytes(token) && token.find(' ') == std::string::npos, "tokens are UTF-8 without blanks");
+    require(!token.empty() && !etagger::bad_bytes(token) && token.find(' ') == std::string::npos,
+            "tokens are UTF-8 without blanks");
 }
 
-void check_windows(const etagger::Windows& made, const etagger::CutWords& sentence, size_t longest, const etagger::Section& vocabulary) {
+void check_windows(const etagger::Windows& made, const etagger::CutWords& sentence, size_t longest,
+                   const etagger::Section& vocabulary) {
   const size_t words = sentence.begins.size() - 1;
-  require(made.window.size() == words && made.offset.size() == words && made.count.size() == words, "a place for each word");
+  require(made.window.size() == words && made.offset.size() == words && made.count.size() == words,
+          "a place for each word");
   for (const std::vector<int32_t>& window : made.windows) {
-    require(window.size() >= 2 && window.size() <= longest && window.front() == 2 && window.back() == 3, "a window of the size that goes");
-    for (int32_t id : window) require(id >= 0 && static_cast<size_t>(id) < vocabulary.size(), "ids of the vocabulary");
+    require(
+        window.size() >= 2 && window.size() <= longest && window.front() == 2 && window.back() == 3,
+        "a window of the size that goes");
+    for (int32_t id : window)
+      require(id >= 0 && static_cast<size_t>(id) < vocabulary.size(), "ids of the vocabulary");
   }
   for (size_t word = 0; word < words; ++word) {
-    require(made.count[word] == sentence.begins[word + 1] - sentence.begins[word] && made.count[word] > 0, "a piece for each word");
+    require(made.count[word] == sentence.begins[word + 1] - sentence.begins[word] &&
+                made.count[word] > 0,
+            "a piece for each word");
     const std::vector<int32_t>& window = made.windows.at(made.window[word]);
     require(made.offset[word] + made.count[word] < window.size(), "a word within its window");
-    require(std::equal(sentence.ids.begin() + static_cast<std::ptrdiff_t>(sentence.begins[word]),
-                       sentence.ids.begin() + static_cast<std::ptrdiff_t>(sentence.begins[word + 1]),
-                       window.begin() + static_cast<std::ptrdiff_t>(made.offset[word])), "a word's pieces where it says");
+    require(
+        std::equal(sentence.ids.begin() + static_cast<std::ptrdiff_t>(sentence.begins[word]),
+                   sentence.ids.begin() + static_cast<std::ptrdiff_t>(sentence.begins[word + 1]),
+                   window.begin() + static_cast<std::ptrdiff_t>(made.offset[word])),
+        "a word's pieces where it says");
   }
 }
 
@@ -71,6 +82,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     document.push_back(maker.cut(words));
   }
   for (size_t i = 0; i < document.size(); ++i)
-    check_windows(maker.windows(document.data(), document.size(), i), document[i], longest, vocabulary);
+    check_windows(maker.windows(document.data(), document.size(), i), document[i], longest,
+                  vocabulary);
   return 0;
 }

@@ -42,8 +42,9 @@ class SharingFileSystem : public tsl::WrappedFileSystem {
  public:
   explicit SharingFileSystem(tf::FileSystem* real) : WrappedFileSystem(real, nullptr) {}
 
-  absl::Status NewReadOnlyMemoryRegionFromFile(const std::string& path, tf::TransactionToken*,
-                                               std::unique_ptr<tf::ReadOnlyMemoryRegion>* result) override {
+  absl::Status NewReadOnlyMemoryRegionFromFile(
+      const std::string& path, tf::TransactionToken*,
+      std::unique_ptr<tf::ReadOnlyMemoryRegion>* result) override {
     int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     struct stat about;
     if (file < 0 || fstat(file, &about)) {
@@ -82,8 +83,11 @@ class SharingEnv : public tf::EnvWrapper {
 void read_mapped(const std::string& path, tf::MemmappedEnv* env, tf::GraphDef* graph) {
   check_plain_file(path);
   if (!env->InitializeFromFile(path).ok() ||
-      !tf::ReadBinaryProto(env, tf::MemmappedFileSystem::kMemmappedPackageDefaultGraphDef, graph).ok())
-    throw Error(path + ": not a memory-mapped graph, or truncated; expected what convert_graphdef_memmapped_format writes");
+      !tf::ReadBinaryProto(env, tf::MemmappedFileSystem::kMemmappedPackageDefaultGraphDef, graph)
+           .ok())
+    throw Error(path +
+                ": not a memory-mapped graph, or truncated; expected what "
+                "convert_graphdef_memmapped_format writes");
 }
 
 tf::SessionOptions session_options(GraphFile kind, int threads) {
@@ -91,7 +95,8 @@ tf::SessionOptions session_options(GraphFile kind, int threads) {
   if (threads <= 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   options.config.set_intra_op_parallelism_threads(threads);
   options.config.set_inter_op_parallelism_threads(threads);
-  if (kind == GraphFile::kMemoryMapped) {      // constant folding would copy the mapped weights to the heap
+  if (kind ==
+      GraphFile::kMemoryMapped) {  // constant folding would copy the mapped weights to the heap
     auto* graph_options = options.config.mutable_graph_options();
     graph_options->mutable_optimizer_options()->set_opt_level(tf::OptimizerOptions::L0);
     graph_options->mutable_rewrite_options()->set_disable_meta_optimizer(true);
@@ -102,17 +107,22 @@ tf::SessionOptions session_options(GraphFile kind, int threads) {
 // The value of a scalar string constant, or "".
 std::string string_in(const tf::NodeDef& node) {
   auto value = node.attr().find("value");
-  return value != node.attr().end() && value->second.tensor().string_val_size() == 1 ? value->second.tensor().string_val(0) : "";
+  return value != node.attr().end() && value->second.tensor().string_val_size() == 1
+             ? value->second.tensor().string_val(0)
+             : "";
 }
 
 // ------------------------------------------------------------ the graph
 
 class TensorFlowGraph : public Graph {
  public:
-  TensorFlowGraph(const std::string& path, GraphFile kind, int threads) : path_(path), mapped_(&sharing_) {
+  TensorFlowGraph(const std::string& path, GraphFile kind, int threads)
+      : path_(path), mapped_(&sharing_) {
     tf::GraphDef graph;
-    if (kind == GraphFile::kMemoryMapped) read_mapped(path, &mapped_, &graph);
-    else graph = read_graph(path);
+    if (kind == GraphFile::kMemoryMapped)
+      read_mapped(path, &mapped_, &graph);
+    else
+      graph = read_graph(path);
     look_at(graph);
     tf::SessionOptions options = session_options(kind, threads);
     if (kind == GraphFile::kMemoryMapped) options.env = &mapped_;
@@ -146,18 +156,24 @@ class TensorFlowGraph : public Graph {
     bool decodes = false;
     for (const tf::NodeDef& node : graph.node()) {
       if (node.op() == "VarHandleOp" || node.op() == "VariableV2")
-        throw Error(path_ + ": not frozen, it has variables such as " + node.name() + "; freeze it with freeze.py");
+        throw Error(path_ + ": not frozen, it has variables such as " + node.name() +
+                    "; freeze it with freeze.py");
       if (node.op() == "Placeholder") placeholders_.push_back(node.name());
       if (node.name() == "model_config" && node.op() == "Const") model_config_ = string_in(node);
       decodes |= node.name() == "logits_indices";
     }
     if (model_config_.empty() || !decodes)
-      throw Error(path_ + ": no etagger model: model_config or logits_indices is missing; export it with export.py");
+      throw Error(path_ +
+                  ": no etagger model: model_config or logits_indices is missing; export it with "
+                  "export.py");
   }
 
   tf::Tensor feed(const std::string& name, const std::vector<Input>& inputs) const {
-    auto input = std::find_if(inputs.begin(), inputs.end(), [&](const Input& each) { return each.name == name; });
-    if (input == inputs.end()) throw Error(path_ + ": its placeholder " + name + " is none that etagger feeds; export it with export.py");
+    auto input = std::find_if(inputs.begin(), inputs.end(),
+                              [&](const Input& each) { return each.name == name; });
+    if (input == inputs.end())
+      throw Error(path_ + ": its placeholder " + name +
+                  " is none that etagger feeds; export it with export.py");
     tf::Tensor tensor(tf::DT_INT32, tf::TensorShape(input->shape));
     std::copy(input->values.begin(), input->values.end(), tensor.flat<int32_t>().data());
     return tensor;
@@ -166,7 +182,7 @@ class TensorFlowGraph : public Graph {
   std::string path_;
   SharingEnv sharing_;
   tf::MemmappedEnv mapped_;
-  std::unique_ptr<tf::Session> session_;       // gone before the environment that holds its weights
+  std::unique_ptr<tf::Session> session_;  // gone before the environment that holds its weights
   tf::Session::CallableHandle callable_;
   std::vector<std::string> placeholders_;
   std::string model_config_;
@@ -178,8 +194,9 @@ std::unique_ptr<Graph> open_graph(const std::string& path, GraphFile kind, int t
   return std::make_unique<TensorFlowGraph>(path, kind, threads);
 }
 
-std::vector<float> run_once(const std::string& path, const std::string& input, const std::vector<int64_t>& shape,
-                            const std::vector<float>& values, const std::string& output) {
+std::vector<float> run_once(const std::string& path, const std::string& input,
+                            const std::vector<int64_t>& shape, const std::vector<float>& values,
+                            const std::string& output) {
   tf::GraphDef graph = read_graph(path);
   std::unique_ptr<tf::Session> session(tf::NewSession(tf::SessionOptions()));
   check(session->Create(graph), path);
@@ -194,5 +211,6 @@ std::vector<float> run_once(const std::string& path, const std::string& input, c
 }  // namespace etagger
 
 extern "C" __attribute__((visibility("default"))) const etagger::Backend etagger_tf_backend = {
-    etagger::open_graph, etagger::run_once, etagger::transform_graph, etagger::convert_to_memory_mapped,
+    etagger::open_graph, etagger::run_once, etagger::transform_graph,
+    etagger::convert_to_memory_mapped,
     [] { absl::SetMinLogLevel(absl::LogSeverityAtLeast::kFatal); }};

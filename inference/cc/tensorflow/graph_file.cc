@@ -19,15 +19,19 @@ void check(const absl::Status& status, const std::string& what) {
 tensorflow::GraphDef read_graph(const std::string& path) {
   check_plain_file(path);
   tensorflow::GraphDef graph;
-  if (!tensorflow::ReadBinaryProto(tensorflow::Env::Default(), path, &graph).ok() || graph.node().empty())
-    throw Error(path + ": not a graph, or truncated; expected what freeze.py writes (a .memmapped file is for inference_mm)");
+  if (!tensorflow::ReadBinaryProto(tensorflow::Env::Default(), path, &graph).ok() ||
+      graph.node().empty())
+    throw Error(path +
+                ": not a graph, or truncated; expected what freeze.py writes (a .memmapped file is "
+                "for inference_mm)");
   return graph;
 }
 
 void check_plain_file(const std::string& path) {
   struct stat about;
   if (stat(path.c_str(), &about) || access(path.c_str(), R_OK))
-    throw Error(path + ": " + (errno == ENOENT ? "no such file; check the path" : std::strerror(errno)));
+    throw Error(path + ": " +
+                (errno == ENOENT ? "no such file; check the path" : std::strerror(errno)));
   if (!S_ISREG(about.st_mode)) throw Error(path + ": not a plain file; check the path");
 }
 

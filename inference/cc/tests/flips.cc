@@ -1,4 +1,5 @@
-// Flips each bit of an .etagger file in memory, one at a time, and prints the places of those that verifying accepts:  flips MODEL
+// Flips each bit of an .etagger file in memory, one at a time, and prints the places of those that
+// verifying accepts:  flips MODEL
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -25,7 +26,8 @@ void run(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::string text(std::istreambuf_iterator<char>(file), {});
   auto release = [](char* data) { ::operator delete(data, std::align_val_t(64)); };
-  std::unique_ptr<char, decltype(release)> data(static_cast<char*>(::operator new(text.size(), std::align_val_t(64))), release);
+  std::unique_ptr<char, decltype(release)> data(
+      static_cast<char*>(::operator new(text.size(), std::align_val_t(64))), release);
   text.copy(data.get(), text.size());
   std::string_view bytes(data.get(), text.size());
   if (!is_whole(bytes)) throw etagger::Error(path + ": damaged as it is");
@@ -42,7 +44,8 @@ void run(const std::string& path) {
 
 int main(int argc, char** argv) {
   return etagger::run_command(argv[0], [&] {
-    etagger::Cli cli(argc, argv, "MODEL", "Flips each bit of a model, and prints those that verifying accepts.");
+    etagger::Cli cli(argc, argv, "MODEL",
+                     "Flips each bit of a model, and prints those that verifying accepts.");
     std::string model;
     cli.positional(&model, "MODEL", "an .etagger file");
     cli.parse();

@@ -2,13 +2,14 @@
 //   probe lower|shape|sha256|json|tokenize
 //   probe bert_tokens cased|uncased
 //   probe wordpiece VOCAB cased|uncased                   a word each line -> ids of its pieces
-//   probe windows VOCAB cased|uncased MAX_SEQ_LENGTH      a sentence each line, a document until a blank one -> windows, places of words
-//   probe documents WORDS SIZE                            words in SIZE bytes at a time -> sentences and the words known around each
-//   probe inputs SETTINGS VOCAB BATCH_SIZE                columns -> what the graph is fed, batch by batch
-//   probe scheme SOURCE TARGET TAG...
-//   probe entities line|columns SCHEME                    text and tags, two lines a sentence -> JSON
-//   probe emissions MODEL [INSTRUCTIONS [BATCH_SIZE]]     columns -> emission scores, a row each token
-//   probe decode MODEL [INSTRUCTIONS]                     emission scores -> tag ids, a row each sentence
+//   probe windows VOCAB cased|uncased MAX_SEQ_LENGTH      a sentence each line, a document until a
+//   blank one -> windows, places of words probe documents WORDS SIZE words in SIZE bytes at a time
+//   -> sentences and the words known around each probe inputs SETTINGS VOCAB BATCH_SIZE columns ->
+//   what the graph is fed, batch by batch probe scheme SOURCE TARGET TAG... probe entities
+//   line|columns SCHEME                    text and tags, two lines a sentence -> JSON probe
+//   emissions MODEL [INSTRUCTIONS [BATCH_SIZE]]     columns -> emission scores, a row each token
+//   probe decode MODEL [INSTRUCTIONS]                     emission scores -> tag ids, a row each
+//   sentence
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
@@ -39,17 +40,22 @@ void convert_lines(const std::vector<std::string>& args) {
   etagger::TagConverter converter(tags, args[0], args[1]);
   for (std::string line; std::getline(std::cin, line);) {
     std::vector<int> ids;
-    for (size_t at = 0; at < line.size(); at = line.find(' ', at) == std::string::npos ? line.size() : line.find(' ', at) + 1)
+    for (size_t at = 0; at < line.size();
+         at = line.find(' ', at) == std::string::npos ? line.size() : line.find(' ', at) + 1)
       ids.push_back(std::stoi(line.substr(at)));
     std::string out;
-    for (std::string_view tag : converter.convert(ids.data(), ids.size())) out.append(out.empty() ? "" : " ").append(tag);
+    for (std::string_view tag : converter.convert(ids.data(), ids.size()))
+      out.append(out.empty() ? "" : " ").append(tag);
     std::cout << out << "\n";
   }
 }
 
-std::string all_input() { return std::string(std::istreambuf_iterator<char>(std::cin), {}); }
+std::string all_input() {
+  return std::string(std::istreambuf_iterator<char>(std::cin), {});
+}
 
-std::vector<etagger::Sentence> read_sentences(const etagger::Run& input, const std::vector<std::string>& columns) {
+std::vector<etagger::Sentence> read_sentences(const etagger::Run& input,
+                                              const std::vector<std::string>& columns) {
   etagger::SentenceParser parser("<stdin>", {}, columns);
   std::vector<etagger::Sentence> sentences;
   for (const etagger::Block& block : etagger::blocks_of(input))
@@ -57,16 +63,21 @@ std::vector<etagger::Sentence> read_sentences(const etagger::Run& input, const s
   return sentences;
 }
 
-std::string argument(const std::vector<std::string>& args, size_t i) { return i < args.size() ? args[i] : ""; }
+std::string argument(const std::vector<std::string>& args, size_t i) {
+  return i < args.size() ? args[i] : "";
+}
 
 // Columns in, emission scores out: a row each token, a blank line after each sentence.
 void print_emissions(const std::vector<std::string>& args) {
   auto engine = etagger::open_engine(args[0], argument(args, 1));
-  size_t batch_size = args.size() > 2 ? std::stoul(args[2]) : 64, tags = engine->settings().tags.size();
+  size_t batch_size = args.size() > 2 ? std::stoul(args[2]) : 64,
+         tags = engine->settings().tags.size();
   etagger::Run input{all_input()};
   std::vector<etagger::Sentence> sentences = read_sentences(input, engine->settings().columns);
-  for (const std::vector<float>& scores : engine->emissions(sentences.data(), sentences.size(), batch_size)) {
-    for (size_t i = 0; i < scores.size(); ++i) std::printf("%.9g%c", static_cast<double>(scores[i]), (i + 1) % tags ? ' ' : '\n');
+  for (const std::vector<float>& scores :
+       engine->emissions(sentences.data(), sentences.size(), batch_size)) {
+    for (size_t i = 0; i < scores.size(); ++i)
+      std::printf("%.9g%c", static_cast<double>(scores[i]), (i + 1) % tags ? ' ' : '\n');
     std::printf("\n");
   }
 }
@@ -104,13 +115,16 @@ std::vector<std::string_view> split(std::string_view line) {
   return parts;
 }
 
-// Two lines a sentence, its text (or its words, for columns) and a tag for each token; out comes its JSON.
+// Two lines a sentence, its text (or its words, for columns) and a tag for each token; out comes
+// its JSON.
 void print_json(const std::string& kind, const std::string& scheme) {
   for (std::string text, tags; std::getline(std::cin, text) && std::getline(std::cin, tags);) {
     std::vector<etagger::Entity> entities = etagger::entities(split(tags), scheme);
     std::string out;
-    if (kind == "line") etagger::append_json(text, etagger::tokenize(text), entities, &out);
-    else etagger::append_json(split(text), entities, &out);
+    if (kind == "line")
+      etagger::append_json(text, etagger::tokenize(text), entities, &out);
+    else
+      etagger::append_json(split(text), entities, &out);
     std::cout << out;
   }
 }
@@ -128,7 +142,8 @@ etagger::Section read_pieces(std::string_view text) {
 }
 
 void print_tokens(const std::string& line, const std::string& kind) {
-  for (const std::string& token : etagger::bert_tokens(line, kind == "uncased")) std::cout << token << ' ';
+  for (const std::string& token : etagger::bert_tokens(line, kind == "uncased"))
+    std::cout << token << ' ';
   std::cout << "\n";
 }
 
@@ -156,7 +171,8 @@ void print_words(const std::vector<etagger::Block>& blocks, size_t begin, size_t
   std::cout << '|';
 }
 
-// A line each sentence: after how many reads it came out, the words before it, its own, and those behind it.
+// A line each sentence: after how many reads it came out, the words before it, its own, and those
+// behind it.
 void print_documents(size_t words, size_t size) {
   etagger::RunReader reader;
   etagger::DocumentReader documents(words);
@@ -186,17 +202,21 @@ void print_documents(size_t words, size_t size) {
 }
 
 // A line with the sentences of each batch, and one with name, shape and values of each input.
-void print_inputs(const std::string& settings_path, const std::string& vocab_path, size_t batch_size) {
+void print_inputs(const std::string& settings_path, const std::string& vocab_path,
+                  size_t batch_size) {
   etagger::MappedFile json(settings_path);
   etagger::Settings settings = etagger::Settings::parse(json.text(), settings_path);
   etagger::Vocabulary vocab(vocab_path, settings.gazetteer_types.size(), settings.gazetteer_names);
   std::unique_ptr<etagger::WindowMaker> windows;
-  if (settings.use_bert) windows = std::make_unique<etagger::WindowMaker>(vocab.pieces(), settings.bert_lower, static_cast<size_t>(settings.bert_length));
+  if (settings.use_bert)
+    windows = std::make_unique<etagger::WindowMaker>(vocab.pieces(), settings.bert_lower,
+                                                     static_cast<size_t>(settings.bert_length));
   etagger::Feeder feeder(settings, vocab, windows.get());
   etagger::Run input{all_input()};
   std::vector<etagger::Sentence> sentences = read_sentences(input, settings.columns);
   std::vector<size_t> places;
-  std::vector<etagger::Example> examples = feeder.encode(sentences.data(), sentences.size(), &places);
+  std::vector<etagger::Example> examples =
+      feeder.encode(sentences.data(), sentences.size(), &places);
   for (const etagger::Batch& batch : etagger::tagging_batches(examples, batch_size, 4000)) {
     for (size_t k : batch.indices) std::cout << places[k] << ' ';
     std::cout << "\n";
@@ -209,7 +229,8 @@ void print_inputs(const std::string& settings_path, const std::string& vocab_pat
   }
 }
 
-// A line each sentence: the window of each word, where it lies there, and the windows, with | behind each of these.
+// A line each sentence: the window of each word, where it lies there, and the windows, with |
+// behind each of these.
 void print_windows(const std::vector<std::string>& args) {
   etagger::MappedFile file(args[0]);
   etagger::Section vocabulary = read_pieces(file.text());
@@ -256,5 +277,6 @@ void run(const std::string& what, const std::vector<std::string>& args) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return etagger::run_command(argv[0], [&] { run(argv[1], std::vector<std::string>(argv + 2, argv + argc)); });
+  return etagger::run_command(
+      argv[0], [&] { run(argv[1], std::vector<std::string>(argv + 2, argv + argc)); });
 }

@@ -1,4 +1,5 @@
-// Tags the columns of standard input from several threads on one model, and compares with one thread:  threads MODEL THREADS < corpus
+// Tags the columns of standard input from several threads on one model, and compares with one
+// thread:  threads MODEL THREADS < corpus
 #include <iostream>
 #include <iterator>
 #include <string>
@@ -16,8 +17,11 @@ using Tags = std::vector<std::vector<std::string_view>>;
 
 constexpr size_t kBatchSizes[] = {1, 7, 64};
 
-// Each thread begins with a batch size of its own. Returns what each of them gave for each batch size.
-std::vector<std::vector<Tags>> tag_in_threads(const etagger::Tagger& tagger, const std::vector<etagger::Sentence>& sentences, size_t count) {
+// Each thread begins with a batch size of its own. Returns what each of them gave for each batch
+// size.
+std::vector<std::vector<Tags>> tag_in_threads(const etagger::Tagger& tagger,
+                                              const std::vector<etagger::Sentence>& sentences,
+                                              size_t count) {
   std::vector<std::vector<Tags>> all(count, std::vector<Tags>(std::size(kBatchSizes)));
   std::vector<std::thread> threads;
   for (size_t thread = 0; thread < count; ++thread)
@@ -44,7 +48,8 @@ void run(const std::string& model, size_t count) {
     std::vector<Tags> alone = tag_in_threads(*tagger, sentences, 1)[0];
     for (const std::vector<Tags>& each : tag_in_threads(*tagger, sentences, count))
       if (each != alone) throw etagger::Error(std::string(name) + ": a thread has other tags");
-    std::cout << name << ": " << sentences.size() << " sentences, the same tags from " << count << " threads\n";
+    std::cout << name << ": " << sentences.size() << " sentences, the same tags from " << count
+              << " threads\n";
   }
 }
 
@@ -52,7 +57,8 @@ void run(const std::string& model, size_t count) {
 
 int main(int argc, char** argv) {
   return etagger::run_command(argv[0], [&] {
-    etagger::Cli cli(argc, argv, "MODEL THREADS", "Tags standard input from several threads, and compares with one.");
+    etagger::Cli cli(argc, argv, "MODEL THREADS",
+                     "Tags standard input from several threads, and compares with one.");
     std::string model, threads;
     cli.positional(&model, "MODEL", "an .etagger file");
     cli.positional(&threads, "THREADS", "how many");

@@ -7,8 +7,10 @@
     model.tag_sentences([["Obama", "left"], ["Berlin"]])     # [['B-PER', 'O'], ['B-LOC']], on all cores
     model.tag_file("test.txt", "pred.txt")               # columns, and the tag behind them
 
-Any number of threads may use one model: the library tags without Python's lock, and they do not wait for each other.
+Any number of threads may use one model: the library tags without Python's lock, and they do not
+wait for each other.
 """
+
 from __future__ import annotations
 
 import bisect
@@ -27,15 +29,20 @@ class Error(ValueError):
 
 
 def _library_path() -> str:
-    """$ETAGGER_LIBRARY; or the library that was installed with this package; or the one that make cc builds."""
+    """$ETAGGER_LIBRARY; or the library that was installed with this package; or the one that make
+    cc builds.
+    """
     built = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "cc", "build")
     places = [os.path.join(folder, "libetagger.so") for folder in (*__path__, built)]
     return os.environ.get("ETAGGER_LIBRARY") or next(filter(os.path.exists, places), places[-1])
 
 
 class _Handle(ctypes.c_void_p):
-    """An etagger_model. It is closed once nobody refers to it, so not before the last call that uses it is back."""
-    _close: Callable[[Any], None]            # etagger_close
+    """An etagger_model. It is closed once nobody refers to it, so not before the last call that
+    uses it is back.
+    """
+
+    _close: Callable[[Any], None]  # etagger_close
 
     def __del__(self) -> None:
         if self:
@@ -47,13 +54,22 @@ def _load_library() -> ctypes.CDLL:
     try:
         library = ctypes.CDLL(path)
     except OSError as error:
-        raise ImportError(f"{error}; build it with make cc, or say in ETAGGER_LIBRARY where libetagger.so is") from None
+        raise ImportError(
+            f"{error}; build it with make cc, or say in ETAGGER_LIBRARY where libetagger.so is"
+        ) from None
     pointer, text, size = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t
     for name, result, *arguments in (
-            ("open", _Handle, text), ("close", None, _Handle), ("error", text), ("version", text),
-            ("tag_sentences", ctypes.c_int, _Handle, *[pointer] * 4, size, ctypes.c_int, pointer),
-            ("tag_file", ctypes.c_int, _Handle, text, text, text, ctypes.c_int),
-            ("split", None, text, size, pointer), ("tag_count", size, _Handle), ("tag_name", text, _Handle, size), ("uses", ctypes.c_int, _Handle, text)):
+        ("open", _Handle, text),
+        ("close", None, _Handle),
+        ("error", text),
+        ("version", text),
+        ("tag_sentences", ctypes.c_int, _Handle, *[pointer] * 4, size, ctypes.c_int, pointer),
+        ("tag_file", ctypes.c_int, _Handle, text, text, text, ctypes.c_int),
+        ("split", None, text, size, pointer),
+        ("tag_count", size, _Handle),
+        ("tag_name", text, _Handle, size),
+        ("uses", ctypes.c_int, _Handle, text),
+    ):
         function = getattr(library, f"etagger_{name}")
         function.restype, function.argtypes = result, arguments
     _Handle._close = library.etagger_close
@@ -66,6 +82,7 @@ __version__: str = _library.etagger_version().decode()
 
 class Entity(NamedTuple):
     """Words start to end - 1 of a sentence. text: those words, joined by spaces."""
+
     type: str
     start: int
     end: int
@@ -79,50 +96,97 @@ class Model:
         self._handle: _Handle | None = handle
         self._names = _Names()
 
-    def tag(self, words: Sequence[str], pos: Sequence[str] | None = None, chunks: Sequence[str] | None = None) -> list[str]:
+    def tag(
+        self,
+        words: Sequence[str],
+        pos: Sequence[str] | None = None,
+        chunks: Sequence[str] | None = None,
+    ) -> list[str]:
         """Tags of one sentence, one for each word, in the scheme of the training data.
 
-        pos, chunks: its part-of-speech and chunk columns, as many as words, where there are any. Raises Error.
+        pos, chunks: its part-of-speech and chunk columns, as many as words, where there are any.
+        Raises Error.
         """
-        return self._tag({name: [_column(name, column)] for name, column in _given(words, pos, chunks)}, threads=1)
+        return self._tag(
+            {name: [_column(name, column)] for name, column in _given(words, pos, chunks)},
+            threads=1,
+        )
 
-    def tag_sentences(self, sentences: Iterable[Sequence[str]], pos: Iterable[Sequence[str]] | None = None,
-                      chunks: Iterable[Sequence[str]] | None = None, threads: int = 0) -> list[list[str]]:
-        """Tags of many sentences, in batches: the same as tag() of each, and quicker. A model with document context (bert_context) reads
-        each sentence with those around it, as far as a sentence of the one word -DOCSTART-.
+    def tag_sentences(
+        self,
+        sentences: Iterable[Sequence[str]],
+        pos: Iterable[Sequence[str]] | None = None,
+        chunks: Iterable[Sequence[str]] | None = None,
+        threads: int = 0,
+    ) -> list[list[str]]:
+        """Tags of many sentences, in batches: the same as tag() of each, and quicker. A model with
+        document context (bert_context) reads each sentence with those around it, as far as a
+        sentence of the one word -DOCSTART-.
 
-        sentences: lists of words. pos, chunks: a list for each sentence, where there are any. threads: 0 is one for each core. Raises Error.
+        sentences: lists of words. pos, chunks: a list for each sentence, where there are any.
+        threads: 0 is one for each core. Raises Error.
         """
         _checked_threads(threads)
         columns = {name: _table(name, column) for name, column in _given(sentences, pos, chunks)}
         tags = iter(self._tag(columns, threads))
         return [list(itertools.islice(tags, len(words))) for words in columns["words"]]
 
-    def entities(self, words: Sequence[str], pos: Sequence[str] | None = None, chunks: Sequence[str] | None = None) -> list[Entity]:
-        """The entities of a sentence, from left to right. Raises Error, also where the model's tags are none of entities."""
+    def entities(
+        self,
+        words: Sequence[str],
+        pos: Sequence[str] | None = None,
+        chunks: Sequence[str] | None = None,
+    ) -> list[Entity]:
+        """The entities of a sentence, from left to right. Raises Error, also where the model's tags
+        are none of entities.
+        """
         words = _column("words", words)
         return entities(words, self.tag(words, pos, chunks))
 
-    def tag_file(self, input: str | os.PathLike, output: str | os.PathLike, columns: str | None = None, threads: int = 0) -> None:
-        """Tags a file of columns: each row comes out with its tag behind it. The output is whole or not there.
+    def tag_file(
+        self,
+        input: str | os.PathLike,
+        output: str | os.PathLike,
+        columns: str | None = None,
+        threads: int = 0,
+    ) -> None:
+        """Tags a file of columns: each row comes out with its tag behind it. The output is whole or
+        not there.
 
-        columns: such as "word pos chunk tag", _ to ignore one; default: by their number. threads: 0 is one for each core. Raises Error, which
-        names the line of a bad row.
+        columns: such as "word pos chunk tag", _ to ignore one; default: by their number. threads: 0
+        is one for each core. Raises Error, which names the line of a bad row.
         """
-        paths = [_path(each, what) for each, what in ((input, "an input file"), (output, "an output file"))]
-        if _library.etagger_tag_file(self._open_handle(), *paths, None if columns is None else _encode(columns), _checked_threads(threads)):
+        paths = [
+            _path(each, what)
+            for each, what in ((input, "an input file"), (output, "an output file"))
+        ]
+        if _library.etagger_tag_file(
+            self._open_handle(),
+            *paths,
+            None if columns is None else _encode(columns),
+            _checked_threads(threads),
+        ):
             raise _error()
 
     @property
     def tags(self) -> list[str]:
         """Every tag that the model may give."""
         handle = self._open_handle()
-        return [_library.etagger_tag_name(handle, i).decode() for i in range(_library.etagger_tag_count(handle))]
+        return [
+            _library.etagger_tag_name(handle, i).decode()
+            for i in range(_library.etagger_tag_count(handle))
+        ]
 
     @property
     def columns(self) -> list[str]:
-        """Of word, pos and chunk those that the model looks at; without one of them its tags are worse."""
-        return [name for name in ("word", "pos", "chunk") if _library.etagger_uses(self._open_handle(), name.encode())]
+        """Of word, pos and chunk those that the model looks at; without one of them its tags are
+        worse.
+        """
+        return [
+            name
+            for name in ("word", "pos", "chunk")
+            if _library.etagger_uses(self._open_handle(), name.encode())
+        ]
 
     def close(self) -> None:
         """Frees the model, once the calls of other threads that use it are back."""
@@ -141,20 +205,32 @@ class Model:
         return handle
 
     def _tag(self, columns: dict[str, list[Any]], threads: int) -> list[str]:
-        """Tags of all words, a flat list. columns: words, and pos and chunks where they are given, as lists of sentences."""
+        """Tags of all words, a flat list. columns: words, and pos and chunks where they are given,
+        as lists of sentences.
+        """
         handle = self._open_handle()
         lengths = array("L", map(len, columns["words"]))
-        text, pointers = _pointers(columns, lengths)           # text: what the pointers point into
+        text, pointers = _pointers(columns, lengths)  # text: what the pointers point into
         tags = array("L", bytes(_SIZE * sum(lengths)))
         place = dict(zip(columns, itertools.count(_address(pointers), _SIZE * len(tags))))
-        if _library.etagger_tag_sentences(handle, place["words"], place.get("pos"), place.get("chunks"), _address(lengths), len(lengths),
-                                          threads, _address(tags)):
+        if _library.etagger_tag_sentences(
+            handle,
+            place["words"],
+            place.get("pos"),
+            place.get("chunks"),
+            _address(lengths),
+            len(lengths),
+            threads,
+            _address(tags),
+        ):
             raise _error()
         return list(map(self._names.__getitem__, tags))
 
 
 def load(path: str | os.PathLike[str]) -> Model:
-    """Opens a model: an .etagger file, or a folder that TensorFlow serves; see etagger_open in etagger.h. Raises Error."""
+    """Opens a model: an .etagger file, or a folder that TensorFlow serves; see etagger_open in
+    etagger.h. Raises Error.
+    """
     handle = _library.etagger_open(_path(path, "an .etagger file"))
     if not handle:
         raise _error()
@@ -162,9 +238,11 @@ def load(path: str | os.PathLike[str]) -> Model:
 
 
 def entities(words: Sequence[str], tags: Sequence[str]) -> list[Entity]:
-    """The entities that tags of any scheme (BIO, IOB1, IOE1, IOE2, IOBES, BMES, BILOU) mark in a sentence. Raises Error.
+    """The entities that tags of any scheme (BIO, IOB1, IOE1, IOE2, IOBES, BMES, BILOU) mark in a
+    sentence. Raises Error.
 
-    B, S and U begin an entity, E, S, L and U end it; besides, it begins where the tag before is O or of another type.
+    B, S and U begin an entity, E, S, L and U end it; besides, it begins where the tag before is O
+    or of another type.
     """
     if len(words) != len(tags):
         raise Error(f"{len(tags)} tags for {len(words)} words")
@@ -180,7 +258,7 @@ def entities(words: Sequence[str], tags: Sequence[str]) -> list[Entity]:
         if prefix != "O" and open_type is None:
             start, open_type = i, this
         if prefix in "ESLU":
-            found.append(Entity(this, start, i + 1, " ".join(words[start:i + 1])))
+            found.append(Entity(this, start, i + 1, " ".join(words[start : i + 1])))
             open_type = None
     return found
 
@@ -190,7 +268,7 @@ _PREFIXES = frozenset("OBIESMLU")
 
 # ---------------------------------------------------------------- lists of str to char *[]
 
-_SIZE = array("L").itemsize                # of a pointer and of a size_t on Linux
+_SIZE = array("L").itemsize  # of a pointer and of a size_t on Linux
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
@@ -203,7 +281,9 @@ class _Names(Dict[int, str]):
 
 
 def _pointers(columns: dict[str, list[Any]], lengths: array[int]) -> tuple[bytes, array[int]]:
-    """Where the text of each word begins, one column behind the other: the texts, joined, and their addresses. Raises Error."""
+    """Where the text of each word begins, one column behind the other: the texts, joined, and their
+    addresses. Raises Error.
+    """
     for name, sentences in columns.items():
         if array("L", map(len, sentences)) != lengths:
             raise _lengths_differ(name, sentences, lengths)
@@ -213,16 +293,22 @@ def _pointers(columns: dict[str, list[Any]], lengths: array[int]) -> tuple[bytes
     try:
         text = _encode("\0".join(words))
     except TypeError:
-        raise _bad_word(columns, lengths, words, lambda word: not isinstance(word, str), "expected a str") from None
+        raise _bad_word(
+            columns, lengths, words, lambda word: not isinstance(word, str), "expected a str"
+        ) from None
     if words and text.count(b"\0") != len(words) - 1:
-        raise _bad_word(columns, lengths, words, lambda word: "\0" in word, "a NUL is no part of a text")
+        raise _bad_word(
+            columns, lengths, words, lambda word: "\0" in word, "a NUL is no part of a text"
+        )
     pointers = array("L", bytes(_SIZE * len(words)))
     _library.etagger_split(text, len(words), _address(pointers))
     return text, pointers
 
 
 def _encode(text: str) -> bytes:
-    """UTF-8. A lone surrogate becomes the byte that it stands for (PEP 383), or another one that is not UTF-8."""
+    """UTF-8. A lone surrogate becomes the byte that it stands for (PEP 383), or another one that is
+    not UTF-8.
+    """
     try:
         return text.encode(errors="surrogateescape")
     except UnicodeEncodeError:
@@ -234,6 +320,7 @@ def _address(values: array[int]) -> int:
 
 
 # ---------------------------------------------------------------- what is given
+
 
 def _path(path: Any, what: str) -> bytes:
     try:
@@ -252,13 +339,19 @@ def _checked_threads(threads: Any) -> int:
 
 
 def _given(words: Any, pos: Any, chunks: Any) -> Iterator[tuple[str, Any]]:
-    return ((name, column) for name, column in (("words", words), ("pos", pos), ("chunks", chunks)) if name == "words" or column is not None)
+    return (
+        (name, column)
+        for name, column in (("words", words), ("pos", pos), ("chunks", chunks))
+        if name == "words" or column is not None
+    )
 
 
 def _column(name: str, values: Any) -> Sequence[Any]:
     """A column of one sentence, as something with a length. Raises Error."""
     if isinstance(values, (str, bytes)):
-        raise Error(f"{name}: expected a list of str, not one {type(values).__name__}; split it first")
+        raise Error(
+            f"{name}: expected a list of str, not one {type(values).__name__}; split it first"
+        )
     try:
         return values if hasattr(values, "__len__") else list(values)
     except TypeError:
@@ -277,12 +370,20 @@ def _lengths_differ(name: str, sentences: list[Any], lengths: array[int]) -> Err
     return Error(f"{name}: {count} column values for {lengths[i]} words in sentence {i + 1}")
 
 
-def _bad_word(columns: dict[str, list[Any]], lengths: array[int], words: list[Any], is_bad: Callable[[Any], bool], expected: str) -> Error:
+def _bad_word(
+    columns: dict[str, list[Any]],
+    lengths: array[int],
+    words: list[Any],
+    is_bad: Callable[[Any], bool],
+    expected: str,
+) -> Error:
     """Names the first bad one of words, those of all columns."""
     place = next(i for i, word in enumerate(words) if is_bad(word))
     column, at = divmod(place, sum(lengths))
     sentence = bisect.bisect_right(list(itertools.accumulate(lengths)), at)
-    return Error(f"{list(columns)[column]}: {words[place]!r} (word {at - sum(lengths[:sentence]) + 1} of sentence {sentence + 1}): {expected}")
+    return Error(
+        f"{list(columns)[column]}: {words[place]!r} (word {at - sum(lengths[:sentence]) + 1} of sentence {sentence + 1}): {expected}"
+    )
 
 
 def _error() -> Error:
