@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import registry
 from cli import UserError, check_readable, compile_regex, parse_bool, suggest
+from conll import DELIMITERS
 
 
 def option(default, help, **rules):
@@ -57,6 +58,12 @@ class Config:
     columns: str = option(
         "",
         "columns in order, such as 'word pos chunk tag', _ to ignore one; default: by their number",
+    )
+    delimiter: str = option(
+        "",
+        "tab: each single tab separates columns, for tokens with spaces and empty fields; default: "
+        "spaces and tabs do, runs count as one",
+        choices=("", *DELIMITERS),
     )
     tag_scheme: str = option(
         "",

@@ -2,7 +2,20 @@
 
 Text rules of the house: input is bytes; only `\\n` ends a line, a `\\r` before it is kept; a line
 of nothing but spaces, tabs and `\\r` is blank; only space and tab separate columns, and runs count
-as one. Standard library only.
+as one. A byte order mark before the text passes through and belongs to no word. A row that begins
+with -DOCSTART-, in any case, is a sentence of its own.
+
+`--delimiter tab`: each single tab separates, and nothing else; tokens may have spaces, and fields
+may be empty.
+
+CoNLL-U (https://universaldependencies.org/format.html): single tabs separate; rows that begin with
+`#` are comments; a row whose id is a range (1-3) or a decimal (5.1) is no token. All of these pass
+through untagged, and nothing is learned from them. A file is read so where
+  - the column names begin with `id`, or
+  - its name ends in .conllu or .conll-u, or its first row that is no comment has ten fields, an id
+    first; in both cases the column names, if given, must be ten, `_` first.
+
+Standard library only.
 """
 
 import functools
@@ -14,10 +27,31 @@ from typing import NamedTuple, Optional
 from cli import UserError, check_readable, suggest
 
 COLUMN_NAMES = ("word", "pos", "chunk", "tag")
+ID = "id"  # the first column of a CoNLL-U file
+CONLLU_COLUMNS = (ID, "word", *"_" * 8)
+DELIMITERS = ("space", "tab")
 DEFAULT_COLUMNS = {1: ("word",), 2: ("word", "tag"), 3: ("word", "pos", "chunk"), 4: COLUMN_NAMES}
 DOCSTART = "-DOCSTART-"
+MARK = "\ufeff".encode()  # the byte order mark of UTF-8
 
 _COLUMN = re.compile(rb"[^ \t]+")
+_DOCSTART = re.compile(rb"[ \t]*-DOCSTART-(?:[ \t]|\r?\Z)", re.IGNORECASE)
+_NO_TAG = re.compile("[ \t\r\0]")
+_CONLLU_ID = re.compile(rb"[0-9]+(?:[-.][0-9]+)?")
+_CONLLU_NAMES = (".conllu", ".conll-u")
+
+
+def split_columns(row, delimiter=""):
+    """The columns of a row (bytes, without its `\\n`). delimiter: `tab`, or else spaces and tabs
+    separate.
+    """
+    row = row[:-1] if row.endswith(b"\r") else row
+    return row.split(b"\t") if delimiter == "tab" else _COLUMN.findall(row)
+
+
+def without_mark(data):
+    """The bytes of a file without the byte order mark before them."""
+    return data[len(MARK) :] if data.startswith(MARK) else data
 
 
 # ---------------------------------------------------------------- bytes -> blocks -> sentences
@@ -28,26 +62,30 @@ class Block(NamedTuple):
 
     first_line: int  # number of its first line, from 1
     rows: list  # its lines as bytes, without the `\n`; empty for a further blank line
-    end: Optional[bytes]  # the blank line without its `\n`; None at the end of the input
+    end: Optional[bytes]  # the blank line without its `\n`; None where no blank line ended it
     newline: bool  # whether the last line of the block had its `\n`
+    tokens: Optional[list] = None  # indices of the rows that are tokens; None: all are
+    separator: bytes = b""  # before an appended column; b"": the row's own last one, or a space
 
     def write(self, out, *columns):
-        """Writes the block unchanged but for columns appended to its rows. A column: as many bytes
-        as rows.
+        """Writes the block unchanged but for columns appended to its tokens' rows. A column: as
+        many bytes as tokens.
         """
         lines = list(self.rows)
+        places = range(len(lines)) if self.tokens is None else self.tokens
         for column in columns:
-            lines = [_append(row, cell) for row, cell in zip(lines, column, strict=True)]
+            for i, cell in zip(places, column, strict=True):
+                lines[i] = _append(lines[i], cell, self.separator)
         if self.end is not None:
             lines.append(self.end)
         out.write(b"\n".join(lines) + (b"\n" if self.newline else b""))
 
 
-def _append(row, cell):
-    """The row, then its own last separator (a space where it has none), then the cell; a final
-    `\\r` stays last.
-    """
+def _append(row, cell, separator):
+    """The row, the separator, then the cell; a final `\\r` stays last."""
     body, ending = (row[:-1], b"\r") if row.endswith(b"\r") else (row, b"")
+    if separator:
+        return body + separator + cell + ending
     if body[-1:] in (b" ", b"\t"):
         return body + cell + ending
     last = max(body.rfind(b" "), body.rfind(b"\t"))
@@ -55,44 +93,64 @@ def _append(row, cell):
 
 
 class BlockReader:
-    """Cuts a stream of bytes into Blocks; a block is out as soon as its blank line is in."""
+    """Cuts a stream of bytes into Blocks; a block is out as soon as its blank line is in.
+
+    A byte order mark before the text is a block without rows, whose `end` it is.
+    """
 
     def __init__(self):
         self.partial, self.rows, self.line = [], [], 0
+        self.has_docstart = False  # self.rows is a -DOCSTART- row alone
+        self.head = b""  # the first bytes, while they may be a part of a mark; None from then on
 
     def feed(self, data):
         """Takes the next bytes of the stream. Returns the list of blocks that they complete."""
+        blocks = []
+        if self.head is not None:
+            data = self.head + data
+            if len(data) < len(MARK) and MARK.startswith(data):
+                self.head = data
+                return blocks
+            self.head = None
+            if data.startswith(MARK):
+                blocks.append(Block(1, [], MARK, False))
+                data = without_mark(data)
         *lines, rest = data.split(b"\n")
         if lines:
             lines[0] = b"".join(self.partial) + lines[0]
             self.partial = []
         if rest:
             self.partial.append(rest)
-        blocks = []
         for line in lines:
-            self.line += 1
-            if line.strip(b" \t\r"):
-                self.rows.append(line)
-            else:
-                blocks.append(Block(self.line - len(self.rows), self.rows, line, True))
-                self.rows = []
+            blocks += self._take(line)
         return blocks
 
     def close(self):
         """The end of the stream. Returns the last blocks: a sentence without a blank line or a
         final newline.
         """
-        newline, rest = not self.partial, b"".join(self.partial)
-        if not newline:
-            self.line += 1
-        end = rest if rest and not rest.strip(b" \t\r") else None
-        if rest and end is None:
-            self.rows.append(rest)
-        if not self.rows and end is None:
-            return []
-        return [
-            Block(self.line - len(self.rows) + (1 if end is None else 0), self.rows, end, newline)
-        ]
+        rest = (self.head or b"") + b"".join(self.partial)
+        blocks = self._take(rest) if rest else []
+        if self.rows:
+            blocks.append(Block(self.line - len(self.rows) + 1, self.rows, None, True))
+        if rest:
+            blocks[-1] = blocks[-1]._replace(newline=False)
+        return blocks
+
+    def _take(self, line):
+        """The next line. Returns the block that ends with it or before it, in a list, or []."""
+        self.line += 1
+        is_blank = not line.strip(b" \t\r")
+        is_docstart = not is_blank and bool(_DOCSTART.match(line))
+        blocks = []
+        if is_blank or self.rows and (is_docstart or self.has_docstart):
+            end = line if is_blank else None
+            blocks = [Block(self.line - len(self.rows), self.rows, end, True)]
+            self.rows = []
+        if not is_blank:
+            self.rows.append(line)
+        self.has_docstart = is_docstart
+        return blocks
 
 
 class Sentence(NamedTuple):
@@ -107,13 +165,18 @@ class Sentence(NamedTuple):
         None  # all words of its document, where they are known: see in_documents
     )
     start: int = 0  # where its own begin there
+    lines: Optional[list] = None  # numbers of its tokens' lines; None: one after the other
 
     @property
     def is_docstart(self):
         """A -DOCSTART- line alone marks the begin of a document: it is tagged O and never trained
         on.
         """
-        return len(self.words) == 1 and self.words[0] == DOCSTART
+        return len(self.words) == 1 and self.words[0].lower() == DOCSTART.lower()
+
+    def line(self, i):
+        """The number of the line of its token i."""
+        return self.first_line + i if self.lines is None else self.lines[i]
 
 
 def in_documents(sentences, past=()):
@@ -176,22 +239,45 @@ class DocumentReader:
         return pairs[:count]
 
 
-def parse_columns(text):
-    """'word pos chunk tag' (or with commas) -> tuple of names. `_` ignores a column. Raises
-    UserError.
+def parse_columns(text, delimiter=""):
+    """'word pos chunk tag' (or with commas) -> tuple of names. `_` ignores a column, `id` before
+    the others is that of CoNLL-U. delimiter: what --delimiter says. Raises UserError.
     """
     names = tuple(text.replace(",", " ").split())
     for name in names:
-        if name not in COLUMN_NAMES + ("_",):
+        if name not in COLUMN_NAMES + ("_", ID):
             raise UserError(
-                f"--columns: unknown column {name!r}{suggest(name, COLUMN_NAMES)}; "
-                f"known are {' '.join(COLUMN_NAMES)} and _ to ignore one"
+                f"--columns: unknown column {name!r}{suggest(name, COLUMN_NAMES)}; known are "
+                f"{' '.join(COLUMN_NAMES)}, {ID} in a CoNLL-U file, and _ to ignore one"
             )
         if name != "_" and names.count(name) > 1:
             raise UserError(f"--columns: {name!r} is named twice")
     if "word" not in names:
         raise UserError(f"--columns: no word column in {text!r}; name one of the columns `word`")
+    if ID in names[1:]:
+        raise UserError(f"--columns: {ID!r} is CoNLL-U's first column, expected it before {names[0]!r}")
+    if ID in names and delimiter == "space":
+        raise UserError(
+            f"--delimiter space: single tabs separate the columns of CoNLL-U, which {ID!r} in "
+            "--columns names; leave one of them out"
+        )
     return names
+
+
+def columns_of(args):
+    """What --columns and --delimiter name: a tuple, or None: by their number. Raises UserError."""
+    return parse_columns(args.columns, args.delimiter) if args.columns else None
+
+
+def add_delimiter_flag(parser):
+    """--delimiter, for the commands that read columns."""
+    parser.add_argument(
+        "--delimiter",
+        choices=DELIMITERS,
+        default="",
+        help="tab: each single tab separates columns, for tokens with spaces and empty fields; "
+        "space: spaces and tabs do, runs count as one (default: as the model was trained, or space)",
+    )
 
 
 def choose_columns(count, own=None):
@@ -200,67 +286,158 @@ def choose_columns(count, own=None):
     own: a trained model's columns; they count first, with or without the tag. Returns a tuple, or
     None if unknown.
     """
-    if own:
-        without_tag = tuple(name for name in own if name != "tag")
-        for columns in (own, without_tag):
-            if len(columns) == count:
-                return tuple(columns)
-    return DEFAULT_COLUMNS.get(count)
+    return _own_columns(count, own) or DEFAULT_COLUMNS.get(count)
+
+
+def _own_columns(count, own):
+    """`own`, or `own` without the tag, where it has `count` names; else None."""
+    for columns in (own or (), tuple(name for name in own or () if name != "tag")):
+        if len(columns) == count:
+            return tuple(columns) or None
+    return None
 
 
 class SentenceParser:
     """Blocks -> Sentences, checking that every row has the columns that the first row has (or
     --columns names).
 
-    name: the file's name in messages. strict: refuse what is not UTF-8 (training); otherwise each
-    such byte becomes one lone surrogate (PEP 383), which no vocabulary knows, and is counted in
-    `bad_bytes`.
+    name: the file's name in messages. own: the columns of the model. strict: refuse what is not
+    UTF-8 (training); otherwise each such byte becomes one lone surrogate (PEP 383), which no
+    vocabulary knows, and is counted in `bad_bytes`. delimiter: `tab`, `space`, or "": space unless
+    it is a CoNLL-U file.
     """
 
-    def __init__(self, name, columns=None, own=None, strict=False):
+    def __init__(self, name, columns=None, own=None, strict=False, delimiter=""):
         self.name, self.columns, self.own, self.strict = name, columns, own, strict
+        self.delimiter = delimiter
+        self.is_conllu = None  # until the first sentence
         self.bad_bytes = 0
 
+    def place(self, block):
+        """The block of rows with what its file's kind says: which of them are tokens, and what
+        separates columns.
+        """
+        is_docstart = len(block.rows) == 1 and _DOCSTART.match(block.rows[0])
+        if self.is_conllu is None and not is_docstart:
+            self._settle(block.rows)
+        if self.delimiter == "tab":
+            block = block._replace(separator=b"\t")
+        if not self.is_conllu or is_docstart:
+            return block
+        return block._replace(tokens=[i for i, row in enumerate(block.rows) if _is_token(row)])
+
     def parse(self, block):
-        """Block with rows -> Sentence. Raises UserError naming file and line."""
-        table = [_COLUMN.findall(row[:-1] if row.endswith(b"\r") else row) for row in block.rows]
-        docstart = len(table) == 1 and table[0][0] == DOCSTART.encode()
-        if docstart:
-            return Sentence(block.first_line, [DOCSTART], None, None, ["O"])
+        """Block with rows -> Sentence, or None where none of them is a token. Raises UserError
+        naming file and line.
+        """
+        block = self.place(block)
+        if block.tokens is None:
+            rows, lines = block.rows, None
+        else:
+            self._check_conllu(block)
+            rows = [block.rows[i] for i in block.tokens]
+            lines = [block.first_line + i for i in block.tokens]
+        if len(rows) == 1 and _DOCSTART.match(rows[0]):
+            word = _COLUMN.search(rows[0])[0].rstrip(b"\r").decode()
+            return Sentence(block.first_line, [word], None, None, ["O"])
+        if not rows:
+            return None
+        table = [split_columns(row, self.delimiter) for row in rows]
         if self.columns is None:
-            self.columns = self._detect(len(table[0]), block.first_line)
+            self.columns = self._detect(rows[0], lines[0] if lines else block.first_line)
         for i, row in enumerate(table):
             if len(row) != len(self.columns):
+                self._fail_width(rows[i], lines[i] if lines else block.first_line + i)
+        sentence = Sentence(block.first_line, None, None, None, None, lines=lines)
+        by_name = {
+            name: self._decode([row[i] for row in table], sentence)
+            for i, name in enumerate(self.columns)
+            if name not in ("_", ID)
+        }
+        words, *others = (by_name.get(name) for name in COLUMN_NAMES)
+        return Sentence(block.first_line, words, *others, lines=lines)
+
+    def _settle(self, rows):
+        """Decides by the first sentence's rows whether the file is CoNLL-U, see the top."""
+        self.is_conllu = self._looks_like_conllu(rows)
+        if self.is_conllu:
+            self.delimiter = "tab"
+            if self.columns is not None:
+                self.columns = (ID, *self.columns[1:])
+
+    def _looks_like_conllu(self, rows):
+        named, own = self.columns, ()
+        if named is not None and ID in named:
+            return True
+        if self.delimiter == "space" or named is not None and not _may_be_conllu(named):
+            return False
+        if self.name.lower().endswith(_CONLLU_NAMES):
+            return True
+        if named is None and self.own and ID in self.own:
+            own = self.own
+        first = next((row for row in rows if not row.startswith(b"#")), None)
+        if first is None:
+            return bool(own)
+        cells = split_columns(first, "tab")
+        width_fits = len(cells) == len(CONLLU_COLUMNS) or _own_columns(len(cells), own)
+        return bool(width_fits and _CONLLU_ID.fullmatch(cells[0]))
+
+    def _check_conllu(self, block):
+        """Raises UserError for a row that is neither a comment nor begins with an id."""
+        for i, row in enumerate(block.rows):
+            cell = split_columns(row, "tab")[0]
+            if not row.startswith(b"#") and not _CONLLU_ID.fullmatch(cell):
                 self._fail(
                     block.first_line + i,
-                    f"{_count(row)}, expected {len(self.columns)} "
-                    f"({' '.join(self.columns)}); mend the row, or name the columns with --columns",
+                    "no CoNLL-U id in the first column, expected a number, a range such as 3-4, or "
+                    "a decimal such as 3.1; mend the row, or name the columns with --columns",
                 )
-        text = [
-            self._decode([row[i] for row in table], block.first_line) if name != "_" else None
-            for i, name in enumerate(self.columns)
-        ]
-        by_name = dict(zip(self.columns, text))
-        return Sentence(block.first_line, *(by_name.get(name) for name in COLUMN_NAMES))
 
-    def _detect(self, count, line):
-        columns = choose_columns(count, self.own)
+    def _detect(self, row, line):
+        count, own = len(split_columns(row, self.delimiter)), self.own or ()
+        if self.is_conllu:
+            own = (ID, *own[1:]) if ID in own or _may_be_conllu(own) else ()
+            columns = _own_columns(count, own)
+            if columns is None and count == len(CONLLU_COLUMNS):
+                columns = CONLLU_COLUMNS
+            expected = f"expected {len(CONLLU_COLUMNS)} in a CoNLL-U file"
+        else:
+            columns = choose_columns(count, () if ID in own else own)
+            expected = "expected 1 to 4 (word pos chunk tag)"
         if columns is None:
             self._fail(
                 line,
-                f"{count} columns, expected 1 to 4 (word pos chunk tag); "
-                "name the columns with --columns, with _ for each to ignore",
+                f"{_count(count)}, {expected}; name the columns with --columns, with _ for each to "
+                f"ignore{self._hint(row)}",
             )
         return columns
 
-    def _decode(self, column, first_line):
+    def _fail_width(self, row, line):
+        self._fail(
+            line,
+            f"{_count(len(split_columns(row, self.delimiter)))}, expected {len(self.columns)} "
+            f"({' '.join(self.columns)}); mend the row, or name the columns with --columns"
+            f"{self._hint(row)}",
+        )
+
+    def _hint(self, row):
+        """What to say of a row that another delimiter cuts into other columns, or ''."""
+        if self.is_conllu:
+            return ""
+        if self.delimiter == "tab":
+            return "" if b"\t" in row else "; it has no tab: --delimiter space cuts it at spaces"
+        if b"\t" not in row or len(split_columns(row)) == len(split_columns(row, "tab")):
+            return ""
+        return "; it has tabs: --delimiter tab cuts it at each of them, and nowhere else"
+
+    def _decode(self, column, sentence):
         try:
             return [cell.decode() for cell in column]
         except UnicodeDecodeError:
             if self.strict:
                 bad = next(i for i, cell in enumerate(column) if not _is_utf8(cell))
                 self._fail(
-                    first_line + bad,
+                    sentence.line(bad),
                     "not UTF-8, but UTF-8 was expected; convert the file, "
                     "for example with iconv -f latin1 -t utf-8",
                 )
@@ -272,13 +449,22 @@ class SentenceParser:
         raise UserError(f"{self.name}:{line}: {message}")
 
 
+def _may_be_conllu(columns):
+    return len(columns) == len(CONLLU_COLUMNS) and columns[0] == "_"
+
+
+def _is_token(row):
+    """Whether a row of CoNLL-U is one: no comment, no range of words, no empty node."""
+    return split_columns(row, "tab")[0].isdigit()
+
+
 def bad_bytes(text):
     """How many bytes were not UTF-8 where `text` was decoded: the lone surrogates of PEP 383."""
     return sum("\udc80" <= character <= "\udcff" for character in text)
 
 
-def _count(row):
-    return "1 column" if len(row) == 1 else f"{len(row)} columns"
+def _count(columns):
+    return "1 column" if columns == 1 else f"{columns} columns"
 
 
 def _is_utf8(cell):
@@ -297,18 +483,19 @@ def read_blocks(stream, size=1 << 16):
     yield from reader.close()
 
 
-def read_sentences(path, columns=None, own=None, need=("word", "tag")):
+def read_sentences(path, columns=None, own=None, need=("word", "tag"), delimiter=""):
     """All sentences of a training or development file, -DOCSTART- lines left out.
 
     columns: names in order, or None to go by their number, `own` first (choose_columns). need:
-    columns that must be there. Returns (sentences, columns). Raises UserError for an empty file, a
-    short row, a byte that is not UTF-8.
+    columns that must be there. delimiter: see SentenceParser. Returns (sentences, columns). Raises
+    UserError for an empty file, a short row, a byte that is not UTF-8, a tag that cannot be one.
     """
     check_readable(path, "the path")
-    parser = SentenceParser(path, columns, own, strict=True)
+    parser = SentenceParser(path, columns, own, strict=True, delimiter=delimiter)
     with open(path, "rb") as stream:
         sentences = [parser.parse(block) for block in read_blocks(stream) if block.rows]
-    sentences = [sentence for sentence in in_documents(sentences) if not sentence.is_docstart]
+    sentences = in_documents([sentence for sentence in sentences if sentence])
+    sentences = [sentence for sentence in sentences if not sentence.is_docstart]
     if not sentences:
         raise UserError(
             f"{path}:1: no sentence in this file, expected rows of columns with blank lines between sentences"
@@ -319,7 +506,23 @@ def read_sentences(path, columns=None, own=None, need=("word", "tag")):
                 f"{path}:{sentences[0].first_line}: no {name} column in ({' '.join(parser.columns)}); "
                 "name the columns with --columns"
             )
+    if "tag" in need:
+        check_tags(path, sentences)
     return sentences, parser.columns
+
+
+def check_tags(name, sentences):
+    """Raises UserError for the first tag that no output could hold as a column. name: of the file."""
+    distinct = {tag for sentence in sentences for tag in sentence.tags}
+    if all(tag and not _NO_TAG.search(tag) for tag in distinct):
+        return
+    for sentence in sentences:
+        for i, tag in enumerate(sentence.tags):
+            if not tag or _NO_TAG.search(tag):
+                raise UserError(
+                    f"{name}:{sentence.line(i)}: {tag!r} as tag, expected one that is not empty and "
+                    "has no space in it; mend the tag, or name the columns with --columns"
+                )
 
 
 # ---------------------------------------------------------------- corpora by name
@@ -533,7 +736,7 @@ def validate(sentences, scheme, name):
         if error:
             i, expected = error
             raise UserError(
-                f"{name}:{sentence.first_line + i}: {sentence.tags[i]} is ill-formed in {scheme}, "
+                f"{name}:{sentence.line(i)}: {sentence.tags[i]} is ill-formed in {scheme}, "
                 f"expected {expected}; mend the tag, or check the scheme"
             )
 

@@ -39,15 +39,12 @@ def load_data(config, emb=None, gazetteer=None, tags=None, first=None, models=No
     EmbVec.from_sentences. sentences: {"train" or "dev": conll.Sentences} in place of the files of
     config.train_path or dev_path.
     """
-    named, sentences = (
-        conll.parse_columns(config.columns) if config.columns else None,
-        sentences or {},
-    )
-    train, columns = _given("train", sentences) or _read_all(config.train_path, named)
+    sentences = sentences or {}
+    train, columns = _given("train", sentences) or _read_all(config.train_path, config)
     dev = (
         []
         if config.dev_fraction
-        else (_given("dev", sentences, columns) or _read_all(config.dev_path, named, columns))[0]
+        else (_given("dev", sentences, columns) or _read_all(config.dev_path, config, columns))[0]
     )
     scheme = _data_scheme(train, config)
     _warn_of_ill_formed(train, scheme)
@@ -111,7 +108,8 @@ def to_sentences(items, name):
                 f"{name}:{number}: {len(item.words)} words and {len(item.tags or ())} tags, "
                 "expected a tag for each word, and one word at least"
             )
-        sentences.append(item._replace(first_line=number))
+        sentences.append(item._replace(first_line=number, lines=None))
+    conll.check_tags(name, sentences)
     sentences = [sentence for sentence in conll.in_documents(sentences) if not sentence.is_docstart]
     if not sentences:
         raise UserError(f"{name}: no sentence, expected pairs (words, tags)")
@@ -143,11 +141,13 @@ def _given(name, sentences, own=None):
     return [(name, sentences[name])], columns
 
 
-def _read_all(paths, named, own=None):
+def _read_all(paths, config, own=None):
     """[(path, sentences), ...] and the columns, which must be the same in all files."""
-    parts, columns = [], own
+    named, parts, columns = conll.columns_of(config), [], own
     for path in paths:
-        sentences, these = conll.read_sentences(path, named, columns)
+        sentences, these = conll.read_sentences(
+            path, named, columns, delimiter=config.delimiter
+        )
         if columns and these != columns:
             raise UserError(
                 f"{path}:{sentences[0].first_line}: columns ({' '.join(these)}), expected "
@@ -170,7 +170,7 @@ def _data_scheme(parts, config):
 
 def _warn_of_ill_formed(parts, scheme):
     places = [
-        (path, sentence.first_line + error[0])
+        (path, sentence.line(error[0]))
         for path, sentences in parts
         for sentence in sentences
         if (error := conll.first_error(sentence.tags, scheme))
@@ -273,7 +273,7 @@ def _check_bert_layers(wanted, number):
 def _check_tags(parts, emb):
     """Raises UserError for the first training tag that the vocabulary lacks."""
     unknown = (
-        (path, sentence.first_line + i, tag)
+        (path, sentence.line(i), tag)
         for path, sentences in parts
         for sentence in sentences
         for i, tag in enumerate(sentence.tags)

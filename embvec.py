@@ -393,7 +393,8 @@ def read_tokens(path, flag):
     """Tokens of a file, one a line, for --tags_path and --chars_path. Raises UserError."""
     check_readable(path, flag)
     with open(path, "rb") as stream:
-        lines = [line.rstrip(b"\r") for line in stream.read().split(b"\n")]
+        text = conll.without_mark(stream.read())
+    lines = [line.rstrip(b"\r") for line in text.split(b"\n")]
     tokens = {}
     for number, line in enumerate(lines, 1):
         try:
@@ -649,13 +650,14 @@ def _read_corpus(args):
     for flag, section in (("tags_path", "tag"), ("chars_path", "chr")):
         if getattr(args, flag):
             vocabularies.fix(section, read_tokens(getattr(args, flag), f"--{flag}"))
-    columns = conll.parse_columns(args.columns) if args.columns else None
+    columns = conll.columns_of(args)
     for path in args.train_path:
-        sentences, own = conll.read_sentences(path, columns)
+        sentences, own = conll.read_sentences(path, columns, delimiter=args.delimiter)
         for sentence in sentences:
             vocabularies.add(sentence)
     for path in args.total_path:
-        for sentence in conll.read_sentences(path, columns, own=own, need=("word",))[0]:
+        sentences, _ = conll.read_sentences(path, columns, own, ("word",), args.delimiter)
+        for sentence in sentences:
             vocabularies.add(sentence, with_tags=False)
     return vocabularies
 
@@ -782,6 +784,7 @@ def parse_args():
     parser.add_argument(
         "--columns", default="", help="columns in order, such as 'word pos chunk tag'"
     )
+    conll.add_delimiter_flag(parser)
     parser.add_argument(
         "--lowercase",
         type=parse_bool,

@@ -1,6 +1,7 @@
 """Gazetteers: lists of known names, as a feature of each token for each type of name."""
 
 from cli import UserError, check_readable
+from conll import without_mark
 
 
 class Gazetteer:
@@ -22,6 +23,7 @@ class Gazetteer:
         types, names = {}, {}
         with open(path, "rb") as stream:
             for number, line in enumerate(stream, 1):
+                line = without_mark(line) if number == 1 else line
                 try:
                     fields = [
                         field.decode()

@@ -8,6 +8,7 @@ before, in the same order.
 
 import contextlib
 import heapq
+import itertools
 import math
 import os
 import sys
@@ -144,9 +145,14 @@ def _carriage(block):
 class ColumnTagger:
     """Tags Blocks of a column file and writes them; counts sentences, tokens and seconds."""
 
-    def __init__(self, tagger, name, columns, out, form=None):
+    def __init__(self, tagger, name, columns, out, form=None, delimiter=""):
         self.tagger, self.out, self.form = tagger, out, form or plain_form(tagger)
-        self.parser = conll.SentenceParser(name, columns, own=tagger.meta["columns"])
+        self.parser = conll.SentenceParser(
+            name,
+            columns,
+            own=tagger.meta["columns"],
+            delimiter=delimiter or tagger.meta.get("delimiter", ""),
+        )
         self.sentences = self.tokens = 0
         self.documents = None  # holds back what is tagged by its neighbours
         if tagger.config.bert_context:
@@ -159,6 +165,7 @@ class ColumnTagger:
         good, failure = [], None
         for block in blocks:
             try:
+                block = self.parser.place(block) if block.rows else block
                 good.append((block, self.parser.parse(block) if block.rows else None))
             except UserError as error:
                 failure = error
@@ -206,6 +213,12 @@ class ColumnTagger:
                 f"the model was trained with the {' and '.join(missing)} column, which {self.parser.name} lacks: "
                 "tags will be worse, unless it was trained with feature_drop"
             )
+        if self.parser.delimiter == "tab" and len(self.parser.columns) == 1:
+            if any(" " in word for word in real.words):
+                note(
+                    f"{self.parser.name} has no tabs: each row is one token, its spaces included; "
+                    "--delimiter space reads columns that spaces separate"
+                )
 
     def close(self, blocks):
         """Tags and writes the last blocks, and what the form has kept."""
@@ -243,8 +256,7 @@ def _percentiles(seconds, counts):
 
 def tag_columns(tagger, args, stream, name, out, size=0, form=None):
     """bucket and bulk mode. size: bytes of the input, for the progress bar; 0: no bar."""
-    columns = conll.parse_columns(args.columns) if args.columns else None
-    work = ColumnTagger(tagger, name, columns, out, form)
+    work = ColumnTagger(tagger, name, conll.columns_of(args), out, form, args.delimiter)
     reader, done = conll.BlockReader(), 0
     progress = Progress("bytes", size) if size else None
     while data := os.read(
@@ -271,10 +283,13 @@ def tag_lines(tagger, args, stream, out, form):
     prompt = stream.isatty()
     sentences = tokens = bad_bytes = 0
     started = time.perf_counter()
-    while True:
+    for number in itertools.count(1):
         if prompt:
             print("> ", end="", file=sys.stderr, flush=True)
         line = stream.readline()
+        if number == 1 and line.startswith(conll.MARK):
+            out.write(conll.MARK)
+            line = conll.without_mark(line)
         if not line:
             break
         text = line.decode(errors="surrogateescape")
@@ -377,8 +392,9 @@ def add_tagging_flags(parser, mode="bulk"):
     parser.add_argument(
         "--columns",
         default="",
-        help="columns in order, such as 'word pos chunk tag', _ to ignore one",
+        help="columns in order, such as 'word pos chunk tag', _ to ignore one, id first in CoNLL-U",
     )
+    conll.add_delimiter_flag(parser)
     parser.add_argument(
         "--batch_size", type=int, default=64, help="sentences in a batch, at most (default 64)"
     )
@@ -489,8 +505,9 @@ def check_tagging_flags(args):
         raise UserError(f"--batch_size {args.batch_size}: expected at least 1")
     if args.threads < 0:
         raise UserError(f"--threads {args.threads}: expected 0 or more")
-    if args.columns:
-        conll.parse_columns(args.columns)
+    if args.mode == "line" and args.delimiter:
+        raise UserError("--delimiter and --mode line: raw text has no columns; leave one of them out")
+    conll.columns_of(args)
     args.input = args.input or ("data/test.txt" if args.mode == "bulk" else "")
     if args.input:
         check_readable(args.input, "--input")

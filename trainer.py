@@ -435,6 +435,7 @@ class Trainer:
             "tag_scheme": data.tag_scheme,
             "data_scheme": data.data_scheme,
             "columns": list(data.columns),
+            "delimiter": self.config.delimiter,
             "gazetteer": data.feeder.gazetteer.to_dict() if data.feeder.gazetteer else None,
             "state": dataclasses.asdict(state),
             "made_from": self.sources,

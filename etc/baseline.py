@@ -15,7 +15,13 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from cli import Parser, run_command  # noqa: E402
-from conll import SentenceParser, parse_columns, read_blocks, read_sentences  # noqa: E402
+from conll import (  # noqa: E402
+    SentenceParser,
+    add_delimiter_flag,
+    columns_of,
+    read_blocks,
+    read_sentences,
+)
 
 
 def most_frequent_tags(sentences):
@@ -32,15 +38,19 @@ def main():
     parser.add_argument("train", help="column file with the tags to learn")
     parser.add_argument(
         "--columns",
-        type=parse_columns,
+        default="",
         help="their names, such as 'word _ tag' (default: by number)",
     )
+    add_delimiter_flag(parser)
     args = parser.parse_args()
-    sentences, columns = read_sentences(args.train, args.columns)
+    named = columns_of(args)
+    sentences, columns = read_sentences(args.train, named, delimiter=args.delimiter)
     tag_of = most_frequent_tags(sentences)
-    reader = SentenceParser("<stdin>", args.columns, own=columns)
+    reader = SentenceParser("<stdin>", named, own=columns, delimiter=args.delimiter)
     for block in read_blocks(sys.stdin.buffer):
-        words = reader.parse(block).words if block.rows else []
+        block = reader.place(block) if block.rows else block
+        sentence = reader.parse(block) if block.rows else None
+        words = sentence.words if sentence else []
         block.write(sys.stdout.buffer, [tag_of.get(word, "O").encode() for word in words])
 
 

@@ -154,8 +154,12 @@ def result_of(name, tagger, parts, temperature):
 def read_gold(path, args):
     """The sentences of --input as the checkpoint `path` reads them. Raises UserError."""
     meta = checkpoint.load_meta(checkpoint.resolve(path))
-    columns = conll.parse_columns(args.columns) if args.columns else None
-    sentences, _ = conll.read_sentences(args.input, columns, own=meta["columns"])
+    sentences, _ = conll.read_sentences(
+        args.input,
+        conll.columns_of(args),
+        own=meta["columns"],
+        delimiter=args.delimiter or meta.get("delimiter", ""),
+    )
     if len(sentences) < 2:
         raise UserError(
             f"{args.input}:1: one sentence, expected two at least: one to fit on and one to score"
@@ -166,7 +170,7 @@ def read_gold(path, args):
                 conll.split_tag(tag)
             except ValueError as error:
                 raise UserError(
-                    f"{args.input}:{sentence.first_line + i}: {error}, as the tags of {path} are; "
+                    f"{args.input}:{sentence.line(i)}: {error}, as the tags of {path} are; "
                     "mend the tag, or name the columns with --columns"
                 ) from None
     return sentences
@@ -300,6 +304,7 @@ def parse_args():
         default="",
         help="columns in order, such as 'word pos chunk tag', _ to ignore one",
     )
+    conll.add_delimiter_flag(parser)
     parser.add_argument("--bins", type=int, default=15, help="bins of equal width (default 15)")
     parser.add_argument("--plot", default="", help="write a reliability diagram there (PNG)")
     parser.add_argument(

@@ -14,18 +14,19 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from cli import Parser, UserError, check_readable, run_command  # noqa: E402
-from conll import SentenceParser, parse_columns, read_blocks  # noqa: E402
+from conll import SentenceParser, add_delimiter_flag, columns_of, read_blocks  # noqa: E402
 
 
-def read_rows(path, columns):
+def read_rows(path, columns, delimiter):
     """A file's sentences, each a list of rows as bytes, and the columns. columns: those expected,
-    or None: by their number.
+    or None: by their number. delimiter: see SentenceParser.
     """
     check_readable(path, "the path")
-    parser, sentences = SentenceParser(path, columns), []
+    parser, sentences = SentenceParser(path, columns, delimiter=delimiter), []
     with open(path, "rb") as stream:
         for block in read_blocks(stream):
-            if block.rows and not (sentence := parser.parse(block)).is_docstart:
+            sentence = parser.parse(block) if block.rows else None
+            if sentence and not sentence.is_docstart:
                 sentences.append(block.rows)
                 if sentence.tags is None:
                     raise UserError(
@@ -67,19 +68,20 @@ def main():
     parser.add_argument("--seed", type=int, default=1, help="seed of the draw (default 1)")
     parser.add_argument(
         "--columns",
-        type=parse_columns,
+        default="",
         help="their names, such as 'word _ tag' (default: by number)",
     )
+    add_delimiter_flag(parser)
     args = parser.parse_args()
     if args.sentences < 1:
         raise UserError(f"--sentences {args.sentences}: expected 1 at least")
-    paths, domains, columns = [*args.old, args.new], {}, args.columns
+    paths, domains, columns = [*args.old, args.new], {}, columns_of(args)
     if len(set(paths)) < len(paths):
         raise UserError(
             f"{max(paths, key=paths.count)}: named twice, expected a file for each domain"
         )
     for path in paths:
-        domains[path], columns = read_rows(path, columns)
+        domains[path], columns = read_rows(path, columns, args.delimiter)
     for rows in mix(domains, args.sentences, args.seed):
         sys.stdout.buffer.write(b"".join(row + b"\n" for row in rows) + b"\n")
 
