@@ -260,6 +260,7 @@ def untrained(prefix, *flags, scale=3.0, seed=0):
                 data.tag_scheme,
                 data.data_scheme,
                 list(data.columns),
+                config.delimiter,
                 gazetteer,
                 {},
                 {},
@@ -270,7 +271,17 @@ def untrained(prefix, *flags, scale=3.0, seed=0):
     return _save_random(str(prefix), config, data.feeder.sizes(), meta, data.emb, scale, seed)
 
 
-META = ("config", "tags", "tag_scheme", "data_scheme", "columns", "gazetteer", "state", "made_from")
+META = (
+    "config",
+    "tags",
+    "tag_scheme",
+    "data_scheme",
+    "columns",
+    "delimiter",
+    "gazetteer",
+    "state",
+    "made_from",
+)
 
 
 def _save_random(prefix, config, sizes, meta, emb, scale, seed):

@@ -23,6 +23,7 @@ namespace {
 struct Options {
   std::string input, output;
   std::vector<std::string> columns;  // none: by their number
+  Delimiter delimiter = Delimiter::kUnsaid;
   size_t batch_size = 64;
   int threads = 0;
   bool timing = false, lines = false, json = false;
@@ -31,12 +32,15 @@ struct Options {
 // The flags that all commands have, and behind them a command's own.
 Options parse_options(Cli* cli, const std::function<void(Options*)>& own = [](Options*) {}) {
   Options options;
-  std::string columns;
+  std::string columns, delimiter;
   int batch_size = 64;
   cli->flag("--input", &options.input, "what to tag (default: standard input)");
   cli->flag("--output", &options.output, "where to write (default: standard output)");
   cli->flag("--columns", &columns,
-            "columns in order, such as 'word pos chunk tag', _ to ignore one");
+            "columns in order, such as 'word pos chunk tag', _ to ignore one, id first in CoNLL-U");
+  cli->flag("--delimiter", &delimiter,
+            "tab: each single tab separates columns, for tokens with spaces and empty fields; "
+            "space: spaces and tabs do, runs count as one (default: as the model was trained)");
   cli->flag("--batch_size", &batch_size, "sentences in a batch, at most (default 64)");
   cli->flag("--threads", &options.threads, "threads; 0: one for each core", "-j");
   cli->flag("--timing", &options.timing, "percentiles of the time, on standard error");
@@ -46,7 +50,8 @@ Options parse_options(Cli* cli, const std::function<void(Options*)>& own = [](Op
     throw Error("--batch_size " + std::to_string(batch_size) + ": expected at least 1");
   if (options.threads < 0)
     throw Error("--threads " + std::to_string(options.threads) + ": expected 0 or more");
-  if (!columns.empty()) options.columns = parse_columns(columns);
+  options.delimiter = parse_delimiter(delimiter);
+  if (!columns.empty()) options.columns = parse_columns(columns, options.delimiter);
   options.batch_size = static_cast<size_t>(batch_size);
   return options;
 }
@@ -87,9 +92,10 @@ void run(const Tagger& tagger, const Options& options, size_t threads) {
   auto started = std::chrono::steady_clock::now();
   Source input(options.input);
   Sink output(options.output);
-  StreamReport report = tag_stream(
-      tagger, {options.columns, options.batch_size, threads, options.lines, options.json, note},
-      &input, &output);
+  StreamReport report = tag_stream(tagger,
+                                   {options.columns, options.delimiter, options.batch_size, threads,
+                                    options.lines, options.json, note},
+                                   &input, &output);
   output.finish();
   tell(report, std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count(),
        options);
@@ -133,6 +139,8 @@ int tag_with_engine(int argc, char** argv) {
     });
     if (options.lines && !options.columns.empty())
       throw Error("--line and --columns: raw text has no columns; leave one of them out");
+    if (options.lines && options.delimiter != Delimiter::kUnsaid)
+      throw Error("--line and --delimiter: raw text has no columns; leave one of them out");
     if (verify)
       return note(model + ": verified, " + with_commas(verify_engine_file(model)) + " bytes");
     run(*open_engine(model, instructions), options, thread_count(options.threads));

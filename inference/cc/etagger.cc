@@ -197,10 +197,16 @@ int etagger_tag_sentences(const etagger_model* model, const char* const* words,
 
 int etagger_tag_file(const etagger_model* model, const char* input, const char* output,
                      const char* columns, int threads) {
+  return etagger_tag_columns(model, input, output, columns, nullptr, threads);
+}
+
+int etagger_tag_columns(const etagger_model* model, const char* input, const char* output,
+                        const char* columns, const char* delimiter, int threads) {
   return guarded(-1, [&] {
     check_model(model, threads);
     etagger::StreamOptions options;
-    if (columns) options.columns = etagger::parse_columns(columns);
+    options.delimiter = etagger::parse_delimiter(delimiter ? delimiter : "");
+    if (columns) options.columns = etagger::parse_columns(columns, options.delimiter);
     options.batch_size = kBatchSize;
     options.threads = etagger::thread_count(threads);
     etagger::Source source(input ? input : "");

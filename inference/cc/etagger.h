@@ -63,10 +63,17 @@ ETAGGER_API int etagger_tag_sentences(const etagger_model* model, const char* co
 
 /* Tags a file of columns (or standard input and output, where a path is NULL): each row comes out
  * with its tag behind it, in constant memory, on `threads` threads; 0: one for each core. columns:
- * such as "word pos chunk tag", _ to ignore one, or NULL: by their number. The output bears its
- * name once it is whole. Returns 0, or -1 where it failed. */
+ * such as "word pos chunk tag", _ to ignore one, id first in CoNLL-U, or NULL: by their number. The
+ * output bears its name once it is whole. Returns 0, or -1 where it failed. */
 ETAGGER_API int etagger_tag_file(const etagger_model* model, const char* input, const char* output,
                                  const char* columns, int threads);
+
+/* The same with a delimiter: "tab", each single tab separates columns, for tokens with spaces and
+ * empty fields; "space", spaces and tabs do, runs count as one; or NULL: as the model was trained.
+ */
+ETAGGER_API int etagger_tag_columns(const etagger_model* model, const char* input,
+                                    const char* output, const char* columns, const char* delimiter,
+                                    int threads);
 
 /* For languages that have no char *[]: `joined` holds `count` texts one behind the other, each with
  * its NUL; fills texts[0 .. count-1] with where each begins in it. */

@@ -57,7 +57,7 @@ size_t rounded_up(size_t count, int digits) {
   return (count + unit - 1) / unit * unit;
 }
 
-bool is_docstart(const Sentence& sentence) {
+bool begins_document(const Sentence& sentence) {
   return sentence.is_docstart();
 }
 
@@ -145,7 +145,7 @@ void Feeder::add_windows(const Sentence* sentences, size_t count, Around around,
        begin = end + settings_.bert_context) {
     end = begin + 1;
     if (settings_.bert_context)
-      end = static_cast<size_t>(std::find_if(first + begin, first + all, is_docstart) - first);
+      end = static_cast<size_t>(std::find_if(first + begin, first + all, begins_document) - first);
     std::vector<CutWords> document;
     for (size_t i = begin; i < end; ++i) document.push_back(windows_->cut(first[i].words));
     for (; k < places.size() && before + places[k] < end; ++k)

@@ -49,7 +49,8 @@ int look_up_word(std::string_view word, bool lowercase, Find find) {
   return has_digits ? known_or_1(find(other)) : 1;
 }
 
-// Marks the longest names from the left; names do not overlap. longest(word): words in the longest
+// Marks the longest names from the left; names do not overlap, and a token with a space in it is
+// none of their words. longest(word): words in the longest
 // name that it begins, or 0. mark(name, to, length): whether the name, words joined by spaces, is
 // known; marks its types in `length` rows of `to` if so.
 template <class Longest, class Mark>
@@ -57,7 +58,11 @@ std::vector<int32_t> mark_names(const std::vector<std::string_view>& words, size
                                 Longest longest, Mark mark) {
   std::vector<int32_t> marks(words.size() * types, 0);
   for (size_t i = 0; i < words.size();) {
-    size_t length = std::min<size_t>(longest(words[i]), words.size() - i);
+    auto has_space = [](std::string_view word) { return word.find(' ') != word.npos; };
+    size_t length = 0;
+    for (size_t most = std::min<size_t>(longest(words[i]), words.size() - i);
+         length < most && !has_space(words[i + length]);)
+      ++length;
     for (; length > 0; --length) {
       std::string joined(words[i]);
       for (size_t k = 1; k < length; ++k) joined.append(" ").append(words[i + k]);

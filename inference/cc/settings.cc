@@ -1,6 +1,5 @@
 #include "settings.h"
 
-#include "conll.h"
 #include "error.h"
 #include "json.h"
 
@@ -91,6 +90,8 @@ Settings Settings::parse(std::string_view text, const std::string& name) {
     check_tags(settings.tags);
     settings.columns = json["columns"].strings();
     check_columns(settings.columns, "its columns");
+    if (json.has("delimiter"))  // models from before do not say
+      settings.delimiter = parse_delimiter(json["delimiter"].string());
     settings.vocab_hash = json["vocab_hash"].string();
     read_gazetteer(json["gazetteer"], &settings);
     return settings;

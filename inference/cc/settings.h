@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "conll.h"
+
 namespace etagger {
 
 struct Settings {
@@ -26,7 +28,8 @@ struct Settings {
   std::string tag_scheme, data_scheme;  // in which the model has learned; of the training data
   std::vector<std::string> tags;        // the model's tags; the index is the id
   std::vector<std::string> columns;     // of the training data
-  std::string vocab_hash;               // sha256 of its vocab.txt
+  Delimiter delimiter = Delimiter::kUnsaid;  // of the training data
+  std::string vocab_hash;                    // sha256 of its vocab.txt
   std::vector<std::string> gazetteer_types;  // empty: no gazetteer
   std::vector<std::pair<std::vector<std::string>, std::vector<int>>>
       gazetteer_names;  // words, indices of types

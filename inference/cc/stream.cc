@@ -52,9 +52,12 @@ struct Text {
 };
 
 // Returns whether it is a sentence.
-bool read_block(const Block& block, SentenceParser* parser, Text* text) {
-  if (!block.rows.empty()) text->sentences.push_back(parser->parse(block));
-  return !block.rows.empty();
+bool read_block(Block* block, SentenceParser* parser, Text* text) {
+  if (block->rows.empty()) return false;
+  Sentence sentence = parser->parse(block);
+  if (sentence.words.empty()) return false;
+  text->sentences.push_back(std::move(sentence));
+  return true;
 }
 
 // A bad row throws Error; the sentences before it are in `text`. bad: the number of bytes that are
@@ -62,16 +65,16 @@ bool read_block(const Block& block, SentenceParser* parser, Text* text) {
 void read_columns(const Run& run, SentenceParser* parser, Text* text, size_t* bad) {
   std::vector<Block> blocks = blocks_of(run);
   for (size_t i = 0; i < run.before; ++i)
-    text->around.before += read_block(blocks[i], parser, text);
+    text->around.before += read_block(&blocks[i], parser, text);
   parser->take_bad_bytes();
   for (size_t i = run.before; i < blocks.size() - run.behind; ++i) {
-    read_block(blocks[i], parser, text);
+    read_block(&blocks[i], parser, text);
     text->blocks.push_back(std::move(blocks[i]));
   }
   *bad += parser->take_bad_bytes();
   try {
     for (size_t i = blocks.size() - run.behind; i < blocks.size(); ++i)
-      text->around.behind += read_block(blocks[i], parser, text);
+      text->around.behind += read_block(&blocks[i], parser, text);
   } catch (const Error&) {
     // A bad row behind it ends what is known; it is told of once it comes to its own sentence.
   }
@@ -96,7 +99,7 @@ void read_lines(const Run& run, Text* text, size_t* bad) {
 void write_columns(const Text& text, const Tags& tags, std::string* out) {
   static const std::vector<std::string_view> none;
   size_t next = 0;
-  for (const Block& block : text.blocks) block.write(block.rows.empty() ? none : tags[next++], out);
+  for (const Block& block : text.blocks) block.write(block.tokens() ? tags[next++] : none, out);
 }
 
 // As line mode of inference.py writes them: word, POS, chunk and tag column, which are unknown, and
@@ -124,19 +127,23 @@ bool is_real(const Sentence& sentence) {
   return !sentence.is_docstart() && !sentence.words.empty();
 }
 
+// Reads the input as the user says, or else the model.
+SentenceParser parser_for(const Tagger& tagger, const StreamOptions& options,
+                          const std::string& name) {
+  const Settings& settings = tagger.settings();
+  Delimiter delimiter =
+      options.delimiter == Delimiter::kUnsaid ? settings.delimiter : options.delimiter;
+  return SentenceParser(name, options.columns, settings.columns, delimiter);
+}
+
 // What is done with a run. Once the first one is done, threads may share it.
 class Work {
  public:
   Work(const Tagger& tagger, const StreamOptions& options, const std::string& name)
-      : tagger_(tagger),
-        options_(options),
-        parser_(name, options.columns, tagger.settings().columns) {}
+      : tagger_(tagger), options_(options), parser_(parser_for(tagger, options, name)) {}
 
   // The first sentence, which pays for the start, is tagged alone: it is left out of the figures.
-  void first(Job* job) {
-    process(job, &parser_, true);
-    is_first_ = job->sentences == 0;
-  }
+  void first(Job* job) { is_first_ = !process(job, &parser_, true); }
 
   void next(Job* job) const {
     SentenceParser parser = parser_;
@@ -146,7 +153,8 @@ class Work {
   bool is_first() const { return is_first_; }
 
  private:
-  void process(Job* job, SentenceParser* parser, bool is_first) const {
+  // Returns whether the network had a sentence to tag.
+  bool process(Job* job, SentenceParser* parser, bool is_first) const {
     Text text;
     try {
       if (options_.lines)
@@ -160,7 +168,7 @@ class Work {
                    *real = std::find_if(begin, end, is_real);
     size_t alone = 0;
     if (is_first && real != end) {
-      warn_of_missing(*real, parser->name());
+      warn(*real, *parser);
       alone = static_cast<size_t>(real - begin) + 1;
     }
     const size_t others = text.count() - alone, before = text.around.before,
@@ -180,16 +188,24 @@ class Work {
       job->sentences += !sentence->words.empty();
       job->tokens += sentence->words.size();
     }
+    return real != end;
   }
 
-  void warn_of_missing(const Sentence& sentence, const std::string& name) const {
+  void warn(const Sentence& sentence, const SentenceParser& parser) const {
     bool no_pos = tagger_.settings().use_pos && !sentence.has_pos,
          no_chunks = tagger_.settings().use_chk && !sentence.has_chunks;
-    if (!options_.warn || (!no_pos && !no_chunks)) return;
-    options_.warn(std::string("the model was trained with the ") + (no_pos ? "pos" : "") +
-                  (no_pos && no_chunks ? " and " : "") + (no_chunks ? "chunk" : "") +
-                  " column, which " + name +
-                  " lacks: tags will be worse, unless it was trained with feature_drop");
+    if (!options_.warn) return;
+    if (no_pos || no_chunks)
+      options_.warn(std::string("the model was trained with the ") + (no_pos ? "pos" : "") +
+                    (no_pos && no_chunks ? " and " : "") + (no_chunks ? "chunk" : "") +
+                    " column, which " + parser.name() +
+                    " lacks: tags will be worse, unless it was trained with feature_drop");
+    auto has_space = [](std::string_view word) { return word.find(' ') != word.npos; };
+    if (!options_.lines && parser.is_one_tabbed_column() &&
+        std::any_of(sentence.words.begin(), sentence.words.end(), has_space))
+      options_.warn(parser.name() +
+                    " has no tabs: each row is one token, its spaces included; --delimiter space "
+                    "reads columns that spaces separate");
   }
 
   const Tagger& tagger_;
@@ -315,19 +331,21 @@ class Stream {
  public:
   Stream(const Tagger& tagger, const StreamOptions& options, Source* input, Sink* output)
       : options_(options),
-        context_words_(tagger.settings().context_words()),
+        documents_(tagger.settings().context_words(), parser_for(tagger, options, input->name())),
         input_(input),
         output_(output),
         work_(tagger, options, input->name()) {}
 
   StreamReport tag() {
     RunReader reader(options_.lines);
-    DocumentReader documents(context_words_);
     Run run;
-    while (size_t size = read(reader.room(kReadSize)))
-      if (reader.feed(size, &run) && documents.feed(&run)) take(std::move(run));
+    while (size_t size = read(reader.room(kReadSize))) {
+      bool is_whole = reader.feed(size, &run);
+      if (reader.take_mark() && !options_.json) output_->write(kMark);  // JSON must have none
+      if (is_whole && documents_.feed(&run)) take(std::move(run));
+    }
     run = reader.close();
-    documents.close(&run);
+    documents_.close(&run);
     take(std::move(run));
     if (pool_) pool_->finish();
     return report_;
@@ -372,7 +390,7 @@ class Stream {
   }
 
   const StreamOptions& options_;
-  size_t context_words_;
+  DocumentReader documents_;
   Source* input_;
   Sink* output_;
   Work work_;

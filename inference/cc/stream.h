@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli.h"
+#include "conll.h"
 #include "tagger.h"
 
 namespace etagger {
@@ -26,10 +27,11 @@ class Durations {
 
 struct StreamOptions {
   std::vector<std::string> columns;  // none: by their number
-  size_t batch_size = 64;            // sentences, at most
-  size_t threads = 1;                // that tag
-  bool lines = false;                // the input is raw text, a sentence a line
-  bool json = false;                 // the output is a line of JSON each sentence, see entities.h
+  Delimiter delimiter = Delimiter::kUnsaid;
+  size_t batch_size = 64;  // sentences, at most
+  size_t threads = 1;      // that tag
+  bool lines = false;      // the input is raw text, a sentence a line
+  bool json = false;       // the output is a line of JSON each sentence, see entities.h
   void (*warn)(const std::string& text) =
       nullptr;  // told of columns that the model wants and the input lacks
 };

@@ -35,7 +35,7 @@ Text text_of(const std::vector<etagger::Block>& blocks, size_t before, size_t be
 bool is_docstart(const std::vector<std::string_view>& rows) {
   size_t first = rows[0].find_first_not_of(" \t");
   size_t end = std::min(rows[0].find_first_of(" \t\r", first), rows[0].size());
-  return rows.size() == 1 && rows[0].substr(first, end - first) == etagger::kDocstart;
+  return rows.size() == 1 && etagger::is_docstart(rows[0].substr(first, end - first));
 }
 
 // The `most` words on one side of a sentence in its document, the nearest first.
@@ -69,7 +69,9 @@ std::string own_text(const std::vector<etagger::Block>& blocks, size_t before, s
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 8) return 0;
   const size_t most = 1 + data[0] % 20;
-  const etagger::Run whole{std::string(reinterpret_cast<const char*>(data) + 8, size - 8)};
+  const std::string input(reinterpret_cast<const char*>(data) + 8, size - 8);
+  const bool has_mark = input.substr(0, etagger::kMark.size()) == etagger::kMark;
+  const etagger::Run whole{input.substr(has_mark ? etagger::kMark.size() : 0)};
   std::vector<etagger::Block> blocks = etagger::blocks_of(whole);
   const Text all = text_of(blocks, 0, 0);
   std::string out;
@@ -93,11 +95,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     out += own;
   };
   etagger::RunReader reader;
-  etagger::DocumentReader documents(most);
+  etagger::DocumentReader documents(most, {"file", {}, {}, etagger::Delimiter::kSpace});
   etagger::Run run;
-  for (size_t at = 0, turn = 0; at < whole.text.size(); ++turn) {
-    size_t count = std::min<size_t>(1 + data[1 + turn % 7], whole.text.size() - at);
-    std::memcpy(reader.room(1 << 9), whole.text.data() + at, count);
+  for (size_t at = 0, turn = 0; at < input.size(); ++turn) {
+    size_t count = std::min<size_t>(1 + data[1 + turn % 7], input.size() - at);
+    std::memcpy(reader.room(1 << 9), input.data() + at, count);
     if (reader.feed(count, &run) && documents.feed(&run)) check(run);
     at += count;
   }

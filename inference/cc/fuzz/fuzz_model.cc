@@ -183,7 +183,7 @@ void tag(const etagger::Tagger& tagger) {
   std::vector<etagger::Block> blocks = etagger::blocks_of(text);
   etagger::SentenceParser parser("fuzz", {}, columns);
   std::vector<etagger::Sentence> sentences;
-  for (const etagger::Block& block : blocks) sentences.push_back(parser.parse(block));
+  for (etagger::Block& block : blocks) sentences.push_back(parser.parse(&block));
   for (size_t batch_size : {1, 4}) {
     auto tags = tagger.tag(sentences.data(), sentences.size(), batch_size);
     require(tags.size() == sentences.size(), "tags for each sentence");

@@ -166,6 +166,10 @@ COLUMNS = [
     "Σ NN B-NP O\n".encode() * 40,
     b"one NN B-NP\nshort NN\n\n",
     b"x" * 600 + b"\n\n",
+    b"\xef\xbb\xbf-docstart- -X-\nEU O\n-DOCSTART-\n\n\xef\xbb\xbfa O",
+    b"# text = d\n1-2\tdu\tX\n1\tde\tO\r\n2\t\tO\n2.1\tx\tO\n\n# end\n",
+    b"1\tDa\t" + b"_\t" * 7 + b"NE=B-LOC|x=y\n2\t10 000\t" + b"_\t" * 7 + b"\n\n",
+    b"10 000\tB-X\n\tO\n \t\tO\n",
 ]
 JSON = [
     b'{"a": [1, -2.5e3, true, false, null, "\\u00e9\\ud83d\\ude00\\n"]}',

@@ -58,8 +58,8 @@ std::vector<etagger::Sentence> read_sentences(const etagger::Run& input,
                                               const std::vector<std::string>& columns) {
   etagger::SentenceParser parser("<stdin>", {}, columns);
   std::vector<etagger::Sentence> sentences;
-  for (const etagger::Block& block : etagger::blocks_of(input))
-    if (!block.rows.empty()) sentences.push_back(parser.parse(block));
+  for (etagger::Block& block : etagger::blocks_of(input))
+    if (!block.rows.empty()) sentences.push_back(parser.parse(&block));
   return sentences;
 }
 
@@ -175,7 +175,7 @@ void print_words(const std::vector<etagger::Block>& blocks, size_t begin, size_t
 // behind it.
 void print_documents(size_t words, size_t size) {
   etagger::RunReader reader;
-  etagger::DocumentReader documents(words);
+  etagger::DocumentReader documents(words, {"<stdin>", {}, {"word"}});
   etagger::Run run;
   size_t reads = 0;
   auto print = [&] {

@@ -43,8 +43,8 @@ void run(const std::string& model, size_t count) {
     auto tagger = etagger::open_engine(model, name);
     etagger::SentenceParser parser("<stdin>", {}, tagger->settings().columns);
     std::vector<etagger::Sentence> sentences;
-    for (const etagger::Block& block : blocks)
-      if (!block.rows.empty()) sentences.push_back(parser.parse(block));
+    for (etagger::Block& block : blocks)
+      if (!block.rows.empty()) sentences.push_back(parser.parse(&block));
     std::vector<Tags> alone = tag_in_threads(*tagger, sentences, 1)[0];
     for (const std::vector<Tags>& each : tag_in_threads(*tagger, sentences, count))
       if (each != alone) throw etagger::Error(std::string(name) + ": a thread has other tags");

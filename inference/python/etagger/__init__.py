@@ -64,7 +64,7 @@ def _load_library() -> ctypes.CDLL:
         ("error", text),
         ("version", text),
         ("tag_sentences", ctypes.c_int, _Handle, *[pointer] * 4, size, ctypes.c_int, pointer),
-        ("tag_file", ctypes.c_int, _Handle, text, text, text, ctypes.c_int),
+        ("tag_columns", ctypes.c_int, _Handle, *[text] * 4, ctypes.c_int),
         ("split", None, text, size, pointer),
         ("tag_count", size, _Handle),
         ("tag_name", text, _Handle, size),
@@ -149,21 +149,24 @@ class Model:
         output: str | os.PathLike,
         columns: str | None = None,
         threads: int = 0,
+        delimiter: str | None = None,
     ) -> None:
         """Tags a file of columns: each row comes out with its tag behind it. The output is whole or
         not there.
 
-        columns: such as "word pos chunk tag", _ to ignore one; default: by their number. threads: 0
-        is one for each core. Raises Error, which names the line of a bad row.
+        columns: such as "word pos chunk tag", _ to ignore one, id first in CoNLL-U; default: by
+        their number. delimiter: "tab", each single tab separates columns, for tokens with spaces
+        and empty fields; "space", spaces and tabs do, runs count as one; default: as the model was
+        trained. threads: 0 is one for each core. Raises Error, which names the line of a bad row.
         """
         paths = [
             _path(each, what)
             for each, what in ((input, "an input file"), (output, "an output file"))
         ]
-        if _library.etagger_tag_file(
+        if _library.etagger_tag_columns(
             self._open_handle(),
             *paths,
-            None if columns is None else _encode(columns),
+            *(None if each is None else _encode(each) for each in (columns, delimiter)),
             _checked_threads(threads),
         ):
             raise _error()
