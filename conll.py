@@ -255,7 +255,9 @@ def parse_columns(text, delimiter=""):
     if "word" not in names:
         raise UserError(f"--columns: no word column in {text!r}; name one of the columns `word`")
     if ID in names[1:]:
-        raise UserError(f"--columns: {ID!r} is CoNLL-U's first column, expected it before {names[0]!r}")
+        raise UserError(
+            f"--columns: {ID!r} is CoNLL-U's first column, expected it before {names[0]!r}"
+        )
     if ID in names and delimiter == "space":
         raise UserError(
             f"--delimiter space: single tabs separate the columns of CoNLL-U, which {ID!r} in "

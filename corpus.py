@@ -145,9 +145,7 @@ def _read_all(paths, config, own=None):
     """[(path, sentences), ...] and the columns, which must be the same in all files."""
     named, parts, columns = conll.columns_of(config), [], own
     for path in paths:
-        sentences, these = conll.read_sentences(
-            path, named, columns, delimiter=config.delimiter
-        )
+        sentences, these = conll.read_sentences(path, named, columns, delimiter=config.delimiter)
         if columns and these != columns:
             raise UserError(
                 f"{path}:{sentences[0].first_line}: columns ({' '.join(these)}), expected "

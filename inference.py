@@ -506,7 +506,9 @@ def check_tagging_flags(args):
     if args.threads < 0:
         raise UserError(f"--threads {args.threads}: expected 0 or more")
     if args.mode == "line" and args.delimiter:
-        raise UserError("--delimiter and --mode line: raw text has no columns; leave one of them out")
+        raise UserError(
+            "--delimiter and --mode line: raw text has no columns; leave one of them out"
+        )
     conll.columns_of(args)
     args.input = args.input or ("data/test.txt" if args.mode == "bulk" else "")
     if args.input:

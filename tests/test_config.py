@@ -22,6 +22,7 @@ OTHER = {  # a value for each field that is not its default
     "dev_path": ["c"],
     "dev_fraction": 0.25,
     "columns": "word tag",
+    "delimiter": "tab",
     "tag_scheme": "iobes",
     "emb_path": "e.pkl",
     "checkpoint_dir": "k",

@@ -48,6 +48,10 @@ def parse(data, **settings):
     return [parser.parse(block) for block in blocks_of(data) if block.rows]
 
 
+def without_mark(data):
+    return data.removeprefix(b"\xef\xbb\xbf")
+
+
 def random_stream(rng):
     pieces = [
         b" ",
@@ -65,8 +69,10 @@ def random_stream(rng):
         b"\xc3\xa9",
         b"\xe2\x80",
         b"-DOCSTART-",
+        b"\n-docstart-",
     ] + [each.encode() for each in STRANGE]
-    return b"".join(rng.choice(pieces) for _ in range(rng.randrange(60)))
+    mark = b"\xef\xbb\xbf" * rng.choice((0, 0, 1, 2))
+    return mark + b"".join(rng.choice(pieces) for _ in range(rng.randrange(60)))
 
 
 # ---------------------------------------------------------------- text rules
@@ -80,7 +86,9 @@ def test_rows_out_are_rows_in(seed):
     rng = random.Random(seed)
     data = random_stream(rng)
     cuts = [rng.randrange(len(data) + 1) for _ in range(rng.randrange(8))]
-    before, after = data.split(b"\n"), tagged(data, b"\x01", cuts).split(b"\n")
+    out = tagged(data, b"\x01", cuts)
+    assert out.startswith(b"\xef\xbb\xbf") == data.startswith(b"\xef\xbb\xbf")
+    before, after = (without_mark(each).split(b"\n") for each in (data, out))
     assert len(before) == len(after)
     for line, out in zip(before, after):
         if re.fullmatch(rb"[ \t\r]*", line):
@@ -105,10 +113,10 @@ def test_blocks_do_not_depend_on_where_the_stream_is_cut(seed):
 
 @pytest.mark.parametrize("seed", range(200))
 def test_line_numbers(seed):
-    data = random_stream(random.Random(seed))
+    data = without_mark(random_stream(random.Random(seed)))
     lines = data.split(b"\n")
     number = 1
-    for block in blocks_of(data):
+    for block in blocks_of(b"\xef\xbb\xbf" + data)[1:]:
         assert block.first_line == number
         ended = block.rows + ([] if block.end is None else [block.end])
         assert lines[number - 1 : number - 1 + len(ended)] == ended
@@ -162,9 +170,9 @@ def test_blank_lines(blank):
 
 @pytest.mark.parametrize("text", STRANGE)
 def test_only_space_and_tab_separate_columns_and_only_newline_ends_a_line(text):
-    (sentence,) = parse(f"{text}x{text}y{text} O\n{text} B-X".encode())
-    assert sentence.words == [f"{text}x{text}y{text}", text]
-    assert sentence.tags == ["O", "B-X"]
+    (sentence,) = parse(f"a O\n{text}x{text}y{text} O\n{text} B-X".encode())
+    assert sentence.words == ["a", f"{text}x{text}y{text}", text]
+    assert sentence.tags == ["O", "O", "B-X"]
 
 
 @pytest.mark.parametrize("separator", [b" ", b"\t", b"   ", b" \t\t "])
@@ -313,8 +321,46 @@ def test_docstart():
         and not second.is_docstart
         and second.tags == ["O"]
     )
-    (inside,) = parse(b"-DOCSTART- O\na O\n")
-    assert not inside.is_docstart and len(inside.words) == 2
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_sentences_are_those_of_a_plain_reading(seed):
+    """Lines, one after the other: a blank one ends a sentence, a -DOCSTART- row is one."""
+    data = random_stream(random.Random(seed))
+    expected, rows = [], []
+    for line in without_mark(data).split(b"\n") + [b""]:
+        first = re.match(rb"[ \t]*([^ \t]*?)(?:[ \t]|\r?\Z)", line)[1]
+        is_docstart = first.lower() == b"-docstart-"
+        if is_docstart or not line.strip(b" \t\r"):
+            expected, rows = expected + [rows], []
+        if is_docstart:
+            expected.append([line])
+        elif line.strip(b" \t\r"):
+            rows.append(line)
+    assert [block.rows for block in blocks_of(data) if block.rows] == list(filter(None, expected))
+
+
+@pytest.mark.parametrize(
+    "row", [b"-DOCSTART- -X- O", b"-docstart-", b" -DocStart-\tx\r", b"-DOCSTART-\r"]
+)
+@pytest.mark.parametrize("before", [b"", b"a O\n", b"a O\n\n"])
+@pytest.mark.parametrize("after", [b"", b"\n", b"\nb O", b"\n\nb O\n", b"\n-DOCSTART-\nb O"])
+def test_docstart_is_a_sentence_wherever_it_stands(row, before, after):
+    found = parse(before + row + after)
+    alone = [each for each in found if each.is_docstart]
+    assert len(alone) == 1 + after.count(b"-D")
+    assert [each.words for each in found if not each.is_docstart] == [
+        [word] for word in "ab" if word.encode() + b" O" in before + after
+    ]
+    assert tagged(before + row + after).count(b"\n") == (before + row + after).count(b"\n")
+
+
+@pytest.mark.parametrize(
+    "row", [b"-DOCSTART-x O", b"x-DOCSTART- O", b"-DOC\xc5\xbfTART- O", b"DOCSTART O"]
+)
+def test_what_is_no_docstart(row):
+    (sentence,) = parse(b"a O\n" + row)
+    assert len(sentence.words) == 2
 
 
 def test_docstart_is_not_read_for_training(tmp_path):
@@ -683,9 +729,7 @@ def stream_of_documents(rng, sentences=30):
         words = [b"w%d" % rng.randrange(1000) for _ in range(rng.choice((1, 2, 5, 12)))]
         blocks.append(b"\n".join(words) + b"\n")
         blocks += [b"-DOCSTART-\n"] * (rng.random() < 0.15) + [b""] * rng.choice((0, 0, 1, 4))
-        blocks += [b"-DOCSTART-\nword\n"] * (
-            rng.random() < 0.05
-        )  # not alone: a sentence like any other
+        blocks += [b"-DOCSTART-\nword\n"] * (rng.random() < 0.05)  # without a blank line after it
     return b"\n".join(blocks) + b"\n" * rng.randint(0, 2)
 
 

@@ -50,9 +50,9 @@ int look_up_word(std::string_view word, bool lowercase, Find find) {
 }
 
 // Marks the longest names from the left; names do not overlap, and a token with a space in it is
-// none of their words. longest(word): words in the longest
-// name that it begins, or 0. mark(name, to, length): whether the name, words joined by spaces, is
-// known; marks its types in `length` rows of `to` if so.
+// none of their words. longest(word): words in the longest name that it begins, or 0. mark(name,
+// to, length): whether the name, words joined by spaces, is known; marks its types in `length` rows
+// of `to` if so.
 template <class Longest, class Mark>
 std::vector<int32_t> mark_names(const std::vector<std::string_view>& words, size_t types,
                                 Longest longest, Mark mark) {

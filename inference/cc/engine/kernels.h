@@ -60,8 +60,8 @@ struct Kernels {
   // x = g * relu(t) + (1 - g) * x with g = sigmoid(gate), over count floats, a multiple of 16.
   void (*highway)(const float* transform, const float* gate, float* x, size_t count);
 
-  // The character CNN of one word of `length` ids, padding (id 0) included, `count` without: the
-  // maximum over its positions of each of `padded` filters.
+  // The character CNN of one word of `length` ids, padding (id 0) included, `count` without (with
+  // filter.same at least 1): the maximum over its positions of each of `padded` filters.
   void (*characters)(const CharacterFilter& filter, const int32_t* ids, size_t count, size_t length,
                      float* to);
 

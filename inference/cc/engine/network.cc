@@ -173,7 +173,10 @@ void Network::features(const int32_t* key, float* x) const {
     while (count > 0 && key[count - 1] == 0) --count;
     float vector[kMostFilters];
     for (const CharacterFilter& filter : filters_) {
-      kernels_.characters(filter, key, count, word_length_, vector);
+      if (filter.same && count == 0)
+        std::fill_n(vector, filter.padded, 0.0f);  // an empty word has no maximum
+      else
+        kernels_.characters(filter, key, count, word_length_, vector);
       x = std::copy_n(vector, num_filters_, x);
     }
     key += word_length_;

@@ -55,8 +55,8 @@ std::string all_input() {
 }
 
 std::vector<etagger::Sentence> read_sentences(const etagger::Run& input,
-                                              const std::vector<std::string>& columns) {
-  etagger::SentenceParser parser("<stdin>", {}, columns);
+                                              const etagger::Settings& settings) {
+  etagger::SentenceParser parser("<stdin>", {}, settings.columns, settings.delimiter);
   std::vector<etagger::Sentence> sentences;
   for (etagger::Block& block : etagger::blocks_of(input))
     if (!block.rows.empty()) sentences.push_back(parser.parse(&block));
@@ -73,7 +73,7 @@ void print_emissions(const std::vector<std::string>& args) {
   size_t batch_size = args.size() > 2 ? std::stoul(args[2]) : 64,
          tags = engine->settings().tags.size();
   etagger::Run input{all_input()};
-  std::vector<etagger::Sentence> sentences = read_sentences(input, engine->settings().columns);
+  std::vector<etagger::Sentence> sentences = read_sentences(input, engine->settings());
   for (const std::vector<float>& scores :
        engine->emissions(sentences.data(), sentences.size(), batch_size)) {
     for (size_t i = 0; i < scores.size(); ++i)
@@ -213,7 +213,7 @@ void print_inputs(const std::string& settings_path, const std::string& vocab_pat
                                                      static_cast<size_t>(settings.bert_length));
   etagger::Feeder feeder(settings, vocab, windows.get());
   etagger::Run input{all_input()};
-  std::vector<etagger::Sentence> sentences = read_sentences(input, settings.columns);
+  std::vector<etagger::Sentence> sentences = read_sentences(input, settings);
   std::vector<size_t> places;
   std::vector<etagger::Example> examples =
       feeder.encode(sentences.data(), sentences.size(), &places);
