@@ -49,11 +49,6 @@ def split_columns(row, delimiter=""):
     return row.split(b"\t") if delimiter == "tab" else _COLUMN.findall(row)
 
 
-def without_mark(data):
-    """The bytes of a file without the byte order mark before them."""
-    return data[len(MARK) :] if data.startswith(MARK) else data
-
-
 # ---------------------------------------------------------------- bytes -> blocks -> sentences
 
 
@@ -114,7 +109,7 @@ class BlockReader:
             self.head = None
             if data.startswith(MARK):
                 blocks.append(Block(1, [], MARK, False))
-                data = without_mark(data)
+                data = data.removeprefix(MARK)
         *lines, rest = data.split(b"\n")
         if lines:
             lines[0] = b"".join(self.partial) + lines[0]
@@ -278,7 +273,7 @@ def add_delimiter_flag(parser):
         choices=DELIMITERS,
         default="",
         help="tab: each single tab separates columns, for tokens with spaces and empty fields; "
-        "space: spaces and tabs do, runs count as one (default: as the model was trained, or space)",
+        "space: spaces and tabs do, runs count as one (default: the model's own, or space)",
     )
 
 

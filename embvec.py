@@ -393,7 +393,7 @@ def read_tokens(path, flag):
     """Tokens of a file, one a line, for --tags_path and --chars_path. Raises UserError."""
     check_readable(path, flag)
     with open(path, "rb") as stream:
-        text = conll.without_mark(stream.read())
+        text = stream.read().removeprefix(conll.MARK)
     lines = [line.rstrip(b"\r") for line in text.split(b"\n")]
     tokens = {}
     for number, line in enumerate(lines, 1):

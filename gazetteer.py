@@ -1,7 +1,7 @@
 """Gazetteers: lists of known names, as a feature of each token for each type of name."""
 
 from cli import UserError, check_readable
-from conll import without_mark
+from conll import MARK
 
 
 class Gazetteer:
@@ -23,7 +23,7 @@ class Gazetteer:
         types, names = {}, {}
         with open(path, "rb") as stream:
             for number, line in enumerate(stream, 1):
-                line = without_mark(line) if number == 1 else line
+                line = line.removeprefix(MARK) if number == 1 else line
                 try:
                     fields = [
                         field.decode()

@@ -289,7 +289,7 @@ def tag_lines(tagger, args, stream, out, form):
         line = stream.readline()
         if number == 1 and line.startswith(conll.MARK):
             out.write(conll.MARK)
-            line = conll.without_mark(line)
+            line = line.removeprefix(conll.MARK)
         if not line:
             break
         text = line.decode(errors="surrogateescape")
