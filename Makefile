@@ -2,8 +2,8 @@
 # make cc: the C++ side.  make demo-cc: from the demo's checkpoint to C++ predictions.
 
 # The first interpreter of a version that TensorFlow 2.21 supports; make demo PYTHON=/path/to/python3.11 chooses another.
-PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
-	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 PY := .venv/bin/python
 DEMO := runs/demo
 
@@ -59,6 +59,7 @@ CC_FILES = $(filter-out %/unicode_lower.inc %/unicode_wordpiece.inc, \
 
 lint: .venv/installed-dev
 	.venv/bin/ruff format --check --quiet . || { echo "make: some Python is not formatted; make format" >&2; exit 1; }
+	.venv/bin/ruff check --quiet .
 	.venv/bin/clang-format --dry-run -Werror $(CC_FILES)
 
 format: .venv/installed-dev
@@ -81,7 +82,7 @@ bench-deps: .venv/installed-dev
 	$(PY) -m pip install -r requirements-bench.txt
 
 .venv/bin/python:
-	@test -n "$(PYTHON)" || { echo "make: no Python 3.10, 3.11 or 3.12 found; install one, or say make PYTHON=..." >&2; exit 2; }
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.10 to 3.13 found; install one, or say make PYTHON=..." >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 
 .venv/installed: requirements.txt | .venv/bin/python

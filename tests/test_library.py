@@ -1,6 +1,5 @@
 """The C library and the Python package over it, with .etagger files: etagger.h, inference/python."""
 
-import importlib.util
 import json
 import os
 import random
