@@ -2,12 +2,15 @@
 # make cc: the C++ side.  make demo-cc: from the demo's checkpoint to C++ predictions.
 
 # The first interpreter of a version that TensorFlow 2.21 supports; make demo PYTHON=/path/to/python3.11 chooses another.
-PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
-	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 PY := .venv/bin/python
 DEMO := runs/demo
+EXPORTED := inference/exported
 
-.PHONY: demo demo-cc cc lint format test test-all fuzz bench-deps clean
+FOLDERS := $(patsubst %/,%,$(wildcard */))
+
+.PHONY: demo demo-cc cc lint format test test-all fuzz bench-deps clean $(FOLDERS)
 
 demo: .venv/installed
 	@mkdir -p $(DEMO)
@@ -36,19 +39,21 @@ cc: .venv/installed-dev
 demo-cc: cc
 	@test -f $(DEMO)/checkpoint/ner_model.json || $(MAKE) --no-print-directory demo
 	@echo "--- 1 of 6: the graph that tags, with its weights beside it"
-	@mkdir -p inference/exported
-	cd inference && ../$(PY) export.py --restore ../$(DEMO)/checkpoint/ner_model --export exported/ner_model --export-pb exported > exported/operations.txt
+	@mkdir -p $(EXPORTED)
+	$(PY) inference/export.py --restore $(DEMO)/checkpoint --export $(EXPORTED)/ner_model --export-pb $(EXPORTED) \
+		> $(EXPORTED)/operations.txt
 	@echo "--- 2 of 6: one file, the weights in it"
-	cd inference && ../$(PY) freeze.py --model_dir exported --output_node_names logits_indices,sentence_lengths \
+	$(PY) inference/freeze.py --model_dir $(EXPORTED) --output_node_names logits_indices,sentence_lengths \
 		--frozen_model_name ner_frozen.pb
 	@echo "--- 3 of 6: one file whose weights are mapped into memory"
-	cd inference && cc/build/convert_graphdef_memmapped_format --in_graph=exported/ner_frozen.pb --out_graph=exported/ner_frozen.pb.memmapped
+	inference/cc/build/convert_graphdef_memmapped_format --in_graph=$(EXPORTED)/ner_frozen.pb \
+		--out_graph=$(EXPORTED)/ner_frozen.pb.memmapped
 	@echo "--- 4 of 6: one file for the engine, which needs no TensorFlow"
-	cd inference && ../$(PY) export.py --restore ../$(DEMO)/checkpoint/ner_model --engine exported/ner_model.etagger
+	$(PY) inference/export.py --restore $(DEMO)/checkpoint --engine $(EXPORTED)/ner_model.etagger
 	@echo "--- 5 of 6: tagging the test file in C++"
-	inference/cc/build/inference inference/exported/ner_frozen.pb inference/exported/vocab.txt < data/sample/test.txt > $(DEMO)/pred.cc.txt
-	inference/cc/build/inference_mm inference/exported/ner_frozen.pb.memmapped inference/exported/vocab.txt < data/sample/test.txt > $(DEMO)/pred.mm.txt
-	inference/cc/build/etagger inference/exported/ner_model.etagger < data/sample/test.txt > $(DEMO)/pred.engine.txt
+	inference/cc/build/inference $(EXPORTED)/ner_frozen.pb $(EXPORTED)/vocab.txt < data/sample/test.txt > $(DEMO)/pred.cc.txt
+	inference/cc/build/inference_mm $(EXPORTED)/ner_frozen.pb.memmapped $(EXPORTED)/vocab.txt < data/sample/test.txt > $(DEMO)/pred.mm.txt
+	inference/cc/build/etagger $(EXPORTED)/ner_model.etagger < data/sample/test.txt > $(DEMO)/pred.engine.txt
 	@echo "--- 6 of 6: the same tags as in Python?"
 	$(PY) inference.py --mode bucket --restore $(DEMO)/checkpoint/ner_model < data/sample/test.txt > $(DEMO)/pred.txt
 	cmp $(DEMO)/pred.cc.txt $(DEMO)/pred.txt && cmp $(DEMO)/pred.mm.txt $(DEMO)/pred.txt && cmp $(DEMO)/pred.engine.txt $(DEMO)/pred.txt && echo "the same, byte for byte"
@@ -59,6 +64,7 @@ CC_FILES = $(filter-out %/unicode_lower.inc %/unicode_wordpiece.inc, \
 
 lint: .venv/installed-dev
 	.venv/bin/ruff format --check --quiet . || { echo "make: some Python is not formatted; make format" >&2; exit 1; }
+	.venv/bin/ruff check --quiet .
 	.venv/bin/clang-format --dry-run -Werror $(CC_FILES)
 
 format: .venv/installed-dev
@@ -81,7 +87,7 @@ bench-deps: .venv/installed-dev
 	$(PY) -m pip install -r requirements-bench.txt
 
 .venv/bin/python:
-	@test -n "$(PYTHON)" || { echo "make: no Python 3.10, 3.11 or 3.12 found; install one, or say make PYTHON=..." >&2; exit 2; }
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.10 to 3.13 found; install one, or say make PYTHON=..." >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 
 .venv/installed: requirements.txt | .venv/bin/python
@@ -91,6 +97,9 @@ bench-deps: .venv/installed-dev
 .venv/installed-dev: requirements-dev.txt .venv/installed
 	$(PY) -m pip install --disable-pip-version-check -q -r requirements-dev.txt
 	@touch $@
+
+$(FOLDERS):
+	@echo "make: $@ is a folder, not a target; README.md says what make can do" >&2; exit 2
 
 clean:
 	rm -rf $(DEMO) .pytest_cache

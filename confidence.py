@@ -111,7 +111,7 @@ def sequence_log_probability(chain, tags):
     """log p(tags | sentence), float64 (batch,). tags: int (batch, sentence), anything behind the
     end.
     """
-    tags, (steps, batch, _) = np.swapaxes(tags, 0, 1), chain.emissions.shape
+    tags, steps = np.swapaxes(tags, 0, 1), len(chain.emissions)
     scores = np.take_along_axis(chain.emissions, tags[..., None], axis=-1)[..., 0]
     scores[1:] += chain.transitions[tags[:-1], tags[1:]]
     return (

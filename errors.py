@@ -148,7 +148,8 @@ def analyse(sentences, trained=None, worst=10):
     for sentence in sentences:
         pairs = align(sentence.gold, sentence.predicted)
         for pair in pairs:
-            analysis.pairs[category(pair), *(entity and entity[2] for entity in pair)] += 1
+            gold_type, predicted_type = (entity and entity[2] for entity in pair)
+            analysis.pairs[category(pair), gold_type, predicted_type] += 1
             _count_groups(analysis, sentence, pair, trained)
         errors = [pair for pair in pairs if category(pair) != "correct"]
         if errors:

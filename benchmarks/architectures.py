@@ -171,7 +171,7 @@ def speeds(rounds, steps, sentences):
 def print_presets(figures):
     print(f"budget: {BUDGET}, seed 1")
     print(
-        f"| `--model` | dev chunk F1 | dev token F1 | best epoch | trained parameters | others | s an epoch | ms a sentence |"
+        "| `--model` | dev chunk F1 | dev token F1 | best epoch | trained parameters | others | s an epoch | ms a sentence |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for name in filter(is_finished, PRESETS):

@@ -1,7 +1,8 @@
-"""Exports a checkpoint: the graph that tags, without dropout, is_train or anything else of
+r"""Exports a checkpoint: the graph that tags, without dropout, is_train or anything else of
 training.
 
-    python export.py --restore ../checkpoint/ner_model --export exported/ner_model --export-pb exported
+    python inference/export.py --restore runs/demo/checkpoint --export inference/exported/ner_model \
+      --export-pb inference/exported
 
 Writes --export as a checkpoint of its own (.meta, .index, .data-*), and to the folder --export-pb
 the unfrozen graph (ner_graph.pb) and the vocabulary that C++ reads (vocab.txt). Lists operations,
@@ -31,7 +32,7 @@ from cli import (
 from config import MODEL_FIELDS, Config  # noqa: E402
 from feed import Feeder  # noqa: E402
 from gazetteer import Gazetteer  # noqa: E402
-from graph_files import CONFIG  # noqa: E402
+from graph_files import CONFIG, default_path  # noqa: E402
 
 FORMAT = 1  # of model_config
 OUTPUTS = ("logits_indices", "sentence_lengths", "logits", "crf_transitions")
@@ -174,18 +175,18 @@ def parse_args():
     parser = Parser(description=__doc__)
     parser.add_argument(
         "--restore",
-        default="../checkpoint",
-        help="the checkpoint, a folder or a prefix (default ../checkpoint)",
+        default=default_path("../checkpoint"),
+        help="the checkpoint, a folder or a prefix (default %(default)s)",
     )
     parser.add_argument(
         "--export",
-        default="exported/ner_model",
-        help="prefix of the exported checkpoint (default exported/ner_model)",
+        default=default_path("exported/ner_model"),
+        help="prefix of the exported checkpoint (default %(default)s)",
     )
     parser.add_argument(
         "--export-pb",
-        default="exported",
-        help="folder for the unfrozen graph and vocab.txt (default exported)",
+        default=default_path("exported"),
+        help="folder for the unfrozen graph and vocab.txt (default %(default)s)",
     )
     parser.add_argument(
         "--engine",

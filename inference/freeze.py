@@ -1,6 +1,7 @@
-"""Freezes the latest checkpoint of a folder: its variables become constants of one file.
+r"""Freezes the latest checkpoint of a folder: its variables become constants of one file.
 
-    python freeze.py --model_dir exported --output_node_names logits_indices,sentence_lengths --frozen_model_name ner_frozen.pb
+    python inference/freeze.py --model_dir inference/exported \
+      --output_node_names logits_indices,sentence_lengths --frozen_model_name ner_frozen.pb
 
 What the outputs do not need is left out; an etagger model keeps its model_config.
 """
@@ -11,7 +12,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from cli import Parser, UserError, atomic_write, run_command, suggest  # noqa: E402
-from graph_files import CONFIG, load_exported  # noqa: E402
+from graph_files import CONFIG, default_path, load_exported  # noqa: E402
 
 LARGEST = 2**31 - 1 - 2**20  # bytes of a protobuf, and some room for the graph itself
 
@@ -51,8 +52,9 @@ def freeze(session, outputs):
     if size > LARGEST:
         raise UserError(
             f"the weights are {size:,} bytes, and a frozen graph ends at protobuf's 2 GB; convert the checkpoint "
-            "itself: cc/build/convert_graphdef_memmapped_format --in_graph=exported/ner_graph.pb "
-            "--in_checkpoint=exported/ner_model --out_graph=exported/ner_frozen.pb.memmapped"
+            "itself: inference/cc/build/convert_graphdef_memmapped_format "
+            "--in_graph=inference/exported/ner_graph.pb --in_checkpoint=inference/exported/ner_model "
+            "--out_graph=inference/exported/ner_frozen.pb.memmapped"
         )
     keep = [*outputs, *([CONFIG] if CONFIG in names else [])]
     with quiet():
@@ -66,7 +68,9 @@ def freeze(session, outputs):
 def parse_args():
     parser = Parser(description=__doc__)
     parser.add_argument(
-        "--model_dir", default="exported", help="folder with a checkpoint (default exported)"
+        "--model_dir",
+        default=default_path("exported"),
+        help="folder with a checkpoint (default %(default)s)",
     )
     parser.add_argument(
         "--output_node_names",

@@ -5,11 +5,20 @@ which are whole in themselves.
 import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
 
 from cli import UserError, check_readable  # noqa: E402
 
 CONFIG = "model_config"  # name of the string constant with an etagger model's settings
+
+
+def default_path(path):
+    """A default path of these scripts. path: as seen from the folder inference/. At the repository's
+    top the same place has another name; anywhere else `path` itself is taken.
+    """
+    at_the_top = os.path.realpath(os.getcwd()) == os.path.realpath(ROOT)
+    return os.path.normpath(os.path.join("inference", path)) if at_the_top else path
 
 
 def load_exported(prefix, threads=0):

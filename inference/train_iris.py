@@ -1,8 +1,9 @@
 """Trains a small network to tell three species of iris, and writes a checkpoint for freeze.py.
 
-    python train_iris.py
-    python freeze.py --model_dir exported --output_node_names logits --frozen_model_name iris_frozen.pb
-    python python/inference_iris.py; cc/build/inference_iris
+    python inference/train_iris.py
+    python inference/freeze.py --output_node_names logits --frozen_model_name iris_frozen.pb
+    python inference/python/inference_iris.py
+    inference/cc/build/inference_iris --graph inference/exported/iris_frozen.pb
 
 The flowers are drawn by a seed from normal distributions with the means and standard deviations
 that Fisher (1936), "The use of multiple measurements in taxonomic problems", reports for each
@@ -17,6 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import numpy as np  # noqa: E402
 
 from cli import Parser, check_folder, run_command  # noqa: E402
+from graph_files import default_path  # noqa: E402
 
 # Centimetres: sepal length, sepal width, petal length, petal width; mean, then standard deviation.
 SPECIES = {
@@ -50,7 +52,9 @@ def dense(x, size, name):
 def main():
     parser = Parser(description=__doc__)
     parser.add_argument(
-        "--export", default="exported", help="folder to write the checkpoint to (default exported)"
+        "--export",
+        default=default_path("exported"),
+        help="folder to write the checkpoint to (default %(default)s)",
     )
     args = parser.parse_args()
     check_folder(args.export, "--export")

@@ -1,6 +1,8 @@
 """Fits a line and freezes it: the smallest graph that goes from Python to C++.
 
-python train_sample.py; python python/inference_sample.py; cc/build/inference_sample
+    python inference/train_sample.py
+    python inference/python/inference_sample.py
+    inference/cc/build/inference_sample --graph inference/exported/sample_frozen.pb
 """
 
 import os
@@ -11,14 +13,15 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import numpy as np  # noqa: E402
 
 from cli import Parser, atomic_write, check_folder, run_command  # noqa: E402
+from graph_files import default_path  # noqa: E402
 
 
 def main():
     parser = Parser(description=__doc__)
     parser.add_argument(
         "--export",
-        default="exported",
-        help="folder to write sample_frozen.pb to (default exported)",
+        default=default_path("exported"),
+        help="folder to write sample_frozen.pb to (default %(default)s)",
     )
     args = parser.parse_args()
     check_folder(args.export, "--export")
@@ -30,7 +33,8 @@ def main():
     targets = 2 * inputs + 1 + rng.normal(0, 0.1, 200).astype(np.float32)
     with tf.Graph().as_default(), quiet():
         x = tf.placeholder(tf.float32, [None], "x")
-        slope, intercept = tf.get_variable("slope", []), tf.get_variable("intercept", [])
+        zero = tf.zeros_initializer()
+        slope, intercept = (tf.get_variable(name, [], None, zero) for name in ("slope", "intercept"))
         y = tf.add(slope * x, intercept, name="y")
         loss = tf.reduce_mean(tf.square(y - targets))
         step = tf.train.GradientDescentOptimizer(0.1).minimize(loss)

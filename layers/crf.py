@@ -93,7 +93,7 @@ def viterbi(emissions, lengths, transitions, begin=None, end=None):
     tags). begin, end: float32 (tags,), scores of the first and the last tag. Returns int32 (batch,
     sentence), 0 at padding.
     """
-    batch, steps, num_tags = tf.shape(emissions)[0], tf.shape(emissions)[1], emissions.shape[-1]
+    steps, num_tags = tf.shape(emissions)[1], emissions.shape[-1]
     inputs = tf.transpose(emissions, [1, 0, 2])  # (sentence, batch, tags)
     inside = (tf.range(steps)[:, tf.newaxis] < lengths)[..., tf.newaxis]  # (sentence, batch, 1)
     stay = tf.range(num_tags, dtype=tf.int32)[tf.newaxis]

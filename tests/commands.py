@@ -138,7 +138,7 @@ class Process:
         self.answers = connection.makefile()
         self.pid = int(self.answers.readline())
 
-    def wait(self, timeout=60):
+    def wait(self, timeout=120):
         """Its exit code, or minus the signal that ended it."""
         self.connection.settimeout(timeout)
         try:
@@ -216,6 +216,14 @@ def same_weights(one, other):
     return one.keys() == other.keys() and all(
         one[name].tobytes() == other[name].tobytes() for name in one
     )
+
+
+def wait_until(condition, seconds=120):
+    """Waits until condition() holds, however slow the machine is."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds} seconds in vain"
+        time.sleep(0.005)
 
 
 def without_seconds(history):

@@ -1,14 +1,19 @@
 """What all tests share: the repository on sys.path, and data that only some machines have."""
 
 import os
+import random
+import signal
 import sys
 import types
 
+import numpy as np
 import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+# What a shell starts in the background ignores Ctrl-C, and so would the commands that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONGEST = (
     "test_serving",
@@ -27,6 +32,31 @@ def pytest_collection_modifyitems(items):
     """
     place = {name: i for i, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def seeded_graphs():
+    """Every graph has a seed from its beginning, so that a test draws the same weights each time.
+    What a training sets (--seed) comes later and counts.
+    """
+    from tf1 import tf
+
+    begin = tf.Graph.__init__
+
+    def begin_seeded(graph, *args, **rest):
+        begin(graph, *args, **rest)
+        graph.seed = 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tf.Graph, "__init__", begin_seeded)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def seeded_globals():
+    """The generators that Python and NumPy keep for all begin each test alike."""
+    random.seed(1)
+    np.random.seed(1)
 
 
 @pytest.fixture(scope="session")

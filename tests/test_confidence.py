@@ -121,7 +121,8 @@ def test_entities(case):
     for k, paths in enumerate(every):
         for path, probability in paths.items():
             for span in conll.entities([tags[i] for i in path], scheme):
-                expected[k, *span] = expected.get((k, *span), 0.0) + probability
+                place = (k, *span)
+                expected[place] = expected.get(place, 0.0) + probability
     spans = sorted(expected)
     assert len(spans) > 15
     got = confidence.entity_probabilities(chain, spans, confidence.edges(tags, scheme))

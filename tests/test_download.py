@@ -2,7 +2,6 @@
 stalls.
 """
 
-import contextlib
 import gzip
 import hashlib
 import io
@@ -16,7 +15,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 import types
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,7 +23,7 @@ import pytest
 
 import cli
 import conll
-from commands import left_behind, one_line
+from commands import left_behind, one_line, wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPT = os.path.join(ROOT, "etc", "download.py")
@@ -708,7 +706,7 @@ def start(server, tmp_path):
 
 
 def end(process):
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     return types.SimpleNamespace(code=process.returncode, out=out, err=err)
 
 
@@ -721,11 +719,8 @@ def test_interrupted_and_going_on(start, server, tmp_path, number):
     server.breaks = [8, 200_000]  # of the options all
     server.stall.clear()
     process = start("elmo-small")
-    for _ in range(2000):
-        with contextlib.suppress(FileNotFoundError):
-            if weights(tmp_path, ".part").stat().st_size > 100_000:
-                break
-        time.sleep(0.01)
+    part = weights(tmp_path, ".part")
+    wait_until(lambda: part.exists() and part.stat().st_size > 100_000)
     process.send_signal(number)
     done = end(process)
     assert done.code == (130 if number == signal.SIGINT else -number)

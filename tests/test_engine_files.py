@@ -443,7 +443,7 @@ def test_hostile_headers(models, written, change, what):
         input=TEXT,
         capture_output=True,
         preexec_fn=little_memory,
-        timeout=20,
+        timeout=120,
     )
     assert done.returncode == 2 and done.stdout == b""
     assert what in one_line(done.stderr.decode()) and "bad_alloc" not in done.stderr.decode()
@@ -573,9 +573,9 @@ def test_a_table_without_gaps_is_not_searched_to_its_end(models, written):
     path = written((header, sections))
     data = b"".join(b"Word%d\n" % i for i in range(50_000)) + b"\n"
     assert (
-        succeed(run_binary("etagger", path, "--columns", "word", stdin=data, timeout=30)).out.count(
-            b"\n"
-        )
+        succeed(
+            run_binary("etagger", path, "--columns", "word", stdin=data, timeout=120)
+        ).out.count(b"\n")
         == 50_001
     )
 
@@ -593,7 +593,7 @@ def test_names_that_do_not_end(models, written):
                 "--columns",
                 "word pos",
                 stdin=data,
-                timeout=30,
+                timeout=120,
             )
         ).out.count(b"\n")
         == 5_001

@@ -28,7 +28,6 @@ from language_models import (
 )
 from test_elmo import random_weights, small_options
 from test_train import assert_same_run
-from trainer import Trainer
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -438,7 +438,7 @@ def test_tags_do_not_depend_on_how_the_stream_comes(models, shared, most, senten
         time.sleep(0.005)
     process.stdin.close()
     reader.join()
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
     assert b"".join(pieces) == tagged(served, data).out
 
 
@@ -467,7 +467,7 @@ def test_a_document_that_ends_is_answered_at_once(models):
     ]  # those with 38 words behind them
     process.stdin.close()
     assert process.stdout.read().count(b"c") == 40
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
 
 
 def test_a_bad_row_is_told_alike(models, zygote, shared):

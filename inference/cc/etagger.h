@@ -1,12 +1,12 @@
 /* etagger: tags the words of sentences with a trained model.
  *
  *   etagger_model *model = etagger_open("model.etagger");
- *   const char *words[] = {"Obama", "left", "Berlin"}, *tags[3];
+ *   const char *words[] = {"Sumogetti", "left", "Vremland"}, *tags[3];
  *   if (!model || etagger_tag(model, words, NULL, NULL, 3, tags)) fprintf(stderr, "%s\n",
  * etagger_error()); else for (int i = 0; i < 3; ++i) printf("%s %s\n", words[i], tags[i]);
  *   etagger_close(model);
  *
- * Two sentences, "Obama left" and "Berlin", at once:
+ * Two sentences, "Sumogetti left" and "Vremland", at once:
  *
  *   size_t lengths[] = {2, 1};
  *   etagger_tag_sentences(model, words, NULL, NULL, lengths, 2, 0, tags);

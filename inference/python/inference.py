@@ -1,7 +1,9 @@
-"""Tags with a frozen or an exported graph: everything of the model is in it but the vocabulary.
+r"""Tags with a frozen or an exported graph: everything of the model is in it but the vocabulary.
 
-    python python/inference.py --emb_path ../embeddings/glove.6B.50d.txt.pkl --frozen_path exported/ner_frozen.pb < test.txt > pred.txt
-    python python/inference.py --vocab_path ../embeddings/vocab.txt --restore exported/ner_model < test.txt > pred.txt
+    python inference/python/inference.py --vocab_path inference/exported/vocab.txt \
+      --frozen_path inference/exported/ner_frozen.pb < data/sample/test.txt > pred.txt
+    python inference/python/inference.py --emb_path runs/demo/sample.50d.pkl \
+      --restore inference/exported/ner_model < data/sample/test.txt > pred.txt
 
 The flags are those of inference.py at the top, which does the same with a checkpoint.
 """
@@ -13,7 +15,6 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path[:0] = [ROOT, os.path.join(ROOT, "inference")]
 
-import conll  # noqa: E402
 import inference  # noqa: E402
 from cli import Parser, UserError, check_readable, run_command  # noqa: E402
 from config import Config  # noqa: E402

@@ -1,5 +1,6 @@
-"""Classifies flowers with the graph that train_iris.py and freeze.py wrote; cc/build/inference_iris
-prints the same.
+"""Classifies flowers with the graph that train_iris.py and freeze.py wrote.
+
+inference/cc/build/inference_iris prints the same.
 """
 
 import os
@@ -9,7 +10,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path[:0] = [ROOT, os.path.join(ROOT, "inference")]
 
 from cli import Parser, run_command  # noqa: E402
-from graph_files import load_frozen  # noqa: E402
+from graph_files import default_path, load_frozen  # noqa: E402
 
 SPECIES = ("setosa", "versicolor", "virginica")
 # Centimetres: sepal length, sepal width, petal length, petal width.
@@ -20,8 +21,8 @@ def main():
     parser = Parser(description=__doc__)
     parser.add_argument(
         "--graph",
-        default="exported/iris_frozen.pb",
-        help="the frozen graph (default exported/iris_frozen.pb)",
+        default=default_path("exported/iris_frozen.pb"),
+        help="the frozen graph (default %(default)s)",
     )
     args = parser.parse_args()
     for logits in load_frozen(args.graph).run("logits:0", {"features:0": FLOWERS}):

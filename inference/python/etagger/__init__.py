@@ -2,10 +2,12 @@
 
     import etagger
     model = etagger.load("model.etagger")
-    model.tag(["Obama", "left", "Berlin"])               # ['B-PER', 'O', 'B-LOC']
-    model.entities(["Obama", "left", "Berlin"])          # [Entity(type='PER', start=0, end=1, text='Obama'), ...]
-    model.tag_sentences([["Obama", "left"], ["Berlin"]])     # [['B-PER', 'O'], ['B-LOC']], on all cores
-    model.tag_file("test.txt", "pred.txt")               # columns, and the tag behind them
+    model.tag(["Sumogetti", "left", "Vremland"])         # ['B-PER', 'O', 'B-LOC']
+    model.entities(["Sumogetti", "left", "Vremland"])    # [Entity(type='PER', start=0, end=1, text='Sumogetti'), ...]
+    model.tag_sentences([["Sumogetti", "left"], ["Vremland"]])    # [['B-PER', 'O'], ['B-LOC']]
+    model.tag_file("data/sample/test.txt", "pred.txt")   # columns, and the tag after them
+
+The tags in these comments are those of the model that `make demo` trains.
 
 Any number of threads may use one model: the library tags without Python's lock, and they do not
 wait for each other.
