@@ -42,13 +42,15 @@ how chunks are read:
   side by side, such as S-PER S-PER or E-LOC B-LOC, count as one. --scheme reads B, S and U as the first token of a chunk
   and E, S, L and U as its last. A note says when the two readings differ. -o acts only with -r, --scheme or --strict:
   the official script ignores it without -r, and lists a chunk that has no type twice.
-  Tags without prefixes, such as PER and LOC, are no chunks to the official script. train.py reads them as -r does: each
-  token that is not O is a chunk. A note says so, and names tags that are neither O nor PREFIX-TYPE.
+  Tags without prefixes, such as PER and LOC, are no chunks to the official script. train.py reads
+  them as -r does: each token that is not O is a chunk. A note says so, and names tags that are
+  neither O nor PREFIX-TYPE.
 
 how columns are found:
-  Spaces and tabs separate columns, runs count as one, and CRLF is understood. --delimiter tab splits at each single tab
-  and at nothing else: columns may hold spaces, or be empty. -d ' ' splits at each single space, as the official script
-  does; any other -d is a regular expression, as there: empty columns at a line's end are dropped.
+  Spaces and tabs separate columns, runs count as one, and CRLF is understood. --delimiter tab
+  splits at each single tab and at nothing else: columns may hold spaces, or be empty. -d ' ' splits
+  at each single space, as the official script does; any other -d is a regular expression, as there:
+  empty columns at a line's end are dropped.
 
 --errors puts each gold and each predicted entity in one category; gold and prediction make a pair in all but the last two:
   correct             the same tokens, the same type
@@ -380,7 +382,7 @@ def score(
 
 
 def trained_reading(scheme):
-    """The arguments of `score` by which training scores tags that conll.detect finds in `scheme`."""
+    """The arguments of `score` with which training scores tags in what conll.detect finds."""
     return {"raw": True} if scheme == conll.RAW else {"scheme": scheme}
 
 
@@ -472,7 +474,7 @@ def add_column_flags(parser):
         dest="delimiter",
         type=_named_delimiter,
         metavar="tab",
-        help="each single tab separates columns, and nothing else: columns may hold spaces or be empty",
+        help="each single tab separates columns, and nothing else: they may hold spaces",
     )
     parser.add_argument(
         "--columns",

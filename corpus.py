@@ -181,7 +181,7 @@ def _data_scheme(parts, config, by_value):
 
 
 def _check_dev_tags(parts, scheme, by_value):
-    """Raises UserError for dev tags that can not be read in the scheme of the training sentences."""
+    """Raises UserError for dev tags that cannot be read in the scheme of the training ones."""
     places = tagset.collect(parts, by_value)[1]
     tagset.check(places)
     for tag, place in places.items() if scheme != conll.RAW else ():
@@ -210,7 +210,7 @@ def _lines_about_tags(train, dev, scheme, by_value):
 
 @functools.cache
 def _say_once(line):
-    """One line on standard error, once in a process: --seeds reads the same files again and again."""
+    """One line on standard error, once in a process: --seeds reads the same files again."""
     print(line, file=sys.stderr)
 
 

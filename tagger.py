@@ -171,7 +171,6 @@ class Tagger:
                 "evaluate: expected gold tags beside the words, a list for each sentence"
             )
         reading = chunk_eval.trained_reading(scheme)
-        lines = self._gold_lines(given)
         try:
             scores = chunk_eval.score(
                 [sentence.tags for sentence in given], self.tag(given), **reading, warn=False
@@ -180,7 +179,7 @@ class Tagger:
             raise UserError(
                 f"evaluate: {error}; the model's tags are {' '.join(self.feeder.emb.tags)}"
             ) from None
-        for line in lines:
+        for line in self._gold_lines(given):
             warnings.warn(line, stacklevel=2)
         types = {
             kind: _figures(*scores.of(kind)) for kind in sorted({*scores.phrases, *scores.found})
@@ -191,15 +190,20 @@ class Tagger:
         """What is probably not meant among gold tags: a list of lines. Raises UserError for tags
         with which nobody can train.
         """
-        known, scheme = dict.fromkeys(self.feeder.emb.tags, 0), self.meta["data_scheme"]
-        tags, places = tagset.collect([("evaluate", sentences)], by_value=True)
+        scheme, parts = self.meta["data_scheme"], [("evaluate", sentences)]
+        tags, places = tagset.collect(parts, by_value=True)
         tagset.check(places)
-        lines = tagset.train_lines(tags, places, scheme) if scheme == conll.RAW else []
-        strange = [tag for tag in tags if tag not in known]
+        if scheme == conll.RAW:
+            lines, name = tagset.train_lines(tags, places, scheme), str
+        else:
+            mixed = tagset.mixed_schemes(parts, scheme, "the model's tags")
+            lines, name = [mixed] if mixed else [], lambda tag: conll.split_tag(tag)[1]
+        known = dict.fromkeys(map(name, self.feeder.emb.tags))
+        strange = {name(tag): place for tag, place in places.items() if name(tag) not in known}
         if strange:
             lines.append(
-                f"{places[strange[0]]}: the model has no tag {', '.join(map(tagset.shown, strange))}"
-                f", they count as errors; its tags are {' '.join(known)}"
+                f"{next(iter(strange.values()))}: the model has no {', '.join(strange)}, which count "
+                f"as errors; it has {' '.join(filter(None, known))}"
             )
         return lines
 

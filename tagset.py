@@ -183,14 +183,14 @@ def findings(tags, tokens=0, more=()):
     """What is probably not meant in a set of tags: a list of Finding, at most one of each kind.
 
     tags: {tag: how many tokens bear it, or 0}, in order of appearance. tokens: how many tokens
-    there are, 0 where that is not known. more: the same as tags, of another set whose types are to
-    be those of the first.
+    there are, 0 where that is not known. more: tags of another set, whose types are to be those of
+    the first.
     """
     strays = [tag for tag in tags if _parts(tag) is None]
     found = [_of_strays(tags, strays, tokens)] if strays else _of_prefixes(tags)
     found.append(_untyped(tags, strays))
     about = {each.tag for each in found if each}
-    both = {**dict(more), **tags}
+    both = {**tags, **{tag: 0 for tag in more if tag not in tags}}
     return [each for each in (*found, _alike(both, about), _case(both, about)) if each]
 
 
