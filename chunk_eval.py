@@ -8,11 +8,19 @@ prints them.
 
 The last two columns are the gold tag and the predicted tag, unless --columns names others. Blank
 lines, and lines whose first column is -X-, end a sentence; a -DOCSTART- line counts as a token, as
-it does for the official script.
+it does for the official script, and is a sentence of its own. A byte order mark before all of it
+belongs to no column.
+
+Tags that are probably not meant as they are read (no O among them, no prefixes, a character that
+does not show) change no figure: a note on standard error, or a warning from `score`, says how they
+are read and which flag reads them as meant.
 """
 
+import argparse
+import itertools
 import json
 import re
+import shlex
 import sys
 import warnings
 from collections import defaultdict
@@ -20,9 +28,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Optional
 
 import conll
+import tagset
 from cli import Parser, UserError, check_readable, run_command, suggest
 
 BREAK = "-X-"  # first column of a line that ends a sentence
+TAB = re.compile("\t")  # what `--delimiter tab` stands for
+BYTE_ORDER_MARK = "\xef\xbb\xbf"  # UTF-8's, as Latin-1
 COLUMNS = ("gold", "pred", "word", "pos", "chunk", "_")
 
 READINGS = """\
@@ -31,10 +42,15 @@ how chunks are read:
   side by side, such as S-PER S-PER or E-LOC B-LOC, count as one. --scheme reads B, S and U as the first token of a chunk
   and E, S, L and U as its last. A note says when the two readings differ. -o acts only with -r, --scheme or --strict:
   the official script ignores it without -r, and lists a chunk that has no type twice.
+  Tags without prefixes, such as PER and LOC, are no chunks to the official script. train.py reads
+  them as -r does: each token that is not O is a chunk. A note says so, and names tags that are
+  neither O nor PREFIX-TYPE.
 
 how columns are found:
-  Spaces and tabs separate columns, runs count as one, and CRLF is understood. -d ' ' splits at each single space, as the
-  official script does; any other -d is a regular expression, as there.
+  Spaces and tabs separate columns, runs count as one, and CRLF is understood. --delimiter tab
+  splits at each single tab and at nothing else: columns may hold spaces, or be empty. -d ' ' splits
+  at each single space, as the official script does; any other -d is a regular expression, as there:
+  empty columns at a line's end are dropped.
 
 --errors puts each gold and each predicted entity in one category; gold and prediction make a pair in all but the last two:
   correct             the same tokens, the same type
@@ -263,6 +279,15 @@ def only_well_formed(tags, scheme):
     return kept
 
 
+def remember(places, tags, first_line):
+    """Puts the tags of a sequence that are new into {tag: the line where it stood first}.
+
+    first_line: the line of the first of them, from 1; 0 where there are no lines.
+    """
+    for i, tag in enumerate(tags):
+        places.setdefault(tag, first_line + i if first_line else 0)
+
+
 class Scorer:
     """Scores pairs of sequences in conlleval's reading, and beside it in that of a scheme when
     there is one.
@@ -273,16 +298,25 @@ class Scorer:
         self.official = ChunkCounter(raw_reading(outside) if raw else conlleval_reading())
         self.own = ChunkCounter(scheme_reading()) if scheme else None
         self.sequences, self.ill_formed = 0, [0, 0]
+        self.tags = {}  # all tags that were counted, and the line where each stood first
+        self.known = 0  # how many tags the reading had met when that was last looked after
 
-    def add(self, gold, predicted, ended=True):
+    def add(self, gold, predicted, ended=True, first_line=0):
         """Counts two sequences of one length. Returns them as they are counted: with a scheme O is
-        the outside tag, and with strict there are well-formed chunks only."""
+        the outside tag, and with strict there are well-formed chunks only. first_line: see
+        remember."""
+        as_given = gold, predicted
         if self.scheme and self.outside != "O":
             gold, predicted = (
                 ["O" if tag == self.outside else tag for tag in tags] for tags in (gold, predicted)
             )
         self.sequences += 1
         self.official.add(gold, predicted, ended)
+        known = len(self.official.reading.known)  # with an O from the start
+        if known > self.known or "O" not in self.tags:
+            self.known = known
+            for tags in as_given:
+                remember(self.tags, tags, first_line)
         if self.scheme:
             if self.strict:
                 gold, predicted = self._well_formed(0, gold), self._well_formed(1, predicted)
@@ -322,19 +356,107 @@ class Scorer:
         return None
 
 
-def score(gold_sequences, predicted_sequences, scheme=None, strict=False, raw=False, outside="O"):
+def score(
+    gold_sequences,
+    predicted_sequences,
+    scheme=None,
+    strict=False,
+    raw=False,
+    outside="O",
+    warn=True,
+):
     """Scores of gold and predicted tag sequences (iterables of lists of str): conlleval's, unless
     `scheme` is given.
 
     scheme: one of conll.SCHEMES; strict (with a scheme): only well-formed chunks count; raw: tags
     have no prefixes; outside: the outside tag of raw tags or of a scheme. `.f1` and its like are
-    percentages. Raises ValueError for sequences of unequal length, and with a scheme for a tag that
-    is not O or PREFIX-TYPE.
+    percentages. warn: warn of tags that are probably not meant as they are read. Raises ValueError
+    for sequences of unequal length, and with a scheme for a tag that is not O or PREFIX-TYPE.
     """
     scorer = Scorer(scheme, strict, raw, outside)
     for gold, predicted in zip(gold_sequences, predicted_sequences, strict=True):
         scorer.add(gold, predicted)
+    for line in tag_notes(scorer, scorer.tags, "", _as_arguments) if warn else ():
+        warnings.warn(line, stacklevel=2)
     return scorer.close()
+
+
+def trained_reading(scheme):
+    """The arguments of `score` with which training scores tags in what conll.detect finds."""
+    return {"raw": True} if scheme == conll.RAW else {"scheme": scheme}
+
+
+# ---------------------------------------------------------------- tags that are probably not meant
+
+
+def tag_notes(scorer, places, name, options):
+    """Lines about tags that are probably not meant as a Scorer reads them.
+
+    places: {tag: the line where it stood first, or 0}, as text. name: the file's, for its lines.
+    options: a function from arguments of `score` to the words that name them.
+    """
+    at = {tag: f"{name}:{line}: " if line else "" for tag, line in places.items()}
+    lines = hidden_notes(at)
+    own = as_text(scorer.outside) if options is as_flags else scorer.outside
+    read = {"O" if tag == own else tag: 0 for tag in places if not tagset.hidden(tag)}
+    for found in tagset.findings(read, scorer.official.scores.tokens):
+        how = _how_read(scorer, found, read, options)
+        if how is not None:
+            lines.append(f"{at.get(found.tag, '')}{found.what}; {how}{found.mend}")
+    return lines
+
+
+def hidden_notes(at):
+    """A line about the first tag with a character that does not show. at: {tag: 'file:line: '}."""
+    for tag, place in at.items():
+        if tag and (what := tagset.what_does_not_show(tag)):
+            return [f"{place}{what}: it is another tag than one without; take it out of the tags"]
+    return []
+
+
+def _how_read(scorer, found, tags, options):
+    """How a Scorer reads what a tagset.Finding is about, up to what is to be done; None where it
+    reads that as it is meant.
+    """
+    if found.kind in ("alike", "case"):
+        return ""
+    no_o = tagset.outside(tags)
+    if scorer.raw:
+        if no_o is None:
+            return None
+        return f"{options(raw=True, outside=no_o)} reads {tagset.shown(no_o)} as outside; or "
+    if found.kind == "untyped":
+        return ""
+    if scorer.scheme or found.kind not in ("stray", "plain", "column"):
+        return None
+    if found.kind == "stray":
+        rest = [[tag] for tag in tags if tag != no_o]
+        scheme = conll.detect(rest)
+        if found.tag == no_o and scheme != conll.RAW:
+            flags = options(scheme=scheme, outside=no_o)
+            return f"the official script does not know it as outside, {flags} does; or "
+        return (
+            "the official script takes what stands before the first hyphen for the prefix, and the "
+            "rest for the type; "
+        )
+    flags = options(raw=True) if no_o is None else options(raw=True, outside=no_o)
+    not_outside = f" that is not {'O' if no_o is None else tagset.shown(no_o)}"
+    if no_o is None and "O" not in tags:
+        not_outside = ""
+    return (
+        f"the official script finds no chunks in them; {flags} reads each token{not_outside} as a "
+        "chunk, as train.py does; "
+    )
+
+
+def as_flags(scheme=None, raw=False, outside=None):
+    """Arguments of `score` as flags of the command."""
+    words = ["-r"] * raw + ([f"--scheme {scheme}"] if scheme else [])
+    return " ".join(words + ([f"-o {shlex.quote(outside)}"] if outside is not None else []))
+
+
+def _as_arguments(**options):
+    return ", ".join(f"{name}={value!r}" for name, value in options.items())
 
 
 # ---------------------------------------------------------------- input, shared with token_eval.py
@@ -348,11 +470,27 @@ def add_column_flags(parser):
         help="regular expression between columns, such as '\\t' (default: spaces and tabs)",
     )
     parser.add_argument(
+        "--delimiter",
+        dest="delimiter",
+        type=_named_delimiter,
+        metavar="tab",
+        help="each single tab separates columns, and nothing else: they may hold spaces",
+    )
+    parser.add_argument(
         "--columns",
         metavar="NAMES",
         help="columns in order, such as 'word pos chunk gold pred': gold and pred are scored, "
         "word pos chunk and _ pass unread (default: the last two are gold and pred)",
     )
+
+
+def _named_delimiter(text):
+    """--delimiter -> TAB. Raises argparse's error for anything else."""
+    if text != "tab":
+        raise argparse.ArgumentTypeError(
+            f"expected tab, not {text!r}; -d takes a regular expression"
+        )
+    return TAB
 
 
 def add_input_flags(parser):
@@ -428,14 +566,14 @@ def read_input(args):
 def read_file(path, delimiter=None, width=None, flag="--input", last="gold and predicted tag last"):
     """The rows of a file, or of standard input without a path: see read_rows. Lines come as
     Latin-1, a character for each byte, so that widths, order and bytes are those of the official
-    script."""
+    script; a byte order mark before them all is left out."""
     split = delimiter_split(delimiter) if delimiter is not None else split_blanks
     if path:
         check_readable(path, flag)
     name, source = (path, path) if path else ("<stdin>", 0)
-    return read_rows(
-        open(source, encoding="latin-1", newline="\n", closefd=bool(path)), name, split, width, last
-    )
+    lines = open(source, encoding="latin-1", newline="\n", closefd=bool(path))
+    first = [line.removeprefix(BYTE_ORDER_MARK) for line in itertools.islice(lines, 1)]
+    return read_rows(itertools.chain(first, lines), name, split, width, last)
 
 
 def split_blanks(line):
@@ -444,10 +582,18 @@ def split_blanks(line):
     return [cell for cell in cells if cell] if "" in cells else cells
 
 
+def split_tabs(line):
+    """Columns of a line, of which some may be empty; a line of blanks alone has none."""
+    line = line.removesuffix("\n").removesuffix("\r")
+    return line.split("\t") if line.strip(" \t\r") else []
+
+
 def delimiter_split(delimiter):
-    """-d -> a function from a line to its columns; as in Perl's split, empty columns at the end are
-    dropped.
+    """-d, or TAB -> a function from a line to its columns; for -d, as in Perl's split, empty
+    columns at the end are dropped.
     """
+    if delimiter is TAB:
+        return split_tabs
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # [[:space:]] is only a FutureWarning
@@ -476,13 +622,14 @@ def delimiter_split(delimiter):
 
 def read_rows(stream, name, split, width=None, last="gold and predicted tag last"):
     """(number of its first line, its rows as lists of columns, whether a line ended it) for each
-    sentence of a text stream.
+    sentence of a text stream. A row that begins with -DOCSTART- is one of its own; no line ends it,
+    or what is before it, but a blank one.
 
     width: how many columns a row has; None: as many as the first row, 2 at least (last: what they
     are). Raises UserError for a row with another number.
     """
     because = "as --columns names" if width else ""
-    rows = []
+    rows, alone = [], False  # alone: the last row is a -DOCSTART-
     for number, line in enumerate(stream, 1):
         cells = split(line)
         if len(cells) != width and cells:
@@ -490,17 +637,25 @@ def read_rows(stream, name, split, width=None, last="gold and predicted tag last
                 raise UserError(
                     f"{name}:{number}: {len(cells)} column{'s' * (len(cells) != 1)}, expected "
                     f"{f'{width} {because}' if width else f'at least 2, {last}'}; "
-                    "mend the row, or give the delimiter with -d"
+                    "mend the row, or give the delimiter with -d or --delimiter tab"
                 )
             width, because = len(cells), f"as in line {number}"
         if not cells or cells[0] == BREAK:
             if rows:
                 yield number - len(rows), rows, True
-                rows = []
+                rows, alone = [], False
+        elif alone or (len(cells[0]) == len(conll.DOCSTART) and _is_docstart(cells[0])):
+            if rows:
+                yield number - len(rows), rows, False
+            rows, alone = [cells], _is_docstart(cells[0])
         else:
             rows.append(cells)
     if rows:
         yield number - len(rows) + 1, rows, False
+
+
+def _is_docstart(word):
+    return word.upper() == conll.DOCSTART
 
 
 def tag_sequences(sentences, columns=Columns()):
@@ -683,23 +838,30 @@ def count(args, sequences, name, counted=None):
     takes what Scorer.add returns."""
     if args.strict and not args.scheme:
         sequences = list(sequences)
-        args.scheme = conll.detect(
-            ["O" if tag == args.outside else tag for tag in gold] for _, gold, _, _ in sequences
-        )
-        if args.scheme == conll.RAW:
-            raise UserError(
-                "--strict: the gold tags follow no scheme, tags such as B-PER, I-PER and O were expected; "
-                "check -o and --columns, or leave --strict out"
-            )
+        args.scheme = _scheme_of_gold(args, sequences)
     scorer = Scorer(args.scheme, args.strict, args.raw, args.outside)
     for first_line, gold, predicted, ended in sequences:
         try:
-            pair = scorer.add(gold, predicted, ended)
+            pair = scorer.add(gold, predicted, ended, first_line)
         except ValueError:
             _refuse(args, name, first_line, gold, predicted)
         if counted is not None:
             counted.append(pair)
     return scorer
+
+
+def _scheme_of_gold(args, sequences):
+    """The scheme of the gold tags, for --strict. Raises UserError where they follow none."""
+    gold = [["O" if tag == args.outside else tag for tag in each[1]] for each in sequences]
+    scheme = conll.detect(gold)
+    if scheme == conll.RAW:
+        tags = dict.fromkeys((as_text(tag) for each in gold for tag in each), 0)
+        why = tagset.findings(tags, sum(map(len, gold)))[0].what
+        raise UserError(
+            f"--strict: the gold tags follow no scheme ({why}), tags such as B-PER, I-PER and O "
+            "were expected; check -o and --columns, or leave --strict out"
+        )
+    return scheme
 
 
 def _refuse(args, name, first_line, gold, predicted):
@@ -715,8 +877,18 @@ def _refuse(args, name, first_line, gold, predicted):
                 ) from None
 
 
+def say_of_tags(command, scorer, name):
+    """Notes of a command about the tags of the file `name`: see tag_notes."""
+    places = {}
+    for tag, line in scorer.tags.items():
+        places.setdefault(as_text(tag), line)
+    for line in tag_notes(scorer, places, name, as_flags):
+        print(f"{command}: note: {line}", file=sys.stderr)
+
+
 def say_notes(args, scorer, scores):
     """What the figures do not show, on standard error."""
+    say_of_tags("chunk_eval.py", scorer, args.input or "<stdin>")
     if not scores.tokens:
         note("chunk_eval.py", f"no tokens in {args.input or '<stdin>'}")
     if args.outside != "O" and not (args.raw or args.scheme):

@@ -3,11 +3,13 @@ data.
 """
 
 import dataclasses
+import functools
 import sys
 
 import numpy as np
 
 import conll
+import tagset
 from cli import UserError
 from embvec import EmbVec
 from feed import Feeder
@@ -46,7 +48,9 @@ def load_data(config, emb=None, gazetteer=None, tags=None, first=None, models=No
         if config.dev_fraction
         else (_given("dev", sentences, columns) or _read_all(config.dev_path, config, columns))[0]
     )
-    scheme = _data_scheme(train, config)
+    scheme = _data_scheme(train, config, "train" in sentences)
+    _check_dev_tags(dev, scheme, "dev" in sentences)
+    lines = _lines_about_tags(train, dev, scheme, "train" in sentences)
     _warn_of_ill_formed(train, scheme)
     if emb or config.emb_path:
         emb = emb or _load_emb(config)
@@ -83,6 +87,8 @@ def load_data(config, emb=None, gazetteer=None, tags=None, first=None, models=No
     ]
     feeder.mark_rare(data.train)
     data.dev = _encode_dev(dev, data)
+    for line in lines:  # now that there is no mistake, which would be the only line
+        _say_once(f"train.py: {line}")
     return config, data
 
 
@@ -156,14 +162,54 @@ def _read_all(paths, config, own=None):
     return parts, columns
 
 
-def _data_scheme(parts, config):
+def _data_scheme(parts, config, by_value):
+    """The scheme of the training sentences. Raises UserError for tags with which nobody can train,
+    and for config.tag_scheme where they follow none.
+    """
+    counts, places = tagset.collect(parts, by_value)
+    tagset.check(places)
     scheme = conll.detect(sentence.tags for _, sentences in parts for sentence in sentences)
     if scheme == conll.RAW and config.tag_scheme:
+        why = tagset.findings(counts, sum(counts.values()))[0]
         raise UserError(
-            f"tag_scheme {config.tag_scheme}: the tags of {parts[0][0]} have no prefixes (B-, I-, ...); "
-            "leave tag_scheme out"
+            f"{places[why.tag]}: {why.what}, but tag_scheme {config.tag_scheme} needs O and "
+            f"PREFIX-TYPE; {why.mend}, or leave tag_scheme out"
         )
     return scheme
+
+
+def _check_dev_tags(parts, scheme, by_value):
+    """Raises UserError for dev tags that cannot be read in the scheme of the training ones."""
+    places = tagset.collect(parts, by_value)[1]
+    tagset.check(places)
+    for tag, place in places.items() if scheme != conll.RAW else ():
+        try:
+            conll.split_tag(tag)
+        except ValueError:
+            meant = tagset.meant(tag)
+            raise UserError(
+                f"{place}: tag {tagset.shown(tag)}, expected O or PREFIX-TYPE as in the training "
+                f"files ({scheme}); {f'write {meant} in its place' if meant else 'mend the tag'}"
+            ) from None
+
+
+def _lines_about_tags(train, dev, scheme, by_value):
+    """What is probably not meant among the tags, and how they are read: a list of lines."""
+    (tags, places), (more, more_places) = (
+        tagset.collect(parts, by_value) for parts in (train, dev)
+    )
+    mixed = tagset.mixed_schemes(train, scheme)
+    lines = tagset.train_lines(tags, {**more_places, **places}, scheme, more, mixed)
+    mixed = tagset.mixed_schemes(dev, scheme, "the training files") if scheme != conll.RAW else ""
+    if mixed:
+        lines.append(f"{mixed}, expected one scheme; convert one of them")
+    return lines
+
+
+@functools.cache
+def _say_once(line):
+    """One line on standard error, once in a process: --seeds reads the same files again."""
+    print(line, file=sys.stderr)
 
 
 def _warn_of_ill_formed(parts, scheme):

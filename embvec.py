@@ -23,6 +23,7 @@ import numpy as np
 
 import conll
 import pretrained
+import tagset
 from cli import (
     Parser,
     UserError,
@@ -414,6 +415,8 @@ def read_tokens(path, flag):
             raise UserError(f"{path}:{number}: {token!r}, expected {what} a line")
         if token in tokens:
             raise UserError(f"{path}:{number}: {token!r} stands twice, expected each once")
+        if flag == "--tags_path":
+            tagset.check({token: f"{path}:{number}"})
         tokens[token] = None
     return list(tokens)
 
@@ -609,10 +612,8 @@ def build(args):
     """Reads what the flags name. Returns (EmbVec, lines for the user about what was read and
     skipped).
     """
-    corpus, hashes = (
-        _read_corpus(args),
-        {path: file_hash(path) for path in [*args.train_path, *args.total_path]},
-    )
+    corpus, of_tags = _read_corpus(args)
+    hashes = {path: file_hash(path) for path in [*args.train_path, *args.total_path]}
     models = read_language_models(args)
     if args.emb_path:
         emb, notes = _with_vectors(
@@ -641,25 +642,32 @@ def build(args):
         notes.append(
             f"BERT from {emb.bert['weights']}: {len(emb.vocab[BERT]):,} pieces, {cased}, {emb.bert['max_seq_length']} at once"
         )
-    return emb, notes
+    return emb, of_tags + notes
 
 
 def _read_corpus(args):
-    """Vocabularies of --train_path and --total_path."""
+    """Vocabularies of --train_path and --total_path, and lines about the tags. Raises UserError."""
     vocabularies = _Vocabularies(args.lowercase)
     for flag, section in (("tags_path", "tag"), ("chars_path", "chr")):
         if getattr(args, flag):
             vocabularies.fix(section, read_tokens(getattr(args, flag), f"--{flag}"))
     columns = conll.columns_of(args)
+    parts = []
     for path in args.train_path:
         sentences, own = conll.read_sentences(path, columns, delimiter=args.delimiter)
+        parts.append((path, sentences))
+    counts, places = tagset.collect(parts)
+    tagset.check(places)
+    scheme = conll.detect(sentence.tags for _, sentences in parts for sentence in sentences)
+    lines = tagset.train_lines(counts, places, scheme, mixed=tagset.mixed_schemes(parts, scheme))
+    for _, sentences in parts:
         for sentence in sentences:
             vocabularies.add(sentence)
     for path in args.total_path:
         sentences, _ = conll.read_sentences(path, columns, own, ("word",), args.delimiter)
         for sentence in sentences:
             vocabularies.add(sentence, with_tags=False)
-    return vocabularies
+    return vocabularies, lines
 
 
 def _with_vectors(args, corpus, hashes, models):

@@ -4,6 +4,7 @@ import array
 import functools
 import os
 import time
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import chunk_eval
 import confidence
 import conll
 import registry
+import tagset
 from cli import UserError
 from config import Config
 from feed import Feeder, tagging_batches
@@ -159,7 +161,8 @@ class Tagger:
 
     def evaluate(self, sentences, tags=None, pos=None, chunks=None):
         """Lists of words, and of their gold tags in the scheme of the training data -> Report.
-        Raises UserError.
+
+        Warns of gold tags that are probably not meant as they are read. Raises UserError.
         """
         scheme = self.meta["data_scheme"]
         given = _sentences(sentences, pos, chunks, tags)
@@ -167,19 +170,42 @@ class Tagger:
             raise UserError(
                 "evaluate: expected gold tags beside the words, a list for each sentence"
             )
-        reading = {"raw": True} if scheme == conll.RAW else {"scheme": scheme}
+        reading = chunk_eval.trained_reading(scheme)
         try:
             scores = chunk_eval.score(
-                [sentence.tags for sentence in given], self.tag(given), **reading
+                [sentence.tags for sentence in given], self.tag(given), **reading, warn=False
             )
         except ValueError as error:
             raise UserError(
                 f"evaluate: {error}; the model's tags are {' '.join(self.feeder.emb.tags)}"
             ) from None
+        for line in self._gold_lines(given):
+            warnings.warn(line, stacklevel=2)
         types = {
             kind: _figures(*scores.of(kind)) for kind in sorted({*scores.phrases, *scores.found})
         }
         return Report(_figures(*scores.totals), types, scores.accuracy)
+
+    def _gold_lines(self, sentences):
+        """What is probably not meant among gold tags: a list of lines. Raises UserError for tags
+        with which nobody can train.
+        """
+        scheme, parts = self.meta["data_scheme"], [("evaluate", sentences)]
+        tags, places = tagset.collect(parts, by_value=True)
+        tagset.check(places)
+        if scheme == conll.RAW:
+            lines, name = tagset.train_lines(tags, places, scheme), str
+        else:
+            mixed = tagset.mixed_schemes(parts, scheme, "the model's tags")
+            lines, name = [mixed] if mixed else [], lambda tag: conll.split_tag(tag)[1]
+        known = dict.fromkeys(map(name, self.feeder.emb.tags))
+        strange = {name(tag): place for tag, place in places.items() if name(tag) not in known}
+        if strange:
+            lines.append(
+                f"{next(iter(strange.values()))}: the model has no {', '.join(strange)}, which count "
+                f"as errors; it has {' '.join(filter(None, known))}"
+            )
+        return lines
 
     # ------------------------------------------------------------ conll.Sentences; a -DOCSTART- is O, for certain
 

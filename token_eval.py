@@ -6,21 +6,28 @@ all tags but O.
 
 The last two columns are the gold tag and the predicted tag, unless --columns names others. Blank
 lines, and lines whose first column is -X-, are no tokens; a -DOCSTART- line is one, as for
-chunk_eval.py.
+chunk_eval.py, and a byte order mark before all of it belongs to no column. Where no tag is the
+outside tag and one of them probably means it, or a tag holds a character that does not show, a
+note on standard error says so; no figure changes.
 """
 
 import json
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 
+import tagset
 from chunk_eval import (
     add_input_flags,
+    as_flags,
     as_latin,
     as_text,
+    hidden_notes,
     note,
     percentages,
     print_latin,
     read_input,
+    remember,
 )
 from cli import Parser, run_command
 
@@ -92,6 +99,33 @@ def score(gold_sequences, predicted_sequences, outside="O"):
     return scores
 
 
+def tag_notes(tags, outside):
+    """Lines about tags that probably mean O, where none is the outside tag, and about those with a
+    character that does not show.
+
+    tags: {tag: 'file:line: '}, as text.
+    """
+    lines = hidden_notes(tags)
+    tags = [tag for tag in tags if not tagset.hidden(tag)]
+    wanted = tagset.outside(tags)
+    if outside in tags or not tags:
+        return lines
+    if wanted is not None:
+        lines.append(
+            f"no tag is {outside}, so that all tags count in the last line; {tagset.shown(wanted)} "
+            f"probably means outside: {as_flags(outside=wanted)} leaves it out"
+        )
+    elif any(
+        found.kind in ("stray", "plain", "column")
+        for found in tagset.findings(dict.fromkeys(tags, 0))
+    ):
+        lines.append(
+            f"no tag is {outside}, so that all tags count in the last line; -o names the outside "
+            "tag, if there is one"
+        )
+    return lines
+
+
 def text_table(scores):
     """Scores -> a table in the manner of conlleval."""
     lines = [
@@ -146,12 +180,19 @@ def parse_args():
 
 def main():
     args = parse_args()
-    scores = Scores(args.outside)
-    for _, gold, predicted, _ in read_input(args):
+    scores, places, name = Scores(args.outside), {}, args.input or "<stdin>"
+    for first_line, gold, predicted, _ in read_input(args):
+        known = len(scores.pairs)
         scores.pairs.update(zip(gold, predicted))
+        if len(scores.pairs) > known:
+            remember(places, gold, first_line)
+            remember(places, predicted, first_line)
     print_latin(json_text(scores) if args.json else text_table(scores))
     if not scores.tokens:
-        note("token_eval.py", f"no tokens in {args.input or '<stdin>'}")
+        note("token_eval.py", f"no tokens in {name}")
+    tags = {as_text(tag): f"{name}:{line}: " for tag, line in places.items()}
+    for line in tag_notes(tags, as_text(args.outside)):
+        print(f"token_eval.py: note: {line}", file=sys.stderr)
 
 
 if __name__ == "__main__":

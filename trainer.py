@@ -402,11 +402,11 @@ class Trainer:
                     )
                     for row, i in zip(ids.tolist(), indices)
                 ]
-        reading = {"raw": True} if data.data_scheme == conll.RAW else {"scheme": data.data_scheme}
+        reading = chunk_eval.trained_reading(data.data_scheme)
         scores = {
             "dev_loss": float(np.average(losses, weights=weights)) if losses else math.nan,
             "token_f1": token_eval.score(gold, predicted).f1,
-            "chunk_f1": chunk_eval.score(gold, predicted, **reading).f1,
+            "chunk_f1": chunk_eval.score(gold, predicted, **reading, warn=False).f1,
         }
         if config.metric:
             scores["metric"] = float(registry.find("metric", config.metric)(gold, predicted))

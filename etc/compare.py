@@ -79,6 +79,8 @@ def count_chunks(args, *files):
     for path, sequences in zip((args.a, args.b), files):
         counted = []
         scorer = chunk_eval.count(args, sequences, path, counted)
+        if path == args.a:
+            chunk_eval.say_of_tags("compare.py", scorer, path)
         chunks = [[set(scorer.chunks(tags)) for tags in pair] for pair in counted]
         columns += [
             [len(gold & found) for gold, found in chunks],
