@@ -21,6 +21,7 @@ from typing import NamedTuple, Optional
 
 import conll
 from cli import Parser, UserError, check_readable, run_command, suggest
+from textfile import HEAD, check_encoding
 
 BREAK = "-X-"  # first column of a line that ends a sentence
 COLUMNS = ("gold", "pred", "word", "pos", "chunk", "_")
@@ -484,6 +485,8 @@ def read_rows(stream, name, split, width=None, last="gold and predicted tag last
     because = "as --columns names" if width else ""
     rows = []
     for number, line in enumerate(stream, 1):
+        if number == 1:
+            check_encoding(line[:HEAD].encode("latin-1"), name)
         cells = split(line)
         if len(cells) != width and cells:
             if width is not None or len(cells) < 2:

@@ -14,7 +14,8 @@ import typing
 from dataclasses import dataclass, field
 
 import registry
-from cli import UserError, check_readable, compile_regex, parse_bool, suggest
+from cli import UserError, compile_regex, parse_bool, suggest
+from textfile import read_text
 
 
 def option(default, help, **rules):
@@ -523,10 +524,8 @@ def read_config(path):
     """What a YAML or JSON file says, {name: value}; '' says nothing. Raises UserError."""
     if not path:
         return {}
-    check_readable(path, "--config_path")
+    text = read_text(path, "--config_path", "YAML or JSON")
     try:
-        with open(path, encoding="utf-8") as stream:
-            text = stream.read()
         values = json.loads(text) if path.endswith(".json") else _load_yaml(text)
     except ValueError as error:
         line = getattr(error, "lineno", 1)

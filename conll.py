@@ -12,6 +12,7 @@ import re
 from typing import NamedTuple, Optional
 
 from cli import UserError, check_readable, suggest
+from textfile import HEAD, check_text
 
 COLUMN_NAMES = ("word", "pos", "chunk", "tag")
 DEFAULT_COLUMNS = {1: ("word",), 2: ("word", "tag"), 3: ("word", "pos", "chunk"), 4: COLUMN_NAMES}
@@ -307,6 +308,7 @@ def read_sentences(path, columns=None, own=None, need=("word", "tag")):
     check_readable(path, "the path")
     parser = SentenceParser(path, columns, own, strict=True)
     with open(path, "rb") as stream:
+        check_text(stream.peek(HEAD)[:HEAD], path)
         sentences = [parser.parse(block) for block in read_blocks(stream) if block.rows]
     sentences = [sentence for sentence in in_documents(sentences) if not sentence.is_docstart]
     if not sentences:

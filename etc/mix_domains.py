@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from cli import Parser, UserError, check_readable, run_command  # noqa: E402
 from conll import SentenceParser, parse_columns, read_blocks  # noqa: E402
+from textfile import HEAD, check_text  # noqa: E402
 
 
 def read_rows(path, columns):
@@ -24,6 +25,7 @@ def read_rows(path, columns):
     check_readable(path, "the path")
     parser, sentences = SentenceParser(path, columns), []
     with open(path, "rb") as stream:
+        check_text(stream.peek(HEAD)[:HEAD], path)
         for block in read_blocks(stream):
             if block.rows and not (sentence := parser.parse(block)).is_docstart:
                 sentences.append(block.rows)
