@@ -493,11 +493,16 @@ class _Records:
                 if self._is_sane(end) and self._leads_to_word(end, newline):
                     self.newline = newline
                     return end
-        first = spaces[0] if spaces and self.done < self.promised else None
-        if first is None or self.newline and not self._newline(first):
+        if not spaces or self.done >= self.promised:
             return None
-        # An odd vector, or an odd word after it; both at once are no record.
-        return first if self._is_sane(first) or self._leads_to_word(first, False) else None
+        # The vector is odd, or the next word is: what follows the vector, or its numbers tell.
+        followed = [] if self.newline is False else filter(self._newline, spaces)
+        end = next(iter(followed), None)
+        self.newline = self.newline or end is not None
+        if self.newline:
+            return end
+        end = next(filter(self._is_sane, spaces), spaces[0])
+        return None if _are_wild(self._vectors([end + 1]))[0] else end
 
     def _is_sane(self, end):
         return bool(_are_sane(self._vectors([end + 1]))[0])
@@ -568,4 +573,9 @@ def _are_sane(vectors):
     Bytes that are no vector, or are one shifted by some bytes, give numbers of all sizes.
     """
     sizes = np.abs(vectors)
-    return ((sizes == 0) | ((sizes > 1e-15) & (sizes < 1e6))).all(axis=1)
+    return ((sizes == 0) | ((sizes > 1e-15) & (sizes < 1e12))).all(axis=1)
+
+
+def _are_wild(vectors):
+    """Whether some number of each vector is too large for a word vector, though finite."""
+    return (np.isfinite(vectors) & (np.abs(vectors) > 1e12)).any(axis=1)
