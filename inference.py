@@ -305,8 +305,8 @@ def _analyzer(spacy_model):
     if spacy_model:
         raise UserError(f"--spacy_model {spacy_model}: {why_not}, or leave the flag out")
     note(
-        f"without spaCy's {DEFAULT_SPACY_MODEL}, the built-in tokenizer splits the text, and the POS, "
-        f"chunk and tag columns are O: {why_not}"
+        f"no spaCy with {DEFAULT_SPACY_MODEL} here: the built-in tokenizer splits the text, and the "
+        f"POS, chunk and tag columns are O; {why_not}"
     )
     return lambda text: _plain(tokenize(text))
 
@@ -327,14 +327,10 @@ def _load_spacy(name):
         installed = ", ".join(sorted(spacy.util.get_installed_models()))
     except Exception:  # of a spaCy that is too old, or damaged
         installed = ""
+    there = f"with the models {installed}" if installed else "without any model that it knows of"
     return None, (
-        f"{reason}; spaCy is installed "
-        + (
-            f"with the models {installed}: name one with --spacy_model"
-            if installed
-            else "without a model"
-        )
-        + f", or get this one with `python -m spacy download {name}`"
+        f"{reason}; spaCy is installed {there}: name another with --spacy_model, or get this one "
+        f"with `python -m spacy download {name}`"
     )
 
 

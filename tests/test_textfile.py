@@ -4,10 +4,12 @@ import dataclasses
 import json
 import random
 import sys
+import types
 
 import pytest
 
 import gazetteer
+import inference
 import pretrained
 import textfile
 from cli import UserError
@@ -129,17 +131,21 @@ def test_the_scorers_name_it(tmp_path, bare_zygote, encoding):
         assert f"<stdin>: not UTF-8, but {ENCODINGS[encoding]}; convert it with `iconv" in message
 
 
-@pytest.mark.parametrize("mode", ["bucket", "bulk", "line"])
-def test_tagging_names_it(trained, zygote, tmp_path, mode):
-    data = COLUMNS.encode("utf-16")
-    (tmp_path / "in").write_bytes(data)
-    given = ["--input", tmp_path / "in"] if mode == "bulk" else []
-    name = tmp_path / "in" if mode == "bulk" else "<stdin>"
-    done = zygote.run(
-        "inference.py", "--mode", mode, "--restore", trained.prefix, *given, stdin=data
+@pytest.mark.parametrize("mode", ["bulk", "line"])
+def test_tagging_names_it(tmp_path, monkeypatch, mode):
+    """Before the first sentence comes to the tagger, which here is none."""
+    monkeypatch.setitem(sys.modules, "spacy", None)
+    path = tmp_path / "in"
+    path.write_bytes(COLUMNS.encode("utf-16"))
+    tagger = types.SimpleNamespace(meta={"columns": None}, config=Config())
+    args = types.SimpleNamespace(
+        mode=mode, input=str(path), output="", columns="", delimiter="", spacy_model=""
     )
-    assert done.code == 2 and done.out == b""
-    assert f"{name}: not UTF-8, but UTF-16; convert it with `iconv" in done.err.splitlines()[-1]
+    with pytest.raises(UserError) as caught:
+        inference.run(tagger, args, inference.Form(None, None))
+    assert str(caught.value) == (
+        f"{path}: not UTF-8, but UTF-16; convert it with `iconv -f UTF-16 -t UTF-8`"
+    )
 
 
 def test_the_first_bytes_may_come_one_by_one():
