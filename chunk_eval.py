@@ -30,6 +30,7 @@ from typing import NamedTuple, Optional
 import conll
 import tagset
 from cli import Parser, UserError, check_readable, run_command, suggest
+from textfile import HEAD, check_encoding
 
 BREAK = "-X-"  # first column of a line that ends a sentence
 TAB = re.compile("\t")  # what `--delimiter tab` stands for
@@ -631,6 +632,8 @@ def read_rows(stream, name, split, width=None, last="gold and predicted tag last
     because = "as --columns names" if width else ""
     rows, alone = [], False  # alone: the last row is a -DOCSTART-
     for number, line in enumerate(stream, 1):
+        if number == 1:
+            check_encoding(line[:HEAD].encode("latin-1"), name)
         cells = split(line)
         if len(cells) != width and cells:
             if width is not None or len(cells) < 2:

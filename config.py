@@ -14,8 +14,9 @@ import typing
 from dataclasses import dataclass, field
 
 import registry
-from cli import UserError, check_readable, compile_regex, parse_bool, suggest
+from cli import UserError, compile_regex, parse_bool, suggest
 from conll import DELIMITERS
+from textfile import read_text
 
 
 def option(default, help, **rules):
@@ -530,10 +531,8 @@ def read_config(path):
     """What a YAML or JSON file says, {name: value}; '' says nothing. Raises UserError."""
     if not path:
         return {}
-    check_readable(path, "--config_path")
+    text = read_text(path, "--config_path", "YAML or JSON")
     try:
-        with open(path, encoding="utf-8") as stream:
-            text = stream.read()
         values = json.loads(text) if path.endswith(".json") else _load_yaml(text)
     except ValueError as error:
         line = getattr(error, "lineno", 1)

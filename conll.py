@@ -25,6 +25,8 @@ import re
 from typing import NamedTuple, Optional
 
 from cli import UserError, check_readable, suggest
+from textfile import BOM
+from textfile import HEAD, check_text
 
 COLUMN_NAMES = ("word", "pos", "chunk", "tag")
 ID = "id"  # the first column of a CoNLL-U file
@@ -32,7 +34,6 @@ CONLLU_COLUMNS = (ID, "word", *"_" * 8)
 DELIMITERS = ("space", "tab")
 DEFAULT_COLUMNS = {1: ("word",), 2: ("word", "tag"), 3: ("word", "pos", "chunk"), 4: COLUMN_NAMES}
 DOCSTART = "-DOCSTART-"
-MARK = "\ufeff".encode()  # the byte order mark of UTF-8
 
 _COLUMN = re.compile(rb"[^ \t]+")
 _DOCSTART = re.compile(rb"[ \t]*-DOCSTART-(?:[ \t]|\r?\Z)", re.IGNORECASE)
@@ -103,13 +104,13 @@ class BlockReader:
         blocks = []
         if self.head is not None:
             data = self.head + data
-            if len(data) < len(MARK) and MARK.startswith(data):
+            if len(data) < len(BOM) and BOM.startswith(data):
                 self.head = data
                 return blocks
             self.head = None
-            if data.startswith(MARK):
-                blocks.append(Block(1, [], MARK, False))
-                data = data.removeprefix(MARK)
+            if data.startswith(BOM):
+                blocks.append(Block(1, [], BOM, False))
+                data = data.removeprefix(BOM)
         *lines, rest = data.split(b"\n")
         if lines:
             lines[0] = b"".join(self.partial) + lines[0]
@@ -490,6 +491,7 @@ def read_sentences(path, columns=None, own=None, need=("word", "tag"), delimiter
     check_readable(path, "the path")
     parser = SentenceParser(path, columns, own, strict=True, delimiter=delimiter)
     with open(path, "rb") as stream:
+        check_text(stream.peek(HEAD)[:HEAD], path)
         sentences = [parser.parse(block) for block in read_blocks(stream) if block.rows]
     sentences = in_documents([sentence for sentence in sentences if sentence])
     sentences = [sentence for sentence in sentences if not sentence.is_docstart]

@@ -6,18 +6,12 @@ for C++:
     python embvec.py --emb_path embeddings/glove.6B.50d.txt --wrd_dim 50 --train_path data/train.txt > embeddings/vocab.txt
 """
 
-import bz2
 import functools
-import gzip
 import hashlib
 import io
-import lzma
 import pickle
 import re
 import sys
-import warnings
-import zipfile
-import zlib
 
 import numpy as np
 
@@ -32,8 +26,9 @@ from cli import (
     check_writable,
     parse_bool,
     run_command,
-    suggest,
 )
+from textfile import BOM, HEAD, check_text, read_lines
+from word_vectors import WIDEST, VectorReader, check_vectors
 
 PAD, UNK = "#PAD#", "#UNK#"  # ids 0 and 1 of words, characters, POS and chunks
 FORMAT = 1
@@ -194,8 +189,9 @@ class EmbVec:
         """
         check_readable(path, "--vocab_path")
         with open(path, "rb") as stream:
-            lines = stream.read().split(b"\n")
-        vocab, at = {}, 0
+            data = stream.read()
+        check_text(data[:HEAD], path, "a vocabulary, vocab.txt")
+        lines, vocab, at = data.removeprefix(BOM).split(b"\n"), {}, 0
         for name in SECTIONS:
             vocab[name], at = _read_section(name, lines, at, path)
         pieces = ()
@@ -392,18 +388,8 @@ class _Vocabularies:
 
 def read_tokens(path, flag):
     """Tokens of a file, one a line, for --tags_path and --chars_path. Raises UserError."""
-    check_readable(path, flag)
-    with open(path, "rb") as stream:
-        text = stream.read().removeprefix(conll.MARK)
-    lines = [line.rstrip(b"\r") for line in text.split(b"\n")]
     tokens = {}
-    for number, line in enumerate(lines, 1):
-        try:
-            token = line.decode()
-        except UnicodeDecodeError:
-            raise UserError(
-                f"{path}:{number}: not UTF-8, but UTF-8 was expected; convert the file"
-            ) from None
+    for number, token in read_lines(path, flag):
         if not token:
             continue
         if (
@@ -419,190 +405,6 @@ def read_tokens(path, flag):
             tagset.check({token: f"{path}:{number}"})
         tokens[token] = None
     return list(tokens)
-
-
-# ---------------------------------------------------------------- word vectors
-
-
-def open_vectors(path, member=""):
-    """Opens plain, .gz, .bz2, .xz text, or a member of a .zip (its only one, or the one named), as
-    a stream of bytes.
-    """
-    check_readable(path, "--emb_path")
-    opener = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}.get(path.rpartition(".")[2])
-    if opener:
-        return io.BufferedReader(opener(path, "rb"), 1 << 20)
-    if not path.endswith(".zip"):
-        return open(path, "rb")
-    try:
-        archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile:
-        raise UserError(f"{path}: not a .zip file; check --emb_path") from None
-    names = [name for name in archive.namelist() if not name.endswith("/")]
-    if not member and len(names) != 1:
-        raise UserError(f"{path}: {len(names)} members; name one with --member: {', '.join(names)}")
-    if member and member not in names:
-        raise UserError(
-            f"{path}: no member {member!r}{suggest(member, names)}; it has {', '.join(names)}"
-        )
-    return archive.open(member or names[0])
-
-
-class _VectorReader:
-    """Reads GloVe or word2vec text, chunk by chunk. Skipped lines are counted, with the first line
-    of each kind.
-    """
-
-    def __init__(self, path, member, wrd_dim, lowercase, keep):
-        self.path, self.member, self.dim, self.lowercase, self.keep = (
-            path,
-            member,
-            wrd_dim,
-            lowercase,
-            keep,
-        )
-        self.words, self.parts, self.line = {PAD: None, UNK: None}, [], 0
-        self.skipped = {}
-
-    def read(self):
-        """Returns (words, float32 array (words - 2, dim)): ids 2 and up, in the order of the file."""
-        try:
-            with open_vectors(self.path, self.member) as stream:
-                first = stream.readline()
-                self._check_width(first)
-                lines = [first] if not _is_word2vec_header(first) else []
-                self.line = 1 - len(lines)
-                while True:
-                    lines += stream.readlines(4 << 20)
-                    if not lines:
-                        break
-                    self._take(lines)
-                    lines = []
-        except (
-            EOFError,
-            OSError,
-            RuntimeError,
-            zlib.error,
-            lzma.LZMAError,
-            zipfile.BadZipFile,
-        ) as error:
-            raise UserError(
-                f"{self.path}: damaged, truncated or locked ({error}); fetch it again, or unpack it first"
-            ) from None
-        if not self.parts:
-            raise UserError(
-                f"{self.path}:1: no word vector that can be used, expected `word number number ...` lines"
-            )
-        return list(self.words), np.concatenate(self.parts)
-
-    def _check_width(self, first):
-        fields = first.split()
-        if len(fields) < 2:
-            raise UserError(
-                f"{self.path}:1: no word vector, expected `word number number ...`, or a header `words size`"
-            )
-        width = int(fields[1]) if _is_word2vec_header(first) else len(fields) - 1
-        if width != self.dim:
-            raise UserError(
-                f"{self.path}:1: the vectors have {width} numbers, but --wrd_dim is {self.dim}; set --wrd_dim {width}"
-            )
-
-    def _take(self, lines):
-        words, rests = [], []
-        for i, line in enumerate(lines):
-            word, _, rest = line.rstrip().partition(b" ")
-            if rest.count(b" ") != self.dim - 1 or not word or b"\t" in line:
-                word, rest = self._odd_line(line, self.line + i + 1)
-            words.append(word)
-            rests.append(rest)
-        vectors = self._parse(rests, words)
-        self._add(words, vectors)
-        self.line += len(lines)
-
-    def _odd_line(self, line, number):
-        """A line with other blanks than single spaces, or of a wrong width: (None, zeros) where it
-        is skipped.
-        """
-        fields = line.split()
-        if len(fields) == self.dim + 1:
-            return fields[0], b" ".join(fields[1:])
-        if (
-            len(fields) > self.dim + 1
-            and _are_numbers(fields[-self.dim :])
-            and not _are_numbers(fields[1:])
-        ):
-            self._skip("words with a space inside, which no column can hold", number)
-        else:
-            self._skip(f"lines of a width other than {self.dim}", number)
-        return None, b" ".join([b"0"] * self.dim)
-
-    def _parse(self, rests, words):
-        """Numbers of all lines at once; where that fails, line by line, skipping those that are not
-        numbers.
-        """
-        vectors = _to_floats(b" ".join(rests))
-        if len(vectors) == len(rests) * self.dim and np.isfinite(vectors).all():
-            return vectors.reshape(-1, self.dim)
-        vectors = np.zeros((len(rests), self.dim), np.float32)
-        for i, rest in enumerate(rests):
-            values = _to_floats(rest)
-            if len(values) == self.dim and np.isfinite(values).all():
-                vectors[i] = values
-            elif words[i] is not None:
-                words[i] = None
-                self._skip("lines with something that is not a finite number", self.line + i + 1)
-        return vectors
-
-    def _add(self, words, vectors):
-        rows = []
-        for i, raw in enumerate(words):
-            if raw is None:
-                continue
-            try:
-                word = raw.decode()
-            except UnicodeDecodeError:
-                self._skip("words that are not UTF-8", self.line + i + 1)
-                continue
-            spelling = word.lower() if self.lowercase else word
-            if self.keep is not None and spelling not in self.keep:
-                continue
-            if spelling in self.words:
-                together = spelling != word or self.lowercase
-                self._skip(
-                    "words whose spelling, lowercased, stood before (the first vector is kept)"
-                    if together
-                    else "words that stood before (the first vector is kept)",
-                    self.line + i + 1,
-                )
-                continue
-            self.words[spelling] = None
-            rows.append(i)
-        if rows:
-            self.parts.append(vectors[rows] if len(rows) < len(words) else vectors)
-
-    def _skip(self, why, number):
-        count, first = self.skipped.get(why, (0, number))
-        self.skipped[why] = (count + 1, first)
-
-
-def _is_word2vec_header(line):
-    fields = line.split()
-    return len(fields) == 2 and all(re.fullmatch(rb"\d+", each) for each in fields)
-
-
-def _to_floats(text):
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # numpy stops at what is no number: seen by the length
-        try:
-            return np.fromstring(text, dtype=np.float32, sep=" ")
-        except ValueError:  # ... and will raise one day
-            return np.empty(0, np.float32)
-
-
-def _are_numbers(fields):
-    return len(_to_floats(b" ".join(fields))) == len(fields)
 
 
 # ---------------------------------------------------------------- the command
@@ -672,12 +474,13 @@ def _read_corpus(args):
 
 def _with_vectors(args, corpus, hashes, models):
     """The vocabularies, and the vectors of --emb_path. Returns what build does."""
-    reader = _VectorReader(
+    reader = VectorReader(
         args.emb_path,
         args.member,
         args.wrd_dim,
         args.lowercase,
         corpus.spellings() if args.filter else None,
+        reserved=(PAD, UNK),
     )
     words, vectors = reader.read()
     read = len(words) - 2
@@ -695,10 +498,7 @@ def _with_vectors(args, corpus, hashes, models):
         f"{read:,} vectors of {args.wrd_dim} from {args.emb_path}; {len(unseen):,} words of the corpus have none, "
         "they start at the mean of all, as the unknown word does"
     ]
-    notes += [
-        f"skipped {count:,} {why}; the first at {args.emb_path}:{line}"
-        for why, (count, line) in reader.skipped.items()
-    ]
+    notes += reader.notes()
     if args.filter:
         notes.append(
             "--filter: only words of the corpus were kept: good for training experiments, not for service"
@@ -770,7 +570,7 @@ def parse_args():
     parser.add_argument(
         "--emb_path",
         default="",
-        help="vectors: GloVe or word2vec text; plain, .gz, .bz2, .xz, .zip; without it, the "
+        help="vectors: GloVe or word2vec text, or word2vec's .bin; plain, .gz, .bz2, .xz, .zip; without it, the "
         "corpus's words, whose vectors start at random",
     )
     parser.add_argument("--member", default="", help="member of a .zip that has several")
@@ -816,7 +616,7 @@ def parse_args():
     args = parser.parse_args()
     _check_args(args)
     if args.emb_path:
-        check_readable(args.emb_path, "--emb_path")
+        check_vectors(args.emb_path, args.member, args.wrd_dim)
     args.out_path = args.out_path or args.emb_path + ".pkl"
     check_writable(args.out_path, "--out_path")
     return args
@@ -868,8 +668,8 @@ def _check_args(args):
             "--wrd_dim: expected the numbers of a vector in --emb_path, such as --wrd_dim 100"
         )
     args.wrd_dim = 50 if args.wrd_dim is None else args.wrd_dim
-    if args.wrd_dim < 1:
-        raise UserError(f"--wrd_dim {args.wrd_dim}: expected at least 1")
+    if not 1 <= args.wrd_dim <= WIDEST:
+        raise UserError(f"--wrd_dim {args.wrd_dim}: expected at least 1, and at most {WIDEST:,}")
     if not args.emb_path and not args.out_path:
         raise UserError(
             "--emb_path: expected word vectors, or --out_path to say where to write without them"

@@ -1,7 +1,7 @@
 """Gazetteers: lists of known names, as a feature of each token for each type of name."""
 
-from cli import UserError, check_readable
-from conll import MARK
+from cli import UserError
+from textfile import read_lines
 
 
 class Gazetteer:
@@ -19,30 +19,18 @@ class Gazetteer:
         """Reads `TYPE word word ...` lines, UTF-8, blank lines ignored. Raises UserError naming
         file and line.
         """
-        check_readable(path, "--gazetteer")
         types, names = {}, {}
-        with open(path, "rb") as stream:
-            for number, line in enumerate(stream, 1):
-                line = line.removeprefix(MARK) if number == 1 else line
-                try:
-                    fields = [
-                        field.decode()
-                        for field in line.rstrip(b"\r\n").replace(b"\t", b" ").split(b" ")
-                        if field
-                    ]
-                except UnicodeDecodeError:
-                    raise UserError(
-                        f"{path}:{number}: not UTF-8, but UTF-8 was expected; convert the file"
-                    ) from None
-                if len(fields) == 1:
-                    raise UserError(
-                        f"{path}:{number}: only {fields[0]!r}, expected `TYPE word word ...`"
-                    )
-                if fields:
-                    index = types.setdefault(fields[0], len(types))
-                    known = names.setdefault(tuple(fields[1:]), [])
-                    if index not in known:
-                        known.append(index)
+        for number, line in read_lines(path, "--gazetteer"):
+            fields = [field for field in line.replace("\t", " ").split(" ") if field]
+            if len(fields) == 1:
+                raise UserError(
+                    f"{path}:{number}: only {fields[0]!r}, expected `TYPE word word ...`"
+                )
+            if fields:
+                index = types.setdefault(fields[0], len(types))
+                known = names.setdefault(tuple(fields[1:]), [])
+                if index not in known:
+                    known.append(index)
         if not names:
             raise UserError(f"{path}:1: no name in this file, expected `TYPE word word ...` lines")
         return cls(list(types), names)

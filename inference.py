@@ -27,9 +27,11 @@ from cli import (
     parse_bool,
     run_command,
 )
-from tagger import Tagger
+from tagger import Tagger, missing_columns
+from textfile import BOM, HeadCheck
 from tokenizer import tokenize
 
+DEFAULT_SPACY_MODEL = "en_core_web_sm"
 READ_SIZE = 1 << 16  # bytes taken from the input at a time; what they complete is tagged together
 
 
@@ -195,24 +197,12 @@ class ColumnTagger:
         self.tokens += sum(len(sentence.words) for sentence in sentences)
 
     def _warn_of_missing(self, sentences):
-        config = self.tagger.config
-        real = next((sentence for sentence in sentences if not sentence.is_docstart), None)
-        if self.warned or real is None:
+        if self.warned or not any(not sentence.is_docstart for sentence in sentences):
             return
         self.warned = True
-        missing = [
-            name
-            for name, used, column in (
-                ("pos", config.use_pos, real.pos),
-                ("chunk", config.use_chk, real.chunks),
-            )
-            if used and column is None
-        ]
-        if missing:
-            note(
-                f"the model was trained with the {' and '.join(missing)} column, which {self.parser.name} lacks: "
-                "tags will be worse, unless it was trained with feature_drop"
-            )
+        if missing := missing_columns(self.tagger.config, sentences, self.parser.name):
+            note(missing)
+        real = next(sentence for sentence in sentences if not sentence.is_docstart)
         if self.parser.delimiter == "tab" and len(self.parser.columns) == 1:
             if any(" " in word for word in real.words):
                 note(
@@ -257,11 +247,12 @@ def _percentiles(seconds, counts):
 def tag_columns(tagger, args, stream, name, out, size=0, form=None):
     """bucket and bulk mode. size: bytes of the input, for the progress bar; 0: no bar."""
     work = ColumnTagger(tagger, name, conll.columns_of(args), out, form, args.delimiter)
-    reader, done = conll.BlockReader(), 0
+    reader, done, head = conll.BlockReader(), 0, HeadCheck(name)
     progress = Progress("bytes", size) if size else None
     while data := os.read(
         stream.fileno(), READ_SIZE
     ):  # returns with what is there: a slow pipe is answered at once
+        head.feed(data)
         work.process(reader.feed(data))
         done += len(data)
         if progress:
@@ -275,28 +266,33 @@ def tag_columns(tagger, args, stream, name, out, size=0, form=None):
 # ---------------------------------------------------------------- raw text in, columns out
 
 
-def tag_lines(tagger, args, stream, out, form):
+def tag_lines(tagger, args, stream, name, out, form):
     """line mode: a sentence a line; out come `word pos chunk tag prediction` rows and a blank line.
-    form: one of columns.
+    name: of the stream, in messages. form: one of columns.
     """
     analyze = _analyzer(args.spacy_model)
     prompt = stream.isatty()
     sentences = tokens = bad_bytes = 0
+    head = HeadCheck(name)
     started = time.perf_counter()
     for number in itertools.count(1):
         if prompt:
             print("> ", end="", file=sys.stderr, flush=True)
         line = stream.readline()
-        if number == 1 and line.startswith(conll.MARK):
-            out.write(conll.MARK)
-            line = line.removeprefix(conll.MARK)
+        if number == 1 and line.startswith(BOM):
+            out.write(BOM)
+            line = line.removeprefix(BOM)
         if not line:
             break
+        head.feed(line)
         text = line.decode(errors="surrogateescape")
         bad_bytes += conll.bad_bytes(text)
         words, pos, entities = analyze(text)
         if words:
-            columns = form.answer([conll.Sentence(sentences + 1, words, pos, None, None)])[0]
+            sentence = conll.Sentence(sentences + 1, words, pos, None, None)
+            if not sentences and (missing := missing_columns(tagger.config, [sentence], name)):
+                note(missing)
+            columns = form.answer([sentence])[0]
             rows = zip(words, pos or ["O"] * len(words), ["O"] * len(words), entities, *columns)
             out.write(
                 "".join(" ".join(row) + "\n" for row in rows).encode(errors="surrogateescape")
@@ -316,23 +312,46 @@ def _analyzer(spacy_model):
     """A function text -> (words, POS or None, entity tags): spaCy where it is installed with a
     model, or our own tokenizer.
     """
+    pipeline, why_not = _load_spacy(spacy_model or DEFAULT_SPACY_MODEL)
+    if pipeline:
+        note(
+            f"spaCy ({pipeline.meta['lang']}_{pipeline.meta['name']}) splits the text and fills the POS and tag columns"
+        )
+        return lambda text: _with_spacy(pipeline, text)
+    if spacy_model:
+        raise UserError(f"--spacy_model {spacy_model}: {why_not}, or leave the flag out")
+    note(
+        f"no spaCy with {DEFAULT_SPACY_MODEL} here: the built-in tokenizer splits the text, and the "
+        f"POS, chunk and tag columns are O; {why_not}"
+    )
+    return lambda text: _plain(tokenize(text))
+
+
+def _load_spacy(name):
+    """spaCy's pipeline `name` and ""; or None, and why it is not there and what helps."""
     try:
         import spacy
-
-        pipeline = spacy.load(spacy_model or "en_core_web_sm")
-    except (ImportError, OSError) as error:
-        if spacy_model:
-            raise UserError(
-                f"--spacy_model {spacy_model}: {str(error).splitlines()[0]}; install it, or leave the flag out"
-            ) from None
-        note(
-            "no spaCy with a model here: the built-in tokenizer splits the text, and the POS, chunk and tag columns are O"
-        )
-        return lambda text: _plain(tokenize(text))
-    note(
-        f"spaCy ({pipeline.meta['lang']}_{pipeline.meta['name']}) splits the text and fills the POS and tag columns"
+    except ImportError as error:
+        if getattr(error, "name", "") == "spacy":
+            return None, "spaCy is not installed; install it and a model for --spacy_model"
+        return None, f"spaCy cannot be imported ({_first_line(error)}); install it anew"
+    try:
+        return spacy.load(name), ""
+    except (ImportError, OSError, ValueError) as error:
+        reason = _first_line(error)
+    try:
+        installed = ", ".join(sorted(spacy.util.get_installed_models()))
+    except Exception:  # of a spaCy that is too old, or damaged
+        installed = ""
+    there = f"with the models {installed}" if installed else "without any model that it knows of"
+    return None, (
+        f"{reason}; spaCy is installed {there}: name another with --spacy_model, or get this one "
+        f"with `python -m spacy download {name}`"
     )
-    return lambda text: _with_spacy(pipeline, text)
+
+
+def _first_line(error):
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _plain(words):
@@ -404,7 +423,11 @@ def add_tagging_flags(parser, mode="bulk"):
     parser.add_argument(
         "--timing", action="store_true", help="percentiles of the time, on standard error"
     )
-    parser.add_argument("--spacy_model", default="", help="line mode: a spaCy model's name or path")
+    parser.add_argument(
+        "--spacy_model",
+        default="",
+        help=f"line mode: a spaCy model's name or path (default {DEFAULT_SPACY_MODEL}, where it is installed)",
+    )
 
 
 def parse_args():
@@ -535,7 +558,7 @@ def run(tagger, args, form=None):
         out = stack.enter_context(opened_output(args.output))
         name = args.input or "<stdin>"
         if args.mode == "line":
-            tag_lines(tagger, args, stream, out, form)
+            tag_lines(tagger, args, stream, name, out, form)
         else:
             size = os.path.getsize(args.input) if args.input else 0
             tag_columns(tagger, args, stream, name, out, size, form)

@@ -12,6 +12,7 @@ import re
 import numpy as np
 
 from cli import UserError, check_readable
+from textfile import HEAD, check_not_a_page, check_text, read_lines, read_text
 from wordpiece import SPECIAL
 
 # ---------------------------------------------------------------- ELMo
@@ -119,6 +120,7 @@ def elmo_weights(options, path):
     import h5py
 
     check_readable(path, "--elmo_weight_path")
+    check_not_a_page(path, "ELMo's weights (HDF5)")
     shapes = elmo_shapes(options)
     try:
         with h5py.File(path, "r") as file:
@@ -166,17 +168,7 @@ def read_elmo_vocab(path):
 
     Raises UserError.
     """
-    check_readable(path, "--elmo_vocab_path")
-    with open(path, "rb") as stream:
-        lines = stream.read().split(b"\n")
-    words = []
-    for number, line in enumerate(lines, 1):
-        try:
-            words.append(line.decode().strip())
-        except UnicodeDecodeError:
-            raise UserError(
-                f"{path}:{number}: not UTF-8, but UTF-8 was expected; is it ELMo's vocabulary?"
-            ) from None
+    words = [line.strip() for _, line in read_lines(path, "--elmo_vocab_path")]
     for special in ("<S>", "</S>"):
         if special not in words:
             raise UserError(
@@ -276,18 +268,8 @@ def read_bert_vocab(path, config):
     """Pieces of vocab.txt, one a line; the index is the id. Raises UserError, also where the config
     wants another number.
     """
-    check_readable(path, "--bert_vocab_path")
-    with open(path, "rb") as stream:
-        lines = stream.read().split(b"\n")
-    lines = [line.rstrip(b"\r") for line in (lines if lines[-1] else lines[:-1])]
     pieces = {}
-    for number, line in enumerate(lines, 1):
-        try:
-            piece = line.decode()
-        except UnicodeDecodeError:
-            raise UserError(
-                f"{path}:{number}: not UTF-8, but UTF-8 was expected; get the vocabulary again"
-            ) from None
+    for number, piece in read_lines(path, "--bert_vocab_path"):
         if piece in pieces:
             raise UserError(f"{path}:{number}: {piece!r} stands twice, expected each piece once")
         pieces[piece] = None
@@ -357,15 +339,25 @@ def find_bert(path):
         return found[0]
     for ending in (".index", ".meta", ".data-00000-of-00001"):
         path = path.removesuffix(ending)
-    if not path.endswith(".safetensors"):
-        check_readable(
-            path + ".index",
-            "--bert_init_checkpoint (the prefix of a TensorFlow checkpoint, a model.safetensors, or a folder "
-            "with one)",
-        )
-    else:
+    if path.endswith(".safetensors"):
         check_readable(path, "--bert_init_checkpoint")
+        return path
+    if os.path.isfile(path) and not os.path.exists(path + ".index"):
+        _refuse_bert_file(path)
+    check_readable(path + ".index", f"--bert_init_checkpoint ({_BERT_WEIGHTS})")
     return path
+
+
+_BERT_WEIGHTS = "the prefix of a TensorFlow checkpoint, a model.safetensors, or a folder with one"
+
+
+def _refuse_bert_file(path):
+    """Raises UserError for a file that is no BERT weights that we can read."""
+    with open(path, "rb") as stream:
+        check_text(stream.read(HEAD), path, _BERT_WEIGHTS)
+    raise UserError(
+        f"{path}: not the name of BERT weights, expected {_BERT_WEIGHTS}; check --bert_init_checkpoint"
+    )
 
 
 def bert_neighbours(weights, config_path, vocab_path):
@@ -472,6 +464,8 @@ def open_bert(config, path):
     """The weights of what find_bert gives, names and shapes checked: a function from a variable's
     name to float32 array, which checks the numbers. Raises UserError.
     """
+    for file in bert_files(path) + ([] if path.endswith(".safetensors") else [path + ".index"]):
+        check_not_a_page(file, "BERT's weights")
     weights = (_SafetensorsWeights if path.endswith(".safetensors") else _TensorFlowWeights)(path)
     for name, shape in bert_shapes(config).items():
         if weights.shape(name) is None:
@@ -535,12 +529,9 @@ def files_hash(paths):
 
 def _read_json(path, flag):
     """An object of a JSON file, the value of `flag`. Raises UserError."""
-    check_readable(path, flag)
-    with open(path, "rb") as stream:
-        text = stream.read()
     try:
-        value = json.loads(text)
-    except ValueError as error:  # UnicodeDecodeError is one
+        value = json.loads(read_text(path, flag, "JSON"))
+    except ValueError as error:
         raise UserError(f"{path}: not JSON ({error})") from None
     if not isinstance(value, dict):
         raise UserError(f"{path}: expected a JSON object {{...}}")

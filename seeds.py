@@ -9,6 +9,7 @@ import sys
 import checkpoint
 from cli import UserError, atomic_write
 from config import Config, model_path, read_config
+from tagger import columns_note
 
 FILE = "seeds.json"
 SCORES = ("token_f1", "chunk_f1")
@@ -73,6 +74,8 @@ def train_all(args, config_of, fit):
     report.update(summary(report["runs"]))
     _write(folder, report)
     print(table(report))
+    if note := columns_note(trainer.config):
+        print(f"train.py: {note}", file=sys.stderr)
     return 0
 
 

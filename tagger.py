@@ -23,6 +23,47 @@ from gazetteer import Gazetteer
 WORDS_KEPT = 50_000  # distinct words whose ids are remembered
 
 
+class MissingColumns(UserWarning):
+    """The sentences lack columns that the model was trained with: see missing_columns."""
+
+
+def missing_columns(config, sentences, whose):
+    """The line about columns that the model of this Config was trained with and some of the
+    conll.Sentences lack; '' where none is missing, or the model was trained with feature_drop.
+
+    whose: the name of the input.
+    """
+    real = [each for each in sentences if each.words and not each.is_docstart]
+    missing = [
+        name
+        for name, cells in (("pos", "pos"), ("chunk", "chunks"))
+        if name in trained_columns(config) and any(getattr(each, cells) is None for each in real)
+    ]
+    if not missing:
+        return ""
+    return (
+        f"the model was trained with the {' and '.join(missing)} column, which {whose} lacks: "
+        "tags will be worse, unless it was trained with feature_drop"
+    )
+
+
+def trained_columns(config):
+    """Of the pos and chunk columns those that a model of this Config cannot do well without."""
+    used = [("pos", config.use_pos), ("chunk", config.use_chk)]
+    return [] if config.feature_drop else [name for name, is_used in used if is_used]
+
+
+def columns_note(config):
+    """The line for the end of a training: '' where the model needs no columns but the words."""
+    names = trained_columns(config)
+    if not names:
+        return ""
+    return (
+        f"the model was trained with the {' and '.join(names)} column: where the input lacks it, "
+        "tags will be worse; training with --feature_drop 0.3 helps"
+    )
+
+
 class Entity(NamedTuple):
     """Words start to end - 1 of a sentence. text: those words, joined by spaces. score: its
     probability (see confidence.py).
@@ -78,8 +119,8 @@ class Tagger:
     """Tags sentences; Tagger.load makes one, with a graph and a session of its own.
 
     From Python: predict, predict_entities and evaluate take lists of words, with their POS and
-    chunk tags where the model knows them, or conll.Sentences. A model with bert_context reads each
-    list as a document. The commands give conll.Sentences to tag, confident, nbest and
+    chunk tags where the model knows them, or conll.Sentences; without those a MissingColumns warning
+    comes once. A model with bert_context reads each list as a document. The commands give conll.Sentences to tag, confident, nbest and
     log_probabilities.
 
     run: {input name: array} -> tag ids, int32 (batch, sentence). graph: the Graph of a checkpoint,
@@ -94,6 +135,7 @@ class Tagger:
             array.array("d"),
             array.array("i"),
         )  # of each batch; its sentences
+        self.warned = False  # of missing columns
 
     @classmethod
     def load(
@@ -146,11 +188,11 @@ class Tagger:
         """Lists of words -> a list of tags for each, in the scheme of the training data. pos,
         chunks: lists of lists, too.
         """
-        return self.tag(_sentences(sentences, pos, chunks))
+        return self.tag(self._given(sentences, pos, chunks))
 
     def predict_entities(self, sentences, pos=None, chunks=None):
         """Lists of words -> a list of Entity for each."""
-        given = _sentences(sentences, pos, chunks)
+        given = self._given(sentences, pos, chunks)
         return [
             [
                 Entity(kind, start, end, " ".join(sentence.words[start:end]), score)
@@ -165,7 +207,7 @@ class Tagger:
         Warns of gold tags that are probably not meant as they are read. Raises UserError.
         """
         scheme = self.meta["data_scheme"]
-        given = _sentences(sentences, pos, chunks, tags)
+        given = self._given(sentences, pos, chunks, tags)
         if any(sentence.tags is None for sentence in given):
             raise UserError(
                 "evaluate: expected gold tags beside the words, a list for each sentence"
@@ -206,6 +248,14 @@ class Tagger:
                 f"as errors; it has {' '.join(filter(None, known))}"
             )
         return lines
+    def _given(self, *columns):
+        """_sentences; the first time that they lack a column, a warning about it."""
+        given = _sentences(*columns)
+        missing = "" if self.warned else missing_columns(self.config, given, "the input")
+        if missing:
+            self.warned = True
+            warnings.warn(missing, MissingColumns, stacklevel=3)
+        return given
 
     # ------------------------------------------------------------ conll.Sentences; a -DOCSTART- is O, for certain
 

@@ -20,6 +20,7 @@ from cli import Parser, UserError, check_readable, run_command
 from elmo_bytes import elmo_ids
 from embvec import load_header
 from pretrained import elmo_weights, read_elmo_options, read_elmo_vocab
+from textfile import BOM, HEAD, check_text
 
 SENTENCES = [
     "Our language models read each sentence from both ends .",
@@ -33,7 +34,9 @@ def read_sentences(path):
     """
     check_readable(path, "--input")
     with open(path, "rb") as stream:
-        lines = stream.read().decode(errors="surrogateescape").split("\n")
+        data = stream.read()
+    check_text(data[:HEAD], path)
+    lines = data.removeprefix(BOM).decode(errors="surrogateescape").split("\n")
     sentences = [line.replace("\t", " ").rstrip("\r").split(" ") for line in lines]
     sentences = [[word for word in sentence if word] for sentence in sentences]
     sentences = [sentence for sentence in sentences if sentence]

@@ -38,6 +38,7 @@ from corpus import load_data, to_sentences
 from embvec import EmbVec, file_hash
 from gazetteer import Gazetteer
 from hooks import user_hooks
+from tagger import columns_note
 from trainer import Trainer
 
 
@@ -451,6 +452,8 @@ def main():
         f"best epoch {state.best_epoch}{step}: token F1 {best['token_f1']:.2f}  chunk F1 {best['chunk_f1']:.2f}; "
         f"model in {os.path.join(folder, checkpoint.MODEL)}"
     )
+    if note := columns_note(trainer.config):
+        print(f"train.py: {note}", file=sys.stderr)
 
 
 if __name__ == "__main__":

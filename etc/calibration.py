@@ -25,7 +25,7 @@ import checkpoint  # noqa: E402
 import confidence  # noqa: E402
 import conll  # noqa: E402
 from cli import Parser, UserError, atomic_write, check_readable, check_writable, run_command  # noqa: E402
-from inference import Tagger  # noqa: E402
+from tagger import Tagger, missing_columns  # noqa: E402
 
 COOLEST, HOTTEST = 0.1, 10.0  # the temperatures that are tried
 
@@ -218,6 +218,8 @@ def results_of(path, sentences, args):
     temperature.
     """
     tagger = Tagger.load(path, args.batch_size, threads=args.threads, trust=args.trust)
+    if missing := missing_columns(tagger.config, sentences, args.input):
+        print(f"calibration.py: {missing}", file=sys.stderr)
     fit, held_out = parts_of(tagger, sentences[::2]), parts_of(tagger, sentences[1::2])
     name = f"{'CRF' if tagger.config.use_crf else 'softmax'} {path}"
     return [

@@ -52,6 +52,7 @@ from cli import (
     run_command,
     suggest,
 )  # noqa: E402
+from textfile import HEAD, page_of  # noqa: E402
 
 PAUSE = 1.0  # seconds before the second try; doubled for each further one, up to LONGEST_PAUSE
 LONGEST_PAUSE = 30.0
@@ -582,6 +583,14 @@ def sha256_of_file(path):
         return sha256_of(stream, f"checking {os.path.basename(path)}", os.path.getsize(path))
 
 
+def check_no_page(path, url):
+    """Raises Wrong where a page came in place of a file: of a proxy, or an error."""
+    with open(path, "rb") as stream:
+        page = page_of(stream.read(HEAD))
+    if page:
+        raise Wrong(f"{url}: what came is {page.name} in place of the file; {AGAIN}")
+
+
 def check_kind(path, name, url):
     """Raises Wrong for a file of which the beginning already says that it is another kind: a
     proxy's page, for example.
@@ -707,6 +716,7 @@ def get_download(download, files, folder, record, mirror, tries):
     with open_part(part) as out:
         fetch(url, out, tries)
         try:
+            check_no_page(part, url)
             if download.sha256 and (digest := sha256_of_file(part)) != download.sha256:
                 raise Wrong(
                     f"{url}: came with sha256 {digest}, published is {download.sha256}; {AGAIN}"

@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from cli import Parser, UserError, check_readable, run_command  # noqa: E402
 from conll import SentenceParser, add_delimiter_flag, columns_of, read_blocks  # noqa: E402
+from textfile import HEAD, check_text  # noqa: E402
 
 
 def read_rows(path, columns, delimiter):
@@ -24,6 +25,7 @@ def read_rows(path, columns, delimiter):
     check_readable(path, "the path")
     parser, sentences = SentenceParser(path, columns, delimiter=delimiter), []
     with open(path, "rb") as stream:
+        check_text(stream.peek(HEAD)[:HEAD], path)
         for block in read_blocks(stream):
             sentence = parser.parse(block) if block.rows else None
             if sentence and not sentence.is_docstart:

@@ -9,6 +9,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 from cli import UserError, check_readable  # noqa: E402
+from textfile import check_not_a_page  # noqa: E402
 
 CONFIG = "model_config"  # name of the string constant with an etagger model's settings
 
@@ -42,6 +43,7 @@ def load_frozen(path, threads=0):
     from tf1 import new_session, quiet, tf
 
     check_readable(path, "the path of the frozen graph")
+    check_not_a_page(path, "a frozen graph")
     graph_def = tf.GraphDef()
     with open(path, "rb") as stream, tf.Graph().as_default(), quiet():
         try:

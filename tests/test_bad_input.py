@@ -283,7 +283,9 @@ def test_tags_never_seen_in_training(zygote, folder):
         folder=folder,
     )
     assert done.code == 0
-    assert "tags never seen in training (B-NEW)" in one_line(done.err)
+    notes = done.err.splitlines()
+    assert len(notes) == 2 and "tags never seen in training (B-NEW)" in notes[0]
+    assert "trained with the pos column" in notes[1] and "--feature_drop" in notes[1]
     assert [line.split(b"/")[0] for line in done.out.splitlines()][0] == b"epoch 1"
 
 

@@ -287,7 +287,7 @@ def test_values_in_files_take_the_type_of_their_field(tmp_path, text, name, valu
         ("seed: 2\n  epoch: [\n", 2, "expected YAML"),
         ("seed: 1\n5: 6\n", 2, "unknown key 5"),
         ("{seed: 2, rnn_sise: 1}", 1, "did you mean rnn_size"),
-        (b"seed: 2\nemb_path: \xff\n", 1, "expected YAML"),
+        (b"seed: 2\nemb_path: \xff\n", 2, "not UTF-8"),
     ],
 )
 def test_mistakes_in_files_are_told_with_their_line(tmp_path, text, line, message):

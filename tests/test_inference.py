@@ -1,7 +1,10 @@
 """inference.py as a user runs it: rows out are rows in byte for byte, at once, in every mode."""
 
 import contextlib
+import copy
+import dataclasses
 import io
+import itertools
 import os
 import random
 import re
@@ -11,6 +14,7 @@ import sys
 import threading
 import time
 import types
+import warnings
 
 import pytest
 
@@ -30,6 +34,7 @@ from commands import (
 from config import Config
 from feed import tagging_batches
 from inference import Tagger
+from tagger import MissingColumns, columns_note, missing_columns
 from tokenizer import tokenize
 
 TAG = rb"(?:O|[BI]-(?:PER|LOC|ORG|MISC))"
@@ -680,6 +685,60 @@ def test_batches_have_few_shapes():
     assert list(tagging_batches([], config)) == []
 
 
+# ---------------------------------------------------------------- columns that are missing
+
+
+@pytest.mark.parametrize("use_pos", [True, False])
+@pytest.mark.parametrize("use_chk", [True, False])
+@pytest.mark.parametrize("feature_drop", [0.0, 0.3])
+def test_which_columns_are_missing(use_pos, use_chk, feature_drop):
+    """Those that the model has and the sentences lack; none where it has learned to do without."""
+    config = Config(use_pos=use_pos, use_chk=use_chk, feature_drop=feature_drop)
+    for pos, chunks in itertools.product((None, ["NN"]), repeat=2):
+        sentences = [
+            conll.Sentence(1, ["-DOCSTART-"], None, None, ["O"]),
+            conll.Sentence(2, [], None, None, None),
+            conll.Sentence(3, ["a"], pos, chunks, None),
+        ]
+        expected = []
+        if not feature_drop:
+            expected += ["pos"] if use_pos and not pos else []
+            expected += ["chunk"] if use_chk and not chunks else []
+        line = missing_columns(config, sentences, "FILE")
+        assert re.findall("pos|chunk", line) == expected
+        assert not line or "column, which FILE lacks: tags will be worse" in line
+        assert missing_columns(config, sentences[:2], "FILE") == ""
+    note = columns_note(config)
+    assert bool(note) == (not feature_drop and (use_pos or use_chk))
+    assert not note or "--feature_drop" in note and ("chunk" in note) == use_chk
+
+
+def test_predict_warns_once(tagger):
+    """Of columns that are missing, at the line that called; and again with another Tagger."""
+    words, tags = [["Peter", "sleeps"]], [["O", "O"]]
+    for ask in (
+        lambda tagger: tagger.predict(words),
+        lambda tagger: tagger.predict_entities(words, pos=[["NNP", "VBZ"]]),
+        lambda tagger: tagger.evaluate(words, tags),
+    ):
+        own = copy.copy(tagger)
+        own.warned = False
+        with pytest.warns(
+            MissingColumns, match="trained with the .*chunk column, which the input"
+        ) as told:
+            ask(own)
+            ask(own)
+        assert len(told) == 1 and told[0].filename == __file__
+    own = copy.copy(tagger)
+    own.warned = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        own.predict([["-DOCSTART-"]])
+        own.predict(words, [["NNP", "VBZ"]], [["B-NP", "B-VP"]])
+        own.config = dataclasses.replace(own.config, feature_drop=0.5)
+        own.predict(words)
+
+
 # ---------------------------------------------------------------- lines
 
 
@@ -715,8 +774,10 @@ def test_lines(trained, zygote):
     notes = done.err.splitlines()
     assert (
         "built-in tokenizer" in notes[0]
-        and "3 sentences, 13 tokens" in notes[1]
-        and "1 bytes are not UTF-8" in notes[2]
+        and "trained with the pos and chunk column, which <stdin> lacks" in notes[1]
+        and "3 sentences, 13 tokens" in notes[2]
+        and "1 bytes are not UTF-8" in notes[3]
+        and len(notes) == 4
     )
 
 
@@ -771,6 +832,47 @@ def test_lines_with_spacy(trained, zygote, tmp_path):
         "inference.py", *given, "--spacy_model", "nope", stdin=b"Peter sleeps.\n", path=[tmp_path]
     )
     assert "--spacy_model nope: [E050] Can't find model 'nope'." in message
+
+
+E050 = OSError("[E050] Can't find model 'en_core_web_sm'.\nSecond line.")
+
+
+def fake_spacy(error, *installed):
+    """A spaCy whose load() raises `error`, and which knows of these models."""
+
+    def load(name):
+        raise error
+
+    util = types.SimpleNamespace(get_installed_models=lambda: list(installed))
+    return types.SimpleNamespace(load=load, util=util)
+
+
+@pytest.mark.parametrize(
+    "spacy, told",
+    [
+        (None, ["spaCy is not installed"]),
+        (fake_spacy(E050), ["[E050] Can't find model", "without any model", "spacy download"]),
+        (
+            fake_spacy(E050, "xx_ent_wiki_sm", "de_core_news_sm"),
+            ["[E050]", "with the models de_core_news_sm, xx_ent_wiki_sm: name another with"],
+        ),
+        (
+            fake_spacy(ValueError("[E002] Can't find factory"), "en_core_web_sm"),
+            ["[E002] Can't find factory", "with the models en_core_web_sm"],
+        ),
+        (types.SimpleNamespace(load=fake_spacy(E050).load), ["[E050]", "without any model"]),
+    ],
+)
+def test_what_there_is_of_spacy_is_told(monkeypatch, capsys, spacy, told):
+    """Which model was looked for, what there is, and which flag helps."""
+    monkeypatch.setitem(sys.modules, "spacy", spacy)
+    assert inference._analyzer("")("Peter sleeps.") == (["Peter", "sleeps", "."], None, ["O"] * 3)
+    note = one_line(capsys.readouterr().err)
+    assert "en_core_web_sm" in note and "--spacy_model" in note and "built-in tokenizer" in note
+    assert all(part in note for part in told), note
+    with pytest.raises(UserError, match="^--spacy_model en_other: ") as caught:
+        inference._analyzer("en_other")
+    assert all(part in str(caught.value) for part in told) and "\n" not in str(caught.value)
 
 
 def test_lines_with_the_real_spacy():

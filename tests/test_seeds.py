@@ -45,6 +45,7 @@ def test_figures(several):
     report = json.loads((folder / "seeds.json").read_text())
     assert [run["seed"] for run in report["runs"]] == [3, 1]
     assert left_behind(folder) == []
+    assert done.err.count("--feature_drop") == 1  # the sample has a POS column
     for name in ("token_f1", "chunk_f1"):
         best = []
         for run in report["runs"]:

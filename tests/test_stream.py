@@ -55,6 +55,14 @@ def long():
     return b"".join(sentences)
 
 
+@pytest.mark.parametrize("flags", [[], ["--line"], ["--json"]])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32-be"])
+def test_another_encoding_is_named(model, flags, encoding):
+    name = encoding.upper().replace("-BE", "BE")
+    message = binary_mistake("etagger", model, *flags, stdin="Berlin NNP B-NP O\n".encode(encoding))
+    assert f"<stdin>: not UTF-8, but {name}; convert it with `iconv -f {name} -t UTF-8`" in message
+
+
 class Open:
     """The command with its pipes open."""
 

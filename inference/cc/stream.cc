@@ -354,7 +354,12 @@ class Stream {
  private:
   size_t read(char* to) {
     if (pool_ && !input_->wait(pool_->wake())) pool_->finish();  // throws
-    return input_->read(to, kReadSize);
+    const size_t size = input_->read(to, kReadSize);
+    if (head_.size() < kHead) {
+      head_.append(to, std::min(size, kHead));
+      check_encoding(head_, input_->name());
+    }
+    return size;
   }
 
   void take(Run run) {
@@ -389,8 +394,11 @@ class Stream {
     if (job->error) std::rethrow_exception(job->error);
   }
 
+  static constexpr size_t kHead = 4096;  // bytes that tell the encoding
+
   const StreamOptions& options_;
   DocumentReader documents_;
+  std::string head_;  // the first bytes of the input
   Source* input_;
   Sink* output_;
   Work work_;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
+#include "error.h"
 #include "ranges.h"
 
 namespace etagger {
@@ -97,6 +99,38 @@ bool is_ascii(std::string_view text) {
   }
   for (; at < text.size(); ++at) bits |= static_cast<unsigned char>(text[at]);
   return (bits & 0x8080808080808080) == 0;
+}
+
+namespace {
+
+// UTF-16 or UTF-32 by the byte order mark; with LE or BE behind it by the zeros; "": neither.
+std::string encoding_of(std::string_view head) {
+  using namespace std::string_view_literals;
+  static constexpr std::pair<std::string_view, const char*> kMarks[] = {
+      // the longer mark first
+      {"\xFF\xFE\0\0"sv, "UTF-32"},
+      {"\0\0\xFE\xFF"sv, "UTF-32"},
+      {"\xFF\xFE"sv, "UTF-16"},
+      {"\xFE\xFF"sv, "UTF-16"}};
+  for (auto [mark, name] : kMarks)
+    if (head.substr(0, mark.size()) == mark) return name;
+  const size_t quarter = std::min<size_t>(head.size(), 256) / 4;
+  size_t zeros[4] = {0, 0, 0, 0};
+  for (size_t i = 0; i < 4 * quarter; ++i) zeros[i % 4] += head[i] == '\0';
+  if (quarter < 2 || 10 * (zeros[0] + zeros[1] + zeros[2] + zeros[3]) < 3 * 4 * quarter) return "";
+  if (zeros[2] == quarter && zeros[3] == quarter && !zeros[0]) return "UTF-32LE";
+  if (zeros[0] == quarter && zeros[1] == quarter && !zeros[3]) return "UTF-32BE";
+  if (!zeros[0] && !zeros[2]) return "UTF-16LE";
+  return !zeros[1] && !zeros[3] ? "UTF-16BE" : "";
+}
+
+}  // namespace
+
+void check_encoding(std::string_view head, const std::string& name) {
+  const std::string encoding = encoding_of(head);
+  if (!encoding.empty())
+    throw Error(name + ": not UTF-8, but " + encoding + "; convert it with `iconv -f " + encoding +
+                " -t UTF-8`");
 }
 
 size_t bad_bytes(std::string_view text) {

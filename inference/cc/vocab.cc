@@ -91,7 +91,10 @@ int Section::find(std::string_view token) const {
 Vocabulary::Vocabulary(
     const std::string& path, size_t types,
     const std::vector<std::pair<std::vector<std::string>, std::vector<int>>>& names)
-    : file_(path), path_(path), types_(types) {
+    : file_(path), text_(file_.text()), path_(path), types_(types) {
+  check_encoding(text_, path);
+  if (text_.substr(0, kByteOrderMark.size()) == kByteOrderMark)
+    text_.remove_prefix(kByteOrderMark.size());
   for (const auto& [words, kinds] : names) {
     std::string joined;
     for (const std::string& word : words) joined += (joined.empty() ? "" : " ") + word;
@@ -107,9 +110,9 @@ Vocabulary::Vocabulary(
   read_section(&chunks_, "chk", &at, &line);
   read_section(&tags_, "tag", &at, &line);
   pieces_.reserve(0);
-  if (file_.text().substr(std::min(at, file_.text().size())).rfind("# bert_vocab ", 0) == 0)
+  if (text_.substr(std::min(at, text_.size())).rfind("# bert_vocab ", 0) == 0)
     read_section(&pieces_, "bert", &at, &line);
-  if (at < file_.text().size())
+  if (at < text_.size())
     throw Error(path + ":" + std::to_string(line + 1) + ": more than the sections of a vocabulary" +
                 kMend);
 
@@ -126,7 +129,7 @@ Vocabulary::Vocabulary(
 }
 
 void Vocabulary::read_section(Section* section, const char* name, size_t* at, int* line) {
-  std::string_view text = file_.text();
+  std::string_view text = text_;
   auto fail = [&](const std::string& what) {
     throw Error(path_ + ":" + std::to_string(*line) + ": " + what + kMend);
   };
@@ -151,7 +154,7 @@ void Vocabulary::read_section(Section* section, const char* name, size_t* at, in
 }
 
 std::string Vocabulary::hash() const {
-  return sha256(file_.text());
+  return sha256(text_);
 }
 
 int Vocabulary::word_id(std::string_view word, bool lowercase) const {

@@ -52,7 +52,7 @@ class Vocabulary : public Ids {
   Vocabulary(const std::string& path, size_t types,
              const std::vector<std::pair<std::vector<std::string>, std::vector<int>>>& names);
 
-  // sha256 of the file, in hexadecimal.
+  // sha256 of the file without a byte order mark, in hexadecimal.
   std::string hash() const;
 
   int word_id(std::string_view word, bool lowercase) const override;
@@ -68,6 +68,7 @@ class Vocabulary : public Ids {
   void read_section(Section* section, const char* name, size_t* at, int* line);
 
   MappedFile file_;
+  std::string_view text_;  // of the file, without a byte order mark
   std::string path_;
   Section words_, chars_, pos_, chunks_, tags_, pieces_;
   std::array<int, 128> ascii_ids_;

@@ -1,5 +1,6 @@
 // Shows the tests what our C++ makes of lines from standard input:
 //   probe lower|shape|sha256|json|tokenize
+//   probe encoding          the first bytes of a file each line, in hexadecimal -> what is told
 //   probe bert_tokens cased|uncased
 //   probe wordpiece VOCAB cased|uncased                   a word each line -> ids of its pieces
 //   probe windows VOCAB cased|uncased MAX_SEQ_LENGTH      a sentence each line, a document until a
@@ -22,6 +23,7 @@
 #include "cli.h"
 #include "engine.h"
 #include "entities.h"
+#include "error.h"
 #include "feed.h"
 #include "json.h"
 #include "scheme.h"
@@ -252,6 +254,18 @@ void print_windows(const std::vector<std::string>& args) {
   }
 }
 
+void print_encoding(const std::string& line) {
+  std::string head;
+  for (size_t at = 0; at + 1 < line.size(); at += 2)
+    head.push_back(static_cast<char>(std::stoi(line.substr(at, 2), nullptr, 16)));
+  try {
+    etagger::check_encoding(head, "FILE");
+    std::cout << "\n";
+  } catch (const etagger::Error& error) {
+    std::cout << error.what() << "\n";
+  }
+}
+
 void run(const std::string& what, const std::vector<std::string>& args) {
   if (what == "scheme") return convert_lines(args);
   if (what == "emissions") return print_emissions(args);
@@ -268,6 +282,7 @@ void run(const std::string& what, const std::vector<std::string>& args) {
   for (std::string line; std::getline(std::cin, line);) {
     if (what == "lower") std::cout << etagger::lower(line) << "\n";
     if (what == "tokenize") tokenize_line(line);
+    if (what == "encoding") print_encoding(line);
     if (what == "bert_tokens") print_tokens(line, args[0]);
     if (what == "shape") std::cout << etagger::word_shape(line) << "\n";
     if (what == "json") std::cout << etagger::Json::parse(line, "line").string() << "\n";
