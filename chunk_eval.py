@@ -11,6 +11,7 @@ lines, and lines whose first column is -X-, end a sentence; a -DOCSTART- line co
 it does for the official script.
 """
 
+import io
 import json
 import re
 import sys
@@ -432,10 +433,9 @@ def read_file(path, delimiter=None, width=None, flag="--input", last="gold and p
     split = delimiter_split(delimiter) if delimiter is not None else split_blanks
     if path:
         check_readable(path, flag)
-    name, source = (path, path) if path else ("<stdin>", 0)
-    return read_rows(
-        open(source, encoding="latin-1", newline="\n", closefd=bool(path)), name, split, width, last
-    )
+    stream = open(path, "rb") if path else sys.stdin.buffer
+    text = io.TextIOWrapper(stream, encoding="latin-1", newline="\n")
+    return read_rows(text, path or "<stdin>", split, width, last)
 
 
 def split_blanks(line):
