@@ -11,6 +11,7 @@ lines, and lines whose first column is -X-, end a sentence; a -DOCSTART- line co
 it does for the official script.
 """
 
+import functools
 import io
 import json
 import re
@@ -435,7 +436,8 @@ def read_file(path, delimiter=None, width=None, flag="--input", last="gold and p
         check_readable(path, flag)
     stream = open(path, "rb") if path else sys.stdin.buffer
     text = io.TextIOWrapper(stream, encoding="latin-1", newline="\n")
-    return read_rows(text, path or "<stdin>", split, width, last)
+    lines = iter(functools.partial(text.readline, conll.MAX_LINE + 1), "")
+    return read_rows(lines, path or "<stdin>", split, width, last)
 
 
 def split_blanks(line):
@@ -484,6 +486,7 @@ def read_rows(stream, name, split, width=None, last="gold and predicted tag last
     because = "as --columns names" if width else ""
     rows = []
     for number, line in enumerate(stream, 1):
+        conll.check_line(len(line), name, number)
         cells = split(line)
         if len(cells) != width and cells:
             if width is not None or len(cells) < 2:

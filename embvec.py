@@ -28,6 +28,7 @@ from cli import (
     UserError,
     atomic_write,
     check_readable,
+    check_stdout,
     check_writable,
     parse_bool,
     run_command,
@@ -464,12 +465,12 @@ class _VectorReader:
         """Returns (words, float32 array (words - 2, dim)): ids 2 and up, in the order of the file."""
         try:
             with open_vectors(self.path, self.member) as stream:
-                first = stream.readline()
+                first = self._more_lines(stream, 1, [b""]).pop()
                 self._check_width(first)
                 lines = [first] if not _is_word2vec_header(first) else []
                 self.line = 1 - len(lines)
                 while True:
-                    lines += stream.readlines(4 << 20)
+                    self._more_lines(stream, 4 << 20, lines)
                     if not lines:
                         break
                     self._take(lines)
@@ -490,6 +491,16 @@ class _VectorReader:
                 f"{self.path}:1: no word vector that can be used, expected `word number number ...` lines"
             )
         return list(self.words), np.concatenate(self.parts)
+
+    def _more_lines(self, stream, size, lines):
+        """Adds the next lines to `lines`, `size` bytes or a little more. Returns `lines`. Raises
+        UserError for a line that is too long to be a word vector's.
+        """
+        while size > 0 and (line := stream.readline(conll.MAX_LINE + 1)):
+            lines.append(line)
+            size -= len(line)
+            conll.check_line(len(line), self.path, self.line + len(lines), "a word vector")
+        return lines
 
     def _check_width(self, first):
         fields = first.split()
@@ -885,6 +896,7 @@ def _check_args(args):
 
 def main():
     args = parse_args()
+    check_stdout()
     emb, notes = build(args)
     emb.save(args.out_path)
     sys.stdout.buffer.write(emb.vocab_text())

@@ -15,6 +15,7 @@ import time
 from typing import NamedTuple
 
 import checkpoint
+import confidence
 import conll
 from cli import (
     Parser,
@@ -22,6 +23,8 @@ from cli import (
     UserError,
     atomic_write,
     check_readable,
+    check_stdout,
+    check_threads,
     check_writable,
     parse_bool,
     run_command,
@@ -245,11 +248,9 @@ def tag_columns(tagger, args, stream, name, out, size=0, form=None):
     """bucket and bulk mode. size: bytes of the input, for the progress bar; 0: no bar."""
     columns = conll.parse_columns(args.columns) if args.columns else None
     work = ColumnTagger(tagger, name, columns, out, form)
-    reader, done = conll.BlockReader(), 0
+    reader, done = conll.BlockReader(name), 0
     progress = Progress("bytes", size) if size else None
-    while data := os.read(
-        stream.fileno(), READ_SIZE
-    ):  # returns with what is there: a slow pipe is answered at once
+    while data := stream.read1(READ_SIZE):  # what is there: a slow pipe is answered at once
         work.process(reader.feed(data))
         done += len(data)
         if progress:
@@ -263,20 +264,22 @@ def tag_columns(tagger, args, stream, name, out, size=0, form=None):
 # ---------------------------------------------------------------- raw text in, columns out
 
 
-def tag_lines(tagger, args, stream, out, form):
+def tag_lines(tagger, args, stream, name, out, form):
     """line mode: a sentence a line; out come `word pos chunk tag prediction` rows and a blank line.
     form: one of columns.
     """
     analyze = _analyzer(args.spacy_model)
     prompt = stream.isatty()
-    sentences = tokens = bad_bytes = 0
+    number = sentences = tokens = bad_bytes = 0
     started = time.perf_counter()
     while True:
         if prompt:
             print("> ", end="", file=sys.stderr, flush=True)
-        line = stream.readline()
+        line = stream.readline(conll.MAX_LINE + 1)
         if not line:
             break
+        number += 1
+        conll.check_line(len(line), name, number, "a sentence")
         text = line.decode(errors="surrogateescape")
         bad_bytes += conll.bad_bytes(text)
         words, pos, entities = analyze(text)
@@ -417,7 +420,8 @@ def parse_args():
         "--nbest",
         type=int,
         metavar="N",
-        help="write each sentence N times, with its N best tag sequences, each under a line `# k probability`",
+        help="write each sentence N times, with its N best tag sequences, each under a line `# k probability`; "
+        f"N is {confidence.MAX_NBEST:,} at most",
     )
     parser.add_argument(
         "--least_confident",
@@ -454,6 +458,8 @@ def check_form_flags(args):
         count = getattr(args, name)
         if count is not None and count < 1:
             raise UserError(f"--{name} {count}: expected at least 1")
+    if args.nbest:
+        confidence.check_count(args.nbest, "--nbest")
     if args.temperature is not None and not 0 < args.temperature < math.inf:
         raise UserError(f"--temperature {args.temperature}: expected a number above 0")
     if args.temperature is not None and not given:
@@ -487,8 +493,7 @@ def check_tagging_flags(args):
     """Checks the flags of add_tagging_flags before TensorFlow is imported. Raises UserError."""
     if args.batch_size < 1:
         raise UserError(f"--batch_size {args.batch_size}: expected at least 1")
-    if args.threads < 0:
-        raise UserError(f"--threads {args.threads}: expected 0 or more")
+    check_threads(args.threads)
     if args.columns:
         conll.parse_columns(args.columns)
     args.input = args.input or ("data/test.txt" if args.mode == "bulk" else "")
@@ -496,6 +501,8 @@ def check_tagging_flags(args):
         check_readable(args.input, "--input")
     if args.output:
         check_writable(args.output, "--output")
+    else:
+        check_stdout()
 
 
 def check_restore(args):
@@ -516,7 +523,7 @@ def run(tagger, args, form=None):
         out = stack.enter_context(opened_output(args.output))
         name = args.input or "<stdin>"
         if args.mode == "line":
-            tag_lines(tagger, args, stream, out, form)
+            tag_lines(tagger, args, stream, name, out, form)
         else:
             size = os.path.getsize(args.input) if args.input else 0
             tag_columns(tagger, args, stream, name, out, size, form)
