@@ -46,6 +46,8 @@ def run_command(main):
             code = _say("interrupted", 130)
         except Terminated as end:
             code = _say(f"ended by {signal.Signals(end.number).name}", 128 + end.number)
+        except UnicodeEncodeError as error:  # of TensorFlow, of a path
+            code = _say(f"{error.object!r:.200}: not UTF-8, but UTF-8 was expected here", 2)
         except BrokenPipeError:
             code = 0
         except OSError as error:

@@ -465,7 +465,7 @@ class _VectorReader:
         """Returns (words, float32 array (words - 2, dim)): ids 2 and up, in the order of the file."""
         try:
             with open_vectors(self.path, self.member) as stream:
-                first = self._more_lines(stream, 1, [b""]).pop()
+                first = (self._more_lines(stream, 1, []) or [b""])[0]
                 self._check_width(first)
                 lines = [first] if not _is_word2vec_header(first) else []
                 self.line = 1 - len(lines)
