@@ -15,6 +15,7 @@ import select
 import signal
 import sys
 import tempfile
+import threading
 import time
 
 __version__ = "0.1.0"
@@ -110,8 +111,25 @@ def _terminate(number, _):
 @contextlib.contextmanager
 def _ending_signals():
     """Within it, SIGTERM and SIGHUP raise Terminated. One that is ignored (nohup) stays ignored."""
-    with _handlers({n: _terminate for n in ENDING if signal.getsignal(n) == signal.SIG_DFL}):
-        yield
+    hook = sys.unraisablehook
+    sys.unraisablehook = _send_again
+    try:
+        with _handlers({n: _terminate for n in ENDING if signal.getsignal(n) == signal.SIG_DFL}):
+            yield
+    finally:
+        sys.unraisablehook = hook
+
+
+def _send_again(unraisable):
+    """Where a signal comes while a destructor runs, Python drops the exception: sends it again."""
+    error = unraisable.exc_value
+    if isinstance(error, (KeyboardInterrupt, Terminated)):
+        number = getattr(error, "number", signal.SIGINT)
+        again = threading.Timer(0.05, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 @contextlib.contextmanager
@@ -240,15 +258,15 @@ if None in (sys.stdin, sys.stdout, sys.stderr):  # in a program of the user's, t
     take_standard_streams()
 
 
-def check_stdout():
-    """Raises UserError where standard output is closed: for commands that would only find out once
-    their work is done.
+def check_stream(descriptor):
+    """Raises UserError where standard input (0) or output (1) is closed: for commands that would
+    find out only when their work is done.
     """
     try:
-        os.write(1, b"")
+        os.write(1, b"") if descriptor else os.read(0, 0)
     except OSError as error:
         if error.errno == errno.EBADF:
-            raise _closed(1) from None
+            raise _closed(descriptor) from None
 
 
 # ---------------------------------------------------------------- flags

@@ -23,7 +23,7 @@ from cli import (
     UserError,
     atomic_write,
     check_readable,
-    check_stdout,
+    check_stream,
     check_threads,
     check_writable,
     parse_bool,
@@ -499,10 +499,12 @@ def check_tagging_flags(args):
     args.input = args.input or ("data/test.txt" if args.mode == "bulk" else "")
     if args.input:
         check_readable(args.input, "--input")
+    else:
+        check_stream(0)
     if args.output:
         check_writable(args.output, "--output")
     else:
-        check_stdout()
+        check_stream(1)
 
 
 def check_restore(args):

@@ -67,6 +67,7 @@ def _lock(path, folder):
             ) from None
         except OSError as error:
             os.close(descriptor)
+            os.unlink(path)
             print(
                 f"train.py: note: {folder} cannot be locked ({error.strerror}); start no other "
                 "training there meanwhile",

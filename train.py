@@ -28,7 +28,7 @@ from cli import (
     atomic_write,
     check_folder,
     check_readable,
-    check_stdout,
+    check_stream,
     run_command,
 )
 from config import (
@@ -465,7 +465,7 @@ def _config_to_resume(args, flags):
 
 def main():
     args = parse_args()
-    check_stdout()
+    check_stream(1)
     if args.seeds:
         return seeds.train_all(args, config_of, run_args)
     trainer, ended_by = run_args(args, config_of(args))
