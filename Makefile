@@ -19,7 +19,7 @@ demo: .venv/installed
 		--total_path data/sample/dev.txt data/sample/test.txt --out_path $(DEMO)/sample.50d.pkl > $(DEMO)/vocab.txt
 	@echo "--- 2 of 5: training"
 	$(PY) train.py --config_path configs/sample.yaml --emb_path $(DEMO)/sample.50d.pkl --wrd_dim 50 \
-		--checkpoint_dir $(DEMO)/checkpoint --summary_dir $(DEMO)/summaries
+		--checkpoint_dir $(DEMO)/checkpoint --summary_dir $(DEMO)/summaries --overwrite
 	@echo "--- 3 of 5: tagging the test file"
 	$(PY) inference.py --mode bucket --restore $(DEMO)/checkpoint/ner_model < data/sample/test.txt > $(DEMO)/pred.txt
 	@echo "--- 4 of 5: the baseline, each word's most frequent tag"

@@ -43,6 +43,20 @@ def exists(prefix):
     return os.path.isfile(prefix + ".json")
 
 
+def is_begun(prefix):
+    """Whether there is a checkpoint under this prefix, or a part of one."""
+    _finish(prefix)
+    return any(os.path.lexists(prefix + ending) for ending in _ENDINGS)
+
+
+def remove(prefix):
+    """Removes what there is of a checkpoint."""
+    _finish(prefix)
+    for ending in reversed(_ENDINGS):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(prefix + ending)
+
+
 def save(prefix, session, saver, meta, emb):
     """Writes a checkpoint: whole, or the one before stays as it was. meta: a dict for PREFIX.json.
     emb: an EmbVec without vectors.
@@ -68,7 +82,7 @@ def save(prefix, session, saver, meta, emb):
         shutil.rmtree(beside, ignore_errors=True)
         if isinstance(error, (OSError, tf.errors.OpError)):
             raise UserError(
-                f"{prefix}: cannot be written ({_reason(error)}); is the disk full? "
+                f"{prefix}: cannot be written ({reason(error)}); is the disk full? "
                 "The checkpoint before is untouched"
             ) from None
         raise
@@ -76,8 +90,9 @@ def save(prefix, session, saver, meta, emb):
 
 
 def _write_parts(prefix, session, saver, meta, emb):
-    with session.graph.as_default():
-        saver.save(session, prefix, write_meta_graph=False, write_state=False)
+    # as Saver.save does it, which knows no path that is not UTF-8
+    names = saver.saver_def
+    session.run(names.save_tensor_name, {names.filename_tensor_name: os.fsencode(prefix)})
     emb.save(prefix + ".vocab.pkl")
     whole = {
         "format": FORMAT,
@@ -88,7 +103,8 @@ def _write_parts(prefix, session, saver, meta, emb):
         },
         "hashes": {ending: file_hash(prefix + ending) for ending in _HASHED},
     }
-    with open(prefix + ".json", "w", encoding="utf-8") as out:
+    # a path that is not UTF-8 has lone surrogates, which backslashreplace writes as JSON does: \udcff
+    with open(prefix + ".json", "w", encoding="utf-8", errors="backslashreplace") as out:
         json.dump({**whole, "digest": _digest(whole)}, out, indent=1, ensure_ascii=False)
     for ending in _ENDINGS:
         with open(prefix + ending, "rb") as part:
@@ -204,16 +220,17 @@ def restore(session, saver, prefix):
     from tf1 import quiet, tf
 
     try:
-        with session.graph.as_default(), quiet():
-            saver.restore(session, prefix)
+        with quiet():
+            names = saver.saver_def
+            session.run(names.restore_op_name, {names.filename_tensor_name: os.fsencode(prefix)})
     except (tf.errors.OpError, ValueError) as error:
         raise UserError(
-            f"{prefix}: the weights cannot be read ({_reason(error)}); "
+            f"{prefix}: the weights cannot be read ({reason(error)}); "
             "they are damaged or of another model: restore them from a copy, or train again"
         ) from None
 
 
-def _reason(error):
+def reason(error):
     """What went wrong, in one line; TensorFlow says it behind the place in the graph."""
     lines = (
         (getattr(error, "message", None) or getattr(error, "strerror", None) or str(error))

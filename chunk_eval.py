@@ -17,6 +17,8 @@ are read and which flag reads them as meant.
 """
 
 import argparse
+import functools
+import io
 import itertools
 import json
 import re
@@ -571,10 +573,11 @@ def read_file(path, delimiter=None, width=None, flag="--input", last="gold and p
     split = delimiter_split(delimiter) if delimiter is not None else split_blanks
     if path:
         check_readable(path, flag)
-    name, source = (path, path) if path else ("<stdin>", 0)
-    lines = open(source, encoding="latin-1", newline="\n", closefd=bool(path))
+    stream = open(path, "rb") if path else sys.stdin.buffer
+    text = io.TextIOWrapper(stream, encoding="latin-1", newline="\n")
+    lines = iter(functools.partial(text.readline, conll.MAX_LINE + 1), "")
     first = [line.removeprefix(BYTE_ORDER_MARK) for line in itertools.islice(lines, 1)]
-    return read_rows(itertools.chain(first, lines), name, split, width, last)
+    return read_rows(itertools.chain(first, lines), path or "<stdin>", split, width, last)
 
 
 def split_blanks(line):
@@ -634,6 +637,7 @@ def read_rows(stream, name, split, width=None, last="gold and predicted tag last
     for number, line in enumerate(stream, 1):
         if number == 1:
             check_encoding(line[:HEAD].encode("latin-1"), name)
+        conll.check_line(len(line), name, number)
         cells = split(line)
         if len(cells) != width and cells:
             if width is not None or len(cells) < 2:

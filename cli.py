@@ -7,10 +7,15 @@ TensorFlow is imported.
 import argparse
 import contextlib
 import difflib
+import errno
+import io
 import os
 import re
+import select
+import signal
 import sys
 import tempfile
+import threading
 import time
 
 __version__ = "0.1.0"
@@ -22,27 +27,49 @@ class UserError(Exception):
     """
 
 
+# ---------------------------------------------------------------- how a command runs
+
+
 def run_command(main):
     """Runs a command's `main()` and exits as every command of the house does.
 
-    UserError: one line on standard error, exit code 2. Ctrl-C: 130. A reader that goes away:
-    quietly 0. An error of the operating system (file not found, disk full): one line, exit code 2.
+    UserError: one line on standard error, exit code 2. Ctrl-C: 130. SIGTERM and SIGHUP: 128 and
+    their number, once temporary files are removed. A reader that goes away: quietly 0. An error of
+    the operating system (file not found, disk full): one line, exit code 2.
     """
-    try:
-        code = main() or 0
-        sys.stdout.flush()
-    except UserError as error:
-        code = _say(str(error), 2)
-    except KeyboardInterrupt:
-        code = _say("interrupted", 130)
-    except BrokenPipeError:
-        code = 0
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        code = _say(f"{where}{error.strerror or error}", 2)
-    if code in (0, 2):
+    take_standard_streams()
+    with _ending_signals():
+        try:
+            code = _finish(main)
+        except UserError as error:
+            code = _say(str(error), 2)
+        except KeyboardInterrupt:
+            code = _say("interrupted", 130)
+        except Terminated as end:
+            code = _say(f"ended by {signal.Signals(end.number).name}", 128 + end.number)
+        except UnicodeEncodeError as error:  # of TensorFlow, of a path
+            code = _say(f"{error.object!r:.200}: not UTF-8, but UTF-8 was expected here", 2)
+        except BrokenPipeError:
+            code = 0
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            code = _say(f"{where}{error.strerror or error}", 2)
         _close_stdout()
     sys.exit(code)
+
+
+def _finish(main):
+    """Runs main and writes out what is left for standard output. Returns the exit code."""
+    try:
+        code = main() or 0
+    except SystemExit as end:  # --help and --version
+        code = end.code or 0
+    except Exception:
+        if _ended_by:  # what was under way has turned Terminated into an error of its own
+            raise Terminated(_ended_by[0]) from None
+        raise
+    sys.stdout.flush()
+    return code
 
 
 def _say(message, code):
@@ -56,8 +83,193 @@ def _close_stdout():
     """
     try:
         sys.stdout.flush()
+    except (OSError, UserError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+# ---------------------------------------------------------------- signals
+
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+_ended_by = []  # the signals of ENDING that have reached this process
+
+
+class Terminated(BaseException):
+    """A signal of ENDING has reached a command, which removes its temporary files and exits."""
+
+    def __init__(self, number):
+        super().__init__(number)
+        self.number = number
+
+
+def _terminate(number, _):
+    _ended_by.append(number)
+    raise Terminated(number)
+
+
+@contextlib.contextmanager
+def _ending_signals():
+    """Within it, SIGTERM and SIGHUP raise Terminated. One that is ignored (nohup) stays ignored."""
+    hook = sys.unraisablehook
+    sys.unraisablehook = _send_again
+    try:
+        with _handlers({n: _terminate for n in ENDING if signal.getsignal(n) == signal.SIG_DFL}):
+            yield
+    finally:
+        sys.unraisablehook = hook
+
+
+def _send_again(unraisable):
+    """Where a signal comes while a destructor runs, Python drops the exception: sends it again."""
+    error = unraisable.exc_value
+    if isinstance(error, (KeyboardInterrupt, Terminated)):
+        number = getattr(error, "number", signal.SIGINT)
+        again = threading.Timer(0.05, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
+@contextlib.contextmanager
+def taking_over_signals(handler):
+    """Within it, handler(number, frame) is called at Ctrl-C, and at SIGTERM and SIGHUP where they
+    would end a command. Changes nothing outside of the main thread.
+    """
+    ending = [number for number in ENDING if signal.getsignal(number) is _terminate]
+    with _handlers(dict.fromkeys([signal.SIGINT, *ending], handler)):
+        yield
+
+
+@contextlib.contextmanager
+def _handlers(handlers):
+    before = {}
+    try:
+        with contextlib.suppress(ValueError):  # only the main thread can set them
+            for number, handler in handlers.items():
+                before[number] = signal.signal(number, handler)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+# ---------------------------------------------------------------- standard input, output and error
+
+
+class _Standard(io.RawIOBase):
+    """Standard input (descriptor 0), output (1) or error (2).
+
+    Another process may have made a terminal or a pipe non-blocking for all who share it: then this
+    waits. What standard error does not take is dropped: no work of hours ends for a message.
+    """
+
+    NAMES = ("standard input", "standard output", "standard error")
+
+    def __init__(self, descriptor):
+        self.descriptor, self.name = descriptor, ("<stdin>", "<stdout>", "<stderr>")[descriptor]
+
+    def fileno(self):
+        return self.descriptor
+
+    def isatty(self):
+        return os.isatty(self.descriptor)
+
+    def readable(self):
+        return self.descriptor == 0
+
+    def writable(self):
+        return self.descriptor > 0
+
+    def readinto(self, buffer):
+        return self._do(lambda: os.readv(0, [buffer]), select.POLLIN)
+
+    def write(self, data):
+        try:
+            return self._do(lambda: os.write(self.descriptor, data), select.POLLOUT)
+        except (OSError, UserError):
+            if self.descriptor == 2:
+                return len(data)
+            raise
+
+    def _do(self, call, event):
+        while True:
+            try:
+                return call()
+            except BlockingIOError:
+                ready = select.poll()
+                ready.register(self.descriptor, event)
+                ready.poll()
+            except OSError as error:
+                error.filename = self.NAMES[self.descriptor]
+                if error.errno == errno.EBADF:
+                    raise _closed(self.descriptor) from None
+                raise
+
+
+def _closed(descriptor):
+    """The UserError of a command that needs a standard stream which is closed."""
+    mend = ("< FILE", "> FILE, or > /dev/null")[descriptor] if descriptor < 2 else ""
+    return UserError(f"{_Standard.NAMES[descriptor]} is closed; open it, such as with {mend}")
+
+
+def take_standard_streams():
+    """Puts _Standard under sys.stdin, sys.stdout and sys.stderr, unless they are someone's own.
+
+    Where a descriptor is closed (`<&-`, `>&-`, `2>&-`) the next file that is opened would get its
+    number, and messages or results would be written into it. It is reserved: what is read from it
+    or written to it fails, and what goes to standard error is lost.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        _reserve(descriptor)
+        stream = getattr(sys, name)
+        if stream is not None and stream is not getattr(sys, f"__{name}__"):
+            continue
+        if stream is not None and descriptor:
+            with contextlib.suppress(OSError):
+                stream.flush()
+        raw = _Standard(descriptor)
+        text = io.TextIOWrapper(
+            io.BufferedWriter(raw) if descriptor else io.BufferedReader(raw),
+            encoding=getattr(stream, "encoding", None),
+            # a path that is not UTF-8 is printed as the bytes that it has
+            errors="backslashreplace" if descriptor == 2 else "surrogateescape",
+            line_buffering=descriptor == 2 or raw.isatty(),
+        )
+        setattr(sys, name, text)
+
+
+def _reserve(descriptor):
+    """Gives the number of a closed standard stream to /dev/null, opened the wrong way round: what
+    is read from it, or written to it, fails (as in gnulib's stdopen). Standard error swallows.
+    """
+    try:
+        os.fstat(descriptor)
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nowhere = os.open(os.devnull, os.O_RDONLY if descriptor == 1 else os.O_WRONLY)
+        if nowhere != descriptor:
+            os.dup2(nowhere, descriptor)
+            os.close(nowhere)
+        os.set_inheritable(descriptor, True)
+
+
+if None in (sys.stdin, sys.stdout, sys.stderr):  # in a program of the user's, too
+    take_standard_streams()
+
+
+def check_stream(descriptor):
+    """Raises UserError where standard input (0) or output (1) is closed: for commands that would
+    find out only when their work is done.
+    """
+    try:
+        os.write(1, b"") if descriptor else os.read(0, 0)
+    except OSError as error:
+        if error.errno == errno.EBADF:
+            raise _closed(descriptor) from None
+
+
+# ---------------------------------------------------------------- flags
 
 
 class Parser(argparse.ArgumentParser):
@@ -112,6 +324,20 @@ def compile_regex(pattern, flag):
         raise UserError(
             f"{flag} {pattern!r}: not a regular expression ({error}); mend it, or give a scope such as encoder/"
         ) from None
+
+
+MAX_THREADS = 1024
+
+
+def check_threads(count):
+    """Raises UserError for a --threads that no machine has: thousands end the process."""
+    if not 0 <= count <= MAX_THREADS:
+        raise UserError(
+            f"--threads {count}: expected 0 (one for each core) or at most {MAX_THREADS:,}"
+        )
+
+
+# ---------------------------------------------------------------- files
 
 
 def check_readable(path, flag):
@@ -185,6 +411,9 @@ def _umask():
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+# ---------------------------------------------------------------- progress
 
 
 class Progress:

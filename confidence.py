@@ -13,7 +13,10 @@ import numpy as np
 
 import conll
 from chunk_eval import scheme_boundary
+from cli import UserError
 
+MAX_NBEST = 1000  # sequences: nbest keeps so many for each token and each tag
+PATHS_AT_ONCE = 1 << 22  # that nbest compares: some 100 MB
 TINY = 1e-250  # where exp() comes near its smallest number, sums are made again in logarithms
 
 
@@ -193,6 +196,14 @@ def entity_probabilities(chain, spans, edges):
 # ---------------------------------------------------------------- the n best
 
 
+def check_count(count, name):
+    """Raises UserError for more sequences than nbest gives. name: of the flag or argument."""
+    if not 1 <= count <= MAX_NBEST:
+        raise UserError(
+            f"{name} {count}: expected 1 to {MAX_NBEST:,}; time and memory grow with it"
+        )
+
+
 def nbest(chain, count):
     """The `count` best tag sequences, by the list Viterbi algorithm (Seshadri and Sundberg 1994):
     exact.
@@ -210,10 +221,8 @@ def nbest(chain, count):
     scores = np.full((batch, tags, count), -np.inf)  # of the best paths to each tag
     scores[:, :, 0] = emissions[0]
     for t in range(1, steps):
-        paths = scores[:, None] + chain.transitions.T[:, :, None]  # (batch, to, from, rank)
-        paths = paths.reshape(batch, tags, tags * count)
-        origin = np.argsort(-paths, axis=-1, kind="stable")[..., :count]
-        best = np.take_along_axis(paths, origin, axis=-1) + emissions[t][..., None]
+        origin, best = _best_paths(scores, chain.transitions)
+        best += emissions[t][..., None]
         scores, pointers[t] = np.where(inside[t], best, scores), np.where(inside[t], origin, stay)
 
     scores = scores.reshape(batch, tags * count)
@@ -223,3 +232,19 @@ def nbest(chain, count):
         found[:, :, t] = place // count
         place = np.take_along_axis(pointers[t].reshape(batch, -1), place, axis=-1) if t else place
     return found, -np.sort(-scores, axis=-1)[:, :count] - chain.log_z[:, None]
+
+
+def _best_paths(scores, transitions):
+    """The best paths that go on to each tag: (where they come from, tag * count + rank, and their
+    scores), both (batch, tags, count). scores: float64 (batch, tags, count), the best to each tag.
+    """
+    batch, tags, count = scores.shape
+    origin, best = np.empty((batch, tags, count), np.int32), np.empty((batch, tags, count))
+    some = max(1, PATHS_AT_ONCE // (batch * tags * count))  # tags at once
+    for first in range(0, tags, some):
+        to = slice(first, first + some)
+        paths = scores[:, None] + transitions.T[to, :, None]  # (batch, to, from, rank)
+        paths = paths.reshape(batch, -1, tags * count)
+        origin[:, to] = np.argsort(-paths, axis=-1, kind="stable")[..., :count]
+        best[:, to] = np.take_along_axis(paths, origin[:, to], axis=-1)
+    return origin, best

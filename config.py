@@ -14,7 +14,7 @@ import typing
 from dataclasses import dataclass, field
 
 import registry
-from cli import UserError, compile_regex, parse_bool, suggest
+from cli import MAX_THREADS, UserError, compile_regex, parse_bool, suggest
 from conll import DELIMITERS
 from textfile import read_text
 
@@ -280,7 +280,7 @@ class Config:
         "'{call: module.function, every: N, parameter: value, ...}'",
     )
     seed: int = option(1, "seed of every random number", low=0, high=2**31 - 1)
-    threads: int = option(0, "threads of TensorFlow; 0: one for each core", low=0)
+    threads: int = option(0, "threads of TensorFlow; 0: one for each core", low=0, high=MAX_THREADS)
     max_train_steps_per_epoch: int = option(0, "cut an epoch short; 0: never", low=0)
     max_eval_steps: int = option(0, "evaluate on so many batches only; 0: on all", low=0)
 

@@ -25,8 +25,7 @@ import re
 from typing import NamedTuple, Optional
 
 from cli import UserError, check_readable, suggest
-from textfile import BOM
-from textfile import HEAD, check_text
+from textfile import BOM, HEAD, check_text
 
 COLUMN_NAMES = ("word", "pos", "chunk", "tag")
 ID = "id"  # the first column of a CoNLL-U file
@@ -34,6 +33,7 @@ CONLLU_COLUMNS = (ID, "word", *"_" * 8)
 DELIMITERS = ("space", "tab")
 DEFAULT_COLUMNS = {1: ("word",), 2: ("word", "tag"), 3: ("word", "pos", "chunk"), 4: COLUMN_NAMES}
 DOCSTART = "-DOCSTART-"
+MAX_LINE = 1 << 24  # bytes: a file without newlines is not gathered in memory
 
 _COLUMN = re.compile(rb"[^ \t]+")
 _DOCSTART = re.compile(rb"[ \t]*-DOCSTART-(?:[ \t]|\r?\Z)", re.IGNORECASE)
@@ -88,19 +88,32 @@ def _append(row, cell, separator):
     return body + (body[last : last + 1] if last >= 0 else b" ") + cell + ending
 
 
+def check_line(size, name, number, what="a token"):
+    """Raises UserError for a line of more than MAX_LINE bytes, which should be `what`."""
+    if size > MAX_LINE:
+        raise UserError(
+            f"{name}:{number}: a line of more than {MAX_LINE:,} bytes, expected {what} a line; "
+            "check that this is the file that was meant"
+        )
+
+
 class BlockReader:
     """Cuts a stream of bytes into Blocks; a block is out as soon as its blank line is in.
 
     A byte order mark before the text is a block without rows, whose `end` it is.
     """
 
-    def __init__(self):
+    def __init__(self, name="<stdin>"):
+        """name: the file's name in messages."""
+        self.name, self.size = name, 0  # size: bytes of the line that is not whole yet
         self.partial, self.rows, self.line = [], [], 0
         self.has_docstart = False  # self.rows is a -DOCSTART- row alone
         self.head = b""  # the first bytes, while they may be a part of a mark; None from then on
 
     def feed(self, data):
-        """Takes the next bytes of the stream. Returns the list of blocks that they complete."""
+        """Takes the next bytes of the stream. Returns the list of blocks that they complete. Raises
+        UserError for a line of more than MAX_LINE bytes.
+        """
         blocks = []
         if self.head is not None:
             data = self.head + data
@@ -114,9 +127,11 @@ class BlockReader:
         *lines, rest = data.split(b"\n")
         if lines:
             lines[0] = b"".join(self.partial) + lines[0]
-            self.partial = []
+            self.partial, self.size = [], 0
         if rest:
             self.partial.append(rest)
+            self.size += len(rest)
+            check_line(self.size, self.name, self.line + len(lines) + 1)
         for line in lines:
             blocks += self._take(line)
         return blocks
@@ -473,9 +488,9 @@ def _is_utf8(cell):
     return True
 
 
-def read_blocks(stream, size=1 << 16):
-    """Blocks of a binary stream, one after the other."""
-    reader = BlockReader()
+def read_blocks(stream, size=1 << 16, name="<stdin>"):
+    """Blocks of a binary stream, one after the other. name: the file's, in messages."""
+    reader = BlockReader(name)
     while data := stream.read(size):
         yield from reader.feed(data)
     yield from reader.close()
@@ -492,7 +507,7 @@ def read_sentences(path, columns=None, own=None, need=("word", "tag"), delimiter
     parser = SentenceParser(path, columns, own, strict=True, delimiter=delimiter)
     with open(path, "rb") as stream:
         check_text(stream.peek(HEAD)[:HEAD], path)
-        sentences = [parser.parse(block) for block in read_blocks(stream) if block.rows]
+        sentences = [parser.parse(block) for block in read_blocks(stream, name=path) if block.rows]
     sentences = in_documents([sentence for sentence in sentences if sentence])
     sentences = [sentence for sentence in sentences if not sentence.is_docstart]
     if not sentences:

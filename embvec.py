@@ -23,6 +23,7 @@ from cli import (
     UserError,
     atomic_write,
     check_readable,
+    check_stream,
     check_writable,
     parse_bool,
     run_command,
@@ -696,6 +697,7 @@ def _check_args(args):
 
 def main():
     args = parse_args()
+    check_stream(1)
     emb, notes = build(args)
     emb.save(args.out_path)
     sys.stdout.buffer.write(emb.vocab_text())

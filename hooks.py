@@ -12,9 +12,12 @@ run.state.kept, as JSON knows it.
 
 import inspect
 import os
+import socket
+import sys
 import time
 from typing import Callable, NamedTuple
 
+import checkpoint
 import registry
 from cli import UserError
 
@@ -65,7 +68,9 @@ def user_hooks(entries):
     ]
 
 
-def _user_hook(call, every=0, **parameters):
+def _user_hook(call=None, every=0, **parameters):
+    if isinstance(every, bool) or not isinstance(every, int) or every < 0:
+        raise UserError(f"hook {call}: every: {every!r}, expected a number of steps")
     name = call if isinstance(call, str) else getattr(call, "__name__", str(call))
     if isinstance(call, str):
         registry.import_custom("hook", call)
@@ -133,6 +138,8 @@ def scores_text(scores):
 
 
 def _rank(state):
+    if not state.best_step:
+        return "none kept yet"
     if state.best_step == state.step:
         return "best so far"
     since = (
@@ -181,20 +188,16 @@ def no_increase(run):
 
 
 class TensorBoard:
-    """Writes scalars to the folders train and dev of config.summary_dir."""
+    """Writes scalars to the folders train and dev of config.summary_dir.
+
+    Where that fails, as on a full disk, one line says so and training goes on without. The files
+    are written here and now: tf.summary.FileWriter does so in a thread, which dies of a full disk,
+    and knows no path that is not UTF-8.
+    """
 
     def start(self, run):
-        from tf1 import tf
-
-        self.tf = tf
-        with run.graph.as_default():
-            self.writers = {
-                name: tf.summary.FileWriter(os.path.join(run.config.summary_dir, name))
-                for name in ("train", "dev")
-            }
-        if run.state.step:  # TensorBoard drops what the interrupted run wrote behind
-            for writer in self.writers.values():
-                writer.add_session_log(tf.SessionLog(status=tf.SessionLog.START), run.state.step)
+        self.folder, self.writers = run.config.summary_dir, {}
+        self._attempt(self._open, run.state.step)
 
     def step(self, run):
         if run.state.batch % 100 == 0:
@@ -213,13 +216,50 @@ class TensorBoard:
         )
 
     def end(self, run):
-        for writer in self.writers.values():
-            writer.close()
+        self._attempt(lambda: [writer.close() for writer in self.writers.values()])
+
+    def _open(self, step):
+        """Begins the files; with a step, TensorBoard drops what an interrupted run wrote after it."""
+        from tf1 import tf
+
+        for name in ("train", "dev"):
+            folder = os.path.join(self.folder, name)
+            os.makedirs(folder, exist_ok=True)
+            file = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}"
+            path = os.path.join(folder, f"{file}.{os.getpid()}.{time.time_ns()}")
+            self.writers[name] = tf.python_io.TFRecordWriter(os.fsencode(path))
+            self._add(name, 0, file_version="brain.Event:2")
+            if step:
+                self._add(name, step, session_log=tf.SessionLog(status=tf.SessionLog.START))
 
     def _write(self, name, step, **values):
-        value = [
-            self.tf.Summary.Value(tag=tag, simple_value=float(value))
-            for tag, value in values.items()
+        if self.writers:
+            self._attempt(self._add_scalars, name, step, values)
+
+    def _add_scalars(self, name, step, values):
+        from tf1 import tf
+
+        scalars = [
+            tf.Summary.Value(tag=tag, simple_value=float(value)) for tag, value in values.items()
         ]
-        self.writers[name].add_summary(self.tf.Summary(value=value), step)
+        self._add(name, step, summary=tf.Summary(value=scalars))
+
+    def _add(self, name, step, **content):
+        from tf1 import tf
+
+        event = tf.Event(wall_time=time.time(), step=step, **content)
+        self.writers[name].write(event.SerializeToString())
         self.writers[name].flush()
+
+    def _attempt(self, call, *args):
+        from tf1 import tf
+
+        try:
+            call(*args)
+        except (OSError, tf.errors.OpError) as error:
+            self.writers = {}
+            print(
+                f"train.py: {self.folder}: TensorBoard's files cannot be written "
+                f"({checkpoint.reason(error)}); training goes on without them",
+                file=sys.stderr,
+            )

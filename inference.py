@@ -16,6 +16,7 @@ import time
 from typing import NamedTuple
 
 import checkpoint
+import confidence
 import conll
 from cli import (
     Parser,
@@ -23,6 +24,8 @@ from cli import (
     UserError,
     atomic_write,
     check_readable,
+    check_stream,
+    check_threads,
     check_writable,
     parse_bool,
     run_command,
@@ -247,11 +250,9 @@ def _percentiles(seconds, counts):
 def tag_columns(tagger, args, stream, name, out, size=0, form=None):
     """bucket and bulk mode. size: bytes of the input, for the progress bar; 0: no bar."""
     work = ColumnTagger(tagger, name, conll.columns_of(args), out, form, args.delimiter)
-    reader, done, head = conll.BlockReader(), 0, HeadCheck(name)
+    reader, done, head = conll.BlockReader(name), 0, HeadCheck(name)
     progress = Progress("bytes", size) if size else None
-    while data := os.read(
-        stream.fileno(), READ_SIZE
-    ):  # returns with what is there: a slow pipe is answered at once
+    while data := stream.read1(READ_SIZE):  # what is there: a slow pipe is answered at once
         head.feed(data)
         work.process(reader.feed(data))
         done += len(data)
@@ -278,13 +279,14 @@ def tag_lines(tagger, args, stream, name, out, form):
     for number in itertools.count(1):
         if prompt:
             print("> ", end="", file=sys.stderr, flush=True)
-        line = stream.readline()
+        line = stream.readline(conll.MAX_LINE + 1)
         if number == 1 and line.startswith(BOM):
             out.write(BOM)
             line = line.removeprefix(BOM)
         if not line:
             break
         head.feed(line)
+        conll.check_line(len(line), name, number, "a sentence")
         text = line.decode(errors="surrogateescape")
         bad_bytes += conll.bad_bytes(text)
         words, pos, entities = analyze(text)
@@ -456,7 +458,8 @@ def parse_args():
         "--nbest",
         type=int,
         metavar="N",
-        help="write each sentence N times, with its N best tag sequences, each under a line `# k probability`",
+        help="write each sentence N times, with its N best tag sequences, each under a line `# k probability`; "
+        f"N is {confidence.MAX_NBEST:,} at most",
     )
     parser.add_argument(
         "--least_confident",
@@ -493,6 +496,8 @@ def check_form_flags(args):
         count = getattr(args, name)
         if count is not None and count < 1:
             raise UserError(f"--{name} {count}: expected at least 1")
+    if args.nbest:
+        confidence.check_count(args.nbest, "--nbest")
     if args.temperature is not None and not 0 < args.temperature < math.inf:
         raise UserError(f"--temperature {args.temperature}: expected a number above 0")
     if args.temperature is not None and not given:
@@ -526,8 +531,7 @@ def check_tagging_flags(args):
     """Checks the flags of add_tagging_flags before TensorFlow is imported. Raises UserError."""
     if args.batch_size < 1:
         raise UserError(f"--batch_size {args.batch_size}: expected at least 1")
-    if args.threads < 0:
-        raise UserError(f"--threads {args.threads}: expected 0 or more")
+    check_threads(args.threads)
     if args.mode == "line" and args.delimiter:
         raise UserError(
             "--delimiter and --mode line: raw text has no columns; leave one of them out"
@@ -536,8 +540,12 @@ def check_tagging_flags(args):
     args.input = args.input or ("data/test.txt" if args.mode == "bulk" else "")
     if args.input:
         check_readable(args.input, "--input")
+    else:
+        check_stream(0)
     if args.output:
         check_writable(args.output, "--output")
+    else:
+        check_stream(1)
 
 
 def check_restore(args):

@@ -400,7 +400,7 @@ class _TensorFlowWeights:
         from tf1 import tf
 
         try:
-            self._reader = tf.train.load_checkpoint(path)
+            self._reader = tf.train.NewCheckpointReader(os.fsencode(path))
         except (tf.errors.OpError, ValueError, RuntimeError) as error:
             raise UserError(
                 f"{path}: not a TensorFlow checkpoint, or damaged ({str(error).splitlines()[0][:150]}); get it again"

@@ -6,13 +6,16 @@ only by import_custom: training does that, since the user wrote the config; tagg
 it only when they are told to trust a checkpoint. Nothing here knows TensorFlow.
 """
 
+import contextlib
 import importlib
+import inspect
 import os
 import sys
 
 from cli import UserError, suggest
 
 KINDS = ("encoder", "loss", "metric", "hook")
+_ARGUMENTS = {"encoder": 4, "loss": 4, "metric": 2}  # a hook's are in hooks.py
 _known = {kind: {} for kind in KINDS}
 
 
@@ -30,7 +33,29 @@ def register(kind, name):
 
 def is_known(kind, name):
     """Whether `name` is registered, or has the form of module.function."""
-    return name in _known[kind] or "." in name
+    return name in _known[kind] or _is_path(name)
+
+
+def _is_path(name):
+    """Whether `name` has the form of module.function, such as `mine.crf.loss`."""
+    parts = name.split(".")
+    return len(parts) > 1 and all(part.isidentifier() for part in parts)
+
+
+def _check_call(kind, found):
+    """Raises ImportError where `found` can not be called as this kind is."""
+    if not callable(found):
+        raise ImportError(f"a {type(found).__name__}, which can not be called")
+    count = _ARGUMENTS.get(kind)
+    with contextlib.suppress(ValueError):  # of some that are written in C nobody knows
+        signature = inspect.signature(found)
+        try:
+            if count:
+                signature.bind(*range(count))
+        except TypeError:
+            raise ImportError(
+                f"it takes {signature}, and {count} arguments were expected"
+            ) from None
 
 
 def find(kind, name):
@@ -38,8 +63,9 @@ def find(kind, name):
     if name not in _known[kind]:
         mend = (
             "it is code of its own, which runs only where it is trusted (--trust)"
-            if "." in name
-            else f"import the module that registers it first{suggest(name, _known[kind])}"
+            if _is_path(name)
+            else "expected module.function, or import the module that registers it first"
+            f"{suggest(name, _known[kind])}"
         )
         raise UserError(f"{kind} {name!r}: not known here; {mend}")
     return _known[kind][name]
@@ -51,14 +77,16 @@ def import_custom(kind, name):
 
     The folder in which the command runs is searched, too, behind all others.
     """
-    if "." not in name or name in _known[kind]:
+    if not _is_path(name) or name in _known[kind]:
         return
     module, _, function = name.rpartition(".")
     here = os.getcwd()
     sys.path.append(here)
     try:
-        register(kind, name)(getattr(importlib.import_module(module), function))
-    except (ImportError, AttributeError) as error:
+        found = getattr(importlib.import_module(module), function)
+        _check_call(kind, found)
+        register(kind, name)(found)
+    except (ImportError, AttributeError, SyntaxError) as error:
         raise UserError(
             f"{kind} {name!r}: {error}; expected module.function, the module on PYTHONPATH or in this folder"
         ) from None

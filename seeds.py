@@ -7,13 +7,14 @@ import statistics
 import sys
 
 import checkpoint
+import run_folder
 from cli import UserError, atomic_write
 from config import Config, model_path, read_config
 from tagger import columns_note
 
 FILE = "seeds.json"
 SCORES = ("token_f1", "chunk_f1")
-_NOT_KEPT = ("resume", "seeds")
+_NOT_KEPT = ("resume", "seeds", "overwrite")
 _EMPTY_BY_DEFAULT = ("config_path", "model", "restore", "warm_start", "warm_start_vars")
 
 
@@ -47,20 +48,21 @@ def train_all(args, config_of, fit):
     kept = _kept_flags(folder) if args.resume else _flags(args)
     runs = [_of_seed(args, kept, seed, folder) for seed in args.seeds]
     configs = [config_of(run) for run in runs]  # mistakes are told before the first begins
+    _check_free(runs, args, folder)
     report = {"seeds": args.seeds, "flags": kept, "runs": []}
     _write(folder, report)
     for run, config in zip(runs, configs):
         print(f"train.py: seed {run.seed}, into {run.checkpoint_dir}", file=sys.stderr)
-        trainer, interrupted = fit(run, config)
+        trainer, ended_by = fit(run, config)
         trainer.session.close()
         state = trainer.state
-        if interrupted:
+        if ended_by:
             print(
                 f"train.py: interrupted in epoch {state.epoch + 1} of seed {run.seed}; go on with --resume "
                 f"--seeds {','.join(map(str, args.seeds))} --checkpoint_dir {folder}",
                 file=sys.stderr,
             )
-            return 130
+            return 128 + ended_by
         report["runs"].append(
             {
                 "seed": run.seed,
@@ -77,6 +79,35 @@ def train_all(args, config_of, fit):
     if note := columns_note(trainer.config):
         print(f"train.py: {note}", file=sys.stderr)
     return 0
+
+
+def _check_free(runs, args, folder):
+    """Raises UserError where a training that is there would be replaced; with --overwrite it makes
+    room for all of them now, so that --resume takes none that is there for one of these.
+    """
+    for run in runs:
+        if args.overwrite:
+            with run_folder.claimed(run.checkpoint_dir):
+                for name in (checkpoint.MODEL, checkpoint.STATE):
+                    checkpoint.remove(os.path.join(run.checkpoint_dir, name))
+        elif not run.resume:
+            run_folder.check_free(run.checkpoint_dir)
+    if not (args.resume or args.overwrite) and os.path.exists(os.path.join(folder, FILE)):
+        _check_report(folder)
+
+
+def _check_report(folder):
+    path = os.path.join(folder, FILE)
+    try:
+        with open(path, encoding="utf-8") as stream:
+            seeds = list(json.load(stream)["seeds"])
+    except (ValueError, KeyError, TypeError):
+        seeds = []
+    if any(run_folder.work_in(os.path.join(folder, f"seed-{seed}")) for seed in seeds):
+        raise UserError(
+            f"{path}: has the figures of seeds {','.join(map(str, seeds))}, which this training "
+            "would replace; give another --checkpoint_dir, or --overwrite"
+        )
 
 
 def summary(runs):

@@ -289,8 +289,9 @@ class Tagger:
 
     def nbest(self, sentences, count):
         """For each sentence its `count` best tag sequences, or all where there are fewer:
-        (probability, tags), the best first.
+        (probability, tags), the best first. Raises UserError for a count above confidence.MAX_NBEST.
         """
+        confidence.check_count(count, "nbest")
         found = [[(1.0, ["O"] * len(sentence.words))] for sentence in sentences]
         for places, lengths, _, chain in self._chains(sentences):
             paths, logs = confidence.nbest(chain, count)

@@ -16,7 +16,7 @@ import sys
 
 import numpy as np
 
-from cli import Parser, UserError, check_readable, run_command
+from cli import Parser, UserError, check_readable, check_threads, run_command
 from elmo_bytes import elmo_ids
 from embvec import load_header
 from pretrained import elmo_weights, read_elmo_options, read_elmo_vocab
@@ -127,6 +127,7 @@ def parse_args():
     args = parser.parse_args()
     if args.batch_size < 1:
         raise UserError(f"--batch_size {args.batch_size}: expected at least 1")
+    check_threads(args.threads)
     if bool(args.elmo_options_path) != bool(args.elmo_weight_path) or (
         args.elmo_options_path and args.emb_path
     ):

@@ -6,6 +6,8 @@ import contextlib
 import os
 import sys
 
+from cli import check_threads
+
 
 @contextlib.contextmanager
 def quiet():
@@ -33,7 +35,8 @@ tf.logging.set_verbosity(tf.logging.ERROR)
 
 
 def new_session(threads=0):
-    """A session of the default graph on `threads` threads; 0: one for each core."""
+    """A session of the default graph on `threads` threads; 0: one for each core. Raises UserError."""
+    check_threads(threads)
     threads = threads or os.cpu_count()
     return tf.Session(
         config=tf.ConfigProto(

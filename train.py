@@ -19,9 +19,18 @@ from typing import Callable, NamedTuple, Optional
 import checkpoint
 import conll
 import registry
+import run_folder
 import seeds
 import warm_start
-from cli import Parser, UserError, atomic_write, check_folder, check_readable, run_command
+from cli import (
+    Parser,
+    UserError,
+    atomic_write,
+    check_folder,
+    check_readable,
+    check_stream,
+    run_command,
+)
 from config import (
     FREE_FIELDS,
     MODEL_FIELDS,
@@ -62,33 +71,45 @@ class Given(NamedTuple):
         }
 
 
-def run_training(config, restore="", resume=False, source=None, given=Given()):
+def run_training(config, restore="", resume=False, source=None, given=Given(), overwrite=False):
     """Trains a model by a Config; restore: checkpoint to start from; resume: go on from the last
-    state; source: what warm_start.read gives, to take over what fits.
+    state; source: what warm_start.read gives, to take over what fits; overwrite: a model in
+    config.checkpoint_dir may be replaced.
 
-    Returns the Trainer, whose state has the history, and whether Ctrl-C ended it.
+    Returns the Trainer, whose state has the history, and the signal that ended it, or 0.
     """
     for kind in ("encoder", "loss", "metric"):
         registry.import_custom(kind, getattr(config, kind))
     given = given._replace(hooks=user_hooks([*config.hooks, *given.hooks]))
     for name in ("checkpoint_dir", "summary_dir", "vector_cache"):
         check_folder(getattr(config, name), f"--{name}")
+    with run_folder.claimed(config.checkpoint_dir):
+        if not (resume or overwrite):
+            run_folder.check_free(config.checkpoint_dir)
+        trainer = _begun(config, restore, resume, source, given)
+        ended_by = trainer.run()
+        if trainer.state.history:
+            plot_history(
+                trainer.state.history,
+                os.path.join(trainer.config.checkpoint_dir, "learning_curve.png"),
+            )
+    if not ended_by:
+        trainer.check_best()
+    return trainer, ended_by
+
+
+def _begun(config, restore, resume, source, given):
+    """The Trainer before its first step, or where --resume goes on."""
     if resume:
-        trainer = _resumed(config, given)
-    elif restore:
-        trainer = _restored(config, checkpoint.resolve(restore), given)
-    elif source:
-        trainer = _warm_started(config, source, given)
-    else:
-        config, data = load_data(config, given.emb, sentences=given.sentences)
-        trainer = Trainer(config, data, _hashes(config, given), given.optimizer, given.hooks)
-        trainer.load_pretrained()
-    interrupted = trainer.run()
-    if trainer.state.history:
-        plot_history(
-            trainer.state.history, os.path.join(trainer.config.checkpoint_dir, "learning_curve.png")
-        )
-    return trainer, interrupted
+        return _resumed(config, given)
+    if restore:
+        return _restored(config, checkpoint.resolve(restore), given)
+    if source:
+        return _warm_started(config, source, given)
+    config, data = load_data(config, given.emb, sentences=given.sentences)
+    trainer = Trainer(config, data, _hashes(config, given), given.optimizer, given.hooks)
+    trainer.load_pretrained()
+    return trainer
 
 
 def run_args(args, config, given=Given()):
@@ -96,7 +117,7 @@ def run_args(args, config, given=Given()):
     source = (
         warm_start.read(args.warm_start, args.warm_start_vars or ".*") if args.warm_start else None
     )
-    return run_training(config, args.restore, args.resume, source, given)
+    return run_training(config, args.restore, args.resume, source, given, args.overwrite)
 
 
 def _restored(config, prefix, given):
@@ -208,6 +229,7 @@ def fit(
     restore=None,
     warm_start=None,
     warm_start_vars=None,
+    overwrite=False,
     **hyper_parameters,
 ):
     """Trains a model and returns it, the best by dev score, as an inference.Tagger whose `history`
@@ -226,8 +248,8 @@ def fit(
     own, takes over what fits of the variables that warm_start_vars matches (default: all).
 
     Files go to checkpoint_dir, by default a new folder runs/fit-1, runs/fit-2, ..., and nowhere
-    else: summary_dir is off. Ctrl-C ends the training; what is best so far is returned. Raises
-    cli.UserError.
+    else: summary_dir is off. A model that is in checkpoint_dir is replaced with overwrite=True
+    alone. Ctrl-C ends the training; what is best so far is returned. Raises cli.UserError.
     """
     values, sentences = {"summary_dir": "", **_by_name(config), **typed(hyper_parameters)}, {}
     for name, given in (("train", train), ("dev", dev)):
@@ -250,6 +272,7 @@ def fit(
         resume=False,
         warm_start=_prefix(warm_start),
         warm_start_vars=warm_start_vars,
+        overwrite=overwrite,
         **values,
     )
     config = config_of(args)
@@ -258,9 +281,9 @@ def fit(
             config, checkpoint_dir=_new_folder(os.path.join("runs", "fit"))
         )
     given = Given(sentences, copy.copy(embeddings), optimizer, tuple(hooks))
-    trainer, interrupted = run_args(args, config, given)
+    trainer, ended_by = run_args(args, config, given)
     trainer.session.close()
-    if interrupted and not trainer.state.best_step:
+    if ended_by and not trainer.state.best_step:
         raise KeyboardInterrupt
     return _tagger(trainer)
 
@@ -321,6 +344,7 @@ NOT_IN_CONFIG = (
     "warm_start",
     "warm_start_vars",
     "seeds",
+    "overwrite",
 )
 
 
@@ -354,13 +378,23 @@ def parse_args():
         "--resume", action="store_true", help="go on from the last state in --checkpoint_dir"
     )
     parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the model that is in --checkpoint_dir, which is refused otherwise",
+    )
+    parser.add_argument(
         "--seeds",
         type=seeds.parse_seeds,
         metavar="N,N,...",
         help="train once for each of these seeds, into --checkpoint_dir/seed-N; prints mean and sample deviation",
     )
     add_flags(parser)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.resume and args.overwrite:
+        raise UserError(
+            "--resume and --overwrite: expected one of them; --resume goes on with what is there"
+        )
+    return args
 
 
 def config_of(args):
@@ -432,16 +466,17 @@ def _config_to_resume(args, flags):
 
 def main():
     args = parse_args()
+    check_stream(1)
     if args.seeds:
         return seeds.train_all(args, config_of, run_args)
-    trainer, interrupted = run_args(args, config_of(args))
+    trainer, ended_by = run_args(args, config_of(args))
     state, folder = trainer.state, trainer.config.checkpoint_dir
-    if interrupted:
+    if ended_by:
         print(
             f"train.py: interrupted in epoch {state.epoch + 1}; go on with --resume --checkpoint_dir {folder}",
             file=sys.stderr,
         )
-        return 130
+        return 128 + ended_by
     if trainer.stopped:
         print(f"stopped: {trainer.stopped}")
     best, step = (

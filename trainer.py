@@ -21,7 +21,7 @@ import registry
 import token_eval
 import vector_cache
 import warm_start
-from cli import Progress, UserError, atomic_write
+from cli import Progress, Terminated, UserError, atomic_write, taking_over_signals
 from feed import sorted_batches, training_batches
 from hooks import own_hooks
 
@@ -67,17 +67,16 @@ class Trainer:
     """
 
     def __init__(self, config, data, sources, optimizer=None, hooks=()):
+        if config.save_by == "loss" and not config.metric:
+            _check_dev_loss(data)
         from model import Model
         from optimizer import training_op
         from tf1 import callable_of, new_session, quiet, tf
 
         self.config, self.data, self.sources, self.state = config, data, sources, State()
         self.hooks = [*own_hooks(config), *hooks]
-        self.interrupted, self.stopped, self.latest = (
-            False,
-            "",
-            None,
-        )  # stopped: why a hook ended the run
+        self.ended_by = 0  # the signal that ended the run
+        self.stopped, self.latest = "", None  # stopped: why a hook ended the run
         self.lengths = [len(example) for example in data.train]
         self.graph = tf.Graph()
         with self.graph.as_default(), quiet():
@@ -202,38 +201,40 @@ class Trainer:
     # ------------------------------------------------------------ epochs
 
     def run(self):
-        """Epochs until the last, until a hook stops them, or Ctrl-C. Returns True where Ctrl-C
-        ended it.
+        """Epochs until the last, until a hook stops them, or Ctrl-C, SIGTERM or SIGHUP. Returns the
+        signal that ended it, or 0.
         """
         self.fill_cache()
-        state, previous = self.state, _on_interrupt(self._interrupt)
-        try:
-            self._call("start")
-            if not state.step:
-                self.save_state()  # so that --resume works from the first step on
-            elif state.eval_step == state.step:
-                self._call("stop")
-            while state.epoch < self.config.epoch and not self.stopped:
-                started = time.monotonic()
-                if self._train_epoch():
-                    self._end_epoch(time.monotonic() - started)
-                    continue
+        with taking_over_signals(self._interrupt):
+            try:
+                self._call("start")
+                return self._run_epochs()
+            finally:
+                self._call("end")
+
+    def _run_epochs(self):
+        state = self.state
+        if not state.step:
+            self.save_state()  # so that --resume works from the first step on
+        elif state.eval_step == state.step:
+            self._call("stop")
+        while state.epoch < self.config.epoch and not self.stopped:
+            started = time.monotonic()
+            if not self._train_epoch():
                 if self.stopped:
                     self.score()
                 self.save_state()
-                return self.interrupted
-        finally:
-            _on_interrupt(previous)
-            self._call("end")
-        return False
+                return self.ended_by
+            self._end_epoch(time.monotonic() - started)
+        return 0
 
-    def _interrupt(self, *_):
-        """Ctrl-C: the step under way is finished, then the state is saved; a second one ends at
-        once.
+    def _interrupt(self, number, _):
+        """Ctrl-C, SIGTERM, SIGHUP: the step under way is finished, then the state is saved; a
+        second one ends at once.
         """
-        if self.interrupted:
-            raise KeyboardInterrupt
-        self.interrupted = True
+        if self.ended_by:
+            raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
+        self.ended_by = number
 
     def stop(self, why):
         """For hooks: no further step."""
@@ -276,7 +277,7 @@ class Trainer:
         progress = Progress(f"epoch {state.epoch + 1}", len(batches), every=math.inf)
         meter = _Meter()
         for index in range(state.batch, len(batches)):
-            if self.interrupted or self.stopped:
+            if self.ended_by or self.stopped:
                 progress.close()
                 return False
             self._step(batches[index], index)
@@ -304,9 +305,14 @@ class Trainer:
         self.latest = Latest(*map(float, self.run_step({**inputs, "is_train": True})[1:]))
         if not (math.isfinite(self.latest.loss) and math.isfinite(self.latest.norm)):
             raise UserError(
-                f"epoch {state.epoch + 1}, batch {index + 1}: the loss is {self.latest.loss}, the gradient's norm "
-                f"{self.latest.norm}; try a smaller --learning_rate, some --warmup_steps or a smaller --clip_norm. "
-                f"The best model so far is in {self.config.checkpoint_dir}"
+                f"epoch {state.epoch + 1}, batch {index + 1} (step {state.step + 1}): the loss is "
+                f"{self.latest.loss}, the gradient's norm {self.latest.norm}; try a smaller "
+                "--learning_rate, some --warmup_steps or a smaller --clip_norm. "
+                + (
+                    f"The best model so far is {self._prefix(checkpoint.MODEL)}"
+                    if state.best_step
+                    else "No model of this training has been kept"
+                )
             )
         state.batch, state.step, state.loss_sum = (
             index + 1,
@@ -339,11 +345,12 @@ class Trainer:
         if fresh:
             state.scores, state.eval_step = self.evaluate(), state.step
             state.score = self._score(state.scores)
+            self._tell_not_finite()
         if not state.batch:  # at the end of an epoch
             state.history[-1].update(state.scores)
         if not fresh:
             return
-        if state.best is None or state.score > state.best:
+        if state.score > (-math.inf if state.best is None else state.best):
             state.best, state.best_scores, state.best_step = state.score, state.scores, state.step
             state.best_epoch = state.epoch + (state.batch > 0)
             self._swapped(
@@ -359,7 +366,9 @@ class Trainer:
         self._call("stop")
 
     def _score(self, scores):
-        """Of scores, the one by which the best model is kept; the greater the better."""
+        """Of scores, the one by which the best model is kept; the greater the better. -inf where it
+        is not finite, or where the model gives nan: such a one is never the best.
+        """
         save_by = "metric" if self.config.metric else self.config.save_by
         score = {
             "chunk": scores["chunk_f1"],
@@ -367,7 +376,31 @@ class Trainer:
             "loss": -scores["dev_loss"],
             "metric": scores.get("metric"),
         }[save_by]
-        return -math.inf if math.isnan(score) else score  # no dev sentence has a loss
+        broken = self.has_dev_loss and math.isnan(scores["dev_loss"])
+        return score if math.isfinite(score) and not broken else -math.inf
+
+    def _tell_not_finite(self):
+        """Says why the model that has just been evaluated can not be the best."""
+        if self.state.score > -math.inf:
+            return
+        scores, named = self.state.scores, self.config.metric
+        if named and not math.isfinite(scores["metric"]):
+            what, mend = f"metric {named} gave {scores['metric']}", "a finite number was expected"
+        else:
+            what = f"the loss on the development set is {scores['dev_loss']}"
+            mend = "try a smaller --learning_rate"
+        print(
+            f"train.py: step {self.state.step}: {what}, so this model is not kept; {mend}",
+            file=sys.stderr,
+        )
+
+    def check_best(self):
+        """Raises UserError where no evaluation gave a score by which a model could be kept."""
+        if not self.state.best_step:
+            raise UserError(
+                "no model was kept: at no evaluation was the score a finite number; the last state "
+                f"is {self._prefix(checkpoint.STATE)}"
+            )
 
     def evaluate(self):
         """{'dev_loss', 'token_f1', 'chunk_f1'} of the (averaged) weights, and 'metric' where
@@ -402,6 +435,7 @@ class Trainer:
                     )
                     for row, i in zip(ids.tolist(), indices)
                 ]
+        self.has_dev_loss = bool(losses)
         reading = chunk_eval.trained_reading(data.data_scheme)
         scores = {
             "dev_loss": float(np.average(losses, weights=weights)) if losses else math.nan,
@@ -409,7 +443,7 @@ class Trainer:
             "chunk_f1": chunk_eval.score(gold, predicted, **reading, warn=False).f1,
         }
         if config.metric:
-            scores["metric"] = float(registry.find("metric", config.metric)(gold, predicted))
+            scores["metric"] = _metric(config.metric, gold, predicted)
         return scores
 
     def _swapped(self, action):
@@ -453,8 +487,11 @@ class Trainer:
             json.dump(
                 [
                     {
-                        name: None if value != value else value for name, value in row.items()
-                    }  # JSON has no NaN
+                        name: None
+                        if isinstance(value, float) and not math.isfinite(value)
+                        else value
+                        for name, value in row.items()
+                    }  # JSON has no NaN and no Infinity
                     for row in self.state.history
                 ],
                 out,
@@ -465,6 +502,23 @@ class Trainer:
         checkpoint.restore(self.session, self.state_saver, prefix)
         self.state = State(**meta["state"])
         self.state.step = int(self.session.run(self.model.step))
+
+
+def _check_dev_loss(data):
+    if all(example.tags is None for example in data.dev):
+        raise UserError(
+            "save_by loss: each development sentence has a tag that was never seen in training, so "
+            "that there is no loss to go by; give other ones, or another save_by, such as chunk"
+        )
+
+
+def _metric(name, gold, predicted):
+    """What the user's metric gives, as a float. Raises UserError."""
+    value = registry.find("metric", name)(gold, predicted)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise UserError(f"metric {name!r}: returned {value!r:.60}, expected a number") from None
 
 
 def _averages(average):
@@ -508,11 +562,3 @@ class _Meter:
 
     def tokens_per_second(self):
         return self.tokens / (time.monotonic() - self.started)
-
-
-def _on_interrupt(handler):
-    """Sets the handler of Ctrl-C where that is possible (the main thread). Returns the one before."""
-    try:
-        return signal.signal(signal.SIGINT, handler)
-    except ValueError:
-        return None

@@ -7,6 +7,7 @@ that scope, `.*` all that there is.
 """
 
 import dataclasses
+import os
 import re
 import sys
 from typing import NamedTuple
@@ -121,7 +122,7 @@ def take_over(source, model, session, data):
     """
     from tf1 import put, tf
 
-    reader = tf.train.load_checkpoint(source.prefix)
+    reader = tf.train.NewCheckpointReader(os.fsencode(source.prefix))
     shapes = reader.get_variable_to_shape_map()
     new_tokens = {**data.emb.vocab, "tag": data.tags}
     settings = (

@@ -24,7 +24,15 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import checkpoint  # noqa: E402
 import confidence  # noqa: E402
 import conll  # noqa: E402
-from cli import Parser, UserError, atomic_write, check_readable, check_writable, run_command  # noqa: E402
+from cli import (  # noqa: E402
+    Parser,
+    UserError,
+    atomic_write,
+    check_readable,
+    check_threads,
+    check_writable,
+    run_command,
+)
 from tagger import Tagger, missing_columns  # noqa: E402
 
 COOLEST, HOTTEST = 0.1, 10.0  # the temperatures that are tried
@@ -321,9 +329,10 @@ def parse_args():
         help="run the code that a checkpoint names where its encoder is not ours",
     )
     args = parser.parse_args()
-    for name, least in (("bins", 1), ("batch_size", 1), ("threads", 0)):
+    for name, least in (("bins", 1), ("batch_size", 1)):
         if getattr(args, name) < least:
             raise UserError(f"--{name} {getattr(args, name)}: expected at least {least}")
+    check_threads(args.threads)
     check_readable(args.input, "--input")
     if args.plot:
         check_writable(args.plot, "--plot")

@@ -65,12 +65,13 @@ class Zygote:
         signal=None,
         largest_file=0,
         nobody=False,
+        closed=(),
     ):
         """Starts `script args` on open files. Returns a Process. folder: to run in. path: added to
         sys.path.
 
         signal: (number, training batches) to send itself one. largest_file: bytes, as on a full
-        disk. nobody: no rights.
+        disk. nobody: no rights. closed: descriptors of the standard streams to close.
         """
         request = {
             "argv": [script, *map(str, args)],
@@ -79,6 +80,7 @@ class Zygote:
             "signal": signal,
             "largest_file": largest_file,
             "nobody": nobody,
+            "closed": closed,
         }
         connection = self._connect()
         socket.send_fds(

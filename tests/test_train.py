@@ -231,19 +231,23 @@ def test_every_encoder_trains_stops_and_resumes(corpus, tmp_path, monkeypatch, e
     assert whole.state.history[0]["train_loss"] > whole.state.history[1]["train_loss"]
 
 
-def test_interrupt_and_resume(uninterrupted, tmp_path, zygote):
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)]
+)
+def test_interrupt_and_resume(uninterrupted, tmp_path, zygote, number):
     """Ctrl-C in the second epoch: 130, the best model is there, and what is saved is the step
-    itself.
+    itself. SIGTERM and SIGHUP alike.
     """
     trainer, flags = uninterrupted
-    stopped = zygote.run(
-        "train.py", *flags, "--checkpoint_dir", tmp_path, signal=(signal.SIGINT, 10)
-    )
-    assert stopped.code == 130
+    stopped = zygote.run("train.py", *flags, "--checkpoint_dir", tmp_path, signal=(number, 10))
+    assert stopped.code == 128 + number
     assert "--resume" in one_line(stopped.err)
     checkpoint.load_meta(checkpoint.resolve(str(tmp_path)))
     state = checkpoint.load_meta(str(tmp_path / checkpoint.STATE))["state"]
     assert (state["epoch"], state["batch"]) == (1, 4)
+    assert left_behind(tmp_path) == [] and not (tmp_path / "training.lock").exists()
+    if number != signal.SIGINT:
+        return
     fit("--resume", "--checkpoint_dir", tmp_path)
     assert_same_run(trainer, tmp_path)
 
@@ -577,12 +581,15 @@ def test_what_a_killed_writer_left_is_swept(corpus, tmp_path):
 
 
 def test_dev_tags_never_seen_in_training(corpus, tmp_path, capsys):
-    """They count as errors in F1; with no dev sentence left to have a loss, the first epoch's model
-    is still kept.
+    """They count as errors in F1. With no dev sentence left to have a loss, no model can be kept by
+    it, which is told before training.
     """
     text = b"".join(b"Q NN B-NP B-NEW\n" + sentence for sentence in sample("dev")[:5])
     (tmp_path / "dev.txt").write_bytes(text)
-    trainer = fit(*corpus, *TINY, "--epoch", 1, "--save_by", "loss")
+    with pytest.raises(UserError, match="save_by loss: .* no loss to go by"):
+        fit(*corpus, *TINY, "--epoch", 1, "--save_by", "loss")
+    assert not (tmp_path / "checkpoint").exists()
+    trainer = fit(*corpus, *TINY, "--epoch", 1)
     assert trainer.state.best_epoch == 1
     checkpoint.load_meta(checkpoint.resolve(str(tmp_path / "checkpoint")))
     assert "never seen in training" in capsys.readouterr().err

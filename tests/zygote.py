@@ -59,6 +59,8 @@ def become(request, files):
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["largest_file"],) * 2)
     if request["signal"]:
         signal_in_training(*request["signal"])
+    for descriptor in request["closed"]:
+        os.close(descriptor)
     if request["nobody"]:
         os.setgroups([])
         os.setgid(65534)
