@@ -56,19 +56,20 @@ def own_hooks(config):
 # ---------------------------------------------------------------- those of the user
 
 
-def user_hooks(entries):
+def user_hooks(entries, own=False):
     """Hooks for entries as config.hooks has them, or functions, or such entries with a function as
-    `call`. Raises UserError.
+    `call`. own: the user has named them now, see registry.import_custom. Raises UserError.
     """
     return [
-        _user_hook(**(entry if isinstance(entry, dict) else {"call": entry})) for entry in entries
+        _user_hook(own, **(entry if isinstance(entry, dict) else {"call": entry}))
+        for entry in entries
     ]
 
 
-def _user_hook(call, every=0, **parameters):
+def _user_hook(own, /, call, every=0, **parameters):
     name = call if isinstance(call, str) else getattr(call, "__name__", str(call))
     if isinstance(call, str):
-        registry.import_custom("hook", call)
+        registry.import_custom("hook", call, own)
         call = registry.find("hook", call)
     try:
         signature = inspect.signature(call)

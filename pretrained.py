@@ -12,6 +12,7 @@ import re
 import numpy as np
 
 from cli import UserError, check_readable
+from structured import load_json, shortened
 from wordpiece import SPECIAL
 
 # ---------------------------------------------------------------- ELMo
@@ -338,6 +339,16 @@ def bert_shapes(config):
     return shapes
 
 
+def check_bert_layers(wanted, config, where):
+    """Raises UserError where a BERT of this config lacks the layers of Config.bert_layers."""
+    number = config["num_hidden_layers"]
+    if (wanted == "last4" and number < 3) or (wanted.isdecimal() and int(wanted) > number):
+        raise UserError(
+            f"{where} {wanted}: this BERT has {number} layers above its embeddings, layer 0; "
+            f"expected top, mix or a number from 0 to {number}"
+        )
+
+
 def find_bert(path):
     """A checkpoint's prefix (TensorFlow 1), a .safetensors file, or a folder with one of them ->
     prefix or file. Raises UserError.
@@ -539,7 +550,7 @@ def _read_json(path, flag):
     with open(path, "rb") as stream:
         text = stream.read()
     try:
-        value = json.loads(text)
+        value = load_json(text)
     except ValueError as error:  # UnicodeDecodeError is one
         raise UserError(f"{path}: not JSON ({error})") from None
     if not isinstance(value, dict):

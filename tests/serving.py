@@ -2,6 +2,7 @@
 memory-map, and every way to tag.
 """
 
+import dataclasses
 import io
 import json
 import os
@@ -246,6 +247,7 @@ def untrained(prefix, *flags, scale=3.0, seed=0):
     """Writes the checkpoint of a model that train.py would train with these flags, with random
     weights. Returns `prefix`.
     """
+    from checkpoint import State
     from corpus import load_data
     import train
 
@@ -261,7 +263,7 @@ def untrained(prefix, *flags, scale=3.0, seed=0):
                 data.data_scheme,
                 list(data.columns),
                 gazetteer,
-                {},
+                dataclasses.asdict(State()),
                 {},
             ),
             strict=True,
