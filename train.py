@@ -495,6 +495,13 @@ def _config_to_resume(args, flags):
     return dataclasses.replace(config, checkpoint_dir=folder)
 
 
+def to_resume(config, folder):
+    """The flags that go on with a run, for messages."""
+    own = [config.encoder, config.loss, config.metric, *(each["call"] for each in config.hooks)]
+    trust = " --trust" if any("." in name for name in own) else ""
+    return f"--resume --checkpoint_dir {folder}{trust}"
+
+
 def main():
     args = parse_args()
     if args.seeds:
@@ -503,7 +510,8 @@ def main():
     state, folder = trainer.state, trainer.config.checkpoint_dir
     if interrupted:
         print(
-            f"train.py: interrupted in epoch {state.epoch + 1}; go on with --resume --checkpoint_dir {folder}",
+            f"train.py: interrupted in epoch {state.epoch + 1}; go on with "
+            f"{to_resume(trainer.config, folder)}",
             file=sys.stderr,
         )
         return 130
