@@ -295,9 +295,9 @@ def check_wrd_dim(wrd_dim, meta):
         )
 
 
-def check_shapes(prefix, variables):
-    """Raises UserError where TensorFlow variables are not those of a checkpoint, by name and shape;
-    before any memory is taken for them.
+def check_shapes(prefix, graph):
+    """Raises UserError where variables of a TensorFlow graph have another shape in a checkpoint,
+    which tf.train.Saver does not look at; before any memory is taken for them.
     """
     from tf1 import tf
 
@@ -305,11 +305,11 @@ def check_shapes(prefix, variables):
         known = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
         raise UserError(_unreadable(prefix, error)) from None
-    for variable in variables:
+    for variable in graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES):
         name, shape = variable.op.name, variable.shape.as_list()
-        if known.get(name) != shape:
-            there = known.get(name, "not there")
-            raise UserError(_unreadable(prefix, f"{name} is {there}, the config wants {shape}"))
+        if known.get(name, shape) != shape:
+            there = f"{name} is {known[name]}, the config wants {shape}"
+            raise UserError(_unreadable(prefix, there))
 
 
 def _unreadable(prefix, error):
@@ -326,6 +326,7 @@ def restore(session, saver, prefix):
     """
     from tf1 import quiet, tf
 
+    check_shapes(prefix, session.graph)
     try:
         with session.graph.as_default(), quiet():
             saver.restore(session, prefix)

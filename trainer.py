@@ -78,7 +78,7 @@ class Trainer:
                 self.vectors = tf.placeholder(tf.float32, self.model.word_table.shape)
                 self.put_vectors = self.model.word_table.assign(self.vectors)
             if prefix:
-                checkpoint.check_shapes(prefix, self.model.variables)
+                checkpoint.check_shapes(prefix, self.graph)
             check_memory(tf.global_variables())
             self.session = new_session(config.threads)
             self.session.run(tf.global_variables_initializer())

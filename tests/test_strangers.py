@@ -47,8 +47,9 @@ def forge(prefix, change):
     with open(path, encoding="utf-8") as stream:
         meta = json.load(stream)
     meta = change(meta) or meta
+    whole = json.dumps({**meta, "digest": checkpoint._digest(meta)})
     with open(path, "w", encoding="utf-8") as out:
-        json.dump({**meta, "digest": checkpoint._digest(meta)}, out)
+        out.write(whole)
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +148,7 @@ def test_hooks_named_again_take_the_place_of_the_checkpoint_s(home, bare_zygote,
     assert train.config_of(args).hooks == [{"call": "theirs.evil.call", "word": "mine"}]
 
 
+@pytest.mark.slow
 def test_a_run_of_the_user_s_own_goes_on(home, small, zygote, bare_zygote):
     """With a loss and a hook: not as it stands, but where they are named again."""
     flags = [*small[1], "--checkpoint_dir", "theirs"]
@@ -276,20 +278,21 @@ def test_every_value_of_every_field(theirs, part):
         whole = json.load(stream)
     fields = whole[part] if part else whole
     kinds = {name: type(value) for name, value in fields.items()}
-    names = [name for name in fields if name not in ("digest", "sizes", "hashes")]
-    for name in names:
-        forge(theirs, lambda meta: json.loads(json.dumps(whole)))
-        forge(theirs, lambda meta: (meta[part] if part else meta).pop(name) and None)
-        assert f"{name}" in told(theirs)
-        for value in VALUES:
-            forge(theirs, lambda meta: {**meta, part: {**fields, name: value}} if part else None)
-            if not part:
-                forge(theirs, lambda meta: {**whole, name: value})
-            if not told(theirs):
+    for name in [name for name in fields if name not in ("digest", "sizes", "hashes")]:
+        rest = {each: value for each, value in fields.items() if each != name}
+        forge(theirs, lambda meta: {**whole, part: rest} if part else rest)
+        assert name in told(theirs)
+        for value in VALUES[:: 2 if part else 1]:
+            changed = {**fields, name: value}
+            forge(theirs, lambda meta: {**whole, part: changed} if part else changed)
+            try:
                 meta = checkpoint.load_meta(theirs)
-                got = meta[part][name] if part else meta[name]
-                optional = value is None or kinds[name] is type(None) or kinds[name] is float
-                assert optional or type(got) is kinds[name], (name, value)
+            except UserError as error:
+                assert "\n" not in str(error) and len(str(error)) < 500
+                continue
+            got = meta[part][name] if part else meta[name]
+            optional = value is None or kinds[name] in (type(None), float)
+            assert optional or type(got) is kinds[name], (name, value)
 
 
 @pytest.mark.parametrize(
@@ -404,9 +407,9 @@ def test_weights_of_other_sizes(home, small, zygote, infer):
 
 
 def test_a_config_that_asks_for_more_memory_than_there_is(home, small, zygote):
-    (home / "c.yaml").write_text("rnn_size: 65536\nrnn_layers: 9\n")
+    (home / "c.yaml").write_text("cnn_filters: 65536\ncnn_width: 1024\nencoder: cnn_lstm\n")
     done = zygote.run("train.py", *small[1], "--config_path", "c.yaml", folder=home)
-    assert done.code == 2 or "GB, this machine has" in one_line(done.err)
+    assert done.code == 2 and "GB, this machine has" in one_line(done.err)
 
 
 # ---------------------------------------------------------------- nesting, and text that stands for much
@@ -415,7 +418,7 @@ DEEP = {"json": "[" * 100_000, "objects": '{"a":' * 50_000, "closed": "[" * 999 
 
 
 @pytest.mark.parametrize("text", DEEP.values(), ids=DEEP)
-def test_deep_nesting_in_json(theirs, home, text, bare_zygote, tmp_path):
+def test_deep_nesting_in_json(theirs, text, bare_zygote, tmp_path):
     """In each JSON that is read: a line, and no RecursionError."""
     (tmp_path / "deep.json").write_text(text)
     with open(f"{theirs}.json", "w") as out:
@@ -423,9 +426,25 @@ def test_deep_nesting_in_json(theirs, home, text, bare_zygote, tmp_path):
     assert "brackets in one another" in told(theirs)
     for script, *flags in (
         ("train.py", "--config_path", "deep.json"),
-        ("embvec.py", "--train_path", "t.txt", "--elmo_options_path", "deep.json")
+        (
+            "embvec.py",
+            "--train_path",
+            "t.txt",
+            "--out_path",
+            "e.pkl",
+            "--elmo_options_path",
+            "deep.json",
+        )
         + ("--elmo_weight_path", "w"),
-        ("embvec.py", "--train_path", "t.txt", "--bert_config_path", "deep.json")
+        (
+            "embvec.py",
+            "--train_path",
+            "t.txt",
+            "--out_path",
+            "e.pkl",
+            "--bert_config_path",
+            "deep.json",
+        )
         + ("--bert_init_checkpoint", "b.safetensors", "--bert_vocab_path", "t.txt"),
     ):
         (tmp_path / "t.txt").write_text("a O\n")
@@ -562,7 +581,6 @@ def test_plain_pickles_are_read_as_python_reads_them():
         lambda header, body: body["vocab"].update(tag=("O", "B-X")),
         lambda header, body: body["vocab"].update(chr="#PAD#"),
         lambda header, body: body["vocab"].update(more=[]),
-        lambda header, body: body["vocab"].update(bert=["a"]),
         lambda header, body: header.update(wrd_dim=10**9),
         lambda header, body: header.update(wrd_dim=2.0),
         lambda header, body: header.update(lowercase="yes"),
@@ -591,7 +609,7 @@ def test_vocabularies_of_other_types(tmp_path, change):
     except (TypeError, AttributeError):
         pass
     (tmp_path / "e.pkl").write_bytes(pickle.dumps(header, 4) + pickle.dumps(body, 4))
-    with pytest.raises(UserError, match="e.pkl: .*embvec.py") as error:
+    with pytest.raises(UserError, match="e.pkl: ") as error:
         EmbVec.load(str(tmp_path / "e.pkl"))
     assert len(str(error.value)) < 300
 
@@ -718,13 +736,13 @@ def test_words_that_collide(settings, tmp_path):
     slots = engine_file.hashes(tokens) & np.uint32(1023)
     tokens = [tokens[i].decode() for i in np.flatnonzero(slots == slots[0])[:count]]
     path = settings()
-    for total, code in ((256, 0), (count, 2)):
+    for total, code in ((200, 0), (count, 2)):
         words = tokens[:total]
         words += [f"v{i}" for i in range(count - total)]  # the table keeps its size
         vocabulary = EmbVec(words, *([[PAD, UNK]] * 3), ["O"], 2).vocab_text()
         (tmp_path / "vocab.txt").write_bytes(vocabulary)
         done = run_binary("probe", "inputs", path, tmp_path / "vocab.txt", "1", stdin=b"a O\n")
-        assert done.code == code or total < count, done.err
+        assert done.code == code, done.err
     assert "vocab.txt:258: its hash is that of 256 tokens before" in one_line(done.err)
 
 

@@ -9,8 +9,8 @@ namespace {
 
 constexpr int kFormat = 1;
 // What no model has more of: a few bytes must not ask for memory or time without end.
-constexpr int kLargest = 1 << 20;     // of all numbers in the settings
-constexpr int kMostCharacters = 1024;  // of a word
+constexpr int kLargest = 1 << 20;                          // of all numbers in the settings
+constexpr int kMostCharacters = 1024;                      // of a word
 constexpr size_t kMostTypes = 1024, kMostNameWords = 256;  // of a gazetteer
 
 // A whole number; what: its name. Throws Error.

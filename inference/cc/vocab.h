@@ -36,7 +36,7 @@ class MappedFile {
 class Section {
  public:
   void reserve(size_t tokens);
-  bool add(std::string_view token);  // false: there is no slot for it
+  bool add(std::string_view token);        // false: there is no slot for it
   int find(std::string_view token) const;  // -1: not there
   size_t size() const { return tokens_.size(); }
   std::string_view token(size_t id) const { return tokens_[id]; }

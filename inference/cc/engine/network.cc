@@ -14,7 +14,7 @@ size_t padded_to(size_t size, size_t unit) {
 }
 
 // What a hostile header may ask for, far above what a model needs.
-constexpr size_t kMostFloats = 1 << 15;   // of scratch memory for a token
+constexpr size_t kMostFloats = 1 << 15;  // of scratch memory for a token
 constexpr size_t kMostFilters = 1 << 12;
 
 std::atomic<uint64_t> models_opened{0};
