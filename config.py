@@ -358,6 +358,12 @@ class Config:
                 f"attention_size: {self.attention_size}, expected a multiple of attention_heads {self.attention_heads}"
             )
 
+    def custom(self):
+        """Code of the user's own that is named as module.function: [(kind, name)]."""
+        names = [(kind, getattr(self, kind)) for kind in ("encoder", "loss", "metric")]
+        names += [("hook", each["call"]) for each in self.hooks]
+        return [(kind, name) for kind, name in names if "." in name]
+
     def _check_custom(self, training):
         """Functions of the user: their names alone, see registry.import_custom."""
         if self.loss and self.use_crf:

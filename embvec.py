@@ -12,6 +12,8 @@ import gzip
 import hashlib
 import io
 import lzma
+import math
+import os
 import pickle
 import re
 import sys
@@ -55,6 +57,9 @@ _HEADER = {
     "vocab_hash": str,
     "vectors": typing.Optional[str],  # their sha256
 }
+_MOST_LINE = 1 << 21  # bytes of a word and its vector, as text
+_ARCHIVES = (".gz", ".bz2", ".xz", ".zip")
+_MOST_RATIO = 200  # of the bytes of an archive; text shrinks to a third
 _MOST_HEADER = 1 << 24  # bytes of a file within which its header ends
 _MEND_VOCAB = "; make it again with embvec.py, or take the vocab.txt that export.py wrote"
 _DIGITS = str.maketrans("123456789", "000000000")
@@ -243,7 +248,7 @@ def _read_section(name, lines, at, path):
     """Tokens of the section that begins at lines[at], and where it ends."""
     heading = f"# {name}_vocab ".encode()
     count = lines[at][len(heading) :] if lines[at].startswith(heading) else b""
-    if not count.isdigit():
+    if not count.isdigit() or len(count) > 18:
         raise UserError(f"{path}:{at + 1}: expected `{heading.decode()}N`{_MEND_VOCAB}")
     tokens = []
     for row in range(at + 1, at + 1 + int(count)):
@@ -445,16 +450,11 @@ class _VectorReader:
         """Returns (words, float32 array (words - 2, dim)): ids 2 and up, in the order of the file."""
         try:
             with open_vectors(self.path, self.member) as stream:
-                first = stream.readline()
+                first = stream.readline(_MOST_LINE)
                 self._check_width(first)
-                lines = [first] if not _is_word2vec_header(first) else []
-                self.line = 1 - len(lines)
-                while True:
-                    lines += stream.readlines(4 << 20)
-                    if not lines:
-                        break
+                self.line = int(_is_word2vec_header(first))
+                for lines in self._lines(stream, b"" if self.line else first):
                     self._take(lines)
-                    lines = []
         except (
             EOFError,
             OSError,
@@ -471,6 +471,29 @@ class _VectorReader:
                 f"{self.path}:1: no word vector that can be used, expected `word number number ...` lines"
             )
         return list(self.words), np.concatenate(self.parts)
+
+    def _lines(self, stream, rest):
+        """Lists of the lines of `rest` and the stream. Raises UserError for a line without end, and
+        for an archive that unpacks to much more than a text does.
+        """
+        total, most = 0, math.inf
+        if self.path.endswith(_ARCHIVES):
+            most = max(_MOST_RATIO * os.path.getsize(self.path), 1 << 26)
+        while block := stream.read(4 << 20):
+            total += len(block)
+            *lines, rest = (rest + block).split(b"\n")
+            if len(rest) > _MOST_LINE or total > most:
+                line = self.line + len(lines) + 1
+                what = f"a line of more than {_MOST_LINE:,} bytes"
+                if total > most:
+                    what = f"it unpacks to more than {most:,} bytes"
+                raise UserError(
+                    f"{self.path}:{line}: {what}, expected `word number number ...` lines"
+                )
+            if lines:
+                yield lines
+        if rest:
+            yield [rest]
 
     def _check_width(self, first):
         fields = first.split()
@@ -564,7 +587,7 @@ class _VectorReader:
 
 def _is_word2vec_header(line):
     fields = line.split()
-    return len(fields) == 2 and all(re.fullmatch(rb"\d+", each) for each in fields)
+    return len(fields) == 2 and all(re.fullmatch(rb"\d{1,18}", each) for each in fields)
 
 
 def _to_floats(text):

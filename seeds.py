@@ -57,7 +57,8 @@ def train_all(args, config_of, fit):
         if interrupted:
             print(
                 f"train.py: interrupted in epoch {state.epoch + 1} of seed {run.seed}; go on with --resume "
-                f"--seeds {','.join(map(str, args.seeds))} --checkpoint_dir {folder}",
+                f"--seeds {','.join(map(str, args.seeds))} --checkpoint_dir {folder}"
+                f"{' --trust' if config.custom() else ''}",
                 file=sys.stderr,
             )
             return 130

@@ -395,12 +395,12 @@ def config_of(args):
     own = {name for name in vars(args) if name not in kept}
     if args.config_path and not {"config_path", "model"} & set(kept):
         own |= read_config(args.config_path).keys()
-    for kind in ("encoder", "loss", "metric"):
-        again = f", or where it is named again: --{kind} {getattr(config, kind)}, or in the config"
-        registry.import_custom(kind, getattr(config, kind), args.trust or kind in own, again)
-    for each in config.hooks:
-        again = ", or where --hooks or the config name it again, with its parameters"
-        registry.import_custom("hook", each["call"], args.trust or "hooks" in own, again)
+    for kind, name in config.custom():
+        again = f", or where it is named again: --{kind} {name}, or in the config"
+        if kind == "hook":
+            again = ", or where --hooks or the config name it again, with its parameters"
+        named = ("hooks" if kind == "hook" else kind) in own
+        registry.import_custom(kind, name, args.trust or named, again)
     if not args.trust:
         _check_outside(config, own)
     return config
@@ -495,13 +495,6 @@ def _config_to_resume(args, flags):
     return dataclasses.replace(config, checkpoint_dir=folder)
 
 
-def to_resume(config, folder):
-    """The flags that go on with a run, for messages."""
-    own = [config.encoder, config.loss, config.metric, *(each["call"] for each in config.hooks)]
-    trust = " --trust" if any("." in name for name in own) else ""
-    return f"--resume --checkpoint_dir {folder}{trust}"
-
-
 def main():
     args = parse_args()
     if args.seeds:
@@ -510,8 +503,8 @@ def main():
     state, folder = trainer.state, trainer.config.checkpoint_dir
     if interrupted:
         print(
-            f"train.py: interrupted in epoch {state.epoch + 1}; go on with "
-            f"{to_resume(trainer.config, folder)}",
+            f"train.py: interrupted in epoch {state.epoch + 1}; go on with --resume "
+            f"--checkpoint_dir {folder}{' --trust' if trainer.config.custom() else ''}",
             file=sys.stderr,
         )
         return 130

@@ -2,6 +2,7 @@
 is told in one line, in bounded time and memory.
 """
 
+import gzip
 import json
 import os
 import pickle
@@ -18,6 +19,7 @@ import pytest
 
 import checkpoint
 import config
+import embvec
 import plain_pickle
 import pretrained
 import structured
@@ -612,6 +614,29 @@ def test_vocabularies_of_other_types(tmp_path, change):
     with pytest.raises(UserError, match="e.pkl: ") as error:
         EmbVec.load(str(tmp_path / "e.pkl"))
     assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        (b"a 1 2\n" + b"x" * (5 << 20), "vectors.txt.gz:2: a line of more than 2,097,152 bytes"),
+        (b"x" * (5 << 20), "vectors.txt.gz:1: no word vector"),
+        (b"a 1 2\n" * (12 << 20), "it unpacks to more than 67,108,864 bytes"),
+        (b"9" * 5000 + b" 2\n", "vectors.txt.gz:1: the vectors have 1 numbers"),
+    ],
+)
+def test_vectors_in_an_archive_that_unpacks_without_end(tmp_path, line, message):
+    path = tmp_path / "vectors.txt.gz"
+    path.write_bytes(gzip.compress(line, 1))
+    with pytest.raises(UserError) as error:
+        embvec._VectorReader(str(path), "", 2, True, None).read()
+    assert message in str(error.value) and len(str(error.value)) < 300
+
+
+def test_a_vocabulary_that_claims_a_number_without_end(tmp_path):
+    (tmp_path / "vocab.txt").write_bytes(b"# wrd_vocab " + b"9" * 5000 + b"\n")
+    with pytest.raises(UserError, match="vocab.txt:1: expected `# wrd_vocab N`"):
+        EmbVec.from_vocab_text(str(tmp_path / "vocab.txt"))
 
 
 # ---------------------------------------------------------------- HDF5, BERT and ELMo
