@@ -6,21 +6,104 @@ weights). Together they hold all that is needed to tag, to go on training or to 
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
 import platform
 import shutil
 import tempfile
+import typing
 
 from cli import UserError, __version__
 from embvec import EmbVec, file_hash
+from pretrained import check_bert_layers
+from settings import Settings, check_fields, check_model
+from structured import load_json, misfit, shortened
 
 MODEL, STATE = "ner_model", "last_state"
 FORMAT = 1
 _WEIGHTS = (".index", ".data-00000-of-00001")
 _ENDINGS = _WEIGHTS + (".json", ".vocab.pkl")
+_BESIDE = _WEIGHTS + (".vocab.pkl",)  # the files that PREFIX.json tells the sizes of
 _HASHED = (".index", ".vocab.pkl")  # the weights' own checksums are in the index
+_MEND = "restore it from a copy, or train again"
+
+# ---------------------------------------------------------------- what PREFIX.json holds
+
+Number = typing.Optional[float]
+_SCORES = {"dev_loss": float, "token_f1": float, "chunk_f1": float}
+_EPOCH = {"epoch": int, "step": int, "seconds": float, "train_loss": float}
+
+
+class Meta(Settings):
+    """The fields of PREFIX.json; the file bears its own digest besides."""
+
+    versions: dict[str, str]  # of etagger, Python, TensorFlow, numpy
+    state: dict  # of State
+    made_from: dict[str, str]  # {path, or <train> and the like: sha256}
+    sizes: dict[str, int]  # {ending of a file beside it: bytes}
+    hashes: dict[str, str]  # {ending: sha256}
+    digest: str  # sha256 of the rest
+
+
+@dataclasses.dataclass
+class State:
+    """Where a run stands; with the weights it is all that --resume needs."""
+
+    epoch: int = 0  # epochs finished
+    batch: int = 0  # batches finished of the next one
+    loss_sum: float = 0.0  # of those batches
+    step: int = 0  # batches finished in all
+    eval_step: int = 0  # step of the last evaluation
+    scores: dict[str, float] = dataclasses.field(default_factory=dict)  # what that gave
+    score: Number = None  # of it, the one that counts (config.metric or save_by; the loss negative)
+    best: Number = None  # best score so far
+    best_epoch: int = 0  # the epoch in which it was found
+    best_step: int = 0
+    best_scores: dict[str, float] = dataclasses.field(default_factory=dict)
+    kept: dict = dataclasses.field(default_factory=dict)  # what hooks remember
+    history: list[dict[str, Number]] = dataclasses.field(
+        default_factory=list
+    )  # a dict for each epoch; scores are None where none were made
+
+    @classmethod
+    def of(cls, given, where):
+        """The State of a checkpoint's dict. Raises UserError."""
+        problem = misfit(given, typing.get_type_hints(cls)) or _state_problem(given)
+        if problem:
+            raise UserError(f"{where}: state: {problem}; {_MEND}")
+        return cls(**given)
+
+
+def _state_problem(state):
+    """What does not go together in a State, as a dict of the right types, or ''."""
+    for name, value in state.items():
+        if type(value) is int and value < 0 and name not in ("score", "best"):
+            return f"{name}: {value}, expected at least 0"
+    for scored, scores in (("eval_step", "scores"), ("best_step", "best_scores")):
+        there = {name: state[scores].get(name) for name in _SCORES}
+        if (state[scored] or state[scores]) and misfit(there, _SCORES):
+            return f"{scores}: {shortened(state[scores])}, expected {', '.join(_SCORES)}"
+    if bool(state["scores"]) != (state["score"] is not None):
+        return f"score: {state['score']}, which is not that of scores"
+    if bool(state["best_scores"]) != (state["best"] is not None):
+        return f"best: {state['best']}, which is not that of best_scores"
+    kept = {"plateau": 0, "no_increase": {"score": 0.0, "step": 0}, **state["kept"]}
+    ours = {name: kept[name] for name in ("plateau", "no_increase")}  # see hooks.py
+    if problem := misfit(ours, {"plateau": int, "no_increase": dict}) or misfit(
+        kept["no_increase"], {"score": float, "step": int}
+    ):
+        return f"kept: {problem}"
+    for row in state["history"]:
+        rest = dict.fromkeys(_SCORES, Number)
+        there = {name: row.get(name, "") for name in (*_EPOCH, *rest)}
+        if problem := misfit(there, {**_EPOCH, **rest}):
+            return f"history: {problem}"
+    return ""
+
+
+# ---------------------------------------------------------------- files
 
 
 def resolve(path, flag="--restore"):
@@ -98,9 +181,7 @@ def _write_parts(prefix, session, saver, meta, emb):
         "format": FORMAT,
         "vocab_hash": emb.vocab_hash,
         **meta,
-        "sizes": {
-            ending: os.path.getsize(prefix + ending) for ending in _ENDINGS if ending != ".json"
-        },
+        "sizes": {ending: os.path.getsize(prefix + ending) for ending in _BESIDE},
         "hashes": {ending: file_hash(prefix + ending) for ending in _HASHED},
     }
     # a path that is not UTF-8 has lone surrogates, which backslashreplace writes as JSON does: \udcff
@@ -129,15 +210,16 @@ def _versions(tf):
 
 
 def _finish(prefix):
-    """Moves the files of a checkpoint that was whole when its writer stopped to their place."""
+    """Moves the files of a checkpoint that was whole when its writer stopped to their place, and no
+    others: the folder may be a stranger's.
+    """
     ready = prefix + ".ready"
-    if not os.path.isdir(ready):
+    if not os.path.isdir(ready) or os.path.islink(ready):
         return
-    folder = os.path.dirname(os.path.abspath(prefix))
-    for file in os.listdir(ready):
+    for ending in _ENDINGS:
         with contextlib.suppress(FileNotFoundError):  # another process finishes it too
-            os.replace(os.path.join(ready, file), os.path.join(folder, file))
-    with contextlib.suppress(FileNotFoundError):
+            os.replace(os.path.join(ready, os.path.basename(prefix) + ending), prefix + ending)
+    with contextlib.suppress(OSError):
         os.rmdir(ready)
 
 
@@ -149,45 +231,61 @@ def _sweep(folder):
 
 
 def load_meta(prefix):
-    """PREFIX.json as a dict, after checking that the files beside it are those that it was written
-    with.
+    """PREFIX.json as a dict with the fields of Meta, checked, after checking that the files beside
+    it are those that it was written with. Its config is whole. Raises UserError.
     """
     path = prefix + ".json"
-    try:
-        with open(path, encoding="utf-8") as stream:
-            meta = json.load(stream)
-    except ValueError:
-        raise UserError(
-            f"{path}: truncated or not JSON; restore it from a copy, or train again"
-        ) from None
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise UserError(f"{path}: not a checkpoint of this version (format {FORMAT}); train again")
-    if meta.get("digest") != _digest(meta):
-        raise UserError(
-            f"{path}: damaged, not what was written; restore it from a copy, or train again"
-        )
+    meta = _read(path)
+    check_fields(meta, Meta, path, _MEND)
+    if meta["digest"] != _digest(meta):
+        raise UserError(f"{path}: damaged, not what was written; {_MEND}")
+    if not set(_HASHED) == meta["hashes"].keys() < meta["sizes"].keys() == set(_BESIDE):
+        raise UserError(f"{path}: sizes and hashes are not of {' '.join(_BESIDE)}; {_MEND}")
     for ending, size in meta["sizes"].items():
         actual = os.path.getsize(prefix + ending)
         if actual != size:
             raise UserError(
-                f"{prefix}{ending}: {actual:,} bytes, expected {size:,}; the file is truncated or of another "
-                "checkpoint: restore it from a copy, or train again"
+                f"{prefix}{ending}: {actual:,} bytes, expected {size:,}; the file is truncated or "
+                f"of another checkpoint: {_MEND}"
             )
     for ending, known in meta["hashes"].items():
         if file_hash(prefix + ending) != known:
-            raise UserError(
-                f"{prefix}{ending}: damaged, not what was written; restore it from a copy, or train again"
-            )
+            raise UserError(f"{prefix}{ending}: damaged, not what was written; {_MEND}")
+    check_model(meta, path, _MEND, meta["versions"].get("etagger"))
+    State.of(meta["state"], path)
+    return meta
+
+
+def _read(path):
+    """A checkpoint's JSON as a dict of this format."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            meta = load_json(stream.read())
+    except ValueError as error:
+        raise UserError(
+            f"{path}:{getattr(error, 'lineno', 1)}: truncated or not JSON "
+            f"({str(error).splitlines()[0][:100]}); {_MEND}"
+        ) from None
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        raise UserError(f"{path}: not a checkpoint of this version (format {FORMAT}); train again")
     return meta
 
 
 def load_emb(prefix, meta):
-    """The EmbVec of a checkpoint, without vectors."""
-    emb = EmbVec.load(prefix + ".vocab.pkl")
+    """The EmbVec of a checkpoint, without vectors; one that its config goes with. Raises UserError."""
+    path, config = prefix + ".vocab.pkl", meta["config"]
+    emb = EmbVec.load(path)
     if emb.vocab_hash != meta["vocab_hash"]:
+        raise UserError(f"{path}: not the vocabulary of {prefix}; {_MEND}")
+    for name in ("elmo", "bert"):
+        if config[f"use_{name}"] and not getattr(emb, name):
+            raise UserError(f"{path}: it names no {name}, which the config uses; {_MEND}")
+    if config["use_word"] and config["wrd_dim"] != emb.wrd_dim:
         raise UserError(
-            f"{prefix}.vocab.pkl: not the vocabulary of {prefix}; restore it from a copy, or train again"
+            f"{path}: word vectors of {emb.wrd_dim}, the config has {config['wrd_dim']}; {_MEND}"
         )
+    if config["use_bert"]:
+        check_bert_layers(config["bert_layers"], emb.bert["config"], f"{prefix}.json: bert_layers")
     return emb
 
 
@@ -213,21 +311,44 @@ def check_wrd_dim(wrd_dim, meta):
         )
 
 
+def check_shapes(prefix, graph):
+    """Raises UserError where variables of a TensorFlow graph have another shape in a checkpoint,
+    which tf.train.Saver does not look at; before any memory is taken for them.
+    """
+    from tf1 import tf
+
+    try:
+        known = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        raise UserError(_unreadable(prefix, error)) from None
+    for variable in graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES):
+        name, shape = variable.op.name, variable.shape.as_list()
+        if known.get(name, shape) != shape:
+            there = f"{name} is {known[name]}, the config wants {shape}"
+            raise UserError(_unreadable(prefix, there))
+
+
+def _unreadable(prefix, error):
+    reason = error if isinstance(error, str) else reason(error)
+    return (
+        f"{prefix}: the weights cannot be read ({reason}); they are damaged or of another model: "
+        "restore them from a copy, or train again"
+    )
+
+
 def restore(session, saver, prefix):
     """Reads the weights into a session. Raises UserError where they are damaged or do not fit the
     graph.
     """
     from tf1 import quiet, tf
 
+    check_shapes(prefix, session.graph)
     try:
         with quiet():
             names = saver.saver_def
             session.run(names.restore_op_name, {names.filename_tensor_name: os.fsencode(prefix)})
     except (tf.errors.OpError, ValueError) as error:
-        raise UserError(
-            f"{prefix}: the weights cannot be read ({reason(error)}); "
-            "they are damaged or of another model: restore them from a copy, or train again"
-        ) from None
+        raise UserError(_unreadable(prefix, error)) from None
 
 
 def reason(error):

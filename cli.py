@@ -320,7 +320,7 @@ def compile_regex(pattern, flag):
     """A regular expression. Raises UserError where the value of `flag` is none."""
     try:
         return re.compile(pattern)
-    except re.error as error:
+    except (re.error, RecursionError, OverflowError) as error:
         raise UserError(
             f"{flag} {pattern!r}: not a regular expression ({error}); mend it, or give a scope such as encoder/"
         ) from None

@@ -5,8 +5,8 @@ highway network, two BiLSTM layers of 200 and a CRF.
 """
 
 import argparse
+import contextlib
 import dataclasses
-import json
 import math
 import os
 import re
@@ -14,8 +14,9 @@ import typing
 from dataclasses import dataclass, field
 
 import registry
-from cli import MAX_THREADS, UserError, compile_regex, parse_bool, suggest
+from cli import MAX_THREADS, UserError, __version__, compile_regex, parse_bool, suggest
 from conll import DELIMITERS
+from structured import conforms, load_json, load_yaml, shortened
 from textfile import read_text
 
 
@@ -27,6 +28,12 @@ def option(default, help, **rules):
         return field(default_factory=lambda: list(default), metadata={"help": help, **rules})
     return field(default=default, metadata={"help": help, **rules})
 
+
+# What no model needs more of; a file that asks for it would take all memory or time.
+MOST_UNITS = 1 << 16  # of a layer
+MOST_LAYERS = 100
+MOST_WIDTH = 1024  # of a filter, in words or characters; of a word, in characters
+MOST_NUMBER = 2**31 - 1  # of every whole number that has no bound of its own
 
 CONFIGS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs")
 ENCODERS = (
@@ -81,29 +88,34 @@ class Config:
 
     # Features
     use_word: bool = option(True, "word embeddings")
-    wrd_dim: int = option(0, "size of a word embedding; 0: that of the EmbVec file, or 50", low=0)
+    wrd_dim: int = option(
+        0, "size of a word embedding; 0: that of the EmbVec file, or 50", low=0, high=MOST_UNITS
+    )
     train_wrd: typing.Optional[bool] = option(
         None, "train the word embeddings; default: only where they start at random"
     )
     lowercase: bool = option(True, "without --emb_path: lowercase the words of the vocabulary")
     use_chr: bool = option(True, "character CNN")
-    chr_dim: int = option(25, "size of a character embedding", low=1)
+    chr_dim: int = option(25, "size of a character embedding", low=1, high=MOST_UNITS)
     chr_conv_type: str = option(
         "conv1d",
         "conv1d: one filter width, masked; conv2d: several filter widths",
         choices=("conv1d", "conv2d"),
     )
     chr_filter_widths: list[int] = option(
-        [3], "filter widths of the character CNN, in characters (conv1d: one)", low=1
+        [3],
+        "filter widths of the character CNN, in characters (conv1d: one)",
+        low=1,
+        high=MOST_WIDTH,
     )
-    num_filters: int = option(53, "filters of each width", low=1)
-    word_length: int = option(15, "characters of a word that count", low=1)
+    num_filters: int = option(53, "filters of each width", low=1, high=MOST_UNITS)
+    word_length: int = option(15, "characters of a word that count", low=1, high=MOST_WIDTH)
     use_pos: bool = option(True, "POS embeddings, where the training data has the column")
-    pos_dim: int = option(7, "size of a POS embedding", low=1)
+    pos_dim: int = option(7, "size of a POS embedding", low=1, high=MOST_UNITS)
     use_chk: bool = option(True, "chunk embeddings, where the training data has the column")
-    chk_dim: int = option(10, "size of a chunk embedding", low=1)
+    chk_dim: int = option(10, "size of a chunk embedding", low=1, high=MOST_UNITS)
     use_shape: bool = option(False, "word shape embeddings: upper case, digits, punctuation")
-    shape_dim: int = option(5, "size of a word shape embedding", low=1)
+    shape_dim: int = option(5, "size of a word shape embedding", low=1, high=MOST_UNITS)
     gazetteer: str = option(
         "", "file of names, `TYPE word word ...` a line: a feature for each type; '' for none"
     )
@@ -149,7 +161,7 @@ class Config:
 
     # Network
     use_highway: bool = option(True, "highway network over the concatenated features")
-    highway_layers: int = option(2, "layers of the highway network", low=1)
+    highway_layers: int = option(2, "layers of the highway network", low=1, high=MOST_LAYERS)
     encoder: str = option(
         "bilstm",
         "bilstm, bigru, biqrnn, cnn_lstm, transformer, bilstm_transformer, bilstm_attention, none, or "
@@ -158,20 +170,31 @@ class Config:
     rnn_type: str = option(
         "fused", "LSTM; fused: BlockLSTM; normal: a cell in a loop", choices=("fused", "normal")
     )
-    rnn_size: int = option(200, "hidden size of a recurrent layer, in each direction", low=1)
+    rnn_size: int = option(
+        200, "hidden size of a recurrent layer, in each direction", low=1, high=MOST_UNITS
+    )
     rnn_layers: int = option(
-        2, "recurrent layers; from the second on with residual connections", low=1
+        2, "recurrent layers; from the second on with residual connections", low=1, high=MOST_LAYERS
     )
-    qrnn_width: int = option(2, "biqrnn: words that a gate sees, up to its own", low=1)
-    cnn_width: int = option(3, "cnn_lstm: filter width, in words", low=1)
-    cnn_filters: int = option(200, "cnn_lstm: filters", low=1)
-    transformer_layers: int = option(4, "blocks of the Transformer", low=1)
+    qrnn_width: int = option(
+        2, "biqrnn: words that a gate sees, up to its own", low=1, high=MOST_WIDTH
+    )
+    cnn_width: int = option(3, "cnn_lstm: filter width, in words", low=1, high=MOST_WIDTH)
+    cnn_filters: int = option(200, "cnn_lstm: filters", low=1, high=MOST_UNITS)
+    transformer_layers: int = option(4, "blocks of the Transformer", low=1, high=MOST_LAYERS)
     attention_size: int = option(
-        64, "units of self-attention's queries, keys and values, all heads together", low=1
+        64,
+        "units of self-attention's queries, keys and values, all heads together",
+        low=1,
+        high=MOST_UNITS,
     )
-    attention_heads: int = option(4, "heads of self-attention", low=1)
-    ffn_size: int = option(256, "inner size of the Transformer's feed-forward layers", low=1)
-    ffn_kernel: int = option(3, "width of their convolutions, in words; 1: each word alone", low=1)
+    attention_heads: int = option(4, "heads of self-attention", low=1, high=MOST_UNITS)
+    ffn_size: int = option(
+        256, "inner size of the Transformer's feed-forward layers", low=1, high=MOST_UNITS
+    )
+    ffn_kernel: int = option(
+        3, "width of their convolutions, in words; 1: each word alone", low=1, high=MOST_WIDTH
+    )
     transformer_keep_prob: float = option(
         0.9, "share of units that dropout keeps within the Transformer", above=0.0, high=1.0
     )
@@ -210,11 +233,11 @@ class Config:
     )
 
     # Optimization
-    batch_size: int = option(20, "sentences in a batch, at most", low=1)
+    batch_size: int = option(20, "sentences in a batch, at most", low=1, high=MOST_UNITS)
     max_batch_tokens: int = option(
         4000, "padded tokens in a batch, at most (a longer sentence is a batch alone)", low=1
     )
-    epoch: int = option(70, "epochs, at most", low=1)
+    epoch: int = option(70, "epochs, at most", low=1, high=1_000_000)
     patience: int = option(
         10, "stop after this many epochs without a better score; 0: never", low=0
     )
@@ -284,8 +307,11 @@ class Config:
     max_train_steps_per_epoch: int = option(0, "cut an epoch short; 0: never", low=0)
     max_eval_steps: int = option(0, "evaluate on so many batches only; 0: on all", low=0)
 
-    def check(self):
-        """Raises UserError for the first value out of its bounds. Returns self."""
+    def check(self, training=True):
+        """Raises UserError for the first value out of its bounds. Returns self.
+
+        training: loss, metric and hooks must be known, which tagging does not need.
+        """
         for each in dataclasses.fields(self):
             value = getattr(self, each.name)
             for item in value if isinstance(value, list) else [value]:
@@ -298,7 +324,7 @@ class Config:
         if self.use_chr and self.chr_conv_type == "conv2d":
             self._check_widths()
         self._check_encoder()
-        self._check_custom()
+        self._check_custom(training)
         compile_regex(self.train_vars, "train_vars")
         if self.fine_tune and self.train_vars:
             raise UserError(
@@ -317,7 +343,8 @@ class Config:
         return self
 
     def _check_language_models(self):
-        if self.bert_layers not in BERT_LAYERS and not self.bert_layers.isdecimal():
+        number = self.bert_layers.isdecimal() and len(self.bert_layers) < 5
+        if self.bert_layers not in BERT_LAYERS and not number:
             raise UserError(
                 f"bert_layers: {self.bert_layers!r}{suggest(self.bert_layers, BERT_LAYERS)}, expected one of "
                 f"{', '.join(BERT_LAYERS)} or a layer's number"
@@ -339,27 +366,31 @@ class Config:
                 f"attention_size: {self.attention_size}, expected a multiple of attention_heads {self.attention_heads}"
             )
 
-    def _check_custom(self):
+    def custom(self):
+        """Code of the user's own that is named as module.function: [(kind, name)]."""
+        names = [(kind, getattr(self, kind)) for kind in ("encoder", "loss", "metric")]
+        names += [("hook", each["call"]) for each in self.hooks]
+        return [(kind, name) for kind, name in names if "." in name]
+
+    def _check_custom(self, training):
         """Functions of the user: their names alone, see registry.import_custom."""
         if self.loss and self.use_crf:
             raise UserError(
-                f"loss: {self.loss!r} does not see the CRF's transitions, which nothing would train; "
-                "set use_crf to False"
+                f"loss: {self.loss!r} does not see the CRF's transitions, which nothing would "
+                "train; set use_crf to False"
             )
-        for kind, name in (
-            ("loss", self.loss),
-            ("metric", self.metric),
-            *(("hook", each.get("call")) for each in self.hooks),
-        ):
-            if name and not registry.is_known(kind, str(name)):
-                registry.find(kind, str(name))
         for each in self.hooks:
-            every = each.get("every", 1)
-            if not each.get("call") or not isinstance(every, int) or every < 1:
+            call, every = each.get("call"), each.get("every", 1)
+            sound = isinstance(call, str) and all(isinstance(name, str) for name in each)
+            if not sound or not call or type(every) is not int or every < 1:
                 raise UserError(
-                    f"hooks: {each}, expected {{call: module.function}}, and `every` to be a number of steps "
-                    "from 1 on"
+                    f"hooks: {shortened(each)}, expected {{call: module.function}}, and `every` "
+                    "to be a number of steps from 1 on"
                 )
+        names = [("loss", self.loss), ("metric", self.metric)]
+        for kind, name in names + [("hook", each["call"]) for each in self.hooks]:
+            if training and name and not registry.is_known(kind, name):
+                registry.find(kind, name)
 
     def _check_widths(self):
         widths = self.chr_filter_widths
@@ -385,11 +416,12 @@ def _check_rules(name, value, rules):
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{name}: {value}, expected a finite number")
     if "low" in rules and value < rules["low"]:
-        raise UserError(f"{name}: {value}, expected at least {rules['low']}")
+        raise UserError(f"{name}: {shortened(value)}, expected at least {rules['low']}")
     if "above" in rules and not value > rules["above"]:
-        raise UserError(f"{name}: {value}, expected more than {rules['above']}")
-    if "high" in rules and value > rules["high"]:
-        raise UserError(f"{name}: {value}, expected at most {rules['high']}")
+        raise UserError(f"{name}: {shortened(value)}, expected more than {rules['above']}")
+    high = rules.get("high", MOST_NUMBER if type(value) is int else math.inf)
+    if not isinstance(value, (str, dict)) and value > high:
+        raise UserError(f"{name}: {shortened(value)}, expected at most {high}")
 
 
 # What --restore takes over from a checkpoint, what of that a flag may change, and what may change
@@ -488,14 +520,14 @@ def _parse_call(text):
     file -> dict.
     """
     try:
-        value = _load_yaml(text)
+        value = load_yaml(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(
-            f"{text!r}: {error}, expected module.function or {{call: module.function, ...}}"
+            f"{shortened(text)}: {error}, expected module.function or {{call: module.function, ...}}"
         ) from None
     if not isinstance(value, (str, dict)):
         raise argparse.ArgumentTypeError(
-            f"{text!r}: expected module.function or {{call: module.function, ...}}"
+            f"{shortened(text)}: expected module.function or {{call: module.function, ...}}"
         )
     return value if isinstance(value, dict) else {"call": value}
 
@@ -533,7 +565,7 @@ def read_config(path):
         return {}
     text = read_text(path, "--config_path", "YAML or JSON")
     try:
-        values = json.loads(text) if path.endswith(".json") else _load_yaml(text)
+        values = load_json(text) if path.endswith(".json") else load_yaml(text)
     except ValueError as error:
         line = getattr(error, "lineno", 1)
         raise UserError(
@@ -547,23 +579,11 @@ def read_config(path):
     }
 
 
-def typed(values):
-    """Hyper-parameters given in Python, {name: value}, in the types of their fields. Raises
-    UserError.
+def typed(values, where="hyper-parameters"):
+    """Hyper-parameters given in Python or in `where`, {name: value}, in the types of their fields.
+    Raises UserError.
     """
-    return {name: _coerce("hyper-parameters", name, value) for name, value in values.items()}
-
-
-def _load_yaml(text):
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = ValueError(getattr(error, "problem", None) or "not YAML")
-        problem.lineno = mark.line + 1 if mark else 1
-        raise problem from None
+    return {name: _coerce(where, name, value) for name, value in values.items()}
 
 
 def _line_of(text, name):
@@ -588,19 +608,50 @@ def _coerce(where, name, value):
 
 def _coerce_scalar(where, name, value, kind):
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if kind is float and number:
-        return float(value)
-    if kind is float and isinstance(
-        value, str
-    ):  # YAML 1.1 reads 1e-3, without a point, as a string
-        try:
+    # YAML 1.1 reads 1e-3, without a point, as a string.
+    if kind is float and (number or isinstance(value, str)):
+        with contextlib.suppress(ValueError, OverflowError):
             return float(value)
-        except ValueError:
-            number = False
     if kind is dict and isinstance(value, str):
         return {"call": value}
     if type(value) is int and _FIELDS[name].metadata.get("numbers"):
-        return str(value)
-    if isinstance(value, kind) and (kind is bool) == isinstance(value, bool):
+        return str(value) if abs(value) < MOST_NUMBER else shortened(value)
+    if isinstance(value, kind) and kind is not float and (kind is bool) == isinstance(value, bool):
         return value
-    raise UserError(f"{where}: {name}: {value!r}, expected {kind.__name__}")
+    raise UserError(f"{where}: {name}: {shortened(value)}, expected {kind.__name__}")
+
+
+# ---------------------------------------------------------------- the config of a trained model
+
+
+def of_model(values, where, names=None, version=__version__):
+    """The Config that a checkpoint or a graph holds as a dict: the same checks as for a user's own,
+    types as they are written, and nothing that training leaves to the data. Raises UserError.
+
+    where: the file, for messages. names: the hyper-parameters that it must hold; default: all.
+    version: of etagger, that wrote it; what another one did not know has its default.
+    """
+    mend = "it is damaged, or of another version; train again, or restore it from a copy"
+    if type(values) is not dict:
+        raise UserError(f"{where}: config is {shortened(values)}, expected an object; {mend}")
+    for name in values:
+        if name not in _FIELDS:
+            raise UserError(
+                f"{where}: config has the unknown key {shortened(name)}{suggest(name, _FIELDS)}, "
+                f"perhaps of a newer etagger than {__version__}; update etagger, or train again"
+            )
+    for name in names or _FIELDS:
+        if name not in values and version == __version__:
+            raise UserError(f"{where}: config lacks {name}; {mend}")
+    for name, value in values.items():
+        if not conforms(value, _TYPES[name]):
+            kind = _scalar_type(name)[0].__name__
+            raise UserError(f"{where}: {name}: {shortened(value)}, expected {kind}; {mend}")
+    off = {name: False for name in ("use_elmo", "use_bert") if values.get(name) is None}
+    try:
+        config = Config(**{**values, **off}).check(training=False)
+    except UserError as error:
+        raise UserError(f"{where}: {error}; {mend}") from None
+    if config.use_word and not config.wrd_dim:
+        raise UserError(f"{where}: wrd_dim: 0, expected at least 1 of a trained model; {mend}")
+    return config

@@ -14,6 +14,8 @@ from cli import UserError
 from embvec import EmbVec
 from feed import Feeder
 from gazetteer import Gazetteer
+from pretrained import check_bert_layers
+from settings import tags_problem
 
 
 @dataclasses.dataclass
@@ -66,6 +68,8 @@ def load_data(config, emb=None, gazetteer=None, tags=None, first=None, models=No
 
     target = config.tag_scheme or scheme
     tags = tags or conll.scheme_tags(emb.tags, scheme, target)
+    if problem := tags_problem(tags, target):
+        raise UserError(f"{config.emb_path or 'the vocabulary'}: {problem}; mend its tags")
     feeder = Feeder(
         emb, config, {tag: i for i, tag in enumerate(tags)}, gazetteer if config.gazetteer else None
     )
@@ -289,7 +293,7 @@ def _decide_language_models(config, emb):
             )
         used[name] = bool(there) if wanted is None else wanted
     if used["bert"]:
-        _check_bert_layers(config.bert_layers, emb.bert["config"]["num_hidden_layers"])
+        check_bert_layers(config.bert_layers, emb.bert["config"], "--bert_layers")
     for flag, name in (("train_bert", "bert"), ("elmo_stateful", "elmo")):
         if getattr(config, flag) and not used[name]:
             raise UserError(
@@ -304,14 +308,6 @@ def _decide_language_models(config, emb):
         "use_bert": used["bert"],
         "bert_context": config.bert_context and used["bert"],
     }
-
-
-def _check_bert_layers(wanted, number):
-    if (wanted == "last4" and number < 3) or (wanted.isdecimal() and int(wanted) > number):
-        raise UserError(
-            f"--bert_layers {wanted}: this BERT has {number} layers above its embeddings, layer 0; expected top, mix or a "
-            f"number from 0 to {number}"
-        )
 
 
 def _check_tags(parts, emb):

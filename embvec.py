@@ -10,12 +10,13 @@ import functools
 import hashlib
 import io
 import pickle
-import re
 import sys
+import typing
 
 import numpy as np
 
 import conll
+import plain_pickle
 import pretrained
 import tagset
 from cli import (
@@ -28,6 +29,8 @@ from cli import (
     parse_bool,
     run_command,
 )
+from config import MOST_UNITS
+from structured import conforms, misfit
 from textfile import BOM, HEAD, check_text, read_lines
 from word_vectors import WIDEST, VectorReader, check_vectors
 
@@ -37,6 +40,18 @@ SECTIONS = ("wrd", "chr", "pos", "chk", "tag")
 BERT = "bert"  # the section of BERT's pieces, only where BERT is in use
 
 _MAGIC = "etagger EmbVec"
+_HEADER = {
+    "magic": str,
+    "format": int,
+    "wrd_dim": int,
+    "words": int,
+    "lowercase": bool,
+    "filtered": bool,
+    "sources": dict,  # {path: sha256}
+    "vocab_hash": str,
+    "vectors": typing.Optional[str],  # their sha256
+}
+_MOST_HEADER = 1 << 24  # bytes of a file within which its header ends
 _MEND_VOCAB = "; make it again with embvec.py, or take the vocab.txt that export.py wrote"
 _DIGITS = str.maketrans("123456789", "000000000")
 
@@ -157,30 +172,33 @@ class EmbVec:
         """
         check_readable(path, "--emb_path")
         with open(path, "rb") as stream:
-            header = _load_header(stream, path)
-            body = _load_plain(stream, path)
+            data = stream.read()
+        header, end = _load_header(data, path)
+        body, _ = _load_plain(data, end, path)
         try:
             vectors = None if body["vectors"] is None else body["vectors"].value
-            emb = cls(
-                *(list(body["vocab"][name]) for name in SECTIONS),
-                header["wrd_dim"],
-                vectors,
-                header["lowercase"],
-                header["filtered"],
-                header["sources"],
-                header.get("elmo"),
-                header.get("bert"),
-                body["vocab"].get(BERT, ()),
-            )
-            fits = vectors is None or (
+            whole = vectors is None or (
                 vectors.dtype == np.float32
                 and vectors.shape == (header["words"], header["wrd_dim"])
             )
-            whole = fits and emb.header() == header  # the same hashes: no bit has flipped
+            if whole := whole and _are_vocabularies(body["vocab"]):
+                emb = cls(
+                    *(body["vocab"][name] for name in SECTIONS),
+                    header["wrd_dim"],
+                    vectors,
+                    header["lowercase"],
+                    header["filtered"],
+                    header["sources"],
+                    header.get("elmo"),
+                    header.get("bert"),
+                    body["vocab"].get(BERT, ()),
+                )
+                whole = emb.header() == header  # the same hashes: no bit has flipped
         except (LookupError, TypeError, ValueError, AttributeError):
             whole = False
         if not whole:
             raise UserError(f"{path}: not a whole EmbVec file; make it again with embvec.py")
+        pretrained.check_models(emb.elmo, emb.bert, emb.vocab.get(BERT, []), path)
         return emb
 
     @classmethod
@@ -222,7 +240,7 @@ def _read_section(name, lines, at, path):
     """Tokens of the section that begins at lines[at], and where it ends."""
     heading = f"# {name}_vocab ".encode()
     count = lines[at][len(heading) :] if lines[at].startswith(heading) else b""
-    if not count.isdigit():
+    if not count.isdigit() or len(count) > 18:
         raise UserError(f"{path}:{at + 1}: expected `{heading.decode()}N`{_MEND_VOCAB}")
     tokens = []
     for row in range(at + 1, at + 1 + int(count)):
@@ -241,11 +259,11 @@ def load_header(path):
     """The header of an EmbVec file, see EmbVec.header(). Raises UserError."""
     check_readable(path, "--emb_path")
     with open(path, "rb") as stream:
-        return _load_header(stream, path)
+        return _load_header(stream.read(_MOST_HEADER), path)[0]
 
 
-def _load_header(stream, path):
-    header = _load_plain(stream, path)
+def _load_header(data, path):
+    header, end = _load_plain(data, 0, path)
     if not isinstance(header, dict) or header.get("magic") != _MAGIC:
         raise UserError(
             f"{path}: not an EmbVec file; make it with embvec.py, and give the .pkl that it writes"
@@ -254,68 +272,30 @@ def _load_header(stream, path):
         raise UserError(
             f"{path}: EmbVec format {header.get('format')}, expected {FORMAT}; make it again with embvec.py"
         )
-    if not {"wrd_dim", "words", "lowercase", "filtered", "sources", "vocab_hash"} <= header.keys():
-        raise UserError(f"{path}: not a whole EmbVec file; make it again with embvec.py")
-    return header
+    of_models = {name: dict for name in ("elmo", "bert") if name in header}
+    problem = misfit(header, {**_HEADER, **of_models})
+    if problem or not 0 <= header["wrd_dim"] <= MOST_UNITS:
+        what = problem or f"wrd_dim: {header['wrd_dim']}, expected at most {MOST_UNITS}"
+        raise UserError(f"{path}: not a whole EmbVec file: {what}; make it again with embvec.py")
+    return header, end
 
 
-class _Dtype:
-    """Stands in for numpy.dtype while unpickling."""
-
-    def __init__(self, code, *_):
-        self.code = code
-
-    def __setstate__(self, state):
-        self.order = state[1]
-
-
-class _Array:
-    """Stands in for an array while unpickling; `value` is the array, read-only."""
-
-    def __init__(self, *_):
-        self.value = None
-
-    def __setstate__(self, state):
-        _, shape, dtype, by_column, data = state
-        if not re.fullmatch("[<=>|][biuf][0-9]+", dtype.order + dtype.code):
-            raise pickle.UnpicklingError(
-                f"it holds an array of {dtype.order}{dtype.code}, which are not numbers"
-            )
-        self.value = np.frombuffer(data, dtype.order + dtype.code).reshape(
-            shape, order="F" if by_column else "C"
-        )
+def _are_vocabularies(vocab):
+    """Whether what a file holds is {section: tokens}, with the reserved ones at their places."""
+    sections = [*SECTIONS, *([BERT] if BERT in vocab else [])]
+    if set(vocab) != set(sections) or not all(
+        conforms(vocab[each], list[str]) for each in sections
+    ):
+        return False
+    reserved = all(vocab[name][:2] == [PAD, UNK] for name in ("wrd", "chr", "pos", "chk"))
+    return reserved and vocab["tag"][:1] == ["O"]
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    """Unpickles containers, numbers, strings and arrays of numbers (as _Array); anything else is
-    refused, not run.
-
-    numpy's own classes are kept out of it: they trust the flags that the file gives a dtype, and a
-    false flag makes them take the file's bytes for pointers to Python objects.
-    """
-
-    _ALLOWED = {
-        ("numpy", "ndarray"): _Array,
-        ("numpy", "dtype"): _Dtype,
-        ("numpy.core.multiarray", "_reconstruct"): _Array,  # numpy 1
-        ("numpy._core.multiarray", "_reconstruct"): _Array,
-    }  # numpy 2
-
-    def find_class(self, module, name):
-        if (module, name) not in self._ALLOWED:
-            raise pickle.UnpicklingError(
-                f"it holds {module}.{name}, which is neither a plain container nor an array"
-            )
-        return self._ALLOWED[module, name]
-
-    def persistent_load(self, pid):
-        raise pickle.UnpicklingError("it holds a persistent id")
-
-
-def _load_plain(stream, path):
+def _load_plain(data, at, path):
+    """The pickle at data[at], and where it ends. Raises UserError."""
     try:
-        return _PlainUnpickler(stream).load()
-    except pickle.UnpicklingError as error:
+        return plain_pickle.load(data, at)
+    except plain_pickle.Refused as error:
         raise UserError(f"{path}: refused: {error}; make it again with embvec.py") from None
     except Exception:  # a damaged pickle fails in any way
         raise UserError(

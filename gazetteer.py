@@ -3,6 +3,9 @@
 from cli import UserError
 from textfile import read_lines
 
+MOST_NAME_WORDS = 256  # of a name: a look-up tries each length up to that of the longest
+MOST_TYPES = 1024  # each token has a mark for each type
+
 
 class Gazetteer:
     """names: {tuple of words: list of type indices}; types: list of type names. Names match as they
@@ -26,11 +29,21 @@ class Gazetteer:
                 raise UserError(
                     f"{path}:{number}: only {fields[0]!r}, expected `TYPE word word ...`"
                 )
+            if len(fields) > MOST_NAME_WORDS + 1:
+                raise UserError(
+                    f"{path}:{number}: a name of {len(fields) - 1:,} words, expected at most "
+                    f"{MOST_NAME_WORDS}"
+                )
             if fields:
                 index = types.setdefault(fields[0], len(types))
                 known = names.setdefault(tuple(fields[1:]), [])
                 if index not in known:
                     known.append(index)
+        if len(types) > MOST_TYPES:
+            raise UserError(
+                f"{path}: {len(types):,} types, expected at most {MOST_TYPES:,}; a line is "
+                "`TYPE word word ...`"
+            )
         if not names:
             raise UserError(f"{path}:1: no name in this file, expected `TYPE word word ...` lines")
         return cls(list(types), names)

@@ -59,21 +59,22 @@ def own_hooks(config):
 # ---------------------------------------------------------------- those of the user
 
 
-def user_hooks(entries):
+def user_hooks(entries, own=False):
     """Hooks for entries as config.hooks has them, or functions, or such entries with a function as
-    `call`. Raises UserError.
+    `call`. own: the user has named them now, see registry.import_custom. Raises UserError.
     """
     return [
-        _user_hook(**(entry if isinstance(entry, dict) else {"call": entry})) for entry in entries
+        _user_hook(own, **(entry if isinstance(entry, dict) else {"call": entry}))
+        for entry in entries
     ]
 
 
-def _user_hook(call=None, every=0, **parameters):
+def _user_hook(own, /, call=None, every=0, **parameters):
     if isinstance(every, bool) or not isinstance(every, int) or every < 0:
         raise UserError(f"hook {call}: every: {every!r}, expected a number of steps")
     name = call if isinstance(call, str) else getattr(call, "__name__", str(call))
     if isinstance(call, str):
-        registry.import_custom("hook", call)
+        registry.import_custom("hook", call, own)
         call = registry.find("hook", call)
     try:
         signature = inspect.signature(call)

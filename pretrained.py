@@ -5,15 +5,18 @@ layers/bert.py. No TensorFlow.
 import glob
 import hashlib
 import json
-import math
 import os
 import re
 
 import numpy as np
 
 from cli import UserError, check_readable
+from config import MOST_LAYERS, MOST_UNITS
+from structured import load_json, misfit, shortened
 from textfile import HEAD, check_not_a_page, check_text, read_lines, read_text
 from wordpiece import SPECIAL
+
+LARGEST = 1e30  # of a bound or a constant; float32 ends a little above
 
 # ---------------------------------------------------------------- ELMo
 
@@ -27,8 +30,10 @@ def read_elmo_options(path):
     "activation": "relu" or "tanh", "n_highway", "n_characters", "max_characters_per_token"}}.
     Raises UserError.
     """
-    given = _read_json(path, "--elmo_options_path")
+    return _elmo_options(_read_json(path, "--elmo_options_path"), path)
 
+
+def _elmo_options(given, path):
     def option(name, expected, is_right, *default):
         value = given
         for key in name.split("."):
@@ -37,27 +42,27 @@ def read_elmo_options(path):
             return default[0]
         if not is_right(value):
             raise UserError(
-                f"{path}: {name} is {'missing' if value is None else json.dumps(value)}, expected {expected}"
+                f"{path}: {name} is {'missing' if value is None else _shown(value)}, "
+                f"expected {expected}"
             )
         return value
 
-    def size(name, *default, low=1):
-        return option(
-            name, f"a whole number, at least {low}", lambda value: _is_whole(value, low), *default
-        )
+    def size(name, *default, low=1, high=MOST_UNITS):
+        expected = f"a whole number, at least {low} and at most {high}"
+        return option(name, expected, lambda value: _is_whole(value, low, high), *default)
 
     def clip(name):
         return option(
             name,
             "a number above 0",
-            lambda value: type(value) in (int, float) and 0 < value < math.inf,
+            lambda value: type(value) in (int, float) and 0 < value < LARGEST,
             None,
         )
 
     lstm = {
         "dim": size("lstm.dim"),
         "projection_dim": size("lstm.projection_dim"),
-        "n_layers": size("lstm.n_layers", 1),
+        "n_layers": size("lstm.n_layers", 1, high=MOST_LAYERS),
         "cell_clip": clip("lstm.cell_clip"),
         "proj_clip": clip("lstm.proj_clip"),
         "use_skip_connections": option(
@@ -66,11 +71,13 @@ def read_elmo_options(path):
     }
     cnn = {
         "embedding": {"dim": size("char_cnn.embedding.dim")},
-        "filters": option("char_cnn.filters", "a list of [width, filters]", _are_filters),
+        "filters": option(
+            "char_cnn.filters", f"a list of at most {MOST_LAYERS} [width, filters]", _are_filters
+        ),
         "activation": option(
             "char_cnn.activation", '"relu" or "tanh"', lambda value: value in ("relu", "tanh")
         ),
-        "n_highway": size("char_cnn.n_highway", 0, low=0),
+        "n_highway": size("char_cnn.n_highway", 0, low=0, high=MOST_LAYERS),
         "n_characters": option(
             "char_cnn.n_characters", "262 (training writes 261: set it to 262)", _is(262)
         ),
@@ -124,13 +131,9 @@ def elmo_weights(options, path):
     shapes = elmo_shapes(options)
     try:
         with h5py.File(path, "r") as file:
-            found = {}
-            file.visititems(
-                lambda name, item: (
-                    found.update({name: item}) if isinstance(item, h5py.Dataset) else None
-                )
-            )
+            found = datasets(file)
             _check_datasets(path, {name: item.shape for name, item in found.items()}, shapes)
+            check_stored(path, [found[name] for name in shapes])
             weights = {name: np.asarray(found[name], np.float32) for name in shapes}
     except (
         OSError,
@@ -138,9 +141,10 @@ def elmo_weights(options, path):
         KeyError,
         ValueError,
         TypeError,
+        MemoryError,
     ) as error:  # as h5py tells of damage
         raise UserError(
-            f"{path}: not an HDF5 file of weights, or truncated ({error}); fetch it again"
+            f"{path}: not an HDF5 file of weights, or truncated ({_one_line(error)}); fetch it again"
         ) from None
     for name, array in weights.items():
         if not np.isfinite(array).all():
@@ -148,6 +152,45 @@ def elmo_weights(options, path):
                 f"{path}: {name} has values that are not finite numbers; fetch it again"
             )
     return weights
+
+
+def datasets(file):
+    """{name: dataset} of an open HDF5 file: those in it, not what links of its lead to elsewhere."""
+    import h5py
+
+    found = {}
+    file.visititems(
+        lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None
+    )
+    return found
+
+
+def check_stored(path, wanted):
+    """Raises UserError where the numbers of HDF5 datasets do not all stand in the file itself, one
+    after the other: a few bytes can stand for a huge dataset, and name any other file.
+    """
+    from h5py import h5d
+
+    plain, size = (h5d.CONTIGUOUS, h5d.COMPACT), 0
+    for dataset in wanted:
+        stored = dataset.id.get_create_plist()
+        if stored.get_layout() not in plain or stored.get_external_count():
+            raise UserError(
+                f"{path}: {dataset.name} is compressed, in chunks, or in another file; expected "
+                "as published, contiguous: h5repack -l CONTI -f NONE"
+            )
+        if dataset.dtype.kind != "f":
+            raise UserError(f"{path}: {dataset.name} is {dataset.dtype}, expected numbers (float)")
+        size += dataset.size * dataset.dtype.itemsize
+    if size > os.path.getsize(path):
+        raise UserError(
+            f"{path}: its datasets have {size:,} bytes, which is more than the whole file; "
+            "fetch it again"
+        )
+
+
+def _one_line(error):
+    return (str(error).splitlines() or [type(error).__name__])[0][:150]
 
 
 def _check_datasets(path, found, wanted):
@@ -177,8 +220,16 @@ def read_elmo_vocab(path):
     return [word for word in words if word]
 
 
-def _is_whole(value, low):
-    return type(value) is int and value >= low
+def _shown(value):
+    """A value of an options file, short, as it stands in JSON where it can."""
+    try:
+        return json.dumps(value)[:100]
+    except (TypeError, ValueError, RecursionError):
+        return shortened(value)
+
+
+def _is_whole(value, low, high):
+    return type(value) is int and low <= value <= high
 
 
 def _is(number):
@@ -188,11 +239,11 @@ def _is(number):
 def _are_filters(value):
     return (
         isinstance(value, list)
-        and bool(value)
+        and 0 < len(value) <= MOST_LAYERS
         and all(
             isinstance(each, list)
             and len(each) == 2
-            and all(_is_whole(number, 1) for number in each)
+            and all(_is_whole(number, 1, MOST_UNITS) for number in each)
             for each in value
         )
     )
@@ -200,15 +251,15 @@ def _are_filters(value):
 
 # ---------------------------------------------------------------- BERT
 
-_BERT_SIZES = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "max_position_embeddings",
-    "type_vocab_size",
-)
+_BERT_SIZES = {  # and what no model has more of
+    "vocab_size": 1 << 24,
+    "hidden_size": MOST_UNITS,
+    "num_hidden_layers": MOST_LAYERS,
+    "num_attention_heads": MOST_UNITS,
+    "intermediate_size": MOST_UNITS,
+    "max_position_embeddings": 1 << 20,
+    "type_vocab_size": MOST_UNITS,
+}
 _BERT_DEFAULTS = {
     "hidden_act": "gelu",
     "hidden_dropout_prob": 0.1,
@@ -227,35 +278,42 @@ def read_bert_config(path):
     """What Google's bert_config.json, or HuggingFace's config.json, says of the network: {name:
     value}. Raises UserError.
     """
-    values = _read_json(path, "--bert_config_path")
+    return _bert_config(_read_json(path, "--bert_config_path"), path)
+
+
+def _bert_config(values, path):
     if values.get("model_type", "bert") != "bert":
         raise UserError(
-            f"{path}: model_type {values['model_type']!r}, expected bert; other models compute something else"
+            f"{path}: model_type {shortened(values['model_type'])}, expected bert; other models compute something else"
         )
     if values.get("position_embedding_type", "absolute") != "absolute":
         raise UserError(
-            f"{path}: position_embedding_type {values['position_embedding_type']!r}, expected absolute"
+            f"{path}: position_embedding_type {shortened(values['position_embedding_type'])}, "
+            "expected absolute"
         )
-    for name in _BERT_SIZES:
-        if not _is_whole(values.get(name), 1):
+    for name, most in _BERT_SIZES.items():
+        if not _is_whole(values.get(name), 1, most):
             raise UserError(
-                f"{path}: {name} is {values.get(name)!r}, expected a whole number from 1 on, as bert_config.json has it"
+                f"{path}: {name} is {shortened(values.get(name))}, expected a whole number from 1 "
+                f"on, at most {most:,}, as bert_config.json has it"
             )
     config = {
         name: values.get(name, _BERT_DEFAULTS.get(name)) for name in (*_BERT_SIZES, *_BERT_DEFAULTS)
     }
     if config["hidden_act"] not in BERT_ACTIVATIONS:
         raise UserError(
-            f"{path}: hidden_act {config['hidden_act']!r}, expected one of {', '.join(BERT_ACTIVATIONS)}"
+            f"{path}: hidden_act {shortened(config['hidden_act'])}, expected one of {', '.join(BERT_ACTIVATIONS)}"
         )
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         if type(config[name]) not in (int, float) or not 0 <= config[name] < 1:
             raise UserError(
-                f"{path}: {name} is {config[name]!r}, expected a number from 0 to below 1"
+                f"{path}: {name} is {shortened(config[name])}, expected a number from 0 to below 1"
             )
     for name in ("initializer_range", "layer_norm_eps"):
-        if type(config[name]) not in (int, float) or not 0 < config[name] < math.inf:
-            raise UserError(f"{path}: {name} is {config[name]!r}, expected a number above 0")
+        if type(config[name]) not in (int, float) or not 0 < config[name] < LARGEST:
+            raise UserError(
+                f"{path}: {name} is {shortened(config[name])}, expected a number above 0"
+            )
     if config["hidden_size"] % config["num_attention_heads"]:
         raise UserError(
             f"{path}: hidden_size {config['hidden_size']}, expected a multiple of num_attention_heads "
@@ -318,6 +376,16 @@ def bert_shapes(config):
             }
         )
     return shapes
+
+
+def check_bert_layers(wanted, config, where):
+    """Raises UserError where a BERT of this config lacks the layers of Config.bert_layers."""
+    number = config["num_hidden_layers"]
+    if (wanted == "last4" and number < 3) or (wanted.isdecimal() and int(wanted) > number):
+        raise UserError(
+            f"{where} {wanted}: this BERT has {number} layers above its embeddings, layer 0; "
+            f"expected top, mix or a number from 0 to {number}"
+        )
 
 
 def find_bert(path):
@@ -403,7 +471,7 @@ class _TensorFlowWeights:
             self._reader = tf.train.NewCheckpointReader(os.fsencode(path))
         except (tf.errors.OpError, ValueError, RuntimeError) as error:
             raise UserError(
-                f"{path}: not a TensorFlow checkpoint, or damaged ({str(error).splitlines()[0][:150]}); get it again"
+                f"{path}: not a TensorFlow checkpoint, or damaged ({_one_line(error)}); get it again"
             ) from None
         self._shapes = self._reader.get_variable_to_shape_map()
 
@@ -430,7 +498,7 @@ class _SafetensorsWeights:
             self._file = safetensors.safe_open(path, framework="np")
         except (safetensors.SafetensorError, OSError) as error:
             raise UserError(
-                f"{path}: not a safetensors file, or truncated ({str(error).splitlines()[0][:150]}); get it again"
+                f"{path}: not a safetensors file, or truncated ({_one_line(error)}); get it again"
             ) from None
         self._path, self._names = path, {_google_name(name): name for name in self._file.keys()}
 
@@ -482,7 +550,7 @@ def open_bert(config, path):
             value = np.ascontiguousarray(weights.read(name), dtype=np.float32)
         except (RuntimeError, ValueError, OSError) as error:
             raise UserError(
-                f"{path}: {name} can not be read ({str(error).splitlines()[0][:150]}); get it again"
+                f"{path}: {name} can not be read ({_one_line(error)}); get it again"
             ) from None
         if not np.isfinite(value).all():
             raise UserError(f"{path}: {name} has values that are not finite numbers; get it again")
@@ -504,6 +572,8 @@ def open_weights(scope, about):
     files = [path] if scope == "elmo/" else bert_files(path)
     for file in files:
         check_readable(file, "the embeddings' file, which names it: embvec.py makes it again")
+        if not os.path.isfile(file):  # a device may have no end
+            raise UserError(f"{file}: not a plain file, but the embeddings' file names it")
     if files_hash(files) != about["hash"]:
         raise UserError(
             f"{path}: not the weights that embvec.py has read; bring them back, or make the embeddings' file again"
@@ -512,6 +582,43 @@ def open_weights(scope, about):
         return open_bert(about["config"], path)
     weights = elmo_weights(about["options"], path)
     return lambda name: weights[name.removeprefix(scope)]
+
+
+_ELMO = {"options": dict, "weights": str, "hash": str}
+_BERT = {
+    "config": dict,
+    "do_lower_case": bool,
+    "max_seq_length": int,
+    "weights": str,
+    "hash": str,
+}
+
+
+def check_models(elmo, bert, pieces, path):
+    """Checks what the EmbVec file `path` says of ELMo and BERT, as their own files are checked.
+    pieces: BERT's vocabulary. Raises UserError.
+    """
+    mend = "; make it again with embvec.py"
+    problem = (elmo and misfit(elmo, _ELMO)) or (bert and misfit(bert, _BERT))
+    if problem:
+        raise UserError(f"{path}: of a language model: {problem}{mend}")
+    if elmo and _elmo_options(elmo["options"], path) != elmo["options"]:
+        raise UserError(f"{path}: ELMo's options are not whole{mend}")
+    if not bert:
+        return
+    config = _bert_config(bert["config"], path)
+    if config != bert["config"]:
+        raise UserError(f"{path}: BERT's config is not whole{mend}")
+    if not 3 <= bert["max_seq_length"] <= config["max_position_embeddings"]:
+        raise UserError(
+            f"{path}: max_seq_length {bert['max_seq_length']}, expected 3 to "
+            f"{config['max_position_embeddings']}{mend}"
+        )
+    if len(set(pieces)) != config["vocab_size"] or not set(SPECIAL) <= set(pieces):
+        raise UserError(
+            f"{path}: {len(pieces):,} pieces, expected {config['vocab_size']:,} different ones, "
+            f"{' '.join(SPECIAL)} among them{mend}"
+        )
 
 
 # ---------------------------------------------------------------- shared
@@ -530,7 +637,7 @@ def files_hash(paths):
 def _read_json(path, flag):
     """An object of a JSON file, the value of `flag`. Raises UserError."""
     try:
-        value = json.loads(read_text(path, flag, "JSON"))
+        value = load_json(read_text(path, flag, "JSON"))
     except ValueError as error:
         raise UserError(f"{path}: not JSON ({error})") from None
     if not isinstance(value, dict):

@@ -1,9 +1,10 @@
 """What users bring along: encoders, losses, metrics and hooks of their own, by a registered name or
 as `module.function`.
 
-A name that is registered in this process is found by that name. One with a dot is imported, but
-only by import_custom: training does that, since the user wrote the config; tagging and serving do
-it only when they are told to trust a checkpoint. Nothing here knows TensorFlow.
+A name that is registered in this process is found by that name: its code is the user's own. One
+with a dot is imported, but only by import_custom, which decides whether it may be: the user has
+named it now (on the command line, in a config or in Python), or trusts the checkpoint that names
+it. Nothing here knows TensorFlow.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from cli import UserError, suggest
 
 KINDS = ("encoder", "loss", "metric", "hook")
 _ARGUMENTS = {"encoder": 4, "loss": 4, "metric": 2}  # a hook's are in hooks.py
+_EXPECTED = "expected module.function, the module on PYTHONPATH or in this folder"
 _known = {kind: {} for kind in KINDS}
 
 
@@ -61,24 +63,35 @@ def _check_call(kind, found):
 def find(kind, name):
     """The function registered under a name. Raises UserError."""
     if name not in _known[kind]:
-        mend = (
-            "it is code of its own, which runs only where it is trusted (--trust)"
-            if _is_path(name)
-            else "expected module.function, or import the module that registers it first"
-            f"{suggest(name, _known[kind])}"
+        if _is_path(name):
+            raise UserError(_not_trusted(kind, name))
+        near = suggest(name, _known[kind])
+        raise UserError(
+            f"{kind} {name!r}: not known here; expected module.function, or import the module "
+            f"that registers it first{near}"
         )
-        raise UserError(f"{kind} {name!r}: not known here; {mend}")
     return _known[kind][name]
 
 
-def import_custom(kind, name):
-    """Imports `module.function` and registers it under this very name; any other name is left
-    alone. Raises UserError.
+def _not_trusted(kind, name):
+    return (
+        f"{kind} {name!r}: not known here; it is code of its own, which runs only where it is "
+        "trusted (--trust)"
+    )
 
-    The folder in which the command runs is searched, too, behind all others.
+
+def import_custom(kind, name, own, again=""):
+    """Imports `module.function` and registers it under this very name; any other name, and one
+    that is registered already, is left alone.
+
+    own: whether the user has named it now or trusts the file that names it; where not, nothing is
+    imported. again: how to name it now, for the message, where the command has a way. The folder in
+    which the command runs is searched, too, after all others. Raises UserError.
     """
     if not _is_path(name) or name in _known[kind]:
         return
+    if not own:
+        raise UserError(_not_trusted(kind, name) + again)
     module, _, function = name.rpartition(".")
     here = os.getcwd()
     sys.path.append(here)
@@ -87,8 +100,6 @@ def import_custom(kind, name):
         _check_call(kind, found)
         register(kind, name)(found)
     except (ImportError, AttributeError, SyntaxError) as error:
-        raise UserError(
-            f"{kind} {name!r}: {error}; expected module.function, the module on PYTHONPATH or in this folder"
-        ) from None
+        raise UserError(f"{kind} {name!r}: {error}; {_EXPECTED}") from None
     finally:
         del sys.path[len(sys.path) - 1 - sys.path[::-1].index(here)]  # the last of its kind: ours

@@ -9,12 +9,13 @@ import sys
 import checkpoint
 import run_folder
 from cli import UserError, atomic_write
-from config import Config, model_path, read_config
+from config import Config, model_path, read_config, typed
+from structured import conforms, load_json
 from tagger import columns_note
 
 FILE = "seeds.json"
 SCORES = ("token_f1", "chunk_f1")
-_NOT_KEPT = ("resume", "seeds", "overwrite")
+_NOT_KEPT = ("resume", "seeds", "overwrite", "trust")
 _EMPTY_BY_DEFAULT = ("config_path", "model", "restore", "warm_start", "warm_start_vars")
 
 
@@ -59,7 +60,8 @@ def train_all(args, config_of, fit):
         if ended_by:
             print(
                 f"train.py: interrupted in epoch {state.epoch + 1} of seed {run.seed}; go on with --resume "
-                f"--seeds {','.join(map(str, args.seeds))} --checkpoint_dir {folder}",
+                f"--seeds {','.join(map(str, args.seeds))} --checkpoint_dir {folder}"
+                f"{' --trust' if config.custom() else ''}",
                 file=sys.stderr,
             )
             return 128 + ended_by
@@ -139,7 +141,7 @@ def _of_seed(args, kept, seed, folder):
     own = os.path.join(folder, f"seed-{seed}")
     values["resume"] = args.resume and checkpoint.exists(os.path.join(own, checkpoint.STATE))
     if args.resume and not values["resume"]:
-        values.update({**kept, **_flags(args)})
+        values.update({**kept, **_flags(args)}, kept=kept.keys() - _flags(args).keys())
     if values["resume"]:
         values.update(restore="", warm_start="", warm_start_vars=None)
     summaries = _given(values, "summary_dir")
@@ -170,14 +172,18 @@ def _kept_flags(folder):
     path = os.path.join(folder, FILE)
     try:
         with open(path, encoding="utf-8") as stream:
-            return json.load(stream)["flags"]
+            flags = load_json(stream.read())["flags"]
+        ours = {name: flags.pop(name) for name in _EMPTY_BY_DEFAULT if name in flags}
+        if conforms(ours, dict[str, str]):
+            return {**ours, **typed(flags, path)}
     except FileNotFoundError:
         raise UserError(
             f"{path}: no such file; --seeds with --resume goes on with a run of --seeds: check --checkpoint_dir, "
             "or leave --resume out"
         ) from None
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path}: damaged; leave --resume out to train all seeds anew") from None
+    except (ValueError, LookupError, TypeError, AttributeError):
+        pass
+    raise UserError(f"{path}: damaged; leave --resume out to train all seeds anew")
 
 
 def _write(folder, report):

@@ -18,7 +18,7 @@ import tagset
 from cli import UserError
 from config import Config
 from feed import Feeder, tagging_batches
-from gazetteer import Gazetteer
+from settings import gazetteer_of
 
 WORDS_KEPT = 50_000  # distinct words whose ids are remembered
 
@@ -160,10 +160,9 @@ class Tagger:
             **{**meta["config"], "batch_size": batch_size, "max_batch_tokens": max_batch_tokens}
         )
         config.constrained = constrained or config.constrained
-        if trust:
-            registry.import_custom("encoder", config.encoder)
+        registry.import_custom("encoder", config.encoder, own=trust)
         emb = checkpoint.load_emb(prefix, meta)
-        gazetteer = Gazetteer.from_dict(meta["gazetteer"]) if meta["gazetteer"] else None
+        gazetteer = gazetteer_of(meta)
         feeder = Feeder(
             emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer, limit=WORDS_KEPT
         )

@@ -13,6 +13,7 @@ import dataclasses
 import hashlib
 import itertools
 import os
+import re
 import sys
 from typing import Callable, NamedTuple, Optional
 
@@ -45,8 +46,9 @@ from config import (
 )
 from corpus import load_data, to_sentences
 from embvec import EmbVec, file_hash
-from gazetteer import Gazetteer
 from hooks import user_hooks
+from settings import gazetteer_of
+from structured import shortened
 from tagger import columns_note
 from trainer import Trainer
 
@@ -72,15 +74,13 @@ class Given(NamedTuple):
 
 
 def run_training(config, restore="", resume=False, source=None, given=Given(), overwrite=False):
-    """Trains a model by a Config; restore: checkpoint to start from; resume: go on from the last
-    state; source: what warm_start.read gives, to take over what fits; overwrite: a model in
-    config.checkpoint_dir may be replaced.
+    """Trains a model by a Config, of which config_of has imported the user's own code; restore:
+    checkpoint to start from; resume: go on from the last state; source: what warm_start.read gives,
+    to take over what fits; overwrite: a model in config.checkpoint_dir may be replaced.
 
     Returns the Trainer, whose state has the history, and the signal that ended it, or 0.
     """
-    for kind in ("encoder", "loss", "metric"):
-        registry.import_custom(kind, getattr(config, kind))
-    given = given._replace(hooks=user_hooks([*config.hooks, *given.hooks]))
+    given = given._replace(hooks=[*user_hooks(config.hooks), *user_hooks(given.hooks, own=True)])
     for name in ("checkpoint_dir", "summary_dir", "vector_cache"):
         check_folder(getattr(config, name), f"--{name}")
     with run_folder.claimed(config.checkpoint_dir):
@@ -124,13 +124,11 @@ def _restored(config, prefix, given):
     meta = checkpoint.load_meta(prefix)
     emb, gazetteer = _vocabulary(prefix, meta)
     config, data = load_data(config, emb, gazetteer, meta["tags"], sentences=given.sentences)
-    trainer = Trainer(
-        config,
-        data,
-        {**_hashes(config, given), prefix: file_hash(prefix + ".data-00000-of-00001")},
-        given.optimizer,
-        given.hooks,
-    )
+    sources = {
+        **_hashes(config, given, meta["made_from"]),
+        prefix: file_hash(prefix + ".data-00000-of-00001"),
+    }
+    trainer = Trainer(config, data, sources, given.optimizer, given.hooks, prefix)
     checkpoint.restore(trainer.session, trainer.model_saver, prefix)
     return trainer
 
@@ -160,6 +158,8 @@ def _resumed(config, given):
         )
     for path in corpus_paths(config):
         check_readable(path, "--train_path and --dev_path")
+        if not os.path.isfile(path):  # a device may have no end, and the checkpoint names it
+            raise UserError(f"{path}: not a plain file; bring back the one that was trained on")
         if file_hash(path) != meta["made_from"].get(path):
             raise UserError(
                 f"{path}: not the file that the interrupted run was trained on; bring it back, "
@@ -171,6 +171,7 @@ def _resumed(config, given):
         meta["made_from"],
         given.optimizer,
         given.hooks,
+        prefix,
     )
     trainer.restore_state(prefix, meta)
     return trainer
@@ -180,14 +181,21 @@ def corpus_paths(config):
     return config.train_path + ([] if config.dev_fraction else config.dev_path)
 
 
-def _hashes(config, given):
-    files = [*corpus_paths(config), *filter(None, (config.emb_path, config.gazetteer))]
-    return {**{path: file_hash(path) for path in files}, **given.hashes()}
+def _hashes(config, given, made_from=None):
+    """{path: sha256} of what a model is made from. made_from: that of the checkpoint that training
+    starts from, which has a gazetteer of its own.
+    """
+    files = [*corpus_paths(config), *filter(None, (config.emb_path,))]
+    names = {}
+    if config.gazetteer and made_from is None:
+        files.append(config.gazetteer)
+    elif config.gazetteer in (made_from or {}):
+        names = {config.gazetteer: made_from[config.gazetteer]}
+    return {**{path: file_hash(path) for path in files}, **names, **given.hashes()}
 
 
 def _vocabulary(prefix, meta):
-    emb = checkpoint.load_emb(prefix, meta)
-    return emb, Gazetteer.from_dict(meta["gazetteer"]) if meta["gazetteer"] else None
+    return checkpoint.load_emb(prefix, meta), gazetteer_of(meta)
 
 
 def plot_history(history, path):
@@ -230,6 +238,7 @@ def fit(
     warm_start=None,
     warm_start_vars=None,
     overwrite=False,
+    trust=False,
     **hyper_parameters,
 ):
     """Trains a model and returns it, the best by dev score, as an inference.Tagger whose `history`
@@ -245,7 +254,9 @@ def fit(
     each epoch, or what config.hooks may hold with a function as `call`: {"call": function, "every":
     100}. embeddings: an EmbVec, or its file. restore: a Tagger or a checkpoint to go on from, with
     a fresh optimizer. warm_start: one from which a new model, with tags and vocabularies of its
-    own, takes over what fits of the variables that warm_start_vars matches (default: all).
+    own, takes over what fits of the variables that warm_start_vars matches (default: all). trust:
+    import the encoder that the checkpoint of `restore` names, where it is code of its own and not
+    named again here.
 
     Files go to checkpoint_dir, by default a new folder runs/fit-1, runs/fit-2, ..., and nowhere
     else: summary_dir is off. A model that is in checkpoint_dir is replaced with overwrite=True
@@ -273,6 +284,7 @@ def fit(
         warm_start=_prefix(warm_start),
         warm_start_vars=warm_start_vars,
         overwrite=overwrite,
+        trust=trust,
         **values,
     )
     config = config_of(args)
@@ -345,6 +357,8 @@ NOT_IN_CONFIG = (
     "warm_start_vars",
     "seeds",
     "overwrite",
+    "trust",
+    "kept",
 )
 
 
@@ -388,6 +402,12 @@ def parse_args():
         metavar="N,N,...",
         help="train once for each of these seeds, into --checkpoint_dir/seed-N; prints mean and sample deviation",
     )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="import the encoder, loss, metric and hooks that the checkpoint names as "
+        "module.function; without it, those alone that are named again",
+    )
     add_flags(parser)
     args = parser.parse_args()
     if args.resume and args.overwrite:
@@ -398,6 +418,53 @@ def parse_args():
 
 
 def config_of(args):
+    """The Config that the flags ask for, on top of that of the checkpoint where there is one. The
+    user's own code that it names is imported, as far as the user names it now or trusts who does.
+    Raises UserError.
+
+    args: what the parser gives. args.kept, where it is there: the flags among them that seeds.json
+    has kept, which nobody has named now.
+    """
+    config, kept = _merged(args), getattr(args, "kept", ())
+    own = {name for name in vars(args) if name not in kept}
+    if args.config_path and not {"config_path", "model"} & set(kept):
+        own |= read_config(args.config_path).keys()
+    for kind, name in config.custom():
+        again = f", or where it is named again: --{kind} {name}, or in the config"
+        if kind == "hook":
+            again = ", or where --hooks or the config name it again, with its parameters"
+        named = ("hooks" if kind == "hook" else kind) in own
+        registry.import_custom(kind, name, args.trust or named, again)
+    if not args.trust:
+        _check_outside(config, own)
+    return config
+
+
+def _check_outside(config, own):
+    """Raises UserError for what a stranger's checkpoint may not ask for. own: the hyper-parameters
+    that the user has named now.
+    """
+    output = os.path.dirname(os.path.abspath(config.checkpoint_dir))
+    places = [os.path.realpath(place) for place in (output, os.getcwd())]
+    for name in ("summary_dir", "vector_cache"):
+        path = getattr(config, name)
+        inside = any(
+            os.path.commonpath([place, os.path.realpath(path)]) == place for place in places
+        )
+        if path and name not in own and not inside:
+            raise UserError(
+                f"{name} {path}: the checkpoint names a folder that is neither below this one nor "
+                f"below {output}; give it again (--{name} {path}), or --trust"
+            )
+    patterns = len(re.findall(r"[*+{]", config.train_vars))
+    if "train_vars" not in own and (patterns > 2 or re.search(r"\)\s*[*+{]", config.train_vars)):
+        raise UserError(
+            f"train_vars {shortened(config.train_vars)}: the checkpoint names a pattern that may "
+            "take without end to match; give it again (--train_vars), or --trust"
+        )
+
+
+def _merged(args):
     """The Config that the flags ask for, on top of that of the checkpoint where there is one."""
     flags = {name: value for name, value in vars(args).items() if name not in NOT_IN_CONFIG}
     if args.model and args.config_path:
@@ -420,9 +487,7 @@ def config_of(args):
     if not args.restore:
         return load_config(args.config_path, flags)
     meta = checkpoint.load_meta(checkpoint.resolve(args.restore))
-    base = {
-        name: meta["config"].get(name, getattr(Config(), name)) for name in MODEL_FIELDS
-    }  # older ones had fewer
+    base = {name: meta["config"][name] for name in MODEL_FIELDS}
     base["tag_scheme"] = "" if meta["tag_scheme"] == conll.RAW else meta["tag_scheme"]
     config = load_config(args.config_path, flags, base)
     for name in MODEL_FIELDS:
@@ -455,7 +520,7 @@ def _config_to_resume(args, flags):
         "", {name: value for name, value in flags.items() if name in RUN_FIELDS}, meta["config"]
     )
     for name, value in flags.items():
-        was = meta["config"].get(name, getattr(Config(), name))
+        was = meta["config"][name]
         if name not in RUN_FIELDS and value not in (was, left_to_data.get(name, was)):
             raise UserError(
                 f"--{name} {value}: the interrupted run has {was}, and --resume goes on with it; "
@@ -473,7 +538,8 @@ def main():
     state, folder = trainer.state, trainer.config.checkpoint_dir
     if ended_by:
         print(
-            f"train.py: interrupted in epoch {state.epoch + 1}; go on with --resume --checkpoint_dir {folder}",
+            f"train.py: interrupted in epoch {state.epoch + 1}; go on with --resume "
+            f"--checkpoint_dir {folder}{' --trust' if trainer.config.custom() else ''}",
             file=sys.stderr,
         )
         return 128 + ended_by

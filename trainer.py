@@ -21,33 +21,10 @@ import registry
 import token_eval
 import vector_cache
 import warm_start
+from checkpoint import State
 from cli import Progress, Terminated, UserError, atomic_write, taking_over_signals
 from feed import sorted_batches, training_batches
 from hooks import own_hooks
-
-
-# ---------------------------------------------------------------- the state of a run
-
-
-@dataclasses.dataclass
-class State:
-    """Where a run stands; with the weights it is all that --resume needs."""
-
-    epoch: int = 0  # epochs finished
-    batch: int = 0  # batches finished of the next one
-    loss_sum: float = 0.0  # of those batches
-    step: int = 0  # batches finished in all
-    eval_step: int = 0  # step of the last evaluation
-    scores: dict = dataclasses.field(default_factory=dict)  # what that gave
-    score: float = None  # of it, the one that counts (config.metric or save_by; the loss negative)
-    best: float = None  # best score so far
-    best_epoch: int = 0  # the epoch in which it was found
-    best_step: int = 0
-    best_scores: dict = dataclasses.field(default_factory=dict)
-    kept: dict = dataclasses.field(default_factory=dict)  # what hooks remember
-    history: list = dataclasses.field(
-        default_factory=list
-    )  # a dict for each epoch; scores are None where none were made
 
 
 class Latest(NamedTuple):
@@ -63,10 +40,11 @@ class Trainer:
     and the last state.
 
     sources: {path: sha256} of what the model is made from. optimizer: see training_op. hooks: Hooks
-    of the user.
+    of the user. prefix: the checkpoint whose weights come next, so that nothing is made which they
+    do not fit.
     """
 
-    def __init__(self, config, data, sources, optimizer=None, hooks=()):
+    def __init__(self, config, data, sources, optimizer=None, hooks=(), prefix=""):
         if config.save_by == "loss" and not config.metric:
             _check_dev_loss(data)
         from model import Model
@@ -98,6 +76,9 @@ class Trainer:
             if config.use_word:
                 self.vectors = tf.placeholder(tf.float32, self.model.word_table.shape)
                 self.put_vectors = self.model.word_table.assign(self.vectors)
+            if prefix:
+                checkpoint.check_shapes(prefix, self.graph)
+            check_memory(tf.global_variables())
             self.session = new_session(config.threads)
             self.session.run(tf.global_variables_initializer())
             targets = {"target_tag_ids": self.model.targets}
@@ -500,7 +481,7 @@ class Trainer:
 
     def restore_state(self, prefix, meta):
         checkpoint.restore(self.session, self.state_saver, prefix)
-        self.state = State(**meta["state"])
+        self.state = State.of(meta["state"], f"{prefix}.json")
         self.state.step = int(self.session.run(self.model.step))
 
 
@@ -519,6 +500,17 @@ def _metric(name, gold, predicted):
         return float(value)
     except (TypeError, ValueError):
         raise UserError(f"metric {name!r}: returned {value!r:.60}, expected a number") from None
+
+
+def check_memory(variables):
+    """Raises UserError where TensorFlow variables need more bytes than this machine has."""
+    needed = sum(each.shape.num_elements() * each.dtype.size for each in variables)
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise UserError(
+            f"the model and its optimizer need {needed / 1e9:,.1f} GB, this machine has "
+            f"{there / 1e9:,.1f}; give it fewer or smaller layers"
+        )
 
 
 def _averages(average):

@@ -13,6 +13,7 @@ import os
 import h5py
 import numpy as np
 
+import pretrained
 from cli import Progress, UserError, atomic_write
 from feed import Example, sorted_batches
 
@@ -105,9 +106,10 @@ def _write(path, examples, ends, feeder, compute, config, what):
 
 
 def _open(path, name, tokens):
-    with contextlib.suppress(OSError, KeyError):
-        data = h5py.File(path, "r")["vectors"]
+    with contextlib.suppress(OSError, KeyError, RuntimeError, ValueError, TypeError):
+        data = pretrained.datasets(h5py.File(path, "r"))["vectors"]
         if data.dtype == np.float32 and data.ndim == 3 and len(data) == tokens:
+            pretrained.check_stored(path, [data])
             return data
     raise UserError(
         f"{path}: not the {name} of {tokens:,} tokens, or truncated; remove the file, it is computed again"

@@ -27,6 +27,7 @@ _EXPECTED = "word vectors (the text of GloVe or word2vec, or word2vec's .bin)"
 _CHUNK = 4 << 20  # bytes read at a time
 _LONGEST_WORD = 4096  # bytes of a word in a binary file, at most
 _AT_ONCE = 256  # vectors of a binary file that are checked together
+_MOST_RATIO = 200  # of the bytes of an archive; text shrinks to a third
 _WITH_SPACE = "words with a space inside, which no column can hold"
 
 
@@ -250,7 +251,7 @@ class VectorReader:
         with _opened(self.path, self.member) as stream:
             head, is_whole = _head(stream, self.dim)
             self.layout = _layout(head, is_whole, self.path, self.dim)
-            chunks = _chunks(head[self.layout.start :], stream)
+            chunks = _chunks(head[self.layout.start :], stream, self.path)
             if self.layout.is_binary:
                 self._read_binary(chunks)
             else:
@@ -396,10 +397,20 @@ class VectorReader:
         self._skipped[why] = (count + 1, first)
 
 
-def _chunks(head, stream):
-    """The bytes `head`, then the rest of a stream, part by part."""
+def _chunks(head, stream, path):
+    """The bytes `head`, then the rest of a stream, part by part. Raises UserError where the file
+    `path` unpacks to much more than vectors do.
+    """
+    most = max(_MOST_RATIO * os.path.getsize(path), 1 << 26)
+    total = len(head)
     yield head
     while data := stream.read(_CHUNK):
+        total += len(data)
+        if total > most:
+            raise UserError(
+                f"{path}: it unpacks to more than {most:,} bytes, {_MOST_RATIO} times its size, "
+                "which vectors do not; fetch the file again"
+            )
         yield data
 
 

@@ -52,6 +52,7 @@ from cli import (
     run_command,
     suggest,
 )  # noqa: E402
+from structured import load_json  # noqa: E402
 from textfile import HEAD, page_of  # noqa: E402
 
 PAUSE = 1.0  # seconds before the second try; doubled for each further one, up to LONGEST_PAUSE
@@ -466,7 +467,7 @@ def read_state(part, url):
     """What write_state wrote for this `url`, else None: then there is nothing to go on from."""
     try:
         with open(f"{part}.json", encoding="utf-8") as stream:
-            state = json.load(stream)
+            state = load_json(stream.read())
     except (FileNotFoundError, ValueError):
         return None
     return state if isinstance(state, dict) and state.get("url") == url else None
@@ -601,7 +602,7 @@ def check_kind(path, name, url):
         good = (
             head.startswith(b"\x89HDF\r\n\x1a\n")
             if name.endswith(".hdf5")
-            else bool(json.loads(head))
+            else bool(load_json(head))
         )
     except ValueError:
         good = False

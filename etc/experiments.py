@@ -23,6 +23,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from checkpoint import MODEL  # noqa: E402
 from cli import Parser, UserError, atomic_write, check_writable, run_command  # noqa: E402
 from config import Config  # noqa: E402
+from structured import load_json  # noqa: E402
 
 HISTORY, META = "history.json", f"{MODEL}.json"
 OWN = ("checkpoint_dir", "summary_dir", "seed")  # what sets no run apart
@@ -92,7 +93,7 @@ def read_run(folder):
         )
         if all(isinstance(run.figures[name], (int, float)) for name in MEASURES):
             return run
-    except (KeyError, TypeError, statistics.StatisticsError):
+    except (LookupError, TypeError, ValueError, AttributeError):
         pass
     raise UserError(
         f"{folder}: {HISTORY} and {META} do not tell the scores of a best epoch; they are damaged or of two runs"
@@ -102,7 +103,7 @@ def read_run(folder):
 def _read_json(path):
     try:
         with open(path, encoding="utf-8") as stream:
-            return json.load(stream)
+            return load_json(stream.read())
     except FileNotFoundError:
         raise UserError(
             f"{path}: no such file; the training has not finished an epoch, or the file was moved"

@@ -24,7 +24,7 @@ TYPES = {"uint8": 0, "int32": 1, "uint32": 2, "uint64": 3, "float32": 4}
 # What the engine takes, so that no file can make it search or allocate without end.
 MOST_PROBES = 256  # slots of a hash table that a look-up visits
 MOST_HEADER, MOST_SECTIONS = 1 << 20, 4096
-MOST_CHARACTERS, MOST_NAME_WORDS = 1024, 64
+MOST_NAME_WORDS = 64
 ID_BITS = 24  # of an entry of a hash table; above them stand the hash's own highest bits
 FNV_BASIS, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 
@@ -301,10 +301,6 @@ def character_sections(config, weights):
     """
     if not config.use_chr:
         return {}
-    if config.word_length > MOST_CHARACTERS:
-        raise UserError(
-            f"--engine: word_length {config.word_length}, at most {MOST_CHARACTERS} goes; serve the model with TensorFlow: freeze.py"
-        )
     table = weights["embeddings/chr"].copy()
     table[0] = 0.0  # padding counts as zeros
     sections = {}

@@ -31,10 +31,9 @@ from cli import (
 )  # noqa: E402
 from config import MODEL_FIELDS, Config  # noqa: E402
 from feed import Feeder  # noqa: E402
-from gazetteer import Gazetteer  # noqa: E402
 from graph_files import CONFIG, default_path  # noqa: E402
+from settings import GRAPH_FORMAT, gazetteer_of  # noqa: E402
 
-FORMAT = 1  # of model_config
 OUTPUTS = ("logits_indices", "sentence_lengths", "logits", "crf_transitions")
 
 
@@ -44,7 +43,7 @@ def model_config(config, meta, emb):
     """
     return json.dumps(
         {
-            "format": FORMAT,
+            "format": GRAPH_FORMAT,
             "etagger": __version__,
             "config": {name: getattr(config, name) for name in sorted(MODEL_FIELDS)},
             "bert": {name: emb.bert[name] for name in ("do_lower_case", "max_seq_length")}
@@ -72,9 +71,8 @@ def build(prefix, constrained=False, trust=False):
     emb = checkpoint.load_emb(prefix, meta)
     config = Config(**meta["config"])
     config.constrained = constrained or config.constrained
-    if trust:
-        registry.import_custom("encoder", config.encoder)
-    gazetteer = Gazetteer.from_dict(meta["gazetteer"]) if meta["gazetteer"] else None
+    registry.import_custom("encoder", config.encoder, own=trust)
+    gazetteer = gazetteer_of(meta)
     feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer)
     legal = (
         conll.legal_transitions(meta["tags"], meta["tag_scheme"]) if config.constrained else None
@@ -142,14 +140,14 @@ def _describe(tensor):
     return f"{tensor.name}  {tensor.dtype.name}  {shape}"
 
 
-def write_engine_file(prefix, path, constrained):
-    """Writes a checkpoint as an .etagger file. Raises UserError, also where the engine does not
-    compute the model.
+def write_engine_file(prefix, path, constrained, trust=False):
+    """Writes a checkpoint as an .etagger file. trust: see build. Raises UserError, also where the
+    engine does not compute the model.
     """
     import engine_file
     from tf1 import tf
 
-    session, graph, emb = build(prefix, constrained)
+    session, graph, emb = build(prefix, constrained, trust)
     with session:
         settings = json.loads(session.run(f"{CONFIG}:0"))
         engine_file.check_covered(settings)
@@ -214,7 +212,8 @@ def main():
     args = parse_args()
     if args.engine:
         check_writable(args.engine, "--engine")
-        return write_engine_file(checkpoint.resolve(args.restore), args.engine, args.constrained)
+        prefix = checkpoint.resolve(args.restore)
+        return write_engine_file(prefix, args.engine, args.constrained, args.trust)
     check_folder(os.path.dirname(os.path.abspath(args.export)), "--export")
     check_folder(args.export_pb, "--export-pb")
     session, graph, emb = build(checkpoint.resolve(args.restore), args.constrained, args.trust)

@@ -2,6 +2,7 @@
 memory-map, and every way to tag.
 """
 
+import dataclasses
 import io
 import json
 import os
@@ -246,6 +247,7 @@ def untrained(prefix, *flags, scale=3.0, seed=0):
     """Writes the checkpoint of a model that train.py would train with these flags, with random
     weights. Returns `prefix`.
     """
+    from checkpoint import State
     from corpus import load_data
     import train
 
@@ -262,7 +264,7 @@ def untrained(prefix, *flags, scale=3.0, seed=0):
                 list(data.columns),
                 config.delimiter,
                 gazetteer,
-                {},
+                dataclasses.asdict(State()),
                 {},
             ),
             strict=True,

@@ -16,6 +16,7 @@ import pytest
 
 import cli
 from commands import ROOT, one_line, sample
+from config import MOST_WIDTH
 from serving import BUILD, INFERENCE, binary, binary_mistake, run_binary, succeed
 
 FUZZ = os.path.join(INFERENCE, "cc", "fuzz")
@@ -354,12 +355,12 @@ def test_odd_values_in_the_header(models, written, kind):
     "change, what",
     [
         (
-            lambda header: header["config"].update(word_length=engine_file.MOST_CHARACTERS + 1),
-            f", at most {engine_file.MOST_CHARACTERS} goes",
+            lambda header: header["config"].update(word_length=MOST_WIDTH + 1),
+            f"word_length is no whole number from 1 to {MOST_WIDTH}",
         ),
         (
             lambda header: header["config"].update(word_length=2**20),
-            f"word_length 1048576, at most {engine_file.MOST_CHARACTERS}",
+            f"word_length is no whole number from 1 to {MOST_WIDTH}",
         ),
         (lambda header: header["config"].update(rnn_size=2**20), "other dimensions than the model"),
         (lambda header: header["config"].update(rnn_layers=2**20), "is missing"),
@@ -622,8 +623,8 @@ def test_a_vocabulary_of_one_hash_is_refused_at_export(monkeypatch):
 
 
 def test_what_the_engine_refuses_is_not_exported(models, tmp_path):
-    with pytest.raises(cli.UserError, match=f", at most {engine_file.MOST_CHARACTERS} goes"):
-        fuzz_seeds.model_of(word_length=engine_file.MOST_CHARACTERS + 1)
+    with pytest.raises(cli.UserError, match=f"word_length: 1025, expected at most {MOST_WIDTH}"):
+        fuzz_seeds.model_of(word_length=MOST_WIDTH + 1)
     gazetteer = {"types": ["LOC"], "names": [[["New"] * 65, [0]]]}
     with pytest.raises(cli.UserError, match="a gazetteer's name of 65 words"):
         engine_file.gazetteer_sections(gazetteer)

@@ -174,7 +174,12 @@ def test_a_hook_that_stops(corpus, tmp_path, zygote):
     assert state["best_step"] == state["step"] == 3
     assert (
         zygote.run(
-            "train.py", "--resume", "--checkpoint_dir", tmp_path / "checkpoint", folder=tmp_path
+            "train.py",
+            "--resume",
+            "--checkpoint_dir",
+            tmp_path / "checkpoint",
+            "--trust",
+            folder=tmp_path,
         ).code
         == 0
     )

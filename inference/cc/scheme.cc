@@ -1,6 +1,7 @@
 #include "scheme.h"
 
 #include <algorithm>
+#include <map>
 #include <unordered_map>
 
 #include "error.h"
@@ -31,7 +32,7 @@ TagConverter::TagConverter(const std::vector<std::string>& tags, const std::stri
     : tags_(tags), source_(source), target_(target) {
   if (source == target) return;
   std::string prefixes = prefixes_of(target);
-  std::unordered_map<std::string_view, size_t> types;
+  std::map<std::string_view, size_t> types;  // a stranger's tags collide in no tree
   for (const std::string& tag : tags_) {
     auto [prefix, type] = split_tag(tag);
     auto [place, is_new] = types.emplace(type, types.size());

@@ -7,7 +7,10 @@ namespace etagger {
 namespace {
 
 constexpr int kFormat = 1;
-constexpr int kLargest = 1 << 20;  // of all numbers in the settings
+// What no model has more of: a few bytes must not ask for memory or time without end.
+constexpr int kLargest = 1 << 20;                          // of all numbers in the settings
+constexpr int kMostCharacters = 1024;                      // of a word
+constexpr size_t kMostTypes = 1024, kMostNameWords = 256;  // of a gazetteer
 
 // A whole number; what: its name. Throws Error.
 int whole(const Json& json, const std::string& what, int least, int most = kLargest) {
@@ -38,7 +41,7 @@ void read_config(const Json& config, Settings* settings) {
   settings->use_shape = config["use_shape"].boolean();
   settings->use_highway = config["use_highway"].boolean();
   settings->use_crf = config["use_crf"].boolean();
-  settings->word_length = whole(config["word_length"], "word_length", 1);
+  settings->word_length = whole(config["word_length"], "word_length", 1, kMostCharacters);
   settings->num_filters = whole(config["num_filters"], "num_filters", 1);
   settings->highway_layers = whole(config["highway_layers"], "highway_layers", 1);
   settings->rnn_size = whole(config["rnn_size"], "rnn_size", 1);
@@ -61,10 +64,16 @@ void check_tags(const std::vector<std::string>& tags) {
 void read_gazetteer(const Json& gazetteer, Settings* settings) {
   if (gazetteer.is_null()) return;
   settings->gazetteer_types = gazetteer["types"].strings();
+  if (settings->gazetteer_types.size() > kMostTypes)
+    throw Error("a gazetteer has more than " + std::to_string(kMostTypes) +
+                " types; export it again");
   const int types = static_cast<int>(settings->gazetteer_types.size());
   for (const Json& entry : gazetteer["names"].array()) {
     if (entry.array().size() != 2 || entry.array()[0].array().empty())
       throw Error("a gazetteer's name is not [words, types]; export it again");
+    if (entry.array()[0].array().size() > kMostNameWords)
+      throw Error("a gazetteer's name has more than " + std::to_string(kMostNameWords) +
+                  " words; export it again");
     std::vector<int> kinds;
     for (const Json& kind : entry.array()[1].array())
       kinds.push_back(whole(kind, "a gazetteer's type", 0, types - 1));

@@ -20,6 +20,7 @@ namespace {
 
 constexpr const char* kMend =
     "; make it again with embvec.py, or take the vocab.txt that export.py wrote";
+constexpr size_t kMostProbes = 256;  // slots; honest tokens fill half of them, and need some 50
 
 // The line at *at, without its newline; *at moves behind it.
 std::string_view next_line(std::string_view text, size_t* at) {
@@ -74,18 +75,22 @@ void Section::reserve(size_t tokens) {
 
 size_t Section::place(std::string_view token) const {
   size_t mask = table_.size() - 1, slot = token_hash(token) & mask;
-  while (table_[slot] && tokens_[table_[slot] - 1] != token) slot = (slot + 1) & mask;
-  return slot;
+  for (size_t probes = 0; probes < kMostProbes; ++probes, slot = (slot + 1) & mask)
+    if (!table_[slot] || tokens_[table_[slot] - 1] == token) return slot;
+  return kNowhere;
 }
 
-void Section::add(std::string_view token) {
-  uint32_t& slot = table_[place(token)];
+bool Section::add(std::string_view token) {
+  size_t slot = place(token);
+  if (slot == kNowhere) return false;
   tokens_.push_back(token);
-  if (!slot) slot = static_cast<uint32_t>(tokens_.size());
+  if (!table_[slot]) table_[slot] = static_cast<uint32_t>(tokens_.size());
+  return true;
 }
 
 int Section::find(std::string_view token) const {
-  return static_cast<int>(table_[place(token)]) - 1;
+  size_t slot = place(token);
+  return slot == kNowhere ? -1 : static_cast<int>(table_[slot]) - 1;
 }
 
 Vocabulary::Vocabulary(
@@ -139,7 +144,8 @@ void Vocabulary::read_section(Section* section, const char* name, size_t* at, in
   int64_t count =
       first.substr(0, heading.size()) == heading ? number_in(first.substr(heading.size())) : -1;
   if (count < 0) fail("expected `" + heading + "N`");
-  section->reserve(std::min(static_cast<size_t>(count), text.size()));
+  section->reserve(
+      std::min(static_cast<size_t>(count), text.size() / 3));  // a row has three bytes at least
   for (int64_t id = 0; id < count; ++id) {
     ++*line;
     if (*at >= text.size())
@@ -149,7 +155,9 @@ void Vocabulary::read_section(Section* section, const char* name, size_t* at, in
     size_t space = row.rfind(' ');
     if (space == std::string_view::npos || number_in(row.substr(space + 1)) != id)
       fail("expected `token " + std::to_string(id) + "`");
-    section->add(row.substr(0, space));
+    if (!section->add(row.substr(0, space)))
+      fail("its hash is that of " + std::to_string(kMostProbes) +
+           " tokens before, which no text has by chance");
   }
 }
 
@@ -169,7 +177,7 @@ int Vocabulary::character_id(uint32_t code) const {
 
 std::vector<int32_t> Vocabulary::marks(const std::vector<std::string_view>& words) const {
   auto longest = [&](std::string_view word) {
-    auto begins = longest_.find(std::string(word));
+    auto begins = longest_.find(word);
     return begins == longest_.end() ? 0 : begins->second;
   };
   auto mark = [&](const std::string& name, int32_t* to, size_t length) {

@@ -3,6 +3,8 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -29,17 +31,21 @@ class MappedFile {
 };
 
 // Tokens -> ids of one section: a hash table with open addressing over the mapped text, 12 bytes a
-// token or less.
+// token or less. A look-up visits kMostProbes slots at most, also where a stranger has made the
+// tokens collide.
 class Section {
  public:
   void reserve(size_t tokens);
-  void add(std::string_view token);
+  bool add(std::string_view token);        // false: there is no slot for it
   int find(std::string_view token) const;  // -1: not there
   size_t size() const { return tokens_.size(); }
   std::string_view token(size_t id) const { return tokens_[id]; }
 
  private:
-  size_t place(std::string_view token) const;  // of the token, or of the gap where it belongs
+  static constexpr size_t kNowhere = SIZE_MAX;
+
+  // Of the token, of the gap where it belongs, or kNowhere.
+  size_t place(std::string_view token) const;
 
   std::vector<std::string_view> tokens_;
   std::vector<uint32_t> table_;  // id + 1; 0: a gap
@@ -74,9 +80,10 @@ class Vocabulary : public Ids {
   std::array<int, 128> ascii_ids_;
   std::unordered_map<uint32_t, int> character_ids_;  // those beyond ASCII
   size_t types_;                                     // of names
-  std::unordered_map<std::string, std::vector<int>>
+  // Trees: whoever writes a model may make its names collide in any hash table of ours.
+  std::map<std::string, std::vector<int>, std::less<>>
       names_;  // words joined by spaces -> indices of types
-  std::unordered_map<std::string, size_t>
+  std::map<std::string, size_t, std::less<>>
       longest_;  // first word -> words in the longest name that it begins
 };
 

@@ -8,7 +8,6 @@ r"""Tags with a frozen or an exported graph: everything of the model is in it bu
 The flags are those of inference.py at the top, which does the same with a checkpoint.
 """
 
-import json
 import os
 import sys
 
@@ -17,11 +16,11 @@ sys.path[:0] = [ROOT, os.path.join(ROOT, "inference")]
 
 import inference  # noqa: E402
 from cli import Parser, UserError, check_readable, run_command  # noqa: E402
-from config import Config  # noqa: E402
 from embvec import EmbVec  # noqa: E402
 from feed import Feeder  # noqa: E402
-from gazetteer import Gazetteer  # noqa: E402
 from graph_files import CONFIG, load_exported, load_frozen  # noqa: E402
+from settings import graph_settings, gazetteer_of  # noqa: E402
+from structured import load_json  # noqa: E402
 from tagger import WORDS_KEPT, Tagger  # noqa: E402
 
 
@@ -30,15 +29,14 @@ def load(path, frozen, emb, batch_size=64, threads=0):
     UserError.
     """
     session = (load_frozen if frozen else load_exported)(path, threads)
-    meta = _settings(session, path)
+    meta, config = _settings(session, path)
     if emb.vocab_hash != meta["vocab_hash"]:
         raise UserError(
             f"the vocabulary is not the one that {path} was trained with; give the vocab.txt that export.py wrote "
             "beside it, or the EmbVec file of that training"
         )
     emb.lowercase, emb.bert = meta["lowercase"], meta.get("bert")
-    config = Config(**meta["config"], batch_size=batch_size)
-    gazetteer = Gazetteer.from_dict(meta["gazetteer"]) if meta["gazetteer"] else None
+    config.batch_size, gazetteer = batch_size, gazetteer_of(meta)
     feeder = Feeder(
         emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer, limit=WORDS_KEPT
     )
@@ -46,16 +44,20 @@ def load(path, frozen, emb, batch_size=64, threads=0):
 
 
 def _settings(session, path):
-    """What the graph says of itself, see export.model_config."""
-    from tf1 import quiet
-
+    """What the graph says of itself, see settings.graph_settings: (dict, Config)."""
     operations = {operation.name: operation for operation in session.graph.get_operations()}
     if CONFIG not in operations or "logits_indices" not in operations:
         raise UserError(
             f"{path}: no etagger model: {CONFIG} or logits_indices is missing; export it with export.py"
         )
-    with quiet():
-        return json.loads(session.run(operations[CONFIG].outputs[0]))
+    constant = operations[CONFIG]
+    if constant.type != "Const":
+        raise UserError(f"{path}: {CONFIG} is no constant; export it with export.py")
+    try:
+        settings = load_json(constant.get_attr("value").string_val[0])
+    except (ValueError, IndexError, TypeError):
+        raise UserError(f"{path}: {CONFIG} is not JSON; export it with export.py") from None
+    return graph_settings(settings, path)
 
 
 def _callable(session, feeder):

@@ -14,8 +14,7 @@ size_t padded_to(size_t size, size_t unit) {
 }
 
 // What a hostile header may ask for, far above what a model needs.
-constexpr size_t kMostFloats = 1 << 15;   // of scratch memory for a token
-constexpr size_t kMostCharacters = 1024;  // of a word; export.py refuses more
+constexpr size_t kMostFloats = 1 << 15;  // of scratch memory for a token
 constexpr size_t kMostFilters = 1 << 12;
 
 std::atomic<uint64_t> models_opened{0};
@@ -83,9 +82,6 @@ Network::Dense Network::dense(const ModelFile& file, const std::string& kernel,
 
 void Network::open_characters(const ModelFile& file, const Settings& settings) {
   word_length_ = static_cast<size_t>(settings.word_length);
-  if (word_length_ > kMostCharacters)
-    throw Error(file.path() + ": word_length " + std::to_string(word_length_) + ", at most " +
-                std::to_string(kMostCharacters) + " goes; export it again");
   num_filters_ = static_cast<size_t>(settings.num_filters);
   if (num_filters_ > kMostFilters)
     throw Error(file.path() + ": more than " + std::to_string(kMostFilters) +
