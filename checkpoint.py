@@ -236,8 +236,9 @@ def load_meta(prefix):
     """
     path = prefix + ".json"
     meta = _read(path)
+    digest = _digest(meta)
     check_fields(meta, Meta, path, _MEND)
-    if meta["digest"] != _digest(meta):
+    if meta["digest"] != digest:
         raise UserError(f"{path}: damaged, not what was written; {_MEND}")
     if not set(_HASHED) == meta["hashes"].keys() < meta["sizes"].keys() == set(_BESIDE):
         raise UserError(f"{path}: sizes and hashes are not of {' '.join(_BESIDE)}; {_MEND}")

@@ -250,25 +250,30 @@ class DocumentReader:
         return pairs[:count]
 
 
+def columns_problem(names):
+    """What is wrong with the names of a file's columns, '' where nothing is."""
+    for name in names:
+        if name not in COLUMN_NAMES + ("_", ID):
+            return (
+                f"unknown column {name!r}{suggest(name, COLUMN_NAMES)}; known are "
+                f"{' '.join(COLUMN_NAMES)}, {ID} in a CoNLL-U file, and _ to ignore one"
+            )
+        if name != "_" and names.count(name) > 1:
+            return f"{name!r} is named twice"
+    if "word" not in names:
+        return f"no word column in {' '.join(names)!r}; name one of the columns `word`"
+    if ID in names[1:]:
+        return f"{ID!r} is CoNLL-U's first column, expected it before {names[0]!r}"
+    return ""
+
+
 def parse_columns(text, delimiter=""):
     """'word pos chunk tag' (or with commas) -> tuple of names. `_` ignores a column, `id` before
     the others is that of CoNLL-U. delimiter: what --delimiter says. Raises UserError.
     """
     names = tuple(text.replace(",", " ").split())
-    for name in names:
-        if name not in COLUMN_NAMES + ("_", ID):
-            raise UserError(
-                f"--columns: unknown column {name!r}{suggest(name, COLUMN_NAMES)}; known are "
-                f"{' '.join(COLUMN_NAMES)}, {ID} in a CoNLL-U file, and _ to ignore one"
-            )
-        if name != "_" and names.count(name) > 1:
-            raise UserError(f"--columns: {name!r} is named twice")
-    if "word" not in names:
-        raise UserError(f"--columns: no word column in {text!r}; name one of the columns `word`")
-    if ID in names[1:]:
-        raise UserError(
-            f"--columns: {ID!r} is CoNLL-U's first column, expected it before {names[0]!r}"
-        )
+    if problem := columns_problem(names):
+        raise UserError(f"--columns: {problem}")
     if ID in names and delimiter == "space":
         raise UserError(
             f"--delimiter space: single tabs separate the columns of CoNLL-U, which {ID!r} in "

@@ -156,7 +156,7 @@ class ColumnTagger:
             name,
             columns,
             own=tagger.meta["columns"],
-            delimiter=delimiter or tagger.meta.get("delimiter", ""),
+            delimiter=delimiter or tagger.meta["delimiter"],
         )
         self.sentences = self.tokens = 0
         self.documents = None  # holds back what is tagged by its neighbours

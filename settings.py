@@ -20,6 +20,7 @@ class Settings(typing.TypedDict):
     tag_scheme: str  # in which the model has learned
     data_scheme: str  # of the training data
     columns: list[str]  # of the training data
+    delimiter: str  # between them, as --delimiter names it; "" where the training did not say
     gazetteer: typing.Optional[dict]  # see Gazetteer.to_dict
     vocab_hash: str  # EmbVec.vocab_hash
 
@@ -39,7 +40,11 @@ MOST_PIECES = 1 << 20  # in a window of BERT
 
 
 def check_fields(given, fields, where, mend):
-    """Raises UserError where `given` is not a dict of exactly the fields of a TypedDict."""
+    """Raises UserError where `given` is not a dict of exactly the fields of a TypedDict. A delimiter
+    that an older version did not write is added.
+    """
+    if isinstance(given, dict):
+        given.setdefault("delimiter", "")
     problem = misfit(given, typing.get_type_hints(fields))
     if problem:
         raise UserError(f"{where}: {problem}; {mend}")
@@ -56,7 +61,7 @@ def check_model(given, where, mend, version=__version__, names=None):
     problem = (
         tags_problem(given["tags"], given["tag_scheme"])
         or _schemes_problem(given["tag_scheme"], given["data_scheme"])
-        or _columns_problem(given["columns"])
+        or _columns_problem(given["columns"], given["delimiter"])
         or _gazetteer_problem(given["gazetteer"], config)
     )
     if problem:
@@ -111,12 +116,12 @@ def _schemes_problem(tag_scheme, data_scheme):
     return ""
 
 
-def _columns_problem(columns):
-    known = set(columns) <= set(conll.COLUMN_NAMES) and "word" in columns
-    if known and len(set(columns)) == len(columns):
-        return ""
-    names = " ".join(conll.COLUMN_NAMES)
-    return f"columns: {shortened(columns)}, expected names of {names}, each once, word among them"
+def _columns_problem(columns, delimiter):
+    if problem := conll.columns_problem(columns):
+        return f"columns: {problem}"
+    if delimiter not in ("", *conll.DELIMITERS):
+        return f"delimiter: {shortened(delimiter)}, expected one of {', '.join(conll.DELIMITERS)}"
+    return ""
 
 
 def _gazetteer_problem(plain, config):

@@ -247,6 +247,7 @@ class Tagger:
                 f"as errors; it has {' '.join(filter(None, known))}"
             )
         return lines
+
     def _given(self, *columns):
         """_sentences; the first time that they lack a column, a warning about it."""
         given = _sentences(*columns)

@@ -166,7 +166,7 @@ def read_gold(path, args):
         args.input,
         conll.columns_of(args),
         own=meta["columns"],
-        delimiter=args.delimiter or meta.get("delimiter", ""),
+        delimiter=args.delimiter or meta["delimiter"],
     )
     if len(sentences) < 2:
         raise UserError(

@@ -53,7 +53,7 @@ def model_config(config, meta, emb):
             "vocab_hash": emb.vocab_hash,
             "gazetteer": meta["gazetteer"],
             **{name: meta[name] for name in ("tags", "tag_scheme", "data_scheme", "columns")},
-            "delimiter": meta.get("delimiter", ""),  # older checkpoints do not say
+            "delimiter": meta["delimiter"],
         }
     )
 

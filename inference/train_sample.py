@@ -1,8 +1,8 @@
 """Fits a line and freezes it: the smallest graph that goes from Python to C++.
 
-    python inference/train_sample.py
-    python inference/python/inference_sample.py
-    inference/cc/build/inference_sample --graph inference/exported/sample_frozen.pb
+python inference/train_sample.py
+python inference/python/inference_sample.py
+inference/cc/build/inference_sample --graph inference/exported/sample_frozen.pb
 """
 
 import os
@@ -34,7 +34,9 @@ def main():
     with tf.Graph().as_default(), quiet():
         x = tf.placeholder(tf.float32, [None], "x")
         zero = tf.zeros_initializer()
-        slope, intercept = (tf.get_variable(name, [], None, zero) for name in ("slope", "intercept"))
+        slope, intercept = (
+            tf.get_variable(name, [], None, zero) for name in ("slope", "intercept")
+        )
         y = tf.add(slope * x, intercept, name="y")
         loss = tf.reduce_mean(tf.square(y - targets))
         step = tf.train.GradientDescentOptimizer(0.1).minimize(loss)
