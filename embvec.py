@@ -26,7 +26,7 @@ from cli import (
     parse_bool,
     run_command,
 )
-from textfile import BOM, HEAD, check_text, read_lines
+from textfile import BOM, HEAD, check_not_a_page, check_text, read_lines
 from word_vectors import WIDEST, VectorReader, check_vectors
 
 PAD, UNK = "#PAD#", "#UNK#"  # ids 0 and 1 of words, characters, POS and chunks
@@ -243,6 +243,7 @@ def load_header(path):
 
 
 def _load_header(stream, path):
+    check_not_a_page(path, "an EmbVec file")
     header = _load_plain(stream, path)
     if not isinstance(header, dict) or header.get("magic") != _MAGIC:
         raise UserError(
