@@ -330,9 +330,9 @@ def check_shapes(prefix, graph):
 
 
 def _unreadable(prefix, error):
-    reason = error if isinstance(error, str) else reason(error)
+    what = error if isinstance(error, str) else reason(error)
     return (
-        f"{prefix}: the weights cannot be read ({reason}); they are damaged or of another model: "
+        f"{prefix}: the weights cannot be read ({what}); they are damaged or of another model: "
         "restore them from a copy, or train again"
     )
 

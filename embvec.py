@@ -31,7 +31,7 @@ from cli import (
 )
 from config import MOST_UNITS
 from structured import conforms, misfit
-from textfile import BOM, HEAD, check_text, read_lines
+from textfile import BOM, HEAD, check_not_a_page, check_text, read_lines
 from word_vectors import WIDEST, VectorReader, check_vectors
 
 PAD, UNK = "#PAD#", "#UNK#"  # ids 0 and 1 of words, characters, POS and chunks
@@ -263,6 +263,7 @@ def load_header(path):
 
 
 def _load_header(data, path):
+    check_not_a_page(path, "an EmbVec file")
     header, end = _load_plain(data, 0, path)
     if not isinstance(header, dict) or header.get("magic") != _MAGIC:
         raise UserError(

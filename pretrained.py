@@ -13,7 +13,7 @@ import numpy as np
 from cli import UserError, check_readable
 from config import MOST_LAYERS, MOST_UNITS
 from structured import load_json, misfit, shortened
-from textfile import HEAD, check_not_a_page, check_text, read_lines, read_text
+from textfile import HEAD, check_not_a_page, check_text, kind_of, read_lines
 from wordpiece import SPECIAL
 
 LARGEST = 1e30  # of a bound or a constant; float32 ends a little above
@@ -272,6 +272,7 @@ _BERT_NAMES = (
     "bert_model.ckpt",
     "model.safetensors",
 )  # in the folders that Google and HuggingFace give out
+_BERT_WEIGHTS = "the prefix of a TensorFlow checkpoint, a model.safetensors, or a folder with one"
 
 
 def read_bert_config(path):
@@ -416,15 +417,14 @@ def find_bert(path):
     return path
 
 
-_BERT_WEIGHTS = "the prefix of a TensorFlow checkpoint, a model.safetensors, or a folder with one"
-
-
 def _refuse_bert_file(path):
     """Raises UserError for a file that is no BERT weights that we can read."""
+    check_not_a_page(path, _BERT_WEIGHTS)
     with open(path, "rb") as stream:
-        check_text(stream.read(HEAD), path, _BERT_WEIGHTS)
+        kind = kind_of(stream.read(HEAD))
     raise UserError(
-        f"{path}: not the name of BERT weights, expected {_BERT_WEIGHTS}; check --bert_init_checkpoint"
+        f"{path}: not {_BERT_WEIGHTS}, but {kind.name if kind else 'another file'}; of a model of "
+        "HuggingFace, save_pretrained writes a model.safetensors"
     )
 
 
@@ -636,9 +636,13 @@ def files_hash(paths):
 
 def _read_json(path, flag):
     """An object of a JSON file, the value of `flag`. Raises UserError."""
+    check_readable(path, flag)
+    with open(path, "rb") as stream:
+        text = stream.read()
+    check_text(text[:HEAD], path, "JSON")
     try:
-        value = load_json(read_text(path, flag, "JSON"))
-    except ValueError as error:
+        value = load_json(text)
+    except ValueError as error:  # UnicodeDecodeError is one
         raise UserError(f"{path}: not JSON ({error})") from None
     if not isinstance(value, dict):
         raise UserError(f"{path}: expected a JSON object {{...}}")

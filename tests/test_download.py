@@ -567,6 +567,17 @@ def test_what_came_is_another_thing(run, server, tmp_path, page):
         ]
 
 
+def test_a_page_in_place_of_a_file_is_named(run, server, tmp_path):
+    page = b"<!DOCTYPE html>\n<html><head><title>Log in</title></head></html>\n"
+    for name, which in (("/o.json", "pair"), ("/x/w.hdf5", "pair"), ("/a.zip", "zip")):
+        server.files = {"/x/w.hdf5": BYTES, "/o.json": b'{"a": 1}', name: page}
+        told = f"{name}: what came is an HTML page in place of the file; it is not kept"
+        assert told in failed(run(which))
+        assert not [path for path in listed(tmp_path) if path.endswith(".part")]
+        for path in listed(tmp_path):
+            (tmp_path / path).unlink()
+
+
 @pytest.mark.parametrize(
     "name", ("../evil.txt", "/evil.txt", "x/../../evil.txt", "..\\evil.txt", "\\evil.txt")
 )

@@ -258,7 +258,7 @@ def test_configs_that_are_refused(folder, refused, name, value, message):
 def test_configs_that_are_none(folder, refused, text):
     (folder / "huggingface" / "config.json").write_bytes(text)
     assert refused("--bert_init_checkpoint", folder / "huggingface").startswith(
-        f"{folder}/huggingface/config.json:"
+        f"{folder}/huggingface/config.json: "
     )
 
 

@@ -185,6 +185,7 @@ def test_pages_in_place_of_weights(tmp_path, data, kind):
         lambda: pretrained.open_bert(config, str(tmp_path / "model.safetensors")),
         lambda: pretrained.open_bert(config, str(tmp_path / "ckpt")),
         lambda: pretrained.find_bert(str(tmp_path / "pytorch_model.bin")),
+        lambda: EmbVec.load(str(tmp_path / "pytorch_model.bin")),
     ):
         with pytest.raises(UserError, match=f", but {kind}") as caught:
             read()
