@@ -36,7 +36,9 @@ def load(path, frozen, emb, batch_size=64, threads=0):
             "beside it, or the EmbVec file of that training"
         )
     emb.lowercase, emb.bert = meta["lowercase"], meta.get("bert")
-    config = Config(**meta["config"], batch_size=batch_size)
+    config = Config(
+        **meta["config"], batch_size=batch_size, feature_drop=meta.get("feature_drop", 0.0)
+    )
     gazetteer = Gazetteer.from_dict(meta["gazetteer"]) if meta["gazetteer"] else None
     feeder = Feeder(
         emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer, limit=WORDS_KEPT
