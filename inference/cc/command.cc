@@ -83,7 +83,9 @@ void tell(const StreamReport& report, double seconds, const Options& options) {
     text += figure;
   }
   note(text);
-  if (std::string warning = warning_of(report); !warning.empty()) note(warning);
+  if (report.pieces)
+    note("a sentence of more than " + with_commas(kMostRows) +
+         " tokens was tagged in pieces; is a blank line missing after each sentence?");
   const char* written = options.json ? "written as U+FFFD" : "passed through unchanged";
   if (report.bad_bytes)
     note(with_commas(report.bad_bytes) + " bytes are not UTF-8: read as unknown characters, " +

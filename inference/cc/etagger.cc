@@ -231,9 +231,8 @@ int etagger_tag_file(const etagger_model* model, const char* input, const char* 
     options.threads = etagger::thread_count(threads);
     etagger::Source source(input ? input : "", stop);
     etagger::Sink sink(output ? output : "", stop);
-    std::string warning = warning_of(etagger::tag_stream(*model->tagger, options, &source, &sink));
+    etagger::tag_stream(*model->tagger, options, &source, &sink);
     sink.finish();
-    if (last_warning.empty()) last_warning = warning;
     return 0;
   });
 }

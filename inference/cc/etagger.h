@@ -68,8 +68,9 @@ ETAGGER_API int etagger_tag_sentences(const etagger_model* model, const char* co
 /* Tags a file of columns (or standard input and output, where a path is NULL): each row comes out
  * with its tag behind it, in constant memory, on `threads` threads; 0: one for each core. columns:
  * such as "word pos chunk tag", _ to ignore one, or NULL: by their number. The output bears its
- * name once it is whole; until then its name ends in a point and six letters. Returns 0, or -1
- * where it failed. */
+ * name once it is whole; until then its name ends in a point and six letters more. A sentence of
+ * more than 100,000 rows is tagged in pieces of so many, each as a sentence of its own; a line of
+ * more than 16 MB is refused. Returns 0, or -1 where it failed. */
 ETAGGER_API int etagger_tag_file(const etagger_model* model, const char* input, const char* output,
                                  const char* columns, int threads);
 
@@ -101,10 +102,10 @@ ETAGGER_API void etagger_close(etagger_model* model);
  * characters; it holds until the next such call. */
 ETAGGER_API const char* etagger_error(void);
 
-/* What is probably a mistake in this thread's last call of etagger_tag, etagger_tag_sentences or
- * etagger_tag_file, though it succeeded: columns that the model was trained with and the call or
- * the file lacks (not where it was trained with feature_drop). One line, or "": nothing. It holds
- * until the next such call. */
+/* What makes the tags of this thread's last call of etagger_tag, etagger_tag_sentences or
+ * etagger_tag_file worse, though it succeeded: the columns that the model was trained with (without
+ * feature_drop) and that the call or the file lacks. One line, or "": nothing. It holds until the
+ * next such call. */
 ETAGGER_API const char* etagger_warning(void);
 
 /* The version, such as "0.1.0". */

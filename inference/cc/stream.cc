@@ -436,12 +436,6 @@ double Durations::percentile(size_t percent) const {
   return kLeast * std::pow(kStep, static_cast<double>(bucket) + 0.5);
 }
 
-std::string warning_of(const StreamReport& report) {
-  if (!report.pieces) return "";
-  return "a sentence of more than " + with_commas(kMostRows) +
-         " tokens was tagged in pieces; is a blank line missing after each sentence?";
-}
-
 StreamReport tag_stream(const Tagger& tagger, const StreamOptions& options, Source* input,
                         Sink* output) {
   return Stream(tagger, options, input, output).tag();

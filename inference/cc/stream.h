@@ -44,9 +44,6 @@ struct StreamReport {
   Durations waits;     // of each sentence for the batch that it was tagged in, without the first
 };
 
-// A line that says of what a report warns, or "": nothing.
-std::string warning_of(const StreamReport& report);
-
 // Tags all of `input`. A bad row throws Error once the sentences before it are out. Throws
 // ReaderGone, too.
 StreamReport tag_stream(const Tagger& tagger, const StreamOptions& options, Source* input,
