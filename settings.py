@@ -31,6 +31,7 @@ class GraphSettings(Settings):
     etagger: str  # version that wrote it
     lowercase: bool  # the word vectors' words are lowercased
     bert: typing.Optional[dict]  # {"do_lower_case": bool, "max_seq_length": int}
+    feature_drop: float  # of the training; 0 where an older version did not say
 
 
 _BERT = {"do_lower_case": bool, "max_seq_length": int}
@@ -74,6 +75,8 @@ def graph_settings(given, where):
     Raises UserError.
     """
     mend = "export it again with this version"
+    if isinstance(given, dict):
+        given.setdefault("feature_drop", 0.0)
     check_fields(given, GraphSettings, where, mend)
     if given["format"] != GRAPH_FORMAT:
         raise UserError(

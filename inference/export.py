@@ -49,6 +49,7 @@ def model_config(config, meta, emb):
             "bert": {name: emb.bert[name] for name in ("do_lower_case", "max_seq_length")}
             if config.use_bert
             else None,
+            "feature_drop": config.feature_drop,
             "lowercase": emb.lowercase,
             "vocab_hash": emb.vocab_hash,
             "gazetteer": meta["gazetteer"],

@@ -294,7 +294,7 @@ def test_a_message_stays_one_line(written):
     raw = Raw(path.read_bytes())
     raw.table[-1]["name"], raw.table[-1]["crc"] = b"evil\n\x1b[2Jetagger: all is well", 0
     path.write_bytes(raw.seal())
-    assert "section evil??[2Jetagger: all is well is damaged" in refused(path, "--verify")
+    assert "section evil\\n\\x1b[2Jetagger: all is well is damaged" in refused(path, "--verify")
 
 
 # ---------------------------------------------------------------- the header
@@ -405,7 +405,7 @@ def test_odd_values_in_the_header(models, written, kind):
         ),
         (
             lambda header: header.update(columns=["word", "pos", "x\ny", "tag"]),
-            "unknown column 'x?y'",
+            "unknown column 'x\\ny'",
         ),
         (lambda header: header.update(data_scheme="nobody's"), "unknown tag scheme"),
         (

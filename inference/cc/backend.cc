@@ -8,22 +8,28 @@
 #include <string>
 
 #include "error.h"
+#include "files.h"
 
 namespace etagger {
 namespace {
 
 bool silent = false;
+pid_t loaded_by = 0;  // the process that loaded TensorFlow; 0: none
 
 // Standard error goes nowhere while it lives: TensorFlow writes lines while it is loaded that no
 // setting of 2.21 silences.
 class NoStandardError {
  public:
-  NoStandardError() : saved_(dup(2)) {
-    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  NoStandardError() : saved_(fcntl(2, F_DUPFD_CLOEXEC, 3)) {
+    int nowhere = open_file("/dev/null", O_WRONLY);
     dup2(nowhere, 2);
     close(nowhere);
   }
   ~NoStandardError() {
+    if (saved_ < 0) {
+      close(2);  // as it was
+      return;
+    }
     dup2(saved_, 2);
     close(saved_);
   }
@@ -51,6 +57,7 @@ const Backend* load() {
   if (!symbol)
     throw Error(std::string(dlerror()) +
                 "; build it with cmake --build, or check where TensorFlow is installed");
+  loaded_by = getpid();
   auto* backend = static_cast<const Backend*>(symbol);
   if (silent) backend->silence();
   return backend;
@@ -58,6 +65,7 @@ const Backend* load() {
 
 const Backend& backend() {
   static const Backend* loaded = load();
+  check_not_forked();
   return *loaded;
 }
 
@@ -82,6 +90,17 @@ std::vector<std::string> transform_graph(const std::string& in_graph, const std:
 std::string convert_to_memory_mapped(const std::string& in_graph, const std::string& checkpoint,
                                      int smallest, const std::string& to) {
   return backend().convert(in_graph, checkpoint, smallest, to);
+}
+
+bool is_forked() {
+  return loaded_by != 0 && loaded_by != getpid();
+}
+
+void check_not_forked() {
+  if (is_forked())
+    throw Error(
+        "TensorFlow was loaded before this process was forked, and does not go on in it; "
+        "start processes with spawn or forkserver, or open the model in each of them");
 }
 
 void silence_tensorflow() {

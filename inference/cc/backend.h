@@ -36,6 +36,13 @@ std::string convert_to_memory_mapped(const std::string& in_graph, const std::str
 // comes as Error. To be called before any of the above.
 void silence_tensorflow();
 
+// Whether this process is a fork of the one that loaded TensorFlow, whose threads are not here:
+// TensorFlow would wait for them without end. All of the above then throw Error.
+bool is_forked();
+
+// Throws Error where is_forked().
+void check_not_forked();
+
 // What libetagger_tf.so gives under the name etagger_tf_backend.
 struct Backend {
   decltype(&open_graph) open;

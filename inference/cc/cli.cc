@@ -1,18 +1,13 @@
 #include "cli.h"
 
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
 
 #include "error.h"
+#include "text.h"
 #include "version.h"
 
 namespace etagger {
@@ -20,18 +15,44 @@ namespace {
 
 std::string program_name = "etagger";
 
-// A file under its temporary name, which Ctrl-C removes: in a command, which has one at most.
-char unfinished[4096] = "";
-bool is_command = false;
+// ------------------------------------------------------------ signals
 
-void on_interrupt(int) {
-  if (unfinished[0]) unlink(unfinished);
-  std::string_view line = "interrupted\n";
-  [[maybe_unused]] ssize_t written = ::write(2, program_name.data(), program_name.size());
-  written = ::write(2, ": ", 2);
-  written = ::write(2, line.data(), line.size());
-  _exit(130);
+// Writes `program: text` from a signal handler.
+void say(std::string_view text) {
+  for (std::string_view part : {std::string_view(program_name), std::string_view(": "), text})
+      [[maybe_unused]]
+    ssize_t written = ::write(2, part.data(), part.size());
 }
+
+// Removes what is unfinished, and ends the process: as Ctrl-C does in all our commands; with a
+// line where a file that is mapped into memory was cut short; else by the signal itself, once this
+// handler is back.
+void on_signal(int number) {
+  remove_unfinished();
+  if (number == SIGINT) {
+    say("interrupted\n");
+    _exit(130);
+  }
+  if (number == SIGBUS) {
+    say("the model's file was cut short in the middle of the run; put a new file in its place by "
+        "renaming, do not write over it\n");
+    _exit(2);
+  }
+  signal(number, SIG_DFL);
+  raise(number);
+}
+
+void handle_signals() {
+  note_unfinished();
+  signal(SIGPIPE, SIG_IGN);  // a broken pipe and a file that is too large come as errors
+  signal(SIGXFSZ, SIG_IGN);
+  signal(SIGINT, on_signal);
+  signal(SIGBUS, on_signal);
+  for (int number : {SIGTERM, SIGHUP, SIGQUIT, SIGXCPU})
+    if (signal(number, on_signal) == SIG_IGN) signal(number, SIG_IGN);  // such as by nohup
+}
+
+// ------------------------------------------------------------ numbers
 
 int number(const std::string& flag, const std::string& text) {
   char* end = nullptr;
@@ -82,7 +103,7 @@ void Cli::parse() {
     const std::string& arg = args_[i];
     if (arg == "--help" || arg == "-h") print_help();
     if (arg == "--version") {
-      std::printf("etagger %s\n", kVersion);
+      Sink("").write(std::string("etagger ") + kVersion + "\n");
       std::exit(0);
     }
     if (arg.size() < 2 || arg[0] != '-') {
@@ -114,129 +135,30 @@ void Cli::parse() {
 }
 
 void Cli::print_help() const {
-  std::printf("usage: %s %s[flags]\n\n%s\n\n", name_.c_str(),
-              usage_.empty() ? "" : (usage_ + " ").c_str(), about_.c_str());
-  for (const Positional& each : positionals_)
-    std::printf("  %-16s %s\n", each.name.c_str(), each.help.c_str());
+  auto row = [](const std::string& name, const std::string& help) {
+    return "  " + name + std::string(name.size() < 16 ? 16 - name.size() : 0, ' ') + " " + help +
+           "\n";
+  };
+  std::string text = "usage: " + name_ + " " + usage_ + (usage_.empty() ? "" : " ") +
+                     "[flags]\n\n" + about_ + "\n\n";
+  for (const Positional& each : positionals_) text += row(each.name, each.help);
   for (const Flag& each : flags_)
-    std::printf("  %-16s %s\n",
-                (each.name + (each.shorter.empty() ? "" : ", " + each.shorter)).c_str(),
-                each.help.c_str());
-  std::printf("  %-16s %s\n  %-16s %s\n", "--help, -h", "this page", "--version", "the version");
+    text += row(each.name + (each.shorter.empty() ? "" : ", " + each.shorter), each.help);
+  Sink("").write(text + row("--help, -h", "this page") + row("--version", "the version"));
   std::exit(0);
-}
-
-// ------------------------------------------------------------ files
-
-Source::Source(const std::string& path) : name_(path.empty() ? "<stdin>" : path), file_(0) {
-  if (path.empty()) return;
-  struct stat about;
-  if (stat(path.c_str(), &about) == 0 && S_ISDIR(about.st_mode))
-    throw Error(path + ": is a directory, a file was expected; check --input");
-  file_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file_ < 0)
-    throw Error(path + ": " + (errno == ENOENT ? "no such file" : std::strerror(errno)) +
-                "; check --input");
-}
-
-Source::~Source() {
-  if (file_ > 0) close(file_);
-}
-
-size_t Source::read(char* to, size_t size) {
-  ssize_t got;
-  do got = ::read(file_, to, size);
-  while (got < 0 && errno == EINTR);
-  if (got < 0) throw Error(name_ + ": cannot be read (" + std::strerror(errno) + ")");
-  return static_cast<size_t>(got);
-}
-
-bool Source::wait(int wake) const {
-  pollfd files[] = {{file_, POLLIN, 0}, {wake, POLLIN, 0}};
-  while (poll(files, 2, -1) < 0 && errno == EINTR) continue;
-  return !files[1].revents;
-}
-
-TemporaryFile::TemporaryFile(const std::string& path) : path_(path) {
-  if (char* real = realpath(path.c_str(), nullptr)) {  // a link stays one
-    path_ = real;
-    std::free(real);
-  }
-  beside_ = path_ + ".XXXXXX";
-  int file = mkstemp(beside_.data());
-  if (file < 0)
-    throw Error(path + ": cannot be written (" + std::strerror(errno) + "); check the path");
-  close(file);
-  if (is_command && beside_.size() < sizeof unfinished) std::strcpy(unfinished, beside_.c_str());
-}
-
-TemporaryFile::~TemporaryFile() {
-  if (!beside_.empty()) unlink(beside_.c_str());
-  if (is_command) unfinished[0] = 0;
-}
-
-void TemporaryFile::rename() {
-  int file = open(beside_.c_str(), O_RDONLY | O_CLOEXEC);
-  mode_t mask = umask(0);
-  umask(mask);
-  bool done = file >= 0 && fsync(file) == 0 && fchmod(file, 0666 & ~mask) == 0 &&
-              std::rename(beside_.c_str(), path_.c_str()) == 0;
-  int reason = errno;
-  if (file >= 0) close(file);
-  if (!done) throw Error(path_ + ": " + std::strerror(reason));
-  beside_.clear();
-}
-
-Sink::Sink(const std::string& path) : path_(path) {
-  if (path.empty()) return;
-  struct stat about;
-  bool exists = stat(path.c_str(), &about) == 0;
-  if (exists && S_ISDIR(about.st_mode))
-    throw Error(path + ": is a directory, a file was expected; check --output");
-  bool special =
-      exists && !S_ISREG(about.st_mode);  // a pipe or a device, which can not be renamed over
-  if (!special) beside_ = std::make_unique<TemporaryFile>(path);
-  file_ = open(special ? path.c_str() : beside_->path().c_str(), O_WRONLY | O_CLOEXEC);
-  if (file_ < 0)
-    throw Error(path + ": cannot be written (" + std::strerror(errno) + "); check --output");
-}
-
-Sink::~Sink() {
-  if (file_ > 1) close(file_);
-}
-
-void Sink::write(std::string_view bytes) {
-  while (!bytes.empty()) {
-    ssize_t written = ::write(file_, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0 && errno == EPIPE) throw ReaderGone();
-    if (written < 0)
-      throw Error((path_.empty() ? "standard output" : path_) + ": " + std::strerror(errno));
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
-}
-
-void Sink::finish() {
-  if (beside_) beside_->rename();
 }
 
 // ------------------------------------------------------------ the frame of a command
 
-// Control characters, which a file may bring into a message, are shown as `?`: it stays one line.
 void note(const std::string& text) {
-  std::string line = program_name + ": " + text;
-  std::replace_if(
-      line.begin(), line.end(), [](unsigned char letter) { return letter < ' ' || letter == 127; },
-      '?');
-  std::fprintf(stderr, "%s\n", line.c_str());
+  write_all(2, program_name + ": " + printable(text) + "\n");
 }
 
 int run_command(const char* program, const std::function<void()>& main) {
   std::string_view path = program;
   program_name = path.substr(path.rfind('/') + 1);
-  is_command = true;
-  signal(SIGPIPE, SIG_IGN);
-  signal(SIGINT, on_interrupt);
+  reserve_standard_files();
+  handle_signals();
   try {
     main();
     return 0;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "conll.h"
 #include "engine/engine.h"
 #include "error.h"
+#include "files.h"
 #include "parallel.h"
 #include "stream.h"
 #include "tagger.h"
@@ -50,6 +52,12 @@ Options parse_options(Cli* cli, const std::function<void(Options*)>& own = [](Op
     throw Error("--batch_size " + std::to_string(batch_size) + ": expected at least 1");
   if (options.threads < 0)
     throw Error("--threads " + std::to_string(options.threads) + ": expected 0 or more");
+  const int most = static_cast<int>(thread_count(options.threads));
+  if (options.threads > most) {
+    note("--threads " + std::to_string(options.threads) + ": " + std::to_string(most) +
+         " are started, more are of no use");
+    options.threads = most;
+  }
   options.delimiter = parse_delimiter(delimiter);
   if (!columns.empty()) options.columns = parse_columns(columns, options.delimiter);
   options.batch_size = static_cast<size_t>(batch_size);
@@ -80,6 +88,9 @@ void tell(const StreamReport& report, double seconds, const Options& options) {
     text += figure;
   }
   note(text);
+  if (report.pieces)
+    note("a sentence of more than " + with_commas(kMostRows) +
+         " tokens was tagged in pieces; is a blank line missing after each sentence?");
   const char* written = options.json ? "written as U+FFFD" : "passed through unchanged";
   if (report.bad_bytes)
     note(with_commas(report.bad_bytes) + " bytes are not UTF-8: read as unknown characters, " +
@@ -88,15 +99,19 @@ void tell(const StreamReport& report, double seconds, const Options& options) {
 }
 
 // threads: that tag.
-void run(const Tagger& tagger, const Options& options, size_t threads) {
+void run(const Tagger& tagger, const Options& options, size_t threads, Source* input,
+         Sink* output) {
   auto started = std::chrono::steady_clock::now();
-  Source input(options.input);
-  Sink output(options.output);
-  StreamReport report = tag_stream(tagger,
-                                   {options.columns, options.delimiter, options.batch_size, threads,
-                                    options.lines, options.json, note},
-                                   &input, &output);
-  output.finish();
+  StreamOptions stream;
+  stream.columns = options.columns;
+  stream.delimiter = options.delimiter;
+  stream.batch_size = options.batch_size;
+  stream.threads = threads;
+  stream.lines = options.lines;
+  stream.json = options.json;
+  stream.warn = note;
+  StreamReport report = tag_stream(tagger, stream, input, output);
+  output->finish();
   tell(report, std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count(),
        options);
 }
@@ -112,9 +127,10 @@ int tag_with_graph(int argc, char** argv, GraphFile kind) {
     cli.positional(&graph, "GRAPH", "the graph's file");
     cli.positional(&vocab, "VOCAB", "vocab.txt, as embvec.py or export.py wrote it");
     Options options = parse_options(&cli);
-    Source input(options.input);  // told before TensorFlow is loaded
+    Source input(options.input);  // what is wrong is told before TensorFlow is loaded
+    Sink output(options.output);
     silence_tensorflow();
-    run(*open_graph_tagger(graph, kind, vocab, options.threads), options, 1);
+    run(*open_graph_tagger(graph, kind, vocab, options.threads), options, 1, &input, &output);
   });
 }
 
@@ -143,7 +159,10 @@ int tag_with_engine(int argc, char** argv) {
       throw Error("--line and --delimiter: raw text has no columns; leave one of them out");
     if (verify)
       return note(model + ": verified, " + with_commas(verify_engine_file(model)) + " bytes");
-    run(*open_engine(model, instructions), options, thread_count(options.threads));
+    std::unique_ptr<Engine> engine = open_engine(model, instructions);
+    Source input(options.input);
+    Sink output(options.output);
+    run(*engine, options, thread_count(options.threads), &input, &output);
   });
 }
 

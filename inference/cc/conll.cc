@@ -16,6 +16,10 @@ bool is_blank(std::string_view line) {
   return std::all_of(line.begin(), line.end(), [](char c) { return is_separator(c) || c == '\r'; });
 }
 
+size_t newlines(std::string_view text) {
+  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
 std::string_view without_return(std::string_view row) {
   if (!row.empty() && row.back() == '\r') row.remove_suffix(1);
   return row;
@@ -204,6 +208,10 @@ std::vector<Block> blocks_of(const Run& run) {
     if (!newline) end = text.size();
     std::string_view row = text.substr(at, end - at);
     at = end + 1;
+    if (block.rows.size() == kMostRows && !is_blank(row)) {
+      block.is_cut = true;
+      take(line);
+    }
     if (is_blank(row)) {
       block.end = row;
       block.has_end = true;
@@ -218,7 +226,9 @@ std::vector<Block> blocks_of(const Run& run) {
     block.newline = newline;
     after_docstart = is_docstart;
   }
-  if (!block.rows.empty()) blocks.push_back(std::move(block));
+  if (block.rows.empty()) return blocks;
+  block.is_cut = run.is_cut;
+  blocks.push_back(std::move(block));
   return blocks;
 }
 
@@ -231,7 +241,9 @@ bool RunReader::feed(size_t size, Run* run) {
   const size_t before = is_begin_ ? 0 : used_, open = open_;
   used_ += size;
   if (is_begin_ && !find_mark()) return false;
+  check_line(before);
   std::string_view known = std::string_view(buffer_).substr(0, used_);
+  rows_ += newlines(known.substr(before));
   size_t last = known.substr(before).rfind('\n');  // older bytes have none behind open_
   if (last == std::string_view::npos) return false;
   last += before;
@@ -243,7 +255,7 @@ bool RunReader::feed(size_t size, Run* run) {
       *run = cut(end + 1);
       return true;
     }
-    if (begin <= open) return false;
+    if (begin <= open) return cut_rows(run);
     end = begin;
   }
 }
@@ -261,6 +273,25 @@ bool RunReader::find_mark() {
   return true;
 }
 
+// The first kMostRows rows of the open sentence, where it has more.
+bool RunReader::cut_rows(Run* run) {
+  if (rows_ <= kMostRows) return false;
+  size_t end = 0;
+  for (size_t row = 0; row < kMostRows; ++row) end = buffer_.find('\n', end) + 1;
+  *run = cut(end);
+  run->is_cut = true;
+  return true;
+}
+
+// Checks the line that ends, or does not, in the bytes from `before` on.
+void RunReader::check_line(size_t before) const {
+  size_t end = std::min(buffer_.find('\n', before), used_);
+  if (end - open_ > kMostLine)
+    throw LongLine(name_ + ":" + std::to_string(line_ + rows_) + ": a line of more than " +
+                   with_commas(kMostLine) +
+                   " bytes, expected a token or a sentence; is it a text?");
+}
+
 // The first `end` bytes of the buffer; what is behind them stays.
 Run RunReader::cut(size_t end) {
   Run run{std::move(buffer_), line_};
@@ -268,7 +299,8 @@ Run RunReader::cut(size_t end) {
   run.text.resize(end);
   used_ -= end;
   open_ -= end;
-  line_ += static_cast<size_t>(std::count(run.text.begin(), run.text.end(), '\n'));
+  line_ += newlines(run.text);
+  rows_ = newlines(std::string_view(buffer_).substr(0, used_));
   return run;
 }
 
@@ -319,8 +351,7 @@ Run DocumentReader::take(size_t ready) {
   for (size_t words = 0; first > 0 && words < words_ && !held_[first - 1].is_docstart;)
     words += held_[--first].words;
   for (size_t i = 0; i < first; ++i) bytes += held_[i].bytes;
-  line_ += static_cast<size_t>(
-      std::count(text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(bytes), '\n'));
+  line_ += newlines(std::string_view(text_).substr(0, bytes));
   text_.erase(0, bytes);
   held_.erase(held_.begin(), held_.begin() + static_cast<std::ptrdiff_t>(first));
   out_ = ready - first;

@@ -8,7 +8,20 @@
 #include <utility>
 #include <vector>
 
+#include "error.h"
+
 namespace etagger {
+
+// More rows than any sentence has: one with more is cut there, and each piece is tagged as a
+// sentence of its own, so that a stream without blank lines takes no more memory than this. The
+// same for the words of a line of raw text.
+constexpr size_t kMostRows = 100000;
+constexpr size_t kMostLine = 1 << 24;  // bytes of a line; a longer one throws LongLine
+
+// Such a line.
+struct LongLine : Error {
+  using Error::Error;
+};
 
 // One sentence as it stands in the stream, and the blank line that ended it. The views are of its
 // Run.
@@ -19,8 +32,9 @@ struct Block {
   bool has_end = false;                // false where no blank line ended it
   bool newline = false;                // whether the last line of the block had its `\n`
   std::vector<bool> is_token;          // of each row; empty: all are. SentenceParser says it
-  bool is_tabbed =
-      false;  // a tab comes before a tag; else the row's own last separator, or a space
+  bool is_cut = false;                 // whether the sentence goes on in the next block
+  // A tab comes before a tag; else the row's own last separator, or a space.
+  bool is_tabbed = false;
 
   // How many of its rows are tokens.
   size_t tokens() const;
@@ -34,10 +48,11 @@ struct Run {
   size_t first_line = 1;          // number of its first line, from 1
   size_t before = 0, behind = 0;  // how many of its first and of its last blocks are not its own:
                                   // those around it, see DocumentReader
+  bool is_cut = false;            // whether its last sentence goes on
 };
 
-// The sentences of a run. A line that has only spaces, tabs or `\r` is blank. A row that begins
-// with -DOCSTART- is a block of its own.
+// The sentences of a run, cut after kMostRows rows. A line that has only spaces, tabs or `\r` is
+// blank. A row that begins with -DOCSTART- is a block of its own.
 std::vector<Block> blocks_of(const Run& run);
 
 constexpr std::string_view kMark = "\xEF\xBB\xBF";  // the byte order mark of UTF-8
@@ -46,12 +61,14 @@ constexpr std::string_view kMark = "\xEF\xBB\xBF";  // the byte order mark of UT
 // mark before the text is in none of them.
 class RunReader {
  public:
-  // lines: every line is a sentence.
-  explicit RunReader(bool lines = false) : lines_(lines) {}
+  // lines: every line is a sentence. name: of the stream, in messages.
+  explicit RunReader(bool lines = false, std::string name = "<stdin>")
+      : lines_(lines), name_(std::move(name)) {}
 
   // Makes room for `size` bytes of the stream; what is written there is taken by feed().
   char* room(size_t size);
-  // The sentences that the next `size` bytes complete; false: none.
+  // The sentences that the next `size` bytes complete, or the first kMostRows rows of one that goes
+  // on; false: none. Throws LongLine for a line of more than kMostLine bytes.
   bool feed(size_t size, Run* run);
   // The last ones, at the end of the stream.
   Run close();
@@ -61,12 +78,16 @@ class RunReader {
  private:
   bool find_mark();
   Run cut(size_t end);
+  bool cut_rows(Run* run);
+  void check_line(size_t before) const;
 
   bool lines_;
   bool is_begin_ = true, has_mark_ = false;  // is_begin_: the first bytes may be a part of a mark
+  std::string name_;
   std::string buffer_;
   size_t used_ = 0;  // bytes of the stream in buffer_
   size_t open_ = 0;  // of them, those before the last line that is not yet whole
+  size_t rows_ = 0;  // whole lines among these bytes
   size_t line_ = 1;  // number of the first line in buffer_
 };
 

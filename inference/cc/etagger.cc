@@ -16,8 +16,10 @@
 #include "error.h"
 #include "parallel.h"
 #include "scheme.h"
+#include "stop.h"
 #include "stream.h"
 #include "tagger.h"
+#include "text.h"
 #include "version.h"
 
 struct etagger_model {
@@ -25,11 +27,13 @@ struct etagger_model {
       : tagger(std::move(opened)),
         converter(tagger->settings().tags, tagger->settings().tag_scheme,
                   tagger->settings().data_scheme),
-        tags(converter.tags()) {}
+        tags(converter.tags()),
+        fingerprint(tagger->fingerprint()) {}
 
   std::unique_ptr<etagger::Tagger> tagger;
   etagger::TagConverter converter;
   std::vector<std::string_view> tags;  // of the converter
+  std::string fingerprint;
 };
 
 namespace {
@@ -41,7 +45,8 @@ constexpr size_t kBatchSize = 64;     // sentences
 constexpr size_t kMostTokens = 4096;  // of a part that a thread takes at a time
 constexpr size_t kLeastTokens = 512;  // less is not worth a thread
 
-thread_local std::string last_error;
+thread_local std::string last_error, last_warning;
+thread_local etagger::Stop stop;
 
 // Runs `action`; an exception becomes last_error and `failed`. Nothing is thrown into C.
 template <class Result, class Action>
@@ -51,7 +56,7 @@ Result guarded(Result failed, Action action) {
   } catch (const std::bad_alloc&) {
     last_error = "out of memory";
   } catch (const std::exception& error) {
-    last_error = error.what();
+    last_error = etagger::printable(error.what());
   } catch (const etagger::ReaderGone&) {
     last_error = "the reader of the output went away";
   }
@@ -65,6 +70,7 @@ struct Request {
   const size_t* lengths;
   size_t sentences;
   const char** tags;
+  etagger::Stop stop;
 };
 
 // Sentences begin to end - 1, of which the first begins at word `word`.
@@ -146,6 +152,21 @@ Part with_context(const Request& request, Part part) {
   return part;
 }
 
+// What is left of a request that has nothing but -DOCSTART- needs no columns.
+void warn_of_missing(const Request& request) {
+  const etagger::Settings& settings = request.model->tagger->settings();
+  std::string missing = settings.missing_columns(request.pos, request.chunks, "the call");
+  if (missing.empty()) return;
+  const char* const* word = request.words;
+  for (size_t i = 0; i < request.sentences; word += request.lengths[i++]) {
+    const size_t length = request.lengths[i];
+    if (length && !(length == 1 && *word == etagger::kDocstart)) {
+      last_warning = missing;
+      return;
+    }
+  }
+}
+
 void tag_part(const Request& request, const Part& part) {
   const Part all = with_context(request, part);
   size_t word = part.word - std::accumulate(request.lengths + all.begin,
@@ -160,7 +181,7 @@ void tag_part(const Request& request, const Part& part) {
   }
   const char** to = request.tags + part.word;
   for (const auto& tagged : request.model->tagger->tag(sentences.data() + around.before, count,
-                                                       kBatchSize, nullptr, around))
+                                                       kBatchSize, nullptr, around, request.stop))
     for (std::string_view tag : tagged)
       *to++ = tag.data();  // whole strings of the model, which end in NUL
 }
@@ -186,8 +207,10 @@ int etagger_tag_sentences(const etagger_model* model, const char* const* words,
                           const char* const* pos, const char* const* chunks, const size_t* lengths,
                           size_t sentences, int threads, const char** tags) {
   return guarded(-1, [&] {
-    Request request{model, words, pos, chunks, lengths, sentences, tags};
+    last_warning.clear();
+    Request request{model, words, pos, chunks, lengths, sentences, tags, stop};
     check(request, threads);
+    warn_of_missing(request);
     size_t most = etagger::thread_count(threads);
     std::vector<Part> parts = parts_of(request, most);
     etagger::run_parts(parts.size(), most, [&](size_t i) { tag_part(request, parts[i]); });
@@ -203,18 +226,25 @@ int etagger_tag_file(const etagger_model* model, const char* input, const char* 
 int etagger_tag_columns(const etagger_model* model, const char* input, const char* output,
                         const char* columns, const char* delimiter, int threads) {
   return guarded(-1, [&] {
+    last_warning.clear();
     check_model(model, threads);
     etagger::StreamOptions options;
     options.delimiter = etagger::parse_delimiter(delimiter ? delimiter : "");
+    options.stop = stop;
+    options.warn = [](const std::string& text) { last_warning = etagger::printable(text); };
     if (columns) options.columns = etagger::parse_columns(columns, options.delimiter);
     options.batch_size = kBatchSize;
     options.threads = etagger::thread_count(threads);
-    etagger::Source source(input ? input : "");
-    etagger::Sink sink(output ? output : "");
+    etagger::Source source(input ? input : "", stop);
+    etagger::Sink sink(output ? output : "", stop);
     etagger::tag_stream(*model->tagger, options, &source, &sink);
     sink.finish();
     return 0;
   });
+}
+
+void etagger_stop_at(const int* flag) {
+  stop = etagger::Stop(flag);
 }
 
 void etagger_split(const char* joined, size_t count, const char** texts) {
@@ -237,12 +267,20 @@ int etagger_uses(const etagger_model* model, const char* column) {
          (name == "chunk" && settings.use_chk);
 }
 
+const char* etagger_fingerprint(const etagger_model* model) {
+  return model ? model->fingerprint.c_str() : nullptr;
+}
+
 void etagger_close(etagger_model* model) {
   delete model;
 }
 
 const char* etagger_error(void) {
   return last_error.c_str();
+}
+
+const char* etagger_warning(void) {
+  return last_warning.c_str();
 }
 
 const char* etagger_version(void) {

@@ -17,7 +17,11 @@
  * Ownership: what you pass stays yours and is not needed once the call is back. Tags and names that
  * you get belong to the model and hold until it is closed; there is nothing to free but the model.
  * Its file stays mapped into memory while it is open: put a new file in its place by renaming, do
- * not write over it.
+ * not write over it. A file that was cut short is told of by the next call; one that is cut short
+ * in the middle of a call ends the process with SIGBUS.
+ *
+ * Processes: a fork goes on with an .etagger model, and shares its memory. It cannot use a model
+ * of TensorFlow's, and every call says so.
  *
  * Threads: every function may be called from any thread, and any number of threads may use one
  * model at the same time; they do not wait for each other. Each keeps scratch memory, as much as
@@ -64,7 +68,9 @@ ETAGGER_API int etagger_tag_sentences(const etagger_model* model, const char* co
 /* Tags a file of columns (or standard input and output, where a path is NULL): each row comes out
  * with its tag behind it, in constant memory, on `threads` threads; 0: one for each core. columns:
  * such as "word pos chunk tag", _ to ignore one, id first in CoNLL-U, or NULL: by their number. The
- * output bears its name once it is whole. Returns 0, or -1 where it failed. */
+ * output bears its name once it is whole; until then its name ends in a point and six letters more.
+ * A sentence of more than 100,000 rows is tagged in pieces of so many, each as a sentence of its
+ * own; a line of more than 16 MB is refused. Returns 0, or -1 where it failed. */
 ETAGGER_API int etagger_tag_file(const etagger_model* model, const char* input, const char* output,
                                  const char* columns, int threads);
 
@@ -74,6 +80,11 @@ ETAGGER_API int etagger_tag_file(const etagger_model* model, const char* input, 
 ETAGGER_API int etagger_tag_columns(const etagger_model* model, const char* input,
                                     const char* output, const char* columns, const char* delimiter,
                                     int threads);
+
+/* From now on, this thread's calls of etagger_tag_sentences and etagger_tag_file end soon with -1
+ * once *stop is not 0, and leave no output. stop: NULL takes it back; another thread may set it, as
+ * an atomic. */
+ETAGGER_API void etagger_stop_at(const int* stop);
 
 /* For languages that have no char *[]: `joined` holds `count` texts one behind the other, each with
  * its NUL; fills texts[0 .. count-1] with where each begins in it. */
@@ -87,12 +98,22 @@ ETAGGER_API const char* etagger_tag_name(const etagger_model* model, size_t inde
  * at need not be given; without one that it looks at, tags are worse. */
 ETAGGER_API int etagger_uses(const etagger_model* model, const char* column);
 
+/* Tells a model from another: the size of its file and a checksum of its contents, such as
+ * "8123456-1c291ca3"; NULL for NULL. A copy of the file has the same. */
+ETAGGER_API const char* etagger_fingerprint(const etagger_model* model);
+
 /* Closes a model; NULL is allowed. */
 ETAGGER_API void etagger_close(etagger_model* model);
 
-/* What went wrong in this thread's last call that failed, one line; it holds until the next such
- * call. */
+/* What went wrong in this thread's last call that failed, one line of UTF-8 without control
+ * characters; it holds until the next such call. */
 ETAGGER_API const char* etagger_error(void);
+
+/* What makes the tags of this thread's last call of etagger_tag, etagger_tag_sentences or
+ * etagger_tag_file worse, though it succeeded: the columns that the model was trained with (without
+ * feature_drop) and that the call or the file lacks. One line, or "": nothing. It holds until the
+ * next such call. */
+ETAGGER_API const char* etagger_warning(void);
 
 /* The version, such as "0.1.0". */
 ETAGGER_API const char* etagger_version(void);

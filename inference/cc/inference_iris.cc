@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
                      "sepals and petals.");
     cli.flag("--graph", &graph, "the frozen graph (default exported/iris_frozen.pb)");
     cli.parse();
+    etagger::Sink out("");
     etagger::silence_tensorflow();
     const char* species[] = {"setosa", "versicolor", "virginica"};
     // Centimetres: sepal length, sepal width, petal length, petal width.
@@ -24,8 +25,11 @@ int main(int argc, char** argv) {
     std::vector<float> logits = etagger::run_once(graph, "features", {3, 4}, flowers, "logits");
     for (size_t i = 0; i < 3; ++i) {
       auto begin = logits.begin() + static_cast<std::ptrdiff_t>(3 * i);
-      std::printf("%s %.4f %.4f %.4f\n", species[std::max_element(begin, begin + 3) - begin],
-                  begin[0], begin[1], begin[2]);
+      char row[200];
+      std::snprintf(row, sizeof row, "%s %.4f %.4f %.4f\n",
+                    species[std::max_element(begin, begin + 3) - begin], begin[0], begin[1],
+                    begin[2]);
+      out.write(row);
     }
   });
 }

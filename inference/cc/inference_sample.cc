@@ -17,12 +17,18 @@ int main(int argc, char** argv) {
     cli.flag("--wait", &wait,
              "then wait for the end of standard input, so that one can look at the process");
     cli.parse();
+    etagger::Sink out("");
     etagger::silence_tensorflow();
     std::vector<float> x = {-2, -1, 0, 1, 2};
     std::vector<float> y = etagger::run_once(graph, "x", {5}, x, "y");
-    for (size_t i = 0; i < x.size(); ++i) std::printf("%g %.4f\n", x[i], y[i]);
-    std::fflush(stdout);
-    while (wait && std::getchar() != EOF) {
+    char row[80];
+    for (size_t i = 0; i < x.size(); ++i) {
+      std::snprintf(row, sizeof row, "%g %.4f\n", x[i], y[i]);
+      out.write(row);
+    }
+    if (!wait) return;
+    etagger::Source in("");
+    while (in.read(row, sizeof row)) {
     }
   });
 }

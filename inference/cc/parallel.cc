@@ -11,8 +11,8 @@
 namespace etagger {
 
 size_t thread_count(int threads) {
-  return threads > 0 ? static_cast<size_t>(threads)
-                     : std::max(1u, std::thread::hardware_concurrency());
+  const size_t cores = std::max(1u, std::thread::hardware_concurrency());
+  return threads > 0 ? std::min(static_cast<size_t>(threads), std::max<size_t>(cores, 256)) : cores;
 }
 
 void run_parts(size_t parts, size_t threads, const std::function<void(size_t)>& work) {

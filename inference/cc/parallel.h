@@ -6,7 +6,8 @@
 
 namespace etagger {
 
-// How many threads `threads` stands for: 0 is one for each core.
+// How many threads `threads` stands for: 0 is one for each core; 256 at most, or as many as there
+// are cores.
 size_t thread_count(int threads);
 
 // Runs work(0) ... work(parts - 1), each once, on up to `threads` threads, of which the caller's is

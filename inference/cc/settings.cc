@@ -103,10 +103,21 @@ Settings Settings::parse(std::string_view text, const std::string& name) {
       settings.delimiter = parse_delimiter(json["delimiter"].string());
     settings.vocab_hash = json["vocab_hash"].string();
     read_gazetteer(json["gazetteer"], &settings);
+    if (json.has("feature_drop"))  // a model from before says nothing of it
+      settings.feature_drop = json["feature_drop"].number() > 0;
     return settings;
   } catch (const Error& error) {
     throw Error(name + ": " + error.what());
   }
+}
+
+std::string Settings::missing_columns(bool has_pos, bool has_chunks,
+                                      const std::string& whose) const {
+  const bool no_pos = use_pos && !has_pos, no_chunks = use_chk && !has_chunks;
+  if (feature_drop || (!no_pos && !no_chunks)) return "";
+  return std::string("the model was trained with the ") + (no_pos ? "pos" : "") +
+         (no_pos && no_chunks ? " and " : "") + (no_chunks ? "chunk" : "") + " column, which " +
+         whose + " lacks: tags will be worse, unless it was trained with feature_drop";
 }
 
 }  // namespace etagger

@@ -32,13 +32,18 @@ struct Settings {
   std::string vocab_hash;                    // sha256 of its vocab.txt
   std::vector<std::string> gazetteer_types;  // empty: no gazetteer
   std::vector<std::pair<std::vector<std::string>, std::vector<int>>>
-      gazetteer_names;  // words, indices of types
+      gazetteer_names;        // words, indices of types
+  bool feature_drop = false;  // it has learned to do without its POS and chunk columns
 
   // Throws Error. `name`: whose settings they are, for messages.
   static Settings parse(std::string_view json, const std::string& name);
 
   // Words on each side of a sentence, in its document, that its tags may depend on.
   size_t context_words() const { return bert_context ? static_cast<size_t>(bert_length) - 2 : 0; }
+
+  // A line that says which of the columns that make its tags better an input lacks, or "": none.
+  // whose: the input, in that line.
+  std::string missing_columns(bool has_pos, bool has_chunks, const std::string& whose) const;
 };
 
 }  // namespace etagger

@@ -31,7 +31,7 @@ constexpr size_t kSmall = 1 << 12;     // bytes that are not worth another threa
 struct Job {
   Run run;
   std::string out;
-  size_t sentences = 0, tokens = 0, bad_bytes = 0;
+  size_t sentences = 0, tokens = 0, bad_bytes = 0, pieces = 0;
   std::vector<Timing> timings;
   std::exception_ptr error;  // behind `out`
   bool is_done = false;
@@ -44,6 +44,7 @@ struct Text {
   std::vector<Block>
       blocks;  // columns: a block each sentence, and those that are a blank line alone
   std::vector<std::string_view> lines;  // or text: a line each sentence
+  std::vector<size_t> line_pieces;      // of each line: its sentences; one, unless it is too long
   std::vector<Sentence> sentences;      // those around it included
   Around around;
 
@@ -81,6 +82,20 @@ void read_columns(const Run& run, SentenceParser* parser, Text* text, size_t* ba
   parser->take_bad_bytes();
 }
 
+// A sentence, or several where it has more words than a sentence goes.
+void add_line(std::string_view line, Text* text) {
+  const std::vector<std::string_view> words = tokenize(line);
+  size_t pieces = 0;
+  do {
+    auto begin = words.begin() + static_cast<std::ptrdiff_t>(kMostRows * pieces);
+    Sentence sentence;
+    sentence.words.assign(begin, begin + std::min<std::ptrdiff_t>(kMostRows, words.end() - begin));
+    text->sentences.push_back(std::move(sentence));
+  } while (++pieces * kMostRows < words.size());
+  text->lines.push_back(line);
+  text->line_pieces.push_back(pieces);
+}
+
 void read_lines(const Run& run, Text* text, size_t* bad) {
   std::string_view all = run.text;
   for (size_t at = 0; at < all.size();) {
@@ -88,12 +103,35 @@ void read_lines(const Run& run, Text* text, size_t* bad) {
     std::string_view line = all.substr(at, end - at);
     at = end + 1;
     if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-    Sentence sentence;
-    sentence.words = tokenize(line);
-    text->sentences.push_back(std::move(sentence));
-    text->lines.push_back(line);
+    add_line(line, text);
     *bad += bad_bytes(line);
   }
+}
+
+// Makes one sentence of each line again, once its pieces are tagged.
+void join_pieces(Text* text, Tags* tags) {
+  if (text->line_pieces.size() == text->sentences.size()) return;
+  std::vector<Sentence> sentences;
+  Tags joined;
+  size_t next = 0;
+  for (size_t pieces : text->line_pieces) {
+    sentences.push_back(std::move(text->sentences[next]));
+    joined.push_back(std::move((*tags)[next]));
+    for (size_t end = next + pieces; ++next < end;) {
+      const std::vector<std::string_view>& words = text->sentences[next].words;
+      sentences.back().words.insert(sentences.back().words.end(), words.begin(), words.end());
+      joined.back().insert(joined.back().end(), (*tags)[next].begin(), (*tags)[next].end());
+    }
+  }
+  text->sentences = std::move(sentences);
+  *tags = std::move(joined);
+}
+
+size_t count_pieces(const Text& text) {
+  size_t pieces = 0;
+  for (const Block& block : text.blocks) pieces += block.is_cut;
+  for (size_t each : text.line_pieces) pieces += each - 1;
+  return pieces;
 }
 
 void write_columns(const Text& text, const Tags& tags, std::string* out) {
@@ -153,7 +191,7 @@ class Work {
   bool is_first() const { return is_first_; }
 
  private:
-  // Returns whether the network had a sentence to tag.
+  // Returns whether there is a sentence that the model was asked for.
   bool process(Job* job, SentenceParser* parser, bool is_first) const {
     Text text;
     try {
@@ -166,6 +204,7 @@ class Work {
     }
     const Sentence *begin = text.begin(), *end = begin + text.count(),
                    *real = std::find_if(begin, end, is_real);
+    const bool has_real = real != end;
     size_t alone = 0;
     if (is_first && real != end) {
       warn(*real, *parser);
@@ -173,33 +212,32 @@ class Work {
     }
     const size_t others = text.count() - alone, before = text.around.before,
                  behind = text.around.behind;
-    Tags tags = tagger_.tag(begin, alone, options_.batch_size, nullptr, {before, others + behind});
+    Tags tags = tagger_.tag(begin, alone, options_.batch_size, nullptr, {before, others + behind},
+                            options_.stop);
     Tags rest = tagger_.tag(begin + alone, others, options_.batch_size, &job->timings,
-                            {before + alone, behind});
+                            {before + alone, behind}, options_.stop);
     tags.insert(tags.end(), std::make_move_iterator(rest.begin()),
                 std::make_move_iterator(rest.end()));
+    job->pieces = count_pieces(text);
+    if (options_.lines) join_pieces(&text, &tags);
     if (options_.json)
       write_json(text, tags, tagger_.settings().data_scheme, &job->out);
     else if (options_.lines)
       write_lines(text, tags, &job->out);
     else
       write_columns(text, tags, &job->out);
-    for (const Sentence* sentence = begin; sentence < end; ++sentence) {
-      job->sentences += !sentence->words.empty();
-      job->tokens += sentence->words.size();
+    for (size_t i = 0; i < text.count(); ++i) {
+      job->sentences += !text.begin()[i].words.empty();
+      job->tokens += text.begin()[i].words.size();
     }
-    return real != end;
+    return has_real;
   }
 
   void warn(const Sentence& sentence, const SentenceParser& parser) const {
-    bool no_pos = tagger_.settings().use_pos && !sentence.has_pos,
-         no_chunks = tagger_.settings().use_chk && !sentence.has_chunks;
     if (!options_.warn) return;
-    if (no_pos || no_chunks)
-      options_.warn(std::string("the model was trained with the ") + (no_pos ? "pos" : "") +
-                    (no_pos && no_chunks ? " and " : "") + (no_chunks ? "chunk" : "") +
-                    " column, which " + parser.name() +
-                    " lacks: tags will be worse, unless it was trained with feature_drop");
+    std::string missing =
+        tagger_.settings().missing_columns(sentence.has_pos, sentence.has_chunks, parser.name());
+    if (!missing.empty()) options_.warn(missing);
     auto has_space = [](std::string_view word) { return word.find(' ') != word.npos; };
     if (!options_.lines && parser.is_one_tabbed_column() &&
         std::any_of(sentence.words.begin(), sentence.words.end(), has_space))
@@ -222,7 +260,7 @@ class Pool {
       : process_(std::move(process)),
         write_(std::move(write)),
         most_(2 * threads),
-        wake_(eventfd(0, EFD_CLOEXEC)) {
+        wake_(above_standard(eventfd(0, EFD_CLOEXEC))) {
     if (wake_ < 0) throw Error("no file descriptor is left");
     try {
       while (threads_.size() < threads) threads_.emplace_back([this] { work(); });
@@ -337,17 +375,25 @@ class Stream {
         work_(tagger, options, input->name()) {}
 
   StreamReport tag() {
-    RunReader reader(options_.lines);
+    RunReader reader(options_.lines, input_->name());
     Run run;
-    while (size_t size = read(reader.room(kReadSize))) {
-      bool is_whole = reader.feed(size, &run);
-      if (reader.take_mark() && !options_.json) output_->write(kMark);  // JSON must have none
-      if (is_whole && documents_.feed(&run)) take(std::move(run));
+    std::exception_ptr error;
+    try {
+      while (size_t size = read(reader.room(kReadSize))) {
+        const bool is_whole = reader.feed(size, &run);
+        if (reader.take_mark() && !options_.json) output_->write(kMark);  // JSON must have none
+        if (is_whole && documents_.feed(&run)) take(std::move(run));
+      }
+      run = reader.close();
+      if (reader.take_mark() && !options_.json) output_->write(kMark);
+    } catch (const LongLine&) {
+      error = std::current_exception();
+      run = Run();
     }
-    run = reader.close();
     documents_.close(&run);
     take(std::move(run));
     if (pool_) pool_->finish();
+    if (error) std::rethrow_exception(error);
     return report_;
   }
 
@@ -387,6 +433,7 @@ class Stream {
     report_.sentences += job->sentences;
     report_.tokens += job->tokens;
     report_.bad_bytes += job->bad_bytes;
+    report_.pieces += job->pieces;
     for (const Timing& each : job->timings) {
       report_.seconds += each.seconds;
       report_.waits.add(each.seconds, each.sentences);

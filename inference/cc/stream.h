@@ -3,11 +3,13 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <string>
 #include <vector>
 
-#include "cli.h"
 #include "conll.h"
+#include "files.h"
+#include "stop.h"
 #include "tagger.h"
 
 namespace etagger {
@@ -32,12 +34,14 @@ struct StreamOptions {
   size_t threads = 1;      // that tag
   bool lines = false;      // the input is raw text, a sentence a line
   bool json = false;       // the output is a line of JSON each sentence, see entities.h
-  void (*warn)(const std::string& text) =
-      nullptr;  // told of columns that the model wants and the input lacks
+  // Told, in the caller's thread, of columns that the model wants and the input lacks.
+  std::function<void(const std::string& text)> warn;
+  Stop stop;  // ends it, with Error
 };
 
 struct StreamReport {
   size_t sentences = 0, tokens = 0, bad_bytes = 0;
+  size_t pieces = 0;   // of sentences of more than kMostRows rows, each tagged alone
   double seconds = 0;  // in the network, without the first sentence
   Durations waits;     // of each sentence for the batch that it was tagged in, without the first
 };

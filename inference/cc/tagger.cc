@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 
 #include "backend.h"
+#include "engine/model_file.h"
 #include "error.h"
 #include "feed.h"
 #include "scheme.h"
@@ -21,10 +23,14 @@ class GraphTagger : public Tagger {
  public:
   GraphTagger(const std::string& graph_path, GraphFile kind, const std::string& vocab_path,
               int threads);
+  ~GraphTagger() override {
+    if (is_forked()) graph_.release();  // closing it would wait for TensorFlow's threads
+  }
   std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count,
                                                  size_t batch_size, std::vector<Timing>* timings,
-                                                 Around around) const override;
+                                                 Around around, Stop stop) const override;
   const Settings& settings() const override { return settings_; }
+  std::string fingerprint() const override { return fingerprint_; }
 
  private:
   std::unique_ptr<Graph> graph_;
@@ -33,7 +39,20 @@ class GraphTagger : public Tagger {
   std::unique_ptr<WindowMaker> windows_;  // of BERT
   Feeder feeder_;
   TagConverter converter_;
+  std::string fingerprint_;
 };
+
+// Size and checksum of a graph's file: of its first and its last bytes, where it is large.
+std::string fingerprint_of(const std::string& path) {
+  constexpr size_t kMost = 1 << 20;
+  MappedFile file(path);
+  std::string_view text = file.text();
+  uint32_t crc = crc32(text.substr(0, kMost));
+  if (text.size() > kMost) crc = crc32(text.substr(std::max(kMost, text.size() - kMost)), crc);
+  char fingerprint[40];
+  std::snprintf(fingerprint, sizeof fingerprint, "%zu-%08x", text.size(), crc);
+  return fingerprint;
+}
 
 // The vocabulary, once it is sure that it is the model's.
 const Vocabulary& checked(const Vocabulary& vocab, const std::string& vocab_path,
@@ -56,18 +75,21 @@ GraphTagger::GraphTagger(const std::string& graph_path, GraphFile kind,
       vocab_(vocab_path, settings_.gazetteer_types.size(), settings_.gazetteer_names),
       windows_(make_windows(checked(vocab_, vocab_path, settings_, graph_path), settings_)),
       feeder_(settings_, vocab_, windows_.get()),
-      converter_(settings_.tags, settings_.tag_scheme, settings_.data_scheme) {}
+      converter_(settings_.tags, settings_.tag_scheme, settings_.data_scheme),
+      fingerprint_(fingerprint_of(graph_path)) {}
 
 std::vector<std::vector<std::string_view>> GraphTagger::tag(const Sentence* sentences, size_t count,
                                                             size_t batch_size,
                                                             std::vector<Timing>* timings,
-                                                            Around around) const {
+                                                            Around around, Stop stop) const {
+  check_not_forked();
   std::vector<std::vector<std::string_view>> tags(count);
   for (size_t i = 0; i < count; ++i)
     if (sentences[i].is_docstart()) tags[i] = {"O"};
   std::vector<size_t> places;
   std::vector<Example> examples = feeder_.encode(sentences, count, &places, around);
   for (const Batch& batch : tagging_batches(examples, batch_size, kMaxBatchTokens)) {
+    stop.check();
     std::vector<Input> inputs = feeder_.inputs(examples, batch);
     auto started = std::chrono::steady_clock::now();
     std::vector<int32_t> ids = graph_->run(inputs);

@@ -9,6 +9,7 @@
 #include "conll.h"
 #include "graph.h"
 #include "settings.h"
+#include "stop.h"
 
 namespace etagger {
 
@@ -26,13 +27,17 @@ class Tagger {
   // NUL. A -DOCSTART- line alone is O. timings, if given, gets an entry for each batch. around:
   // where a sentence's tags depend on its neighbours (Settings::context_words), those in memory
   // before sentences[0] and behind the last one. Threads may call it at the same time. Throws
-  // Error.
+  // Error, also once `stop` is set.
   virtual std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count,
                                                          size_t batch_size,
                                                          std::vector<Timing>* timings = nullptr,
-                                                         Around around = {}) const = 0;
+                                                         Around around = {},
+                                                         Stop stop = {}) const = 0;
 
   virtual const Settings& settings() const = 0;
+
+  // Tells the model from another one, in one word.
+  virtual std::string fingerprint() const = 0;
 };
 
 // A TensorFlow graph and its vocab.txt. Throws Error, also where the vocabulary is not the one that

@@ -1,6 +1,7 @@
 #include "text.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 
@@ -178,6 +179,31 @@ bool is_wide_upper(uint32_t code) {
 
 const char* unicode_version() {
   return kUnicodeVersion;
+}
+
+std::string printable(std::string_view text) {
+  auto turns = [](uint32_t code) {  // the direction of writing, in what comes after it
+    return code == 0x61C || code == 0x200E || code == 0x200F ||
+           (code >= 0x202A && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
+  };
+  std::string out;
+  char escape[12];
+  for (size_t at = 0; at < text.size();) {
+    auto [code, size] = character_at(text, at);
+    const unsigned byte = static_cast<unsigned char>(text[at]);
+    if (code == '\n')
+      out += "\\n";
+    else if (code == kBadByte || code < ' ' || (code >= 0x7F && code < 0xA0))
+      out.append(escape, static_cast<size_t>(std::snprintf(escape, sizeof escape, "\\x%02x",
+                                                           code == kBadByte ? byte : code)));
+    else if (code == 0x2028 || code == 0x2029 || turns(code))
+      out.append(escape,
+                 static_cast<size_t>(std::snprintf(escape, sizeof escape, "\\u%04x", code)));
+    else
+      out += text.substr(at, size);
+    at += size;
+  }
+  return out;
 }
 
 std::string with_commas(uint64_t number) {

@@ -36,7 +36,8 @@ def load(path, frozen, emb, batch_size=64, threads=0):
             "beside it, or the EmbVec file of that training"
         )
     emb.lowercase, emb.bert = meta["lowercase"], meta.get("bert")
-    config.batch_size, gazetteer = batch_size, gazetteer_of(meta)
+    config.batch_size, config.feature_drop = batch_size, meta["feature_drop"]
+    gazetteer = gazetteer_of(meta)
     feeder = Feeder(
         emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer, limit=WORDS_KEPT
     )

@@ -105,14 +105,17 @@ class FileEngine : public Engine {
 
   std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count,
                                                  size_t batch_size, std::vector<Timing>* timings,
-                                                 Around) const override {
+                                                 Around, Stop stop) const override {
+    file_.check_whole();
     std::vector<std::vector<std::string_view>> tags(count);
     for (size_t i = 0; i < count; ++i)
       if (sentences[i].is_docstart()) tags[i] = {"O"};
     std::vector<size_t> places;
     std::vector<Example> examples = feeder_.encode(sentences, count, &places);
-    for (const Batch& batch : tagging_batches(examples, batch_size, kMaxBatchTokens))
+    for (const Batch& batch : tagging_batches(examples, batch_size, kMaxBatchTokens)) {
+      stop.check();
       tag_batch(examples, places, batch, timings, &tags);
+    }
     return tags;
   }
 
@@ -143,6 +146,7 @@ class FileEngine : public Engine {
   }
 
   const Settings& settings() const override { return settings_; }
+  std::string fingerprint() const override { return file_.fingerprint(); }
 
  private:
   static std::vector<const Example*> picked(const std::vector<Example>& examples,

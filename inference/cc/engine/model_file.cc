@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <cstring>
 
 #include "error.h"
@@ -102,6 +103,7 @@ void ModelFile::open() {
   if (prelude.unused || crc32(all_.substr(sizeof prelude, front_ - sizeof prelude),
                               crc32(all_.substr(0, kChecked))) != prelude.crc)
     fail("its header is damaged");
+  crc_ = prelude.crc;
   header_ = all_.substr(prelude.header, prelude.header_bytes);
   table_ = {reinterpret_cast<const Entry*>(all_.data() + prelude.table), prelude.sections};
   uint64_t end = front_;
@@ -126,6 +128,12 @@ void ModelFile::check_entry(const Entry& entry) const {
   }
   if (!sound || count * kTypeSize[entry.type] != entry.bytes)
     fail("a section lies outside of it, or has another size than it says");
+}
+
+std::string ModelFile::fingerprint() const {
+  char text[40];
+  std::snprintf(text, sizeof text, "%zu-%08x", all_.size(), crc_);
+  return text;
 }
 
 void ModelFile::verify() const {

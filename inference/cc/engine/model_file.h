@@ -37,6 +37,15 @@ class ModelFile {
   // Throws Error.
   void verify() const;
 
+  // Throws Error where the file was cut short since it was mapped.
+  void check_whole() const {
+    if (mapped_) mapped_->check_whole();
+  }
+
+  // Tells this file from another: its size, and the checksum of its header and table, which hold
+  // the checksum of each section.
+  std::string fingerprint() const;
+
   const std::string& path() const { return path_; }
   size_t size() const { return all_.size(); }
   std::string_view header() const { return header_; }  // JSON
@@ -69,6 +78,7 @@ class ModelFile {
   std::string_view all_, header_;
   Span<Entry> table_;
   size_t front_ = 0;  // bytes before the first section
+  uint32_t crc_ = 0;  // of them
 };
 
 // Tokens -> ids over sections of the file: NAME.text, NAME.offsets, NAME.table.

@@ -10,7 +10,8 @@
 The tags in these comments are those of the model that `make demo` trains.
 
 Any number of threads may use one model: the library tags without Python's lock, and they do not
-wait for each other.
+wait for each other. A model that is copied or pickled, such as for multiprocessing.Pool, is opened
+again by its path.
 """
 
 from __future__ import annotations
@@ -20,14 +21,38 @@ import ctypes
 import itertools
 import os
 import re
+import sys
+import threading
+import warnings
 from array import array
 from typing import Any, Callable, Dict, Iterable, Iterator, NamedTuple, Sequence
 
-__all__ = ["Entity", "Error", "Model", "entities", "load"]
+__all__ = ["Entity", "Error", "MissingColumnsWarning", "Model", "entities", "load"]
 
 
 class Error(ValueError):
-    """What was wrong with a model or with what it was given, one line."""
+    """What was wrong with a model or with what it was given, one line of printable characters."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(_printable(text))
+
+
+class MissingColumnsWarning(UserWarning):
+    """A model was trained with a POS or chunk column that it is not given: its tags are worse. Said
+    once a model; not of one that was trained with feature_drop.
+    """
+
+
+def _printable(text: str) -> str:
+    """Whatever would not show as itself, escaped: \\n, \\x1b, and \\xff for a byte that is not
+    UTF-8.
+    """
+    return "".join(letter if letter.isprintable() else _escape(letter) for letter in text)
+
+
+def _escape(letter: str) -> str:
+    is_byte = "\udc80" <= letter <= "\udcff"  # PEP 383
+    return f"\\x{ord(letter) - 0xDC00:02x}" if is_byte else ascii(letter)[1:-1]
 
 
 def _library_path() -> str:
@@ -50,6 +75,9 @@ class _Handle(ctypes.c_void_p):
         if self:
             self._close(self)
 
+    def uses(self, column: str) -> bool:
+        return bool(_library.etagger_uses(self, column.encode()))
+
 
 def _load_library() -> ctypes.CDLL:
     path = _library_path()
@@ -64,7 +92,10 @@ def _load_library() -> ctypes.CDLL:
         ("open", _Handle, text),
         ("close", None, _Handle),
         ("error", text),
+        ("warning", text),
         ("version", text),
+        ("stop_at", None, pointer),
+        ("fingerprint", text, _Handle),
         ("tag_sentences", ctypes.c_int, _Handle, *[pointer] * 4, size, ctypes.c_int, pointer),
         ("tag_columns", ctypes.c_int, _Handle, *[text] * 4, ctypes.c_int),
         ("split", None, text, size, pointer),
@@ -92,11 +123,42 @@ class Entity(NamedTuple):
 
 
 class Model:
-    """A model; load() opens one."""
+    """A model; load() opens one.
 
-    def __init__(self, handle: _Handle) -> None:
-        self._handle: _Handle | None = handle
+    A copy, pickled or not, opens the same file again, and raises Error where that is another one by
+    now. In a forked process the model itself goes on, but one of TensorFlow's (a folder): its calls
+    raise Error there.
+    """
+
+    def __init__(self, handle: _Handle, path: bytes) -> None:
+        """path: that of the open handle, absolute."""
+        self._path, self._fingerprint = path, _library.etagger_fingerprint(handle)
+        self._warned = False  # of missing columns
+        self._set_handle(handle)
+
+    def _set_handle(self, handle: _Handle | None, failure: Error | None = None) -> None:
+        self._handle = handle
+        self._failure = failure  # why the handle is none, if the model is not closed
         self._names = _Names()
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._open_handle()
+        return {
+            name: value
+            for name, value in self.__dict__.items()
+            if name not in ("_handle", "_failure", "_names")
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        try:
+            self._set_handle(_open(self._path, self._fingerprint))
+        except Error as error:
+            # A worker process that cannot unpickle its task ends, and leaves its pool waiting. There
+            # the first call raises it.
+            if not _is_worker():
+                raise
+            self._set_handle(None, error)
 
     def tag(
         self,
@@ -165,13 +227,16 @@ class Model:
             _path(each, what)
             for each, what in ((input, "an input file"), (output, "an output file"))
         ]
-        if _library.etagger_tag_columns(
-            self._open_handle(),
-            *paths,
-            *(None if each is None else _encode(each) for each in (columns, delimiter)),
-            _checked_threads(threads),
-        ):
-            raise _error()
+        self._check(
+            _interruptibly(
+                _library.etagger_tag_columns,
+                self._open_handle(),
+                *paths,
+                None if columns is None else _text(columns, "columns"),
+                None if delimiter is None else _text(delimiter, "delimiter"),
+                _checked_threads(threads),
+            )
+        )
 
     @property
     def tags(self) -> list[str]:
@@ -187,15 +252,11 @@ class Model:
         """Of word, pos and chunk those that the model looks at; without one of them its tags are
         worse.
         """
-        return [
-            name
-            for name in ("word", "pos", "chunk")
-            if _library.etagger_uses(self._open_handle(), name.encode())
-        ]
+        return list(filter(self._open_handle().uses, ("word", "pos", "chunk")))
 
     def close(self) -> None:
         """Frees the model, once the calls of other threads that use it are back."""
-        self._handle = None
+        self._set_handle(None)
 
     def __enter__(self) -> Model:
         return self
@@ -206,7 +267,7 @@ class Model:
     def _open_handle(self) -> _Handle:
         handle = self._handle
         if handle is None:
-            raise Error("the model is closed")
+            raise self._failure or Error("the model is closed")
         return handle
 
     def _tag(self, columns: dict[str, list[Any]], threads: int) -> list[str]:
@@ -218,7 +279,9 @@ class Model:
         text, pointers = _pointers(columns, lengths)  # text: what the pointers point into
         tags = array("L", bytes(_SIZE * sum(lengths)))
         place = dict(zip(columns, itertools.count(_address(pointers), _SIZE * len(tags))))
-        if _library.etagger_tag_sentences(
+        call = _interruptibly if len(tags) > _LONG else _at_once
+        said = call(
+            _library.etagger_tag_sentences,
             handle,
             place["words"],
             place.get("pos"),
@@ -227,19 +290,45 @@ class Model:
             len(lengths),
             threads,
             _address(tags),
-        ):
-            raise _error()
+            keep=(text, pointers, lengths, tags),
+        )
+        self._check(said)
         return list(map(self._names.__getitem__, tags))
+
+    def _check(self, said: _Said) -> None:
+        """Raises Error for a call that failed, and warns of missing columns, once."""
+        if said.error is not None:
+            raise Error(said.error.decode(errors="surrogateescape"))
+        if not said.warning or self._warned:
+            return
+        self._warned = True
+        try:
+            warnings.warn(said.warning.decode(), MissingColumnsWarning, _level_of_caller())
+        except MissingColumnsWarning:  # a filter makes an error of it, of this call's and the next
+            self._warned = False
+            raise
 
 
 def load(path: str | os.PathLike[str]) -> Model:
     """Opens a model: an .etagger file, or a folder that TensorFlow serves; see etagger_open in
     etagger.h. Raises Error.
     """
-    handle = _library.etagger_open(_path(path, "an .etagger file"))
+    name = _path(path, "an .etagger file")
+    return Model(_open(name), os.path.abspath(name))
+
+
+def _open(path: bytes, fingerprint: bytes | None = None) -> _Handle:
+    """A model's handle. fingerprint: that of the model that is meant. Raises Error."""
+    handle = _library.etagger_open(path)
     if not handle:
-        raise _error()
-    return Model(handle)
+        raise Error(_library.etagger_error().decode(errors="surrogateescape"))
+    found = _library.etagger_fingerprint(handle)
+    if fingerprint is not None and found != fingerprint:
+        raise Error(
+            f"{os.fsdecode(path)}: the file was changed since the model was opened (size and checksum "
+            f"{found.decode()}, expected {fingerprint.decode()}); load it again"
+        )
+    return handle
 
 
 def entities(words: Sequence[str], tags: Sequence[str]) -> list[Entity]:
@@ -269,6 +358,77 @@ def entities(words: Sequence[str], tags: Sequence[str]) -> list[Entity]:
 
 
 _PREFIXES = frozenset("OBIESMLU")
+
+
+# ---------------------------------------------------------------- calls of the library
+
+_LONG = 500  # words: what takes much longer than another thread takes to start
+
+
+class _Said(NamedTuple):
+    """What a call came to. The library keeps it for each thread, so that it is asked at once."""
+
+    error: bytes | None
+    warning: bytes
+
+
+def _at_once(function: Callable[..., int], *args: Any, keep: Any = None) -> _Said:
+    """Calls a function of the library. keep: what must stay in memory meanwhile."""
+    if function(*args):
+        return _Said(_library.etagger_error(), b"")
+    return _Said(None, _library.etagger_warning())
+
+
+def _interruptibly(function: Callable[..., int], *args: Any, keep: Any = None) -> _Said:
+    """The same, and raises KeyboardInterrupt, or what another signal handler raises, soon.
+
+    Python runs handlers in its main thread alone, and not while that is in the library: another
+    thread makes the call meanwhile, and is stopped.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return _at_once(function, *args, keep=keep)
+    stop, done, came = ctypes.c_int(0), threading.Event(), []
+
+    def work() -> None:
+        try:
+            _library.etagger_stop_at(ctypes.byref(stop))
+            came.append(_at_once(function, *args, keep=keep))
+        finally:
+            done.set()
+
+    try:
+        threading.Thread(target=work, name="etagger").start()
+    except RuntimeError:  # there is none to be had
+        return _at_once(function, *args, keep=keep)
+    except BaseException:
+        stop.value = 1
+        raise
+    interrupt = None
+    while True:
+        try:
+            done.wait()
+            break
+        except BaseException as error:
+            interrupt, stop.value = interrupt or error, 1
+    if interrupt:
+        raise interrupt
+    return came[0]
+
+
+def _is_worker() -> bool:
+    """Whether multiprocessing started this process."""
+    module = sys.modules.get("multiprocessing")
+    return module is not None and module.current_process().name != "MainProcess"
+
+
+def _level_of_caller() -> int:
+    """The stacklevel of warnings.warn() with which the warning names the line outside of this
+    module.
+    """
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals is globals():
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 # ---------------------------------------------------------------- lists of str to char *[]
@@ -332,9 +492,17 @@ def _path(path: Any, what: str) -> bytes:
         name = os.fsencode(path)
     except TypeError:
         raise Error(f"expected the path of {what}, not {path!r}") from None
+    except UnicodeEncodeError:  # a lone surrogate; or the locale is not UTF-8
+        raise Error(f"{path!r}: cannot be written as bytes of a path") from None
     if b"\0" in name:
         raise Error(f"{path!r}: a NUL is no part of a path")
     return name
+
+
+def _text(value: Any, what: str) -> bytes:
+    if not isinstance(value, str) or "\0" in value:
+        raise Error(f"{what}: expected a str without NUL, not {value!r}")
+    return _encode(value)
 
 
 def _checked_threads(threads: Any) -> int:
@@ -389,7 +557,3 @@ def _bad_word(
     return Error(
         f"{list(columns)[column]}: {words[place]!r} (word {at - sum(lengths[:sentence]) + 1} of sentence {sentence + 1}): {expected}"
     )
-
-
-def _error() -> Error:
-    return Error(_library.etagger_error().decode(errors="replace"))
