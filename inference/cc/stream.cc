@@ -385,7 +385,6 @@ class Stream {
         if (is_whole && documents_.feed(&run)) take(std::move(run));
       }
       run = reader.close();
-      if (reader.take_mark() && !options_.json) output_->write(kMark);
     } catch (const LongLine&) {
       error = std::current_exception();
       run = Run();
