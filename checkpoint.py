@@ -201,8 +201,10 @@ def restore(session, saver, prefix):
     """Reads the weights into a session. Raises UserError where they are damaged or do not fit the
     graph.
     """
+    from tensor_bundle import read_index
     from tf1 import quiet, tf
 
+    read_index(prefix)
     try:
         with session.graph.as_default(), quiet():
             saver.restore(session, prefix)
