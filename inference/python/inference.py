@@ -13,7 +13,6 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path[:0] = [ROOT, os.path.join(ROOT, "inference")]
 
-import conll  # noqa: E402
 import inference  # noqa: E402
 from cli import Parser, UserError, check_readable, run_command  # noqa: E402
 from config import Config  # noqa: E402
