@@ -323,10 +323,18 @@ def _check_operands(scope, node, functions, scopes):
             raise _refused(scope, node, f"makes more than {LARGEST_FILLED} elements")
     if node.op == "TensorListSetItem" and node.attr["resize_if_index_out_of_bounds"].b:
         raise _refused(scope, node, "may make a list of any length")
+    if not scope.name and not _is_list_index_scalar(scope, node, None):
+        raise _refused(scope, node, "the place in a list is not a single number")
     if node.op == "BlockLSTM" and not _reads_its_own_length(scope, node):
         raise _refused(scope, node, "its seq_len_max is not the number of its steps")
-    if node.op == "StatelessWhile" and not _counts(scope, node, functions, scopes):
-        raise _refused(scope, node, "a loop that may not end")
+    if node.op == "StatelessWhile":
+        counter = _counter(scope, node, functions, scopes)
+        if counter is None:
+            raise _refused(scope, node, "a loop that may not end")
+        for inside in (scopes[node.attr[name].func.name] for name in ("cond", "body")):
+            for each in inside.nodes.values():
+                if not _is_list_index_scalar(inside, each, counter):
+                    raise _refused(inside, each, "the place in a list is not a single number")
 
 
 def _constant_integers(node):
@@ -353,31 +361,64 @@ def _reads_its_own_length(scope, node):
     return x is not None and own is x and port(shape.input[0]) == port(node.input[1])
 
 
-def _counts(scope, node, functions, scopes):
-    """Whether a loop goes on while a counter is below (or above) a bound that the loop leaves as it
-    is, and counts towards it.
+def _is_list_index_scalar(scope, node, counter):
+    """Whether a node, where it reads or writes an element of a list, has a single number as the
+    place: anything else ends the process. counter: place of the argument that counts a loop.
+    """
+    if node.op not in ("TensorListGetItem", "TensorListSetItem"):
+        return True
+    return len(node.input) > 1 and _is_scalar(scope, node.input[1], counter)
+
+
+def _is_scalar(scope, given, counter, depth=8):
+    """Whether an input is one number for certain: a loop's counter, a constant, an element of a
+    shape, or the sum or difference of such.
+    """
+    node = scope.producer(given)
+    if isinstance(node, int) or node is None or not depth:
+        return isinstance(node, int) and node == counter
+    if node.op == "Const":
+        return not node.attr["value"].tensor.tensor_shape.dim
+    if node.op in ("AddV2", "Sub"):
+        return len(node.input) > 1 and all(
+            _is_scalar(scope, each, counter, depth - 1) for each in node.input[:2]
+        )
+    if node.op != "StridedSlice" or len(node.input) < 2:
+        return False
+    shape, begin = scope.producer(node.input[0]), scope.producer(node.input[1])
+    one = _constant_integers(begin) is not None and len(_constant_integers(begin)) == 1
+    mask = {name: value.i for name, value in node.attr.items() if name.endswith("_mask")}
+    shrinks = mask.pop("shrink_axis_mask", 0) == 1 and not any(mask.values())
+    return getattr(shape, "op", "") == "Shape" and one and shrinks
+
+
+def _counter(scope, node, functions, scopes):
+    """The place of a loop's counter among its arguments, or None where it may not end: a loop goes
+    on while the counter is below (or above) a bound that the loop leaves as it is, and it counts
+    towards it.
     """
     cond, body = (functions.get(node.attr[name].func.name) for name in ("cond", "body"))
     if not cond or not body or len(cond.signature.output_arg) != 1:
-        return False
+        return None
     inside, turn = scopes[cond.signature.name], scopes[body.signature.name]
     given = [each for each in node.input if not each.startswith("^")]
     outputs = [arg.name for arg in body.signature.output_arg]
     if not len(given) == len(inside.args) == len(turn.args) == len(outputs):
-        return False
+        return None
     test = inside.producer(cond.ret[cond.signature.output_arg[0].name])
     if getattr(test, "op", "") not in ("Less", "Greater") or len(test.input) < 2:
-        return False
+        return None
     counter, bound = (inside.producer(each) for each in test.input[:2])
     if not isinstance(counter, int):
-        return False
-    if isinstance(bound, int):
-        if turn.producer(body.ret[outputs[bound]]) != bound:
-            return False
-    elif _constant_integers(bound) is None:
-        return False
+        return None
+    still = (
+        turn.producer(body.ret[outputs[bound]]) == bound
+        if isinstance(bound, int)
+        else _constant_integers(bound) is not None
+    )
     step = turn.producer(body.ret[outputs[counter]])
-    return _moves(step, turn, counter, test.op == "Less", scope.producer(given[counter]))
+    moves = _moves(step, turn, counter, test.op == "Less", scope.producer(given[counter]))
+    return counter if still and moves else None
 
 
 def _moves(step, turn, counter, upwards, start):
@@ -386,9 +427,9 @@ def _moves(step, turn, counter, upwards, start):
         return False
     one, other = (turn.producer(each) for each in step.input[:2])
     if step.op != "Sub" and not isinstance(one, int):
-        one, other = other, one
+        one, other = other, one  # either way round
     numbers = _constant_integers(other)
-    if not isinstance(one, int) or one != counter or not numbers or len(numbers) != 1:
+    if one != counter or not numbers or len(numbers) != 1:
         return False
     if step.op == "Mul":
         begin = _constant_integers(start)

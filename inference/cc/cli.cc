@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 
 #include "error.h"
 #include "version.h"
@@ -68,6 +69,11 @@ void Cli::flag(const char* name, int* value, const char* help, const char* short
 
 void Cli::flag(const char* name, bool* value, const char* help) {
   flags_.push_back({name, "", help, false, [value](const std::string&) { *value = true; }});
+}
+
+void Cli::trust_flag(bool* value) {
+  flag("--trust", value,
+       "open a graph with any of TensorFlow's ops, which may read and write files");
 }
 
 const Cli::Flag* Cli::find(std::string_view name) const {
@@ -242,6 +248,9 @@ int run_command(const char* program, const std::function<void()>& main) {
     return 0;
   } catch (const ReaderGone&) {
     return 0;
+  } catch (const std::bad_alloc&) {
+    note("out of memory");
+    return 2;
   } catch (const std::exception& error) {
     note(error.what());
     return 2;
