@@ -313,19 +313,18 @@ def check_wrd_dim(wrd_dim, meta):
 
 
 def check_shapes(prefix, graph):
-    """Raises UserError where variables of a TensorFlow graph have another shape in a checkpoint,
-    which tf.train.Saver does not look at; before any memory is taken for them.
+    """Raises UserError where variables of a TensorFlow graph have another shape or type in a
+    checkpoint, which tf.train.Saver does not look at; before any memory is taken for them.
     """
+    from tensor_bundle import read_index
     from tf1 import tf
 
-    try:
-        known = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        raise UserError(_unreadable(prefix, error)) from None
+    entries = read_index(prefix)
     for variable in graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES):
-        name, shape = variable.op.name, variable.shape.as_list()
-        if known.get(name, shape) != shape:
-            there = f"{name} is {known[name]}, the config wants {shape}"
+        name, wanted = variable.op.name, (variable.dtype.base_dtype.name, (*variable.shape,))
+        if name in entries and entries[name] != wanted:
+            dtype, shape = entries[name]
+            there = f"{name} is {dtype} {[*shape]}, the config wants {wanted[0]} {[*wanted[1]]}"
             raise UserError(_unreadable(prefix, there))
 
 

@@ -465,27 +465,19 @@ class _TensorFlowWeights:
     """
 
     def __init__(self, path):
-        from tf1 import tf
+        from tensor_bundle import open_checkpoint
 
-        try:
-            self._reader = tf.train.NewCheckpointReader(os.fsencode(path))
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
-            raise UserError(
-                f"{path}: not a TensorFlow checkpoint, or damaged ({_one_line(error)}); get it again"
-            ) from None
-        self._shapes = self._reader.get_variable_to_shape_map()
+        self._path = path
+        self._entries, self.read = open_checkpoint(path)
 
     def shape(self, name):
         """In the graph's orientation, or None where it is not there."""
-        return tuple(self._shapes[name]) if name in self._shapes else None
-
-    def read(self, name):
-        from tf1 import tf
-
-        try:
-            return self._reader.get_tensor(name)
-        except (tf.errors.OpError, IndexError) as error:  # IndexError: the file ends before
-            raise ValueError(str(error)) from None
+        entry = self._entries.get(name)
+        if entry and "float" not in entry.dtype:
+            raise UserError(
+                f"{self._path}: {name} is {entry.dtype}, expected floats; get the checkpoint again"
+            )
+        return entry and entry.shape
 
 
 class _SafetensorsWeights:

@@ -34,13 +34,17 @@ with quiet():
 tf.logging.set_verbosity(tf.logging.ERROR)
 
 
-def new_session(threads=0):
-    """A session of the default graph on `threads` threads; 0: one for each core. Raises UserError."""
+def new_session(threads=0, seconds=0):
+    """A session of the default graph on `threads` threads; 0: one for each core. seconds: that a run
+    may take, before it fails; 0: any number. Raises UserError.
+    """
     check_threads(threads)
     threads = threads or os.cpu_count()
     return tf.Session(
         config=tf.ConfigProto(
-            intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
+            intra_op_parallelism_threads=threads,
+            inter_op_parallelism_threads=threads,
+            operation_timeout_in_ms=1000 * seconds,
         )
     )
 

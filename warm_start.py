@@ -120,10 +120,10 @@ def take_over(source, model, session, data):
 
     Raises UserError where nothing is taken.
     """
-    from tf1 import put, tf
+    from tensor_bundle import open_checkpoint
+    from tf1 import put
 
-    reader = tf.train.NewCheckpointReader(os.fsencode(source.prefix))
-    shapes = reader.get_variable_to_shape_map()
+    entries, read = open_checkpoint(source.prefix)
     new_tokens = {**data.emb.vocab, "tag": data.tags}
     settings = (
         _settings(
@@ -138,19 +138,17 @@ def take_over(source, model, session, data):
     taken = []
     for variable, value in zip(model.variables, session.run(model.variables)):
         name, value = variable.op.name, np.array(value)
-        problem = _problem(source, name, variable.shape.as_list(), shapes.get(name), settings)
+        problem = _problem(source, name, variable.shape.as_list(), entries.get(name), settings)
         if problem:
             _say(f"{name} {tuple(variable.shape.as_list())}: not taken, {problem}")
             continue
-        counts = copy_by_token(
-            reader.get_tensor(name), value, _AXES.get(name, ()), source.tokens(), new_tokens
-        )
+        counts = copy_by_token(read(name), value, _AXES.get(name, ()), source.tokens(), new_tokens)
         _say(f"{name} {value.shape}: taken{', ' if counts else ''}{counts}")
         taken.append((variable, value))
     if not taken:
         raise UserError(
             f"--warm_start {source.prefix}: nothing is taken over, see above; "
-            f"the variables' scopes are {_scopes(shapes.keys() - {'global_step'})}"
+            f"the variables' scopes are {_scopes(entries.keys() - {'global_step'})}"
         )
     put(session, *zip(*taken))
 
@@ -179,18 +177,20 @@ def copy_by_token(old, new, axes, old_tokens, new_tokens):
     return ", ".join(counts.values())
 
 
-def _problem(source, name, shape, old_shape, settings):
-    """Why a variable is not taken over, or ''."""
+def _problem(source, name, shape, entry, settings):
+    """Why a variable is not taken over, or ''. entry: of the checkpoint, or None."""
     if not source.wanted.match(name):
         return "not matched by --warm_start_vars"
-    if old_shape is None:
+    if entry is None:
         return "not in the checkpoint"
+    if not entry.dtype.startswith("float"):
+        return f"its numbers are {entry.dtype} in the checkpoint"
     axes = _AXES.get(name, (None,) * len(shape))
     old, new = (
         [_KINDS.get(section, size) for section, size in zip(axes, sizes)]
-        for sizes in (old_shape, shape)
+        for sizes in (entry.shape, shape)
     )
-    if len(old_shape) != len(shape) or old != new:
+    if len(entry.shape) != len(shape) or old != new:
         return f"the shape differs: {_shape(new)} here, {_shape(old)} in the checkpoint"
     for (part, before), (_, now) in zip(*settings):
         if part.match(name) and before != now:

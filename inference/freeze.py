@@ -12,7 +12,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from cli import Parser, UserError, atomic_write, run_command, suggest  # noqa: E402
-from graph_files import CONFIG, default_path, load_exported  # noqa: E402
+from graph_files import CONFIG, add_trust, default_path, load_exported  # noqa: E402
 
 LARGEST = 2**31 - 1 - 2**20  # bytes of a protobuf, and some room for the graph itself
 
@@ -46,8 +46,9 @@ def freeze(session, outputs):
                 "export.py lists them"
             )
     size = sum(
-        variable.shape.num_elements() * variable.dtype.size
-        for variable in graph.get_collection("variables")
+        tf.TensorShape(variable.get_attr("shape")).num_elements() * variable.get_attr("dtype").size
+        for variable in graph.get_operations()
+        if variable.type == "VarHandleOp"
     )
     if size > LARGEST:
         raise UserError(
@@ -82,13 +83,15 @@ def parse_args():
         default="ner_frozen.pb",
         help="file to write in --model_dir (default ner_frozen.pb)",
     )
+    add_trust(parser)
     return parser.parse_args()
 
 
 def main():
     args = parse_args()
-    session = load_exported(latest_checkpoint(args.model_dir))
-    frozen = freeze(session, [name.strip() for name in args.output_node_names.split(",")])
+    outputs = [name.strip() for name in args.output_node_names.split(",")]
+    session = load_exported(latest_checkpoint(args.model_dir), outputs, trust=args.trust)
+    frozen = freeze(session, outputs)
     path = os.path.join(args.model_dir, args.frozen_model_name)
     with atomic_write(path) as out:
         out.write(frozen.SerializeToString())

@@ -71,25 +71,26 @@ const Backend& backend() {
 
 }  // namespace
 
-std::unique_ptr<Graph> open_graph(const std::string& path, GraphFile kind, int threads) {
-  return backend().open(path, kind, threads);
+std::unique_ptr<Graph> open_graph(const std::string& path, GraphFile kind, int threads,
+                                  bool trust) {
+  return backend().open(path, kind, threads, trust);
 }
 
 std::vector<float> run_once(const std::string& path, const std::string& input,
                             const std::vector<int64_t>& shape, const std::vector<float>& values,
-                            const std::string& output) {
-  return backend().once(path, input, shape, values, output);
+                            const std::string& output, size_t size, bool trust) {
+  return backend().once(path, input, shape, values, output, size, trust);
 }
 
 std::vector<std::string> transform_graph(const std::string& in_graph, const std::string& inputs,
                                          const std::string& outputs, const std::string& transforms,
-                                         const std::string& to) {
-  return backend().transform(in_graph, inputs, outputs, transforms, to);
+                                         const std::string& to, bool trust) {
+  return backend().transform(in_graph, inputs, outputs, transforms, to, trust);
 }
 
 std::string convert_to_memory_mapped(const std::string& in_graph, const std::string& checkpoint,
-                                     int smallest, const std::string& to) {
-  return backend().convert(in_graph, checkpoint, smallest, to);
+                                     int smallest, const std::string& to, bool trust) {
+  return backend().convert(in_graph, checkpoint, smallest, to, trust);
 }
 
 bool is_forked() {

@@ -12,25 +12,28 @@
 
 namespace etagger {
 
-// Opens a graph. Throws Error. threads: 0 for one on each core.
-std::unique_ptr<Graph> open_graph(const std::string& path, GraphFile kind, int threads);
+// In all of these, trust: take the graph whatever its ops do, also where they write files.
 
-// One run of a small graph with one float input. Returns `output` in row-major order. Throws Error.
+// Opens a graph. Throws Error. threads: 0 for one on each core.
+std::unique_ptr<Graph> open_graph(const std::string& path, GraphFile kind, int threads, bool trust);
+
+// One run of a small graph with one float input. Returns `output`, `size` floats, in row-major
+// order. Throws Error.
 std::vector<float> run_once(const std::string& path, const std::string& input,
                             const std::vector<int64_t>& shape, const std::vector<float>& values,
-                            const std::string& output);
+                            const std::string& output, size_t size, bool trust);
 
 // TransformGraph of TensorFlow's Graph Transform Tool; inputs and outputs are names with commas.
 // Writes the file `to`. Returns what there is to say of it, a line each. Throws Error.
 std::vector<std::string> transform_graph(const std::string& in_graph, const std::string& inputs,
                                          const std::string& outputs, const std::string& transforms,
-                                         const std::string& to);
+                                         const std::string& to, bool trust);
 
 // Moves weights of at least `smallest` bytes into regions of a file that can be mapped. checkpoint:
 // prefix, where the graph is not frozen, or "". Writes the file `to`. Returns what there is to say
 // of it. Throws Error.
 std::string convert_to_memory_mapped(const std::string& in_graph, const std::string& checkpoint,
-                                     int smallest, const std::string& to);
+                                     int smallest, const std::string& to, bool trust);
 
 // Keeps TensorFlow's log off standard error, unless TF_CPP_MIN_LOG_LEVEL is 0; what goes wrong
 // comes as Error. To be called before any of the above.

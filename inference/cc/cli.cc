@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <new>
 
 #include "error.h"
 #include "text.h"
@@ -91,6 +92,11 @@ void Cli::flag(const char* name, bool* value, const char* help) {
   flags_.push_back({name, "", help, false, [value](const std::string&) { *value = true; }});
 }
 
+void Cli::trust_flag(bool* value) {
+  flag("--trust", value,
+       "open a graph with any of TensorFlow's ops, which may read and write files");
+}
+
 const Cli::Flag* Cli::find(std::string_view name) const {
   for (const Flag& flag : flags_)
     if (name == flag.name || (!flag.shorter.empty() && name == flag.shorter)) return &flag;
@@ -164,6 +170,9 @@ int run_command(const char* program, const std::function<void()>& main) {
     return 0;
   } catch (const ReaderGone&) {
     return 0;
+  } catch (const std::bad_alloc&) {
+    note("out of memory");
+    return 2;
   } catch (const std::exception& error) {
     note(error.what());
     return 2;

@@ -19,6 +19,8 @@ class Cli {
   void flag(const char* name, std::string* value, const char* help, const char* shorter = "");
   void flag(const char* name, int* value, const char* help, const char* shorter = "");
   void flag(const char* name, bool* value, const char* help);
+  // --trust, of the commands that open TensorFlow's graphs.
+  void trust_flag(bool* value);
 
   // Throws Error for what it does not know or what is missing.
   void parse();

@@ -124,13 +124,15 @@ int tag_with_graph(int argc, char** argv, GraphFile kind) {
         argc, argv, "GRAPH VOCAB",
         "Tags columns from standard input; each row comes out with the predicted tag behind it.");
     std::string graph, vocab;
+    bool trust = false;
     cli.positional(&graph, "GRAPH", "the graph's file");
     cli.positional(&vocab, "VOCAB", "vocab.txt, as embvec.py or export.py wrote it");
-    Options options = parse_options(&cli);
+    Options options = parse_options(&cli, [&](Options*) { cli.trust_flag(&trust); });
     Source input(options.input);  // what is wrong is told before TensorFlow is loaded
     Sink output(options.output);
     silence_tensorflow();
-    run(*open_graph_tagger(graph, kind, vocab, options.threads), options, 1, &input, &output);
+    run(*open_graph_tagger(graph, kind, vocab, options.threads, trust), options, 1, &input,
+        &output);
   });
 }
 

@@ -25,13 +25,15 @@ int main(int argc, char** argv) {
              "prefix of the exported checkpoint, where the graph is not frozen");
     cli.flag("--min_conversion_size_bytes", &smallest,
              "smaller weights stay in the graph (default 10000)");
+    bool trust = false;
+    cli.trust_flag(&trust);
     cli.parse();
     if (in_graph.empty() || out_graph.empty())
       throw etagger::Error("expected --in_graph and --out_graph; see --help");
     etagger::silence_tensorflow();
     etagger::TemporaryFile out(out_graph);
     std::string done =
-        etagger::convert_to_memory_mapped(in_graph, in_checkpoint, smallest, out.path());
+        etagger::convert_to_memory_mapped(in_graph, in_checkpoint, smallest, out.path(), trust);
     out.rename();
     etagger::note(out_graph + ": " + done);
   });

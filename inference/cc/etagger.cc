@@ -186,16 +186,24 @@ void tag_part(const Request& request, const Part& part) {
       *to++ = tag.data();  // whole strings of the model, which end in NUL
 }
 
-}  // namespace
-
-etagger_model* etagger_open(const char* path) {
+etagger_model* open(const char* path, bool trust) {
   return guarded<etagger_model*>(nullptr, [&] {
     if (!path) throw Error("the path is NULL, expected that of an .etagger file");
     struct stat about;
     bool is_folder = stat(path, &about) == 0 && S_ISDIR(about.st_mode);
-    return new etagger_model(is_folder ? etagger::open_folder_tagger(path)
+    return new etagger_model(is_folder ? etagger::open_folder_tagger(path, trust)
                                        : etagger::open_engine(path));
   });
+}
+
+}  // namespace
+
+etagger_model* etagger_open(const char* path) {
+  return open(path, false);
+}
+
+etagger_model* etagger_open_trusted(const char* path) {
+  return open(path, true);
 }
 
 int etagger_tag(const etagger_model* model, const char* const* words, const char* const* pos,

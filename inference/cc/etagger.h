@@ -47,6 +47,11 @@ typedef struct etagger_model etagger_model; /* a model, opaque */
  * TF_CPP_MIN_LOG_LEVEL is 0). Returns NULL where it can not be opened: etagger_error() says why. */
 ETAGGER_API etagger_model* etagger_open(const char* path);
 
+/* The same, for a folder whose graph may hold any op of TensorFlow's: such a graph may do what its
+ * maker likes, also read and write files. etagger_open refuses what etagger's own graphs do not
+ * hold. */
+ETAGGER_API etagger_model* etagger_open_trusted(const char* path);
+
 /* Tags a sentence of `count` words. pos and chunks are its part-of-speech and chunk columns, as
  * many as words, or NULL where there are none. Fills tags[0 .. count-1] with tags in the scheme of
  * the training data. Returns 0, or -1 where it failed: etagger_error() says why, and `tags` is not

@@ -11,10 +11,12 @@
 int main(int argc, char** argv) {
   return etagger::run_command(argv[0], [&] {
     std::string graph = "exported/iris_frozen.pb";
+    bool trust = false;
     etagger::Cli cli(argc, argv, "",
                      "Prints the species of three flowers, told from the lengths and widths of "
                      "sepals and petals.");
     cli.flag("--graph", &graph, "the frozen graph (default exported/iris_frozen.pb)");
+    cli.trust_flag(&trust);
     cli.parse();
     etagger::Sink out("");
     etagger::silence_tensorflow();
@@ -22,7 +24,8 @@ int main(int argc, char** argv) {
     // Centimetres: sepal length, sepal width, petal length, petal width.
     std::vector<float> flowers = {5.0f, 3.4f, 1.5f, 0.2f, 5.9f, 2.8f,
                                   4.3f, 1.3f, 6.6f, 3.0f, 5.6f, 2.0f};
-    std::vector<float> logits = etagger::run_once(graph, "features", {3, 4}, flowers, "logits");
+    std::vector<float> logits =
+        etagger::run_once(graph, "features", {3, 4}, flowers, "logits", 9, trust);
     for (size_t i = 0; i < 3; ++i) {
       auto begin = logits.begin() + static_cast<std::ptrdiff_t>(3 * i);
       char row[200];

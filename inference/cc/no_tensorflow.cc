@@ -15,11 +15,11 @@ namespace {
 }  // namespace
 
 std::unique_ptr<Tagger> open_graph_tagger(const std::string& graph_path, GraphFile,
-                                          const std::string&, int) {
+                                          const std::string&, int, bool) {
   refuse(graph_path);
 }
 
-std::unique_ptr<Tagger> open_folder_tagger(const std::string& folder) {
+std::unique_ptr<Tagger> open_folder_tagger(const std::string& folder, bool) {
   refuse(folder);
 }
 

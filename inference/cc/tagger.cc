@@ -22,7 +22,7 @@ constexpr size_t kMaxBatchTokens = 4000;  // padded tokens in a batch, as in inf
 class GraphTagger : public Tagger {
  public:
   GraphTagger(const std::string& graph_path, GraphFile kind, const std::string& vocab_path,
-              int threads);
+              int threads, bool trust);
   ~GraphTagger() override {
     if (is_forked()) graph_.release();  // closing it would wait for TensorFlow's threads
   }
@@ -69,8 +69,8 @@ std::unique_ptr<WindowMaker> make_windows(const Vocabulary& vocab, const Setting
 }
 
 GraphTagger::GraphTagger(const std::string& graph_path, GraphFile kind,
-                         const std::string& vocab_path, int threads)
-    : graph_(open_graph(graph_path, kind, threads)),
+                         const std::string& vocab_path, int threads, bool trust)
+    : graph_(open_graph(graph_path, kind, threads, trust)),
       settings_(Settings::parse(graph_->model_config(), graph_path)),
       vocab_(vocab_path, settings_.gazetteer_types.size(), settings_.gazetteer_names),
       windows_(make_windows(checked(vocab_, vocab_path, settings_, graph_path), settings_)),
@@ -112,11 +112,11 @@ std::vector<std::vector<std::string_view>> GraphTagger::tag(const Sentence* sent
 }  // namespace
 
 std::unique_ptr<Tagger> open_graph_tagger(const std::string& graph_path, GraphFile kind,
-                                          const std::string& vocab_path, int threads) {
-  return std::make_unique<GraphTagger>(graph_path, kind, vocab_path, threads);
+                                          const std::string& vocab_path, int threads, bool trust) {
+  return std::make_unique<GraphTagger>(graph_path, kind, vocab_path, threads, trust);
 }
 
-std::unique_ptr<Tagger> open_folder_tagger(const std::string& folder) {
+std::unique_ptr<Tagger> open_folder_tagger(const std::string& folder, bool trust) {
   std::string mapped = folder + "/ner_frozen.pb.memmapped", frozen = folder + "/ner_frozen.pb";
   bool is_mapped = access(mapped.c_str(), F_OK) == 0;
   if (!is_mapped && access(frozen.c_str(), F_OK) != 0)
@@ -126,7 +126,7 @@ std::unique_ptr<Tagger> open_folder_tagger(const std::string& folder) {
   silence_tensorflow();
   return open_graph_tagger(is_mapped ? mapped : frozen,
                            is_mapped ? GraphFile::kMemoryMapped : GraphFile::kFrozen,
-                           folder + "/vocab.txt", 0);
+                           folder + "/vocab.txt", 0, trust);
 }
 
 }  // namespace etagger

@@ -40,14 +40,15 @@ class Tagger {
   virtual std::string fingerprint() const = 0;
 };
 
-// A TensorFlow graph and its vocab.txt. Throws Error, also where the vocabulary is not the one that
-// the model was trained with.
+// A TensorFlow graph and its vocab.txt. trust: whatever its ops do. Throws Error, also where the
+// vocabulary is not the one that the model was trained with.
 std::unique_ptr<Tagger> open_graph_tagger(const std::string& graph_path, GraphFile kind,
-                                          const std::string& vocab_path, int threads);
+                                          const std::string& vocab_path, int threads,
+                                          bool trust = false);
 
 // The graph in a folder that freeze.py or convert_graphdef_memmapped_format wrote it to:
 // ner_frozen.pb.memmapped, or without that one ner_frozen.pb, and vocab.txt. Keeps TensorFlow's log
 // off standard error. Throws Error.
-std::unique_ptr<Tagger> open_folder_tagger(const std::string& folder);
+std::unique_ptr<Tagger> open_folder_tagger(const std::string& folder, bool trust = false);
 
 }  // namespace etagger

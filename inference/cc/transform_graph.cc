@@ -23,13 +23,15 @@ int main(int argc, char** argv) {
         "names of what is to be computed, with commas (default logits_indices,sentence_lengths)");
     cli.flag("--transforms", &transforms,
              "such as 'strip_unused_nodes merge_duplicate_nodes sort_by_execution_order'");
+    bool trust = false;
+    cli.trust_flag(&trust);
     cli.parse();
     if (in_graph.empty() || out_graph.empty() || transforms.empty())
       throw etagger::Error("expected --in_graph, --out_graph and --transforms; see --help");
     etagger::silence_tensorflow();
     etagger::TemporaryFile out(out_graph);
     for (const std::string& line :
-         etagger::transform_graph(in_graph, inputs, outputs, transforms, out.path()))
+         etagger::transform_graph(in_graph, inputs, outputs, transforms, out.path(), trust))
       etagger::note(line);
     out.rename();
   });

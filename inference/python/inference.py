@@ -18,17 +18,30 @@ import inference  # noqa: E402
 from cli import Parser, UserError, check_readable, run_command  # noqa: E402
 from embvec import EmbVec  # noqa: E402
 from feed import Feeder  # noqa: E402
-from graph_files import CONFIG, load_exported, load_frozen  # noqa: E402
-from settings import graph_settings, gazetteer_of  # noqa: E402
+from graph_files import CONFIG, add_trust, load_exported, load_frozen, reason  # noqa: E402
+from settings import gazetteer_of, graph_settings  # noqa: E402
 from structured import load_json  # noqa: E402
 from tagger import WORDS_KEPT, Tagger  # noqa: E402
 
+LOGITS = "logits_indices"
+ROWS = (  # inputs that have a row for each sentence: a model has one of them at least
+    "input_data_word_ids",
+    "input_data_wordchr_ids",
+    "elmo_input_data_wordchr_ids",
+    "bert_input_data_word_index",
+)
 
-def load(path, frozen, emb, batch_size=64, threads=0):
+
+def load(path, frozen, emb, batch_size=64, threads=0, trust=False):
     """A Tagger on a frozen graph (a file) or an exported one (a prefix). emb: EmbVec. Raises
     UserError.
+
+    trust: open the graph whatever its ops do: they may write files.
     """
-    session = (load_frozen if frozen else load_exported)(path, threads)
+    if frozen:
+        session = load_frozen(path, threads, trust)
+    else:
+        session = load_exported(path, [LOGITS], threads, trust)
     meta, config = _settings(session, path)
     if emb.vocab_hash != meta["vocab_hash"]:
         raise UserError(
@@ -41,40 +54,65 @@ def load(path, frozen, emb, batch_size=64, threads=0):
     feeder = Feeder(
         emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer, limit=WORDS_KEPT
     )
-    return Tagger(_callable(session, feeder), config, meta, feeder)
+    return Tagger(_checked_run(session, feeder, path, len(meta["tags"])), config, meta, feeder)
 
 
 def _settings(session, path):
     """What the graph says of itself, see settings.graph_settings: (dict, Config)."""
     operations = {operation.name: operation for operation in session.graph.get_operations()}
-    if CONFIG not in operations or "logits_indices" not in operations:
+    config = operations.get(CONFIG)
+    text = config.get_attr("value").string_val if config and config.type == "Const" else []
+    if len(text) != 1 or LOGITS not in operations:
         raise UserError(
-            f"{path}: no etagger model: {CONFIG} or logits_indices is missing; export it with export.py"
+            f"{path}: no etagger model: {CONFIG} or {LOGITS} is missing; export it with export.py"
         )
-    constant = operations[CONFIG]
-    if constant.type != "Const":
-        raise UserError(f"{path}: {CONFIG} is no constant; export it with export.py")
     try:
-        settings = load_json(constant.get_attr("value").string_val[0])
-    except (ValueError, IndexError, TypeError):
+        settings = load_json(text[0])
+    except ValueError:
         raise UserError(f"{path}: {CONFIG} is not JSON; export it with export.py") from None
     return graph_settings(settings, path)
 
 
-def _callable(session, feeder):
-    from tf1 import callable_of, quiet
+def _checked_run(session, feeder, path, tags):
+    """{input name: array} -> tag ids below `tags`, int32 (batch, sentence). Raises UserError where
+    the graph gives something else.
+    """
+    from tf1 import callable_of, quiet, tf
 
-    graph = session.graph
+    graph, fed = session.graph, feeder.smallest()
     inputs = {
         operation.name: operation.outputs[0]
         for operation in graph.get_operations()
-        if operation.type == "Placeholder"
-        and ("input_data" in operation.name or operation.name == "sentence_length")
+        if operation.type == "Placeholder" and operation.name in fed
     }
+    for name, tensor in inputs.items():
+        if tensor.dtype != tf.int32:
+            raise UserError(
+                f"{path}: its placeholder {name} is not int32; export it with export.py"
+            )
+    operation = graph.get_operation_by_name(LOGITS)
+    if not operation.outputs or operation.outputs[0].dtype != tf.int32:
+        raise UserError(f"{path}: {LOGITS} has no whole numbers; export it with export.py")
+    call = callable_of(session, operation.outputs[0], inputs)
+
+    def run(values):
+        try:
+            ids = call(values)
+        except (tf.errors.OpError, ValueError, TypeError) as error:
+            raise UserError(
+                f"{path}: the graph does not run ({reason(error)}); export the model again"
+            ) from None
+        rows = next(len(values[name]) for name in ROWS if name in values)
+        shape = (rows, int(values["sentence_length"]))
+        if ids.shape != shape or ids.size and not 0 <= ids.min() <= ids.max() < tags:
+            raise UserError(
+                f"{path}: the graph gives tags that its model_config does not know; export the model again"
+            )
+        return ids
+
     with quiet():
-        return callable_of(
-            session, graph.get_tensor_by_name("logits_indices:0"), inputs, feeder.smallest()
-        )
+        run(fed)
+    return run
 
 
 def parse_args():
@@ -89,6 +127,7 @@ def parse_args():
     parser.add_argument(
         "--restore", default="", help="an exported, unfrozen graph: export.py's --export"
     )
+    add_trust(parser)
     args = parser.parse_args()
     if bool(args.frozen_path) == bool(args.restore):
         raise UserError("expected one of --frozen_path and --restore")
@@ -119,7 +158,12 @@ def main():
     )
     emb = load_vocabulary(args)
     tagger = load(
-        args.frozen_path or args.restore, bool(args.frozen_path), emb, args.batch_size, args.threads
+        args.frozen_path or args.restore,
+        bool(args.frozen_path),
+        emb,
+        args.batch_size,
+        args.threads,
+        args.trust,
     )
     inference.run(tagger, args)
 

@@ -10,7 +10,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path[:0] = [ROOT, os.path.join(ROOT, "inference")]
 
 from cli import Parser, run_command  # noqa: E402
-from graph_files import default_path, load_frozen  # noqa: E402
+from graph_files import add_trust, default_path, load_frozen, run_once  # noqa: E402
 
 SPECIES = ("setosa", "versicolor", "virginica")
 # Centimetres: sepal length, sepal width, petal length, petal width.
@@ -24,8 +24,11 @@ def main():
         default=default_path("exported/iris_frozen.pb"),
         help="the frozen graph (default %(default)s)",
     )
+    add_trust(parser)
     args = parser.parse_args()
-    for logits in load_frozen(args.graph).run("logits:0", {"features:0": FLOWERS}):
+    session = load_frozen(args.graph, trust=args.trust)
+    rows = run_once(session, args.graph, "logits", {"features": FLOWERS}, (3, len(SPECIES)))
+    for logits in rows:
         print(SPECIES[logits.argmax()], *(f"{each:.4f}" for each in logits))
 
 

@@ -10,7 +10,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path[:0] = [ROOT, os.path.join(ROOT, "inference")]
 
 from cli import Parser, run_command  # noqa: E402
-from graph_files import default_path, load_frozen  # noqa: E402
+from graph_files import add_trust, default_path, load_frozen, run_once  # noqa: E402
 
 
 def main():
@@ -20,9 +20,11 @@ def main():
         default=default_path("exported/sample_frozen.pb"),
         help="the frozen graph (default %(default)s)",
     )
+    add_trust(parser)
     args = parser.parse_args()
     xs = [-2.0, -1.0, 0.0, 1.0, 2.0]
-    for x, y in zip(xs, load_frozen(args.graph).run("y:0", {"x:0": xs})):
+    session = load_frozen(args.graph, trust=args.trust)
+    for x, y in zip(xs, run_once(session, args.graph, "y", {"x": xs}, (len(xs),))):
         print(f"{x:g} {y:.4f}")
 
 

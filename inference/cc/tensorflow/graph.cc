@@ -78,20 +78,14 @@ class SharingEnv : public tf::EnvWrapper {
   std::unique_ptr<SharingFileSystem> files_;
 };
 
-// ------------------------------------------------------------ reading
+// ------------------------------------------------------------ sessions
 
-void read_mapped(const std::string& path, tf::MemmappedEnv* env, tf::GraphDef* graph) {
-  check_plain_file(path);
-  if (!env->InitializeFromFile(path).ok() ||
-      !tf::ReadBinaryProto(env, tf::MemmappedFileSystem::kMemmappedPackageDefaultGraphDef, graph)
-           .ok())
-    throw Error(path +
-                ": not a memory-mapped graph, or truncated; expected what "
-                "convert_graphdef_memmapped_format writes");
-}
+// No batch takes so long, but a loop in a graph may.
+constexpr int64_t kLongestRun = 600'000;  // milliseconds
 
-tf::SessionOptions session_options(GraphFile kind, int threads) {
+tf::SessionOptions session_options(GraphFile kind, int threads, bool trust) {
   tf::SessionOptions options;
+  if (!trust) options.config.set_operation_timeout_in_ms(kLongestRun);
   if (threads <= 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   options.config.set_intra_op_parallelism_threads(threads);
   options.config.set_inter_op_parallelism_threads(threads);
@@ -116,15 +110,12 @@ std::string string_in(const tf::NodeDef& node) {
 
 class TensorFlowGraph : public Graph {
  public:
-  TensorFlowGraph(const std::string& path, GraphFile kind, int threads)
+  TensorFlowGraph(const std::string& path, GraphFile kind, int threads, bool trust)
       : path_(path), mapped_(&sharing_) {
-    tf::GraphDef graph;
-    if (kind == GraphFile::kMemoryMapped)
-      read_mapped(path, &mapped_, &graph);
-    else
-      graph = read_graph(path);
+    tf::GraphDef graph = kind == GraphFile::kMemoryMapped ? read_mapped(path, trust, &mapped_)
+                                                          : read_graph(path, trust);
     look_at(graph);
-    tf::SessionOptions options = session_options(kind, threads);
+    tf::SessionOptions options = session_options(kind, threads, trust);
     if (kind == GraphFile::kMemoryMapped) options.env = &mapped_;
     tf::Session* session = nullptr;
     check(tf::NewSession(options, &session), path);
@@ -146,6 +137,9 @@ class TensorFlowGraph : public Graph {
     std::vector<tf::Tensor> feeds, fetched;
     for (const std::string& name : placeholders_) feeds.push_back(feed(name, inputs));
     check(session_->RunCallable(callable_, feeds, &fetched, nullptr), path_);
+    if (fetched.at(0).dtype() != tf::DT_INT32 || fetched.at(0).dims() != 2)
+      throw Error(path_ +
+                  ": logits_indices is not int32 (batch, sentence); export it with export.py");
     auto ids = fetched.at(0).flat<int32_t>();
     return std::vector<int32_t>(ids.data(), ids.data() + ids.size());
   }
@@ -158,7 +152,7 @@ class TensorFlowGraph : public Graph {
       if (node.op() == "VarHandleOp" || node.op() == "VariableV2")
         throw Error(path_ + ": not frozen, it has variables such as " + node.name() +
                     "; freeze it with freeze.py");
-      if (node.op() == "Placeholder") placeholders_.push_back(node.name());
+      if (node.op() == "Placeholder") add_placeholder(node);
       if (node.name() == "model_config" && node.op() == "Const") model_config_ = string_in(node);
       decodes |= node.name() == "logits_indices";
     }
@@ -166,6 +160,14 @@ class TensorFlowGraph : public Graph {
       throw Error(path_ +
                   ": no etagger model: model_config or logits_indices is missing; export it with "
                   "export.py");
+  }
+
+  void add_placeholder(const tf::NodeDef& node) {
+    auto type = node.attr().find("dtype");
+    if (type == node.attr().end() || type->second.type() != tf::DT_INT32)
+      throw Error(path_ + ": its placeholder " + node.name() +
+                  " is not int32; export it with export.py");
+    placeholders_.push_back(node.name());
   }
 
   tf::Tensor feed(const std::string& name, const std::vector<Input>& inputs) const {
@@ -190,20 +192,26 @@ class TensorFlowGraph : public Graph {
 
 }  // namespace
 
-std::unique_ptr<Graph> open_graph(const std::string& path, GraphFile kind, int threads) {
-  return std::make_unique<TensorFlowGraph>(path, kind, threads);
+std::unique_ptr<Graph> open_graph(const std::string& path, GraphFile kind, int threads,
+                                  bool trust) {
+  return std::make_unique<TensorFlowGraph>(path, kind, threads, trust);
 }
 
 std::vector<float> run_once(const std::string& path, const std::string& input,
                             const std::vector<int64_t>& shape, const std::vector<float>& values,
-                            const std::string& output) {
-  tf::GraphDef graph = read_graph(path);
-  std::unique_ptr<tf::Session> session(tf::NewSession(tf::SessionOptions()));
+                            const std::string& output, size_t size, bool trust) {
+  tf::GraphDef graph = read_graph(path, trust);
+  tf::SessionOptions options = session_options(GraphFile::kFrozen, 0, trust);
+  std::unique_ptr<tf::Session> session(tf::NewSession(options));
   check(session->Create(graph), path);
   tf::Tensor tensor(tf::DT_FLOAT, tf::TensorShape(shape));
   std::copy(values.begin(), values.end(), tensor.flat<float>().data());
   std::vector<tf::Tensor> fetched;
   check(session->Run({{input, tensor}}, {output}, {}, &fetched), path);
+  if (fetched.at(0).dtype() != tf::DT_FLOAT ||
+      static_cast<size_t>(fetched.at(0).NumElements()) != size)
+    throw Error(path + ": " + output + " is not " + std::to_string(size) +
+                " floats; freeze it again");
   auto flat = fetched.at(0).flat<float>();
   return std::vector<float>(flat.data(), flat.data() + flat.size());
 }

@@ -5,10 +5,14 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <sstream>
 
 #include "error.h"
+#include "graph_check.h"
+#include "tensorflow/core/framework/allocator.h"
 #include "tensorflow/core/platform/env.h"
+#include "tensorflow/core/util/memmapped_file_system.pb.h"
 
 namespace etagger {
 
@@ -16,7 +20,71 @@ void check(const absl::Status& status, const std::string& what) {
   if (!status.ok()) throw Error(what + ": " + std::string(status.message().substr(0, 300)));
 }
 
-tensorflow::GraphDef read_graph(const std::string& path) {
+namespace {
+
+namespace tf = tensorflow;
+
+uint64_t size_of(const std::string& path) {
+  struct stat about;
+  return stat(path.c_str(), &about) ? 0 : static_cast<uint64_t>(about.st_size);
+}
+
+// The bytes of a file from `offset` on. Throws Error where it has fewer.
+std::string bytes_of(const std::string& path, uint64_t offset, uint64_t size) {
+  std::ifstream stream(path, std::ios::binary);
+  std::string bytes(size, '\0');
+  stream.seekg(static_cast<std::streamoff>(offset));
+  if (!stream.read(bytes.data(), static_cast<std::streamsize>(size))) throw Error("truncated");
+  return bytes;
+}
+
+// The directory of a memory-mapped file: at its end, after which comes its own offset, 8 bytes.
+// Throws Error where a region is not in the file, or where no tensor may begin.
+RegionSizes read_directory(const std::string& path) {
+  const uint64_t size = size_of(path);
+  if (size < 8) throw Error("truncated");
+  uint64_t begin = 0;
+  for (unsigned char byte : bytes_of(path, size - 8, 8)) begin = begin >> 8 | uint64_t{byte} << 56;
+  tf::MemmappedFileSystemDirectory directory;
+  if (begin > size - 8 || !directory.ParseFromString(bytes_of(path, begin, size - 8 - begin)))
+    throw Error("it has no directory");
+  RegionSizes regions;
+  for (const auto& region : directory.element()) {
+    const bool is_graph =
+        region.name() == tf::MemmappedFileSystem::kMemmappedPackageDefaultGraphDef;
+    if (region.offset() > begin || region.length() > begin - region.offset() ||
+        (!is_graph && region.offset() % tf::Allocator::kAllocatorAlignment) ||
+        !regions.emplace(region.name(), region.length()).second)
+      throw Error("a region that the file does not have");
+  }
+  return regions;
+}
+
+}  // namespace
+
+tensorflow::GraphDef read_mapped(const std::string& path, bool trust, tf::MemmappedEnv* env) {
+  check_plain_file(path);
+  RegionSizes regions;
+  tf::GraphDef graph;
+  try {
+    regions = read_directory(path);
+    check(env->InitializeFromFile(path), "its directory");
+    check(
+        tf::ReadBinaryProto(env, tf::MemmappedFileSystem::kMemmappedPackageDefaultGraphDef, &graph),
+        "its graph");
+  } catch (const Error& error) {
+    throw Error(path + ": not a memory-mapped graph, or truncated (" + error.what() +
+                "); expected what convert_graphdef_memmapped_format writes");
+  }
+  if (!trust) {
+    check_graph(graph, path, size_of(path), &regions);
+    normalize(&graph);
+  }
+  check_regions(graph, path, regions);
+  return graph;
+}
+
+tensorflow::GraphDef read_graph(const std::string& path, bool trust) {
   check_plain_file(path);
   tensorflow::GraphDef graph;
   if (!tensorflow::ReadBinaryProto(tensorflow::Env::Default(), path, &graph).ok() ||
@@ -24,6 +92,10 @@ tensorflow::GraphDef read_graph(const std::string& path) {
     throw Error(path +
                 ": not a graph, or truncated; expected what freeze.py writes (a .memmapped file is "
                 "for inference_mm)");
+  if (!trust) {
+    check_graph(graph, path, size_of(path));
+    normalize(&graph);
+  }
   return graph;
 }
 

@@ -1,10 +1,11 @@
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "backend.h"
 #include "error.h"
 #include "graph_file.h"
+#include "readers.h"
+#include "tensor_bundle.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/framework/tensor.pb.h"
 #include "tensorflow/core/platform/env.h"
@@ -55,57 +56,6 @@ class Regions {
   size_t bytes_ = 0;
 };
 
-// Whether every reader of a tensor only reads it. Others may write their result over an input that
-// nobody else holds, and what is mapped must not be written: such weights stay in the graph. It
-// refers to the graph's nodes: those that read something must stay as they are while it is asked.
-class Readers {
- public:
-  explicit Readers(const tf::GraphDef& graph) {
-    for (const tf::FunctionDef& function : graph.library().function())
-      functions_[function.signature().name()] = &function;
-    index(graph.node(), "");
-    for (const auto& [name, function] : functions_) index(function->node_def(), name + "/");
-  }
-
-  bool only_read(const std::string& name, const std::string& scope = "") const {
-    auto readers = readers_.find(scope + name);
-    if (readers == readers_.end()) return true;
-    for (const auto& [node, place] : readers->second)
-      if (!only_read_by(*node, place, scope)) return false;
-    return true;
-  }
-
- private:
-  template <class Nodes>
-  void index(const Nodes& nodes, const std::string& scope) {
-    for (const tf::NodeDef& node : nodes)
-      for (int i = 0; i < node.input_size(); ++i)
-        readers_[scope + node.input(i).substr(0, node.input(i).find(':'))].push_back({&node, i});
-  }
-
-  bool only_read_by(const tf::NodeDef& node, int place, const std::string& scope) const {
-    static const std::unordered_set<std::string> safe = {
-        "MatMul", "BatchMatMulV2", "Conv2D",         "BlockLSTM",
-        "Gather", "GatherV2",      "ResourceGather", "Shape"};
-    static const std::unordered_set<std::string> alias = {
-        "Identity",   "ReadVariableOp", "StopGradient", "Reshape",
-        "ExpandDims", "Squeeze",        "StridedSlice", "Transpose"};
-    if (safe.count(node.op())) return true;
-    if (alias.count(node.op())) return only_read(node.name(), scope);
-    if (node.op() != "StatelessWhile" && node.op() != "While") return false;
-    return only_read_in(node.attr().at("body").func().name(), place) &&
-           only_read_in(node.attr().at("cond").func().name(), place);
-  }
-
-  bool only_read_in(const std::string& function, int argument) const {
-    return only_read(functions_.at(function)->signature().input_arg(argument).name(),
-                     function + "/");
-  }
-
-  std::unordered_map<std::string, const tf::FunctionDef*> functions_;
-  std::unordered_map<std::string, std::vector<std::pair<const tf::NodeDef*, int>>> readers_;
-};
-
 // A tensor that is worth a region moves there; another becomes a constant of the graph.
 void place(const tf::Tensor& tensor, bool only_read, int smallest, tf::NodeDef* node,
            Regions* regions) {
@@ -126,28 +76,46 @@ void place_constants(tf::GraphDef* graph, int smallest, Regions* regions) {
   for (tf::NodeDef& node : *graph->mutable_node()) {
     if (node.op() != "Const") continue;
     tf::Tensor tensor;
-    if (!tensor.FromProto(node.attr().at("value").tensor()))
+    auto value = node.attr().find("value");
+    if (value == node.attr().end() || !tensor.FromProto(value->second.tensor()))
       throw Error("constant " + node.name() + " can not be read; freeze the graph again");
     place(tensor, readers.only_read(node.name()), smallest, &node, regions);
   }
 }
 
+// A variable's value. Throws Error where the checkpoint has none of the type and shape that the
+// graph wants.
+tf::Tensor read_variable(const tf::NodeDef& node, const Checkpoint& checkpoint,
+                         tf::BundleReader* reader) {
+  auto shared = node.attr().find("shared_name"), type = node.attr().find("dtype"),
+       shape = node.attr().find("shape");
+  const auto end = node.attr().end();
+  const std::string name = shared == end ? "" : shared->second.s();
+  auto entry = checkpoint.entries.find(name);
+  if (entry == checkpoint.entries.end() || type == end || shape == end ||
+      type->second.type() != entry->second.dtype() ||
+      !tf::PartialTensorShape(shape->second.shape())
+           .IsCompatibleWith(tf::TensorShape(entry->second.shape())))
+    throw Error(checkpoint.prefix + ": variable " + node.name() +
+                " is not in the checkpoint as the graph wants it; export it again");
+  tf::Tensor tensor(entry->second.dtype(), tf::TensorShape(entry->second.shape()));
+  check(reader->Lookup(name, &tensor), checkpoint.prefix);
+  return tensor;
+}
+
 // The type of each variable, whose value comes from the checkpoint, one at a time.
 std::unordered_map<std::string, tf::DataType> place_variables(tf::GraphDef* graph,
-                                                              const std::string& checkpoint,
+                                                              const std::string& prefix,
                                                               int smallest, Regions* regions) {
-  tf::BundleReader reader(tf::Env::Default(), checkpoint);
-  check(reader.status(), checkpoint);
+  const Checkpoint checkpoint = read_index(prefix);
+  tf::BundleReader reader(tf::Env::Default(), prefix);
+  check(reader.status(), prefix);
   Readers readers(*graph);
   std::unordered_map<std::string, tf::DataType> types;
   for (tf::NodeDef& node : *graph->mutable_node()) {
     if (node.op() != "VarHandleOp") continue;
-    const std::string name = node.attr().at("shared_name").s();
-    tf::DataType& type = types[node.name()];
-    tf::TensorShape shape;
-    check(reader.LookupDtypeAndShape(name, &type, &shape), checkpoint);
-    tf::Tensor tensor(type, shape);
-    check(reader.Lookup(name, &tensor), checkpoint);
+    tf::Tensor tensor = read_variable(node, checkpoint, &reader);
+    types[node.name()] = tensor.dtype();
     place(tensor, readers.only_read(node.name()), smallest, &node, regions);
   }
   return types;
@@ -164,7 +132,7 @@ void rewrite_readers(const std::unordered_map<std::string, tf::DataType>& types,
     if (node.op() == "ReadVariableOp") {
       node.set_op("Identity");
       (*attributes)["T"].set_type(variable->second);
-    } else if (node.op() == "ResourceGather" && attributes->at("batch_dims").i() == 0) {
+    } else if (node.op() == "ResourceGather" && (*attributes)["batch_dims"].i() == 0) {
       node.set_op("Gather");
       (*attributes)["Tparams"].set_type(variable->second);
       attributes->erase("batch_dims");
@@ -179,9 +147,9 @@ void rewrite_readers(const std::unordered_map<std::string, tf::DataType>& types,
 }  // namespace
 
 std::string convert_to_memory_mapped(const std::string& in_graph, const std::string& checkpoint,
-                                     int smallest, const std::string& to) {
+                                     int smallest, const std::string& to, bool trust) {
   if (!checkpoint.empty()) check_plain_file(checkpoint + ".index");
-  tf::GraphDef graph = read_graph(in_graph);
+  tf::GraphDef graph = read_graph(in_graph, trust);
   Regions regions(to);
   if (!checkpoint.empty())
     rewrite_readers(place_variables(&graph, checkpoint, smallest, &regions), &graph);

@@ -64,8 +64,8 @@ std::vector<std::string> outputs_of(const tf::GraphDef& graph, std::vector<std::
 
 std::vector<std::string> transform_graph(const std::string& in_graph, const std::string& inputs,
                                          const std::string& outputs, const std::string& transforms,
-                                         const std::string& to) {
-  tf::GraphDef graph = read_graph(in_graph);
+                                         const std::string& to, bool trust) {
+  tf::GraphDef graph = read_graph(in_graph, trust);
   std::vector<std::string> notes;
   tf::graph_transforms::TransformParameters steps;
   check(tf::graph_transforms::ParseTransformParameters(transforms, &steps), "--transforms");

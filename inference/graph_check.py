@@ -1,0 +1,437 @@
+"""Whether a graph of unknown origin may be handed to TensorFlow, which checks little of a GraphDef:
+ops that write files run, and a wrong size ends the process.
+
+The same rules in C++, word for word: cc/tensorflow/graph_check.cc. graph_ops.txt lists the ops for
+both.
+"""
+
+import math
+import os
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+MEND = (
+    "export the model again with export.py, or give --trust where you trust whoever made the graph"
+)
+LARGEST_ATTRIBUTE = 1 << 16  # of whole numbers in attributes: axes, counts of inputs, strides
+LARGEST_INTEGER = 1 << 24  # of whole numbers in constants, which become sizes, places, and ids
+LARGEST_FILLED = 1 << 26  # elements of a tensor whose size a constant tells
+ROOM = 1 << 26  # bytes that constants may have beyond those of the file
+DEEPEST = 8  # of functions that call functions
+LARGEST_EXPANDED = 1_000_000  # nodes, once each call of a function is replaced by its nodes
+
+_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*", re.ASCII)
+_INPUT = re.compile(r"\^?([A-Za-z0-9.][A-Za-z0-9_.\\/>-]*)(:[0-9]{1,5})?", re.ASCII)
+_INPUT_IN_FUNCTION = re.compile(
+    r"\^?([A-Za-z0-9.][A-Za-z0-9_.\\/>-]*)(:[A-Za-z0-9_]+:[0-9]{1,5})?", re.ASCII
+)
+
+# DataType -> bytes of an element, and where a TensorProto keeps elements that are not in
+# tensor_content.
+_FLOAT, _INT32, _STRING, _INT64, _BOOL = 1, 3, 7, 9, 10
+_SIZES = {
+    1: (4, "float_val"),
+    2: (8, "double_val"),
+    3: (4, "int_val"),
+    4: (1, "int_val"),
+    5: (2, "int_val"),
+    6: (1, "int_val"),
+    7: (32, "string_val"),
+    9: (8, "int64_val"),
+    10: (1, "bool_val"),
+    11: (1, "int_val"),
+    12: (1, "int_val"),
+    13: (4, "int_val"),
+    14: (2, "half_val"),
+    17: (2, "int_val"),
+    19: (2, "half_val"),
+    22: (4, "uint32_val"),
+    23: (8, "uint64_val"),
+}
+_HANDLES = {20, 21}  # resource, variant: types of values that no file holds
+# Operand that is a size: what comes out has as many elements as the product of its numbers.
+_SIZE_OPERANDS = {"Fill": 0, "BroadcastTo": 1, "Tile": 1, "TensorListReserve": 1}
+
+
+class Refused(Exception):
+    """What is wrong with a graph, in one line."""
+
+
+class _Scope(NamedTuple):
+    """The graph itself or one of its functions. nodes: {name: NodeDef}; args: {name: place}."""
+
+    name: str
+    nodes: dict
+    args: dict
+
+    def producer(self, given):
+        """Whose output an input reads, passing over Identity: a NodeDef, an argument's place, or
+        None.
+        """
+        for _ in range(len(self.nodes) + 1):
+            name = given.removeprefix("^").partition(":")[0]
+            if name in self.args:
+                return self.args[name]
+            node = self.nodes.get(name)
+            if node is None or node.op != "Identity" or not node.input:
+                return node
+            given = node.input[0]
+        return None
+
+
+def allowed_names():
+    """The ops and the attributes of graph_ops.txt."""
+    with open(os.path.join(os.path.dirname(__file__), "graph_ops.txt"), encoding="ascii") as lines:
+        return {line.strip() for line in lines if not line.startswith("#")}
+
+
+def check_graph(graph, size):
+    """Raises Refused where a GraphDef, read from a file of `size` bytes, is not what etagger writes."""
+    allowed, functions = allowed_names(), {}
+    main = _scope("", graph.node, ())
+    for function in graph.library.function:
+        name = function.signature.name
+        if name in functions or name in allowed or not _NAME.fullmatch(name):
+            raise Refused("a function's name is not one, or stands twice, or is that of an op")
+        functions[name] = function
+    scopes = {
+        name: _scope(name, function.node_def, function.signature.input_arg)
+        for name, function in functions.items()
+    }
+    for name, function in functions.items():
+        _check_signature(function, scopes[name], allowed)
+    room = 2 * size + ROOM
+    for scope in (main, *scopes.values()):
+        for node in scope.nodes.values():
+            room -= _check_node(scope, node, allowed, functions)
+            if room < 0:
+                raise _refused(scope, node, "the constants are far larger than the file")
+        _check_order(scope)
+    _check_calls(main, scopes)
+    for scope in (main, *scopes.values()):
+        for node in scope.nodes.values():
+            _check_operands(scope, node, functions, scopes)
+
+
+def normalize(graph):
+    """Takes out of a GraphDef what says how TensorFlow is to read it: devices, types that TensorFlow
+    derives anyway, gradients, and versions before which it checks less.
+    """
+    from tf1 import tf
+
+    graph.versions.Clear()
+    graph.versions.producer = tf.GRAPH_DEF_VERSION
+    graph.ClearField("debug_info")
+    graph.library.ClearField("gradient")
+    graph.library.ClearField("registered_gradients")
+    for nodes in (graph.node, *(function.node_def for function in graph.library.function)):
+        for node in nodes:
+            node.device = ""
+            node.ClearField("experimental_type")
+            node.ClearField("experimental_debug_info")
+    for function in graph.library.function:
+        for arg in (*function.signature.input_arg, *function.signature.output_arg):
+            arg.ClearField("experimental_full_type")
+
+
+def _refused(scope, node, what):
+    where = f" of function {scope.name}" if scope.name else ""
+    return Refused(f"node {node.name} ({node.op}){where}: {what}")
+
+
+def _scope(name, nodes, args):
+    by_name, places = {}, {}
+    for arg in args:
+        if not _NAME.fullmatch(arg.name) or arg.name in places:
+            raise Refused("an argument's name is not one, or stands twice")
+        places[arg.name] = len(places)
+    for node in nodes:
+        if not _NAME.fullmatch(node.name) or node.name in by_name or node.name in places:
+            raise Refused("a node's name is not one, or stands twice")
+        by_name[node.name] = node
+    return _Scope(name, by_name, places)
+
+
+def _check_signature(function, scope, allowed):
+    """The arguments have types of their own, and each result is a node's."""
+    signature = function.signature
+    plain = not (signature.attr or function.control_ret or function.resource_arg_unique_id)
+    for arg in (*signature.input_arg, *signature.output_arg):
+        plain &= arg.type in _SIZES or arg.type in _HANDLES
+        plain &= not (arg.type_attr or arg.number_attr or arg.type_list_attr or arg.is_ref)
+    names = {arg.name for arg in signature.output_arg}
+    plain &= len(names) == len(signature.output_arg) and names == set(function.ret)
+    for given in function.ret.values():
+        match = _INPUT_IN_FUNCTION.fullmatch(given)
+        plain &= bool(match) and (match[1] in scope.nodes or match[1] in scope.args)
+    kept = [function.attr, *(each.attr for each in function.arg_attr.values())]
+    if not plain or not all(name in allowed for each in kept for name in each):
+        raise Refused(f"function {scope.name}: its arguments or results are not plain")
+    for value in (value for each in kept for value in each.values()):
+        if not _is_plain(value):
+            raise Refused(f"function {scope.name}: its arguments or results are not plain")
+
+
+def _check_node(scope, node, allowed, functions):
+    """Op, inputs and attributes, each by itself. Returns the bytes of its constant."""
+    if node.op not in allowed:
+        op = node.op if _NAME.fullmatch(node.op) and len(node.op) < 100 else "?"
+        raise Refused(
+            f"node {node.name}: op {op} is none that etagger's graphs have (see inference/graph_ops.txt)"
+        )
+    if node.op == "ImmutableConst":
+        raise _refused(scope, node, "reads a file, which only a memory-mapped graph does")
+    pattern = _INPUT_IN_FUNCTION if scope.name else _INPUT
+    for given in node.input:
+        match = pattern.fullmatch(given)
+        if not match or not (match[1] in scope.nodes or match[1] in scope.args):
+            raise _refused(scope, node, "one of its inputs is none of the graph's")
+    size = 0
+    for name, value in node.attr.items():
+        if name.startswith("_") and name not in allowed or not _NAME.fullmatch(name.lstrip("_")):
+            raise _refused(scope, node, "an attribute that etagger's graphs do not have")
+        if value.WhichOneof("value") == "func":
+            if value.func.name not in functions or value.func.attr:
+                raise _refused(scope, node, f"attribute {name} names no function of the graph")
+        elif value.WhichOneof("value") == "tensor":
+            size += _tensor_size(scope, node, value.tensor)
+        elif not _is_plain(value):
+            raise _refused(scope, node, f"attribute {name} has a value out of bounds")
+    return size + (_check_constant(scope, node) if node.op == "Const" else 0)
+
+
+def _is_plain(value):
+    """Whether an attribute that is neither a function nor a tensor is one that TensorFlow can read."""
+    which = value.WhichOneof("value")
+    if which is None or which in ("placeholder", "func", "tensor"):
+        return False
+    if which == "list":
+        parts = value.list
+        if parts.func or parts.tensor:
+            return False
+        integers, types, shapes = parts.i, parts.type, parts.shape
+    else:
+        integers = [value.i] if which == "i" else []
+        types = [value.type] if which == "type" else []
+        shapes = [value.shape] if which == "shape" else []
+    return (
+        all(abs(each) <= LARGEST_ATTRIBUTE for each in integers)
+        and all(each in _SIZES or each in _HANDLES for each in types)
+        and all(_is_shape(each) for each in shapes)
+    )
+
+
+def _is_shape(shape):
+    """Whether the dimensions are sizes or -1, and a tensor of that shape has a size."""
+    sizes = [each.size for each in shape.dim]
+    return (
+        len(sizes) <= 8
+        and not (shape.unknown_rank and sizes)
+        and all(-1 <= size < 1 << 31 for size in sizes)
+        and math.prod(max(size, 1) for size in sizes) < 1 << 40
+    )
+
+
+def _check_constant(scope, node):
+    """A Const has a type, a value of that type, and no whole number beyond LARGEST_INTEGER."""
+    value, kind = node.attr.get("value"), node.attr.get("dtype")
+    if not value or not kind or value.WhichOneof("value") != "tensor":
+        raise _refused(scope, node, "a constant without a value")
+    if kind.type != value.tensor.dtype:
+        raise _refused(scope, node, "a constant whose value is of another type")
+    numbers = _integers(node)
+    if numbers is not None and any(abs(number) > LARGEST_INTEGER for number in numbers):
+        raise _refused(scope, node, f"a whole number above {LARGEST_INTEGER}")
+    return 0
+
+
+def _tensor_size(scope, node, tensor):
+    """Bytes that a TensorProto takes in memory. Raises Refused where it is not whole."""
+    if tensor.dtype not in _SIZES or not _is_shape(tensor.tensor_shape):
+        raise _refused(scope, node, "a tensor of a type or shape that etagger's graphs do not have")
+    sizes = [each.size for each in tensor.tensor_shape.dim]
+    if tensor.tensor_shape.unknown_rank or any(size < 0 for size in sizes):
+        raise _refused(scope, node, "a tensor of unknown shape")
+    count, (size, field) = math.prod(sizes), _SIZES[tensor.dtype]
+    given, content = len(getattr(tensor, field)), tensor.tensor_content
+    whole = tensor.dtype != _STRING and len(content) == count * size if content else given <= count
+    if not whole:
+        raise _refused(scope, node, "a tensor whose values do not fill its shape")
+    return count * size
+
+
+def _integers(node):
+    """The numbers of a constant of whole numbers, or None."""
+    tensor = node.attr["value"].tensor
+    if tensor.dtype not in (_INT32, _INT64):
+        return None
+    if tensor.tensor_content:
+        kind = "<i4" if tensor.dtype == _INT32 else "<i8"
+        return np.frombuffer(tensor.tensor_content, kind).tolist()
+    return list(getattr(tensor, _SIZES[tensor.dtype][1]))
+
+
+def _check_order(scope):
+    """Raises Refused where a node waits for itself."""
+    waits = {name: 0 for name in scope.nodes}
+    readers = {name: [] for name in scope.nodes}
+    for name, node in scope.nodes.items():
+        for given in node.input:
+            source = given.removeprefix("^").partition(":")[0]
+            if source in readers:
+                readers[source].append(name)
+                waits[name] += 1
+    ready = [name for name, count in waits.items() if not count]
+    for name in ready:  # which grows while it is read
+        for reader in readers[name]:
+            waits[reader] -= 1
+            if not waits[reader]:
+                ready.append(reader)
+    if len(ready) < len(scope.nodes):
+        raise Refused("the nodes wait for each other in a circle")
+
+
+def _check_calls(main, scopes):
+    """Raises Refused where functions call each other in a circle, or too often."""
+    calls = {
+        name: [
+            value.func.name
+            for node in scope.nodes.values()
+            for value in node.attr.values()
+            if value.WhichOneof("value") == "func"
+        ]
+        for name, scope in (("", main), *scopes.items())
+    }
+    expanded = {}
+    for _ in range(DEEPEST):
+        for name in [each for each in calls if each not in expanded]:
+            if all(called in expanded for called in calls[name]):
+                own = len(scopes[name].nodes) if name else len(main.nodes)
+                expanded[name] = own + sum(expanded[called] for called in calls[name])
+    if len(expanded) < len(calls) or max(expanded.values()) > LARGEST_EXPANDED:
+        raise Refused("the functions call each other in a circle, or too deep, or too often")
+
+
+def _check_operands(scope, node, functions, scopes):
+    """What single ops do not check themselves."""
+    if node.op in _SIZE_OPERANDS and len(node.input) > _SIZE_OPERANDS[node.op]:
+        size = scope.producer(node.input[_SIZE_OPERANDS[node.op]])
+        numbers = _constant_integers(size)
+        if numbers and math.prod(max(number, 1) for number in numbers) > LARGEST_FILLED:
+            raise _refused(scope, node, f"makes more than {LARGEST_FILLED} elements")
+    if node.op == "TensorListSetItem" and node.attr["resize_if_index_out_of_bounds"].b:
+        raise _refused(scope, node, "may make a list of any length")
+    if not scope.name and not _is_list_index_scalar(scope, node, None):
+        raise _refused(scope, node, "the place in a list is not a single number")
+    if node.op == "BlockLSTM" and not _reads_its_own_length(scope, node):
+        raise _refused(scope, node, "its seq_len_max is not the number of its steps")
+    if node.op == "StatelessWhile":
+        counter = _counter(scope, node, functions, scopes)
+        if counter is None:
+            raise _refused(scope, node, "a loop that may not end")
+        for inside in (scopes[node.attr[name].func.name] for name in ("cond", "body")):
+            for each in inside.nodes.values():
+                if not _is_list_index_scalar(inside, each, counter):
+                    raise _refused(inside, each, "the place in a list is not a single number")
+
+
+def _constant_integers(node):
+    """The whole numbers of a constant node, or None for any other node or an argument's place."""
+    return _integers(node) if hasattr(node, "op") and node.op == "Const" else None
+
+
+def _reads_its_own_length(scope, node):
+    """Whether a BlockLSTM's seq_len_max is tf.shape(x)[0] of its own x: one step more than there
+    is ends the process.
+    """
+    if len(node.input) < 2:
+        return False
+    x, size = scope.producer(node.input[1]), scope.producer(node.input[0])
+    if getattr(size, "op", "") == "Cast" and size.input:
+        size = scope.producer(size.input[0])
+    if getattr(size, "op", "") != "StridedSlice" or len(size.input) < 2:
+        return False
+    shape, begin = scope.producer(size.input[0]), scope.producer(size.input[1])
+    if getattr(shape, "op", "") != "Shape" or _constant_integers(begin) != [0]:
+        return False
+    port = lambda given: given.partition(":")[2] or "0"
+    own = scope.producer(shape.input[0]) if shape.input else None
+    return x is not None and own is x and port(shape.input[0]) == port(node.input[1])
+
+
+def _is_list_index_scalar(scope, node, counter):
+    """Whether a node, where it reads or writes an element of a list, has a single number as the
+    place: anything else ends the process. counter: place of the argument that counts a loop.
+    """
+    if node.op not in ("TensorListGetItem", "TensorListSetItem"):
+        return True
+    return len(node.input) > 1 and _is_scalar(scope, node.input[1], counter)
+
+
+def _is_scalar(scope, given, counter, depth=8):
+    """Whether an input is one number for certain: a loop's counter, a constant, an element of a
+    shape, or the sum or difference of such.
+    """
+    node = scope.producer(given)
+    if isinstance(node, int) or node is None or not depth:
+        return isinstance(node, int) and node == counter
+    if node.op == "Const":
+        return not node.attr["value"].tensor.tensor_shape.dim
+    if node.op in ("AddV2", "Sub"):
+        return len(node.input) > 1 and all(
+            _is_scalar(scope, each, counter, depth - 1) for each in node.input[:2]
+        )
+    if node.op != "StridedSlice" or len(node.input) < 2:
+        return False
+    shape, begin = scope.producer(node.input[0]), scope.producer(node.input[1])
+    one = _constant_integers(begin) is not None and len(_constant_integers(begin)) == 1
+    mask = {name: value.i for name, value in node.attr.items() if name.endswith("_mask")}
+    shrinks = mask.pop("shrink_axis_mask", 0) == 1 and not any(mask.values())
+    return getattr(shape, "op", "") == "Shape" and one and shrinks
+
+
+def _counter(scope, node, functions, scopes):
+    """The place of a loop's counter among its arguments, or None where it may not end: a loop goes
+    on while the counter is below (or above) a bound that the loop leaves as it is, and it counts
+    towards it.
+    """
+    cond, body = (functions.get(node.attr[name].func.name) for name in ("cond", "body"))
+    if not cond or not body or len(cond.signature.output_arg) != 1:
+        return None
+    inside, turn = scopes[cond.signature.name], scopes[body.signature.name]
+    given = [each for each in node.input if not each.startswith("^")]
+    outputs = [arg.name for arg in body.signature.output_arg]
+    if not len(given) == len(inside.args) == len(turn.args) == len(outputs):
+        return None
+    test = inside.producer(cond.ret[cond.signature.output_arg[0].name])
+    if getattr(test, "op", "") not in ("Less", "Greater") or len(test.input) < 2:
+        return None
+    counter, bound = (inside.producer(each) for each in test.input[:2])
+    if not isinstance(counter, int):
+        return None
+    still = (
+        turn.producer(body.ret[outputs[bound]]) == bound
+        if isinstance(bound, int)
+        else _constant_integers(bound) is not None
+    )
+    step = turn.producer(body.ret[outputs[counter]])
+    moves = _moves(step, turn, counter, test.op == "Less", scope.producer(given[counter]))
+    return counter if still and moves else None
+
+
+def _moves(step, turn, counter, upwards, start):
+    """Whether a loop's counter goes up (or down) by a constant, or up by a factor from 1 on."""
+    if getattr(step, "op", "") not in ("AddV2", "Sub", "Mul") or len(step.input) < 2:
+        return False
+    one, other = (turn.producer(each) for each in step.input[:2])
+    if step.op != "Sub" and not isinstance(one, int):
+        one, other = other, one  # either way round
+    numbers = _constant_integers(other)
+    if one != counter or not numbers or len(numbers) != 1:
+        return False
+    if step.op == "Mul":
+        begin = _constant_integers(start)
+        return upwards and numbers[0] >= 2 and bool(begin) and begin[0] >= 1
+    return (numbers[0] > 0) == (upwards == (step.op == "AddV2")) and numbers[0] != 0
