@@ -7,7 +7,6 @@ that scope, `.*` all that there is.
 """
 
 import dataclasses
-import os
 import re
 import sys
 from typing import NamedTuple
