@@ -552,8 +552,8 @@ def parse_args():
     parser.add_argument(
         "--emb_path",
         default="",
-        help="vectors: GloVe or word2vec text, or word2vec's .bin; plain, .gz, .bz2, .xz, .zip; without it, the "
-        "corpus's words, whose vectors start at random",
+        help="vectors: GloVe or word2vec text, or word2vec's .bin; plain, .gz, .bz2, .xz, .zip; "
+        "without it, the corpus's words, whose vectors start at random",
     )
     parser.add_argument("--member", default="", help="member of a .zip that has several")
     parser.add_argument(

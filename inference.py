@@ -317,7 +317,8 @@ def _analyzer(spacy_model):
     pipeline, why_not = _load_spacy(spacy_model or DEFAULT_SPACY_MODEL)
     if pipeline:
         note(
-            f"spaCy ({pipeline.meta['lang']}_{pipeline.meta['name']}) splits the text and fills the POS and tag columns"
+            f"spaCy ({pipeline.meta['lang']}_{pipeline.meta['name']}) splits the text and fills the "
+            "POS and tag columns"
         )
         return lambda text: _with_spacy(pipeline, text)
     if spacy_model:
@@ -428,7 +429,8 @@ def add_tagging_flags(parser, mode="bulk"):
     parser.add_argument(
         "--spacy_model",
         default="",
-        help=f"line mode: a spaCy model's name or path (default {DEFAULT_SPACY_MODEL}, where it is installed)",
+        help="line mode: a spaCy model's name or path (default: "
+        f"{DEFAULT_SPACY_MODEL}, where it is installed)",
     )
 
 

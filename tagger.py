@@ -119,9 +119,9 @@ class Tagger:
     """Tags sentences; Tagger.load makes one, with a graph and a session of its own.
 
     From Python: predict, predict_entities and evaluate take lists of words, with their POS and
-    chunk tags where the model knows them, or conll.Sentences; without those a MissingColumns warning
-    comes once. A model with bert_context reads each list as a document. The commands give conll.Sentences to tag, confident, nbest and
-    log_probabilities.
+    chunk tags where the model knows them (without those: a MissingColumns warning, once), or
+    conll.Sentences. A model with bert_context reads each list as a document. The commands give
+    conll.Sentences to tag, confident, nbest and log_probabilities.
 
     run: {input name: array} -> tag ids, int32 (batch, sentence). graph: the Graph of a checkpoint,
     from which all but tag() and predict() need the scores; None for an exported one. prefix: the

@@ -132,7 +132,7 @@ def _pickle_kind(head):
 
 
 def encoding_of(head):
-    """'UTF-16' or 'UTF-32' where a byte order mark says so; with LE or BE behind it where only
+    """'UTF-16' or 'UTF-32' where a byte order mark says so; with LE or BE after it where only
     the zeros of its ASCII characters do; else None. head: at least 8 bytes for the latter.
     """
     for mark, name in _ENCODINGS:

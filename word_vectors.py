@@ -144,7 +144,7 @@ def _check_line_ends(lines, path, dim):
     if len(lines) < 2:
         raise UserError(
             f"{path}: no line ends in its first {len(lines[0]):,} bytes, but vectors of {dim} "
-            f"numbers were expected, a line each; check --emb_path and --wrd_dim"
+            "numbers were expected, a line each; check --emb_path and --wrd_dim"
         )
 
 
@@ -242,7 +242,7 @@ class VectorReader:
         self.line = 0  # lines that are read; of a binary file: vectors
         self.blank = 0  # of them, those that are blank
         self._skipped = {}
-        self._leftover = 0  # bytes behind the last vector of a binary file
+        self._leftover = 0  # bytes after the last vector of a binary file
 
     def read(self):
         """Returns (words, float32 array (words - reserved, dim)): the reserved words, then those of
@@ -256,10 +256,15 @@ class VectorReader:
                 self._read_binary(chunks)
             else:
                 self._read_text(chunks)
+        if not self.parts and self.keep is not None:
+            raise UserError(
+                f"{self.path}: no vector for any word of the corpus; check --lowercase, or leave "
+                "--filter out"
+            )
         if not self.parts:
             raise UserError(
-                f"{self.path}:1: no word vector that can be used, expected "
-                f"`word number number ...` lines"
+                f"{self.path}:1: no word vector that can be used, "
+                f"{next(self.notes(), 'the file has none')}"
             )
         return list(self.words), np.concatenate(self.parts)
 
@@ -272,7 +277,7 @@ class VectorReader:
                 + ("is the file cut off?" if count < promised else "all were read")
             )
         if self._leftover:
-            yield f"skipped {self._leftover:,} bytes behind the last vector of {self.path}"
+            yield f"skipped {self._leftover:,} bytes after the last vector of {self.path}"
         for why, (count, number) in self._skipped.items():
             place = f"vector {number:,} of {self.path}"
             if not self.layout.is_binary:
@@ -365,7 +370,7 @@ class VectorReader:
     # ------------------------------------------------------------ both
 
     def _add(self, words, vectors):
-        """Takes words (bytes, None where one is skipped) and their vectors, an array (words, dim)."""
+        """Takes words (bytes, None for one that is skipped) and their vectors (words, dim)."""
         rows = []
         for i, raw in enumerate(words):
             if raw is None:
@@ -552,7 +557,7 @@ class _Records:
         return self.data[begin:end].lstrip(b"\n")
 
     def _newline(self, end):
-        """Whether a newline, or the end of the file, follows the vector of a word that ends there."""
+        """Whether a newline or the end of the file follows the vector of a word that ends there."""
         after = end + 1 + self.size
         return self.data[after : after + 1] == b"\n" or (self.is_last and after == len(self.data))
 

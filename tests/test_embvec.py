@@ -280,6 +280,12 @@ def test_filter_keeps_the_words_of_the_corpus(folder):
     assert "not for service" in notes[-1]
 
 
+def test_filter_that_leaves_nothing(folder):
+    (folder / "other.txt").write_text("one 1 2 3\ntwo 4 5 6\n")
+    with pytest.raises(UserError, match="other.txt: no vector for any word of the corpus"):
+        run(folder, "--filter", emb="other.txt")
+
+
 def test_total_path_adds_all_but_tags(folder):
     (folder / "total.txt").write_text("Ω VB B-VP B-NEW\nthe DT B-NP O\n", encoding="utf-8")
     plain, (emb, _) = run(folder)[0], run(folder, "--total_path", folder / "total.txt")

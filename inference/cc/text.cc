@@ -104,7 +104,7 @@ bool is_ascii(std::string_view text) {
 
 namespace {
 
-// UTF-16 or UTF-32 by the byte order mark; with LE or BE behind it by the zeros; "": neither.
+// UTF-16 or UTF-32 by the byte order mark; with LE or BE after it by the zeros; "": neither.
 std::string encoding_of(std::string_view head) {
   using namespace std::string_view_literals;
   static constexpr std::pair<std::string_view, const char*> kMarks[] = {
