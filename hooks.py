@@ -63,9 +63,11 @@ def user_hooks(entries):
     """Hooks for entries as config.hooks has them, or functions, or such entries with a function as
     `call`. Raises UserError.
     """
-    return [
-        _user_hook(**(entry if isinstance(entry, dict) else {"call": entry})) for entry in entries
-    ]
+    entries = [entry if isinstance(entry, dict) else {"call": entry} for entry in entries]
+    for entry in entries:
+        if not all(isinstance(name, str) for name in entry):
+            raise UserError(f"hook {entry}: expected names of parameters, such as {{every: 100}}")
+    return [_user_hook(**entry) for entry in entries]
 
 
 def _user_hook(call=None, every=0, **parameters):
