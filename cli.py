@@ -235,7 +235,10 @@ def take_standard_streams():
             encoding=getattr(stream, "encoding", None),
             # a path that is not UTF-8 is printed as the bytes that it has
             errors="backslashreplace" if descriptor == 2 else "surrogateescape",
-            line_buffering=descriptor == 2 or raw.isatty(),
+            # python -u, too, wants each line at once
+            line_buffering=descriptor == 2
+            or raw.isatty()
+            or getattr(stream, "write_through", False),
         )
         setattr(sys, name, text)
 

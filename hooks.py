@@ -63,10 +63,11 @@ def user_hooks(entries, own=False):
     """Hooks for entries as config.hooks has them, or functions, or such entries with a function as
     `call`. own: the user has named them now, see registry.import_custom. Raises UserError.
     """
-    return [
-        _user_hook(own, **(entry if isinstance(entry, dict) else {"call": entry}))
-        for entry in entries
-    ]
+    entries = [entry if isinstance(entry, dict) else {"call": entry} for entry in entries]
+    for entry in entries:
+        if not all(isinstance(name, str) for name in entry):
+            raise UserError(f"hook {entry}: expected names of parameters, such as {{every: 100}}")
+    return [_user_hook(own, **entry) for entry in entries]
 
 
 def _user_hook(own, /, call=None, every=0, **parameters):

@@ -332,7 +332,9 @@ def test_names_that_are_no_functions(run, flag, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("hook", [3, None, "..", {"every": 2}, {"call": print, "every": "x"}])
+@pytest.mark.parametrize(
+    "hook", [3, None, "..", {"every": 2}, {"call": print, "every": "x"}, {"call": print, 3: 4}]
+)
 def test_hooks_that_are_no_functions(hook):
     with pytest.raises(UserError, match="hook"):
         hooks.user_hooks([hook])
