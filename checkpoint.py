@@ -264,8 +264,7 @@ def _read(path):
             meta = load_json(stream.read())
     except ValueError as error:
         raise UserError(
-            f"{path}:{getattr(error, 'lineno', 1)}: truncated or not JSON "
-            f"({str(error).splitlines()[0][:100]}); {_MEND}"
+            f"{path}: truncated or not JSON ({str(error).splitlines()[0][:100]}); {_MEND}"
         ) from None
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise UserError(f"{path}: not a checkpoint of this version (format {FORMAT}); train again")
