@@ -133,7 +133,7 @@ class BlockReader:
             self.size += len(rest)
             check_line(self.size, self.name, self.line + len(lines) + 1)
         for line in lines:
-            blocks += self._take(line)
+            self._take(line, blocks)
         return blocks
 
     def close(self):
@@ -141,27 +141,28 @@ class BlockReader:
         final newline.
         """
         rest = (self.head or b"") + b"".join(self.partial)
-        blocks = self._take(rest) if rest else []
+        blocks = []
+        if rest:
+            self._take(rest, blocks)
         if self.rows:
             blocks.append(Block(self.line - len(self.rows) + 1, self.rows, None, True))
         if rest:
             blocks[-1] = blocks[-1]._replace(newline=False)
         return blocks
 
-    def _take(self, line):
-        """The next line. Returns the block that ends with it or before it, in a list, or []."""
+    def _take(self, line, blocks):
+        """Adds the block that ends with the next line, or before it, to `blocks`."""
         self.line += 1
-        is_blank = not line.strip(b" \t\r")
-        is_docstart = not is_blank and bool(_DOCSTART.match(line))
-        blocks = []
-        if is_blank or self.rows and (is_docstart or self.has_docstart):
-            end = line if is_blank else None
-            blocks = [Block(self.line - len(self.rows), self.rows, end, True)]
+        if not line.strip(b" \t\r"):
+            blocks.append(Block(self.line - len(self.rows), self.rows, line, True))
+            self.rows, self.has_docstart = [], False
+            return
+        is_docstart = line[:1] in b"- \t" and bool(_DOCSTART.match(line))
+        if self.rows and (is_docstart or self.has_docstart):
+            blocks.append(Block(self.line - len(self.rows), self.rows, None, True))
             self.rows = []
-        if not is_blank:
-            self.rows.append(line)
+        self.rows.append(line)
         self.has_docstart = is_docstart
-        return blocks
 
 
 class Sentence(NamedTuple):

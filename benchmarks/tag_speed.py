@@ -121,7 +121,11 @@ class Session:
         self.seconds, self.batches, started = 0.0, [], time.perf_counter()
         with open(self.path, "rb") as stream, io.BytesIO() as out:
             self.tag_columns(
-                self.tagger, argparse.Namespace(columns="", timing=False), stream, self.path, out
+                self.tagger,
+                argparse.Namespace(columns="", delimiter="", timing=False),
+                stream,
+                self.path,
+                out,
             )
         return time.perf_counter() - started
 

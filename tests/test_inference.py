@@ -151,7 +151,7 @@ def test_bucket_mode_is_bulk_mode(trained, tag, zygote):
     )
     assert done.code == 0
     assert done.out == tag(NASTY)
-    assert re.search(r"15 sentences, 3,0\d\d tokens, [\d.]+ s, [\d.]+ ms a sentence", done.err)
+    assert re.search(r"16 sentences, 3,0\d\d tokens, [\d.]+ s, [\d.]+ ms a sentence", done.err)
     p50, p90, p99 = map(
         float, re.search(r"p50 ([\d.]+)  p90 ([\d.]+)  p99 ([\d.]+)", done.err).groups()
     )

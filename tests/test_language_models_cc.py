@@ -4,6 +4,7 @@ byte for byte.
 
 import dataclasses
 import io
+import itertools
 import os
 import random
 import subprocess
@@ -214,9 +215,18 @@ def test_inputs_of_corpora(shared, tmp_path, corpus, columns, lower, max_seq_len
 # ---------------------------------------------------------------- documents in a stream
 
 
+def _conllu_row(number, word):
+    """A row of CoNLL-U, and one before it that is no token."""
+    if word == "-DOCSTART-":
+        return word + "\n"
+    rest = "\t_" * 8 + "\n"
+    return f"# a comment\n{number}-{number + 1}\tx{rest}{number}\t{word}{rest}"
+
+
 @pytest.mark.parametrize("size", [1, 7, 40, 10_000])
 @pytest.mark.parametrize("limit", [1, 2, 9, 60])
-def test_sentences_are_held_back_for_their_documents(limit, size):
+@pytest.mark.parametrize("is_conllu", [False, True])
+def test_sentences_are_held_back_for_their_documents(limit, size, is_conllu):
     """C++ gives the same sentences after the same bytes as conll.DocumentReader, with at least the
     words that it knows around each.
     """
@@ -228,12 +238,13 @@ def test_sentences_are_held_back_for_their_documents(limit, size):
         else rng.choice(([], [], ["-DOCSTART-"]))
         for _ in range(150)
     ]
-    data = "".join("".join(word + "\n" for word in block) + "\n" for block in blocks).encode()
+    row = _conllu_row if is_conllu else lambda _, word: word + "\n"
+    data = "".join("".join(itertools.starmap(row, enumerate(b, 1))) + "\n" for b in blocks).encode()
     expected, reader, held, parser = (
         [],
         conll.BlockReader(),
         conll.DocumentReader(limit),
-        conll.SentenceParser("test", ("word",)),
+        conll.SentenceParser("test", own=("word",)),
     )
     for reads, at in enumerate(range(0, len(data), size), 1):
         pairs = [

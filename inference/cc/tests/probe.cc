@@ -167,9 +167,9 @@ void print_numbers(const Numbers& numbers) {
   std::cout << '|';
 }
 
-void print_words(const std::vector<etagger::Block>& blocks, size_t begin, size_t end) {
+void print_words(const std::vector<etagger::Sentence>& sentences, size_t begin, size_t end) {
   for (size_t i = begin; i < end; ++i)
-    for (std::string_view row : blocks[i].rows) std::cout << row << ' ';
+    for (std::string_view word : sentences[i].words) std::cout << word << ' ';
   std::cout << '|';
 }
 
@@ -177,17 +177,21 @@ void print_words(const std::vector<etagger::Block>& blocks, size_t begin, size_t
 // behind it.
 void print_documents(size_t words, size_t size) {
   etagger::RunReader reader;
-  etagger::DocumentReader documents(words, {"<stdin>", {}, {"word"}});
+  etagger::SentenceParser parser("<stdin>", {}, {"word"});
+  etagger::DocumentReader documents(words, parser);
   etagger::Run run;
   size_t reads = 0;
   auto print = [&] {
     std::vector<etagger::Block> blocks = etagger::blocks_of(run);
+    std::vector<etagger::Sentence> sentences;
+    for (etagger::Block& block : blocks)
+      sentences.push_back(block.rows.empty() ? etagger::Sentence() : parser.parse(&block));
     for (size_t i = run.before; i < blocks.size() - run.behind; ++i) {
-      if (blocks[i].rows.empty()) continue;
+      if (sentences[i].words.empty()) continue;
       std::cout << reads << '|';
-      print_words(blocks, 0, i);
-      print_words(blocks, i, i + 1);
-      print_words(blocks, i + 1, blocks.size());
+      print_words(sentences, 0, i);
+      print_words(sentences, i, i + 1);
+      print_words(sentences, i + 1, blocks.size());
       std::cout << "\n";
     }
   };
