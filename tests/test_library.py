@@ -1,15 +1,23 @@
 """The C library and the Python package over it, with .etagger files: etagger.h, inference/python."""
 
+import contextlib
+import copy
+import glob
 import json
 import os
+import pickle
 import random
 import re
 import shutil
+import signal
+import struct
 import subprocess
 import sys
 import threading
 import time
 import types
+import warnings
+import zlib
 
 import pytest
 
@@ -21,6 +29,9 @@ from test_inference import NASTY
 
 PYTHON = os.path.join(INFERENCE, "python")
 CORPUS = b"".join(sample("test")) + NASTY.replace(b"\0", b"\1")  # a C string holds no NUL
+MISSING = "the model was trained with the pos and chunk column, which {} lacks: tags will be worse, unless it was trained with feature_drop"
+QUIET = ["-W", "ignore:the model was trained:UserWarning"]
+pytestmark = pytest.mark.filterwarnings("ignore:the model was trained:UserWarning")
 COLUMNS = {
     "words": ("words",),
     "words and pos": ("words", "pos"),
@@ -400,7 +411,7 @@ print(model.tag(["Peter", "sleeps"]) == before)
 def test_too_little_memory_is_an_error_and_not_the_end(engine):
     """Thrown in a thread of the library's own, too."""
     done = subprocess.run(
-        [sys.executable, "-c", NO_MEMORY, engine.path],
+        [sys.executable, *QUIET, "-c", NO_MEMORY, engine.path],
         capture_output=True,
         text=True,
         timeout=60,
@@ -411,6 +422,317 @@ def test_too_little_memory_is_an_error_and_not_the_end(engine):
         "out of memory\nout of memory\nTrue\n",
         "",
     )
+
+
+# ---------------------------------------------------------------- copies, and other processes
+
+
+def copies_of(model):
+    """Every way to copy a model."""
+    return [
+        copy.copy(model),
+        copy.deepcopy({"model": [model]})["model"][0],
+        *(pickle.loads(pickle.dumps(model, each)) for each in range(pickle.HIGHEST_PROTOCOL + 1)),
+    ]
+
+
+def test_a_copy_opens_the_file_again(engine, etagger, tmp_path, monkeypatch):
+    """Also where it was opened by a path of another folder; each is closed on its own."""
+    monkeypatch.chdir(os.path.dirname(engine.path))
+    model = etagger.load(os.path.basename(engine.path))
+    model.note = "mine"
+    monkeypatch.chdir(tmp_path)
+    words = columns_of(CORPUS)["words"][:20]
+    expected = model.tag_sentences(words)
+    copies = [*copies_of(model), pickle.loads(pickle.dumps(copy.copy(model)))]
+    for each in copies:
+        assert each.tag_sentences(words) == expected and each.note == "mine"
+        each.close()
+        assert model.tag_sentences(words) == expected
+    model.close()
+    for ask in (copies_of, lambda model: pickle.dumps(copies[0]), lambda model: model.tag(["a"])):
+        with pytest.raises(etagger.Error, match="^the model is closed$"):
+            ask(model)
+
+
+def test_a_copy_tells_that_the_file_has_changed(engine, etagger, tmp_path):
+    path = tmp_path / "model.etagger"
+    shutil.copy(engine.path, path)
+    model, data = etagger.load(path), path.read_bytes()
+    kept = pickle.dumps(model)
+    expected = model.tag(["Peter"])
+    (tmp_path / "same").write_bytes(data)  # a copy of the file is the same
+    os.replace(tmp_path / "same", path)
+    assert pickle.loads(kept).tag(["Peter"]) == expected
+    flipped = bytearray(data)
+    flipped[56] ^= 1  # of the checksum
+    for changed, what in (
+        (bytes(flipped), "its header is damaged"),
+        (resealed(data), f"{path}: the file was changed since the model was opened"),
+        (None, f"{path}: no such file"),
+    ):
+        os.unlink(path)
+        if changed:
+            path.write_bytes(changed)
+        for again in (lambda: pickle.loads(kept), lambda: copies_of(model)):
+            with pytest.raises(etagger.Error) as caught:
+                again()
+            assert what in str(caught.value)
+        assert model.tag(["Peter"]) == expected  # which is mapped still
+
+
+def resealed(data):
+    """An engine file with another checksum of a section, and sound otherwise."""
+    header, size, table, sections = struct.unpack_from("<QQQQ", data, 24)
+    changed = bytearray(data)
+    changed[table + 104] ^= 1
+    check = zlib.crc32(changed[64 : table + 128 * sections], zlib.crc32(changed[:56]))
+    changed[56:60] = struct.pack("<I", check)
+    assert header == 64 and size < table
+    return bytes(changed)
+
+
+def test_a_file_that_was_cut_short_is_an_error(engine, etagger, tmp_path):
+    path = tmp_path / "model.etagger"
+    shutil.copy(engine.path, path)
+    with etagger.load(path) as model:
+        os.truncate(path, 5000)
+        for ask in (lambda: model.tag(["Peter"]), lambda: model.tag_sentences([["Peter"]] * 9)):
+            with pytest.raises(etagger.Error, match="the file was cut short while it was open"):
+                ask()
+
+
+POOLS = """
+import concurrent.futures, dataclasses, functools, gc, multiprocessing, os, sys, threading
+import etagger
+
+WORDS = ["Peter", "left", "New", "York", "."]
+
+@dataclasses.dataclass
+class Job:
+    model: etagger.Model
+    words: list
+
+def run(job):
+    return job.model.tag(job.words)
+
+def forked(model, expected):
+    "A child that uses its parent's model, drops it, and ends as a program does."
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    same = model.tag(WORDS) == expected and model.tag_sentences([WORDS] * 300) == [expected] * 300
+    del model
+    gc.collect()
+    sys.exit(0 if same else 1)
+
+def main():
+    model = etagger.load(sys.argv[1])
+    expected = model.tag(WORDS)
+    for method in ("fork", "spawn", "forkserver"):
+        context = multiprocessing.get_context(method)
+        with context.Pool(2) as pool:
+            assert pool.map(model.tag, [WORDS] * 20) == [expected] * 20
+            assert pool.map(run, [Job(model, WORDS)] * 4) == [expected] * 4
+            assert pool.map(functools.partial(model.tag, pos=["NNP"] * 5), [WORDS])
+        with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+            assert pool.submit(model.tag_sentences, [WORDS] * 200).result() == [expected] * 200
+    threads = [threading.Thread(target=model.tag_sentences, args=([WORDS] * 20000,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert [forked(model, expected) for _ in range(5)] == [0] * 5
+    for thread in threads:
+        thread.join()
+    os.unlink(sys.argv[1])
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        for ask in (pool.map_async(model.tag, [WORDS]), pool.map_async(run, [Job(model, WORDS)])):
+            try:
+                ask.get(20)
+            except etagger.Error as error:
+                print(error)
+    assert model.tag(WORDS) == expected
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_pools_of_processes_tag_with_one_model(engine, tmp_path):
+    """Under every way to start processes; from data classes and partials; in forks while threads
+    tag; and a model whose file is gone is an error and not a pool that waits.
+    """
+    shutil.copy(engine.path, tmp_path / "model.etagger")
+    (tmp_path / "pools.py").write_text(POOLS)
+    done = subprocess.run(
+        [sys.executable, *QUIET, "pools.py", "model.etagger"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": PYTHON, "PYTHONWARNINGS": QUIET[1]},
+    )
+    gone = f"{tmp_path}/model.etagger: no such file; check the path\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, 2 * gone, "")
+
+
+# ---------------------------------------------------------------- warnings, and what an error shows
+
+
+def test_missing_columns_are_told_once_a_model(engine, etagger, tmp_path):
+    (tmp_path / "in.txt").write_bytes(b"-DOCSTART-\n\nPeter\nleft\n")
+    told = MISSING.format("the call")
+    ask = {
+        "tag": lambda model: model.tag(["Peter"]),
+        "tag_sentences": lambda model: model.tag_sentences([[], ["-DOCSTART-"], ["Peter"]]),
+        "entities": lambda model: model.entities(["Peter"]),
+        "long": lambda model: model.tag_sentences([["Peter"] * 1000]),
+        "tag_file": lambda model: model.tag_file(tmp_path / "in.txt", tmp_path / "out.txt"),
+    }
+    for name, action in ask.items():
+        model = etagger.load(engine.path)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            action(model)
+            for again in ask.values():
+                again(model)
+            again(copy.copy(model))
+        (warning,) = caught
+        assert warning.category is etagger.MissingColumnsWarning
+        assert warning.filename == __file__
+        assert str(warning.message) == (
+            MISSING.format(tmp_path / "in.txt") if name == "tag_file" else told
+        )
+
+
+def with_feature_drop(path, folder):
+    """The model of engine_file, as if it had been trained with feature_drop."""
+    import export
+
+    for file in glob.glob(os.path.join(os.path.dirname(path), "random", "*")):
+        shutil.copy(file, folder)
+    meta = folder / "ner_model.json"
+    settings = json.loads(meta.read_text())
+    settings["config"]["feature_drop"] = 0.3
+    meta.write_text(json.dumps(settings))
+    export.write_engine_file(str(folder / "ner_model"), str(folder / "drop.etagger"), False)
+    return folder / "drop.etagger"
+
+
+@pytest.fixture
+def warnings_are_errors():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def test_what_lacks_no_column_is_not_told(engine, etagger, tmp_path, warnings_are_errors):
+    with etagger.load(engine.path) as model:
+        model.tag([]), model.tag_sentences([[], []]), model.tag(["-DOCSTART-"])
+        model.tag(["Peter"], ["NNP"], ["B-NP"])
+        (tmp_path / "in.txt").write_bytes(b"-DOCSTART- -X- O O\n\nPeter NNP B-NP O\n")
+        model.tag_file(tmp_path / "in.txt", tmp_path / "out.txt")
+        for _ in range(2):  # as often as it happens, where it is an error
+            with pytest.raises(etagger.MissingColumnsWarning, match="the chunk column"):
+                model.tag(["Peter"], ["NNP"])
+    with etagger.load(with_feature_drop(engine.path, tmp_path)) as model:
+        model.tag(["Peter"]), model.tag_sentences([["Peter"]], pos=[["NNP"]])
+
+
+@pytest.mark.parametrize(
+    "name, shown",
+    [
+        ("a\nb", r"a\nb"),
+        ("a\r\x1b[31m\x7f\x85", r"a\r\x1b[31m\x7f\x85"),
+        ("caf\udce9", r"caf\xe9"),
+        ("\u2028\u202e", r"\u2028\u202e"),
+        ("café 漢字", "café 漢字"),
+    ],
+)
+def test_an_error_is_one_printable_line(model, etagger, tmp_path, name, shown):
+    for ask in (
+        lambda: etagger.load(tmp_path / name),
+        lambda: model.tag_file(tmp_path / name, tmp_path / "out.txt"),
+        lambda: etagger.load(ROOT + "/README.md/" + name),
+    ):
+        with pytest.raises(etagger.Error) as caught:
+            ask()
+        text = str(caught.value)
+        assert shown in text and text.isprintable() and text.encode()
+        assert str(pickle.loads(pickle.dumps(caught.value))) == text
+    with pytest.raises(etagger.Error, match="a path"):
+        etagger.load("\ud800")  # which no bytes stand for
+
+
+def test_paths_that_are_not_utf8(engine, model, etagger, tmp_path):
+    folder = os.path.join(os.fsencode(tmp_path), b"caf\xe9\n")
+    os.mkdir(folder)
+    shutil.copy(os.fsencode(engine.path), os.path.join(folder, b"\xff.etagger"))
+    for path in (os.path.join(folder, b"\xff.etagger"), os.fsdecode(folder) + "/\udcff.etagger"):
+        with etagger.load(path) as again:
+            assert copy.copy(again).tag(["Peter"]) == model.tag(["Peter"])
+    with open(os.path.join(folder, b"in"), "wb") as out:
+        out.write(b"Peter NNP B-NP O\n")
+    model.tag_file(os.path.join(folder, b"in"), os.fsdecode(folder) + "/\udcffout")
+    assert sorted(os.listdir(folder)) == [b"in", b"\xff.etagger", b"\xffout"]
+
+
+# ---------------------------------------------------------------- Ctrl-C
+
+
+@contextlib.contextmanager
+def interrupted(seconds):
+    """Sends this process SIGINT after a while; what runs then ends soon, with KeyboardInterrupt."""
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
+    started = time.perf_counter()
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        yield
+    timer.join()
+    assert time.perf_counter() - started < seconds + 1.5
+
+
+def test_ctrl_c_ends_a_long_call(model, tmp_path):
+    (tmp_path / "in.txt").write_bytes(ROW * 2_000_000)  # some 10 s
+    (tmp_path / "out.txt").write_bytes(b"as before")
+    sentences = [["Berlin"] * 10] * 200_000
+    for threads in (1, 2):
+        with interrupted(0.3):
+            model.tag_file(tmp_path / "in.txt", tmp_path / "out.txt", threads=threads)
+        assert sorted(os.listdir(tmp_path)) == ["in.txt", "out.txt"]
+        assert (tmp_path / "out.txt").read_bytes() == b"as before"
+    with interrupted(0.3):
+        while True:  # it may come between two calls
+            model.tag_sentences(sentences, threads=1)
+    assert model.tag(["Peter"])[0] in model.tags
+
+
+ROW = b"Berlin NNP B-NP O\n"
+
+
+@pytest.mark.parametrize("silent", ["input", "output", "input that is open"])
+def test_ctrl_c_ends_the_waiting_for_a_pipe(model, tmp_path, silent):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "in.txt").write_bytes(ROW)
+    there = os.open(tmp_path / "pipe", os.O_RDWR) if "open" in silent else None
+    paths = [tmp_path / "in.txt", tmp_path / "pipe"]
+    with interrupted(0.2):
+        model.tag_file(*(paths if silent == "output" else (paths[1], tmp_path / "out.txt")))
+    assert sorted(os.listdir(tmp_path)) == ["in.txt", "pipe"]
+    if there:
+        os.close(there)
+
+
+def test_named_pipes_are_read_and_written(model, tmp_path):
+    os.mkfifo(tmp_path / "in"), os.mkfifo(tmp_path / "out")
+    (tmp_path / "in.txt").write_bytes(CORPUS)
+    model.tag_file(tmp_path / "in.txt", tmp_path / "out.txt")
+    ends = [
+        subprocess.Popen(f"sleep 0.1; {command}", shell=True, cwd=tmp_path)
+        for command in ("cat in.txt > in", "cat out > copy.txt")
+    ]
+    model.tag_file(tmp_path / "in", tmp_path / "out")
+    assert [each.wait(20) for each in ends] == [0, 0]
+    assert (tmp_path / "copy.txt").read_bytes() == (tmp_path / "out.txt").read_bytes()
 
 
 # ---------------------------------------------------------------- Python's lock, and the end of a model
@@ -502,11 +824,21 @@ int main(int argc, char **argv) {
   etagger_model *model = argc == 2 ? etagger_open(argv[1]) : NULL;
   const char *words[] = {"Peter", "sleeps", "-DOCSTART-", "Berlin"}, *pos[] = {"NNP", "VBZ", "-X-", "NNP"}, *tags[4], *texts[3];
   size_t lengths[] = {2, 0, 1, 1}, i;
+  int stop = 0;
   if (!model) return puts(etagger_error()), 1;
   if (etagger_tag(model, words, pos, NULL, 2, tags)) return 2;
   row(tags, 0, 2);
+  puts(etagger_warning());
   if (etagger_tag_sentences(model, words, NULL, NULL, lengths, 4, 0, tags)) return 3;
   row(tags, 0, 4);
+  puts(etagger_warning());
+  if (etagger_tag(model, words, pos, pos, 2, tags) || *etagger_warning()) return 5;
+  puts(etagger_fingerprint(model));
+  etagger_stop_at(&stop);
+  stop = 1;
+  failed(etagger_tag_sentences(model, words, pos, pos, lengths, 4, 2, tags));
+  failed(etagger_tag_file(model, argv[1], "/dev/null", "word", 0));
+  etagger_stop_at(NULL);
   for (i = 0; i < etagger_tag_count(model); ++i) printf("%s ", etagger_tag_name(model, i));
   printf("%d\n", etagger_tag_name(model, i) == NULL);
   printf("%d %d %d\n", etagger_uses(model, "pos"), etagger_uses(model, "chunk"), etagger_uses(model, "tag"));
@@ -529,7 +861,7 @@ int main(int argc, char **argv) {
   etagger_close(model);
   etagger_close(NULL);
   if (etagger_open(NULL)) return 4;
-  failed(etagger_tag_count(NULL) || etagger_tag_name(NULL, 0) || etagger_uses(NULL, "pos") || etagger_uses(model = NULL, NULL));
+  failed(etagger_tag_count(NULL) || etagger_tag_name(NULL, 0) || etagger_uses(NULL, "pos") || etagger_fingerprint(NULL) || etagger_uses(model = NULL, NULL));
   return strcmp(etagger_version(), VERSION);
 }
 """
@@ -580,7 +912,15 @@ def check_main(done, engine):
     many = command_tags(engine.path, {"words": [["Peter", "sleeps"], ["-DOCSTART-"], ["Berlin"]]})
     names = conll.scheme_tags(engine.meta["tags"], "iobes", "bio")
     rows = [" ".join(tags) for tags in (one[0], sum(many, []), names)]
-    assert done.stdout == f"{rows[0]} \n{rows[1]} \n{rows[2]} 1\n1 1 0\na,,bc\n0 0\n{MISTAKES}"
+    size = os.path.getsize(engine.path)
+    with open(engine.path, "rb") as stream:
+        (check,) = struct.unpack_from("<I", stream.read(60), 56)
+    missing = MISSING.format("the call")
+    stopped = "-1 stopped, as the caller asked for\n"
+    assert done.stdout == (
+        f"{rows[0]} \n{missing.replace('pos and chunk', 'chunk')}\n{rows[1]} \n{missing}\n"
+        f"{size}-{check:08x}\n{2 * stopped}{rows[2]} 1\n1 1 0\na,,bc\n0 0\n{MISTAKES}"
+    )
 
 
 def test_a_c_program(engine, tmp_path):
@@ -645,7 +985,7 @@ print(json.dumps({"tags": model.tag_sentences(sentences), "said": said, "version
 def run_python(python, model, folder, sentences, environment=None):
     """Tags in a process of its own, where nothing but `python` tells where packages are."""
     done = subprocess.run(
-        [python, "-c", TAG, model, str(folder)],
+        [python, *QUIET, "-c", TAG, model, str(folder)],
         input=json.dumps(sentences),
         capture_output=True,
         text=True,

@@ -678,19 +678,51 @@ def test_figures(served, command):
     assert 0 < p50 <= p90 <= p99
 
 
-def test_version_and_help():
+COMMANDS = (
+    "etagger",
+    "inference",
+    "inference_mm",
+    "transform_graph",
+    "convert_graphdef_memmapped_format",
+    "inference_sample",
+    "inference_iris",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_version_and_help(command):
     from cli import __version__
 
-    for command in (
-        "etagger",
-        "inference",
-        "inference_mm",
-        "transform_graph",
-        "convert_graphdef_memmapped_format",
-        "inference_iris",
-    ):
-        assert run_binary(command, "--version").out.decode() == f"etagger {__version__}\n"
-        assert "--help" in run_binary(command, "--help").out.decode()
+    assert run_binary(command, "--version").out.decode() == f"etagger {__version__}\n"
+    assert "--help" in run_binary(command, "--help").out.decode()
+    closed = f"{command}: standard output is closed; redirect it to a file or a pipe\n"
+    for flag in ("--version", "--help"):
+        assert without("1>&-", (command,), flag) == (2, b"", closed)
+
+
+def without(closed, command, *args):
+    """Runs a C++ command with some of its descriptors closed, as sh writes it. Returns exit code,
+    standard output and standard error.
+    """
+    name, *rest = command
+    line = ["sh", "-c", f'"$@" {closed}', "sh", binary(name), *rest, *map(str, args)]
+    done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, timeout=100)
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+def test_without_descriptors_nothing_goes_into_our_files(served, tmp_path):
+    """Neither what is said nor what TensorFlow logs."""
+    (tmp_path / "in.txt").write_bytes(sample("test")[0])
+    expected = succeed(run_binary(*served.command("inference"), stdin=sample("test")[0])).out
+    files = ("--input", tmp_path / "in.txt", "--output", tmp_path / "out.txt")
+    assert without("<&- >&- 2>&-", served.command("inference"), *files) == (0, b"", "")
+    assert (tmp_path / "out.txt").read_bytes() == expected
+    code, out, err = without("1>&-", served.command("inference"), *files[:2])
+    assert (code, out) == (2, b"") and "standard output is closed" in one_line(err)
+    graph = str(tmp_path / "graph.pb")
+    flags = f"--in_graph={served.frozen}", f"--out_graph={graph}", f"--transforms={SAFE_TRANSFORMS}"
+    assert without("<&- >&- 2>&-", ("transform_graph",), *flags) == (0, b"", "")
+    assert succeed(run_binary("inference", graph, served.vocab, *files[:2])).out == expected
 
 
 def piped(command, *flags, **streams):
@@ -738,17 +770,20 @@ def test_a_reader_that_goes_away_ends_it_quietly(served, command):
     assert process.stderr.read() == b""
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("command", ["inference", "etagger"])
-def test_ctrl_c_exits_with_130_and_leaves_no_file(served, tmp_path, command):
+def test_a_signal_leaves_no_file(served, tmp_path, command, number):
+    """Ctrl-C exits with 130; the others end the process themselves."""
     process = piped(
         served.command(command), "--output", str(tmp_path / "out.txt"), stderr=subprocess.PIPE
     )
     process.stdin.write(sample("test")[0])
     process.stdin.flush()
     wait_until(lambda: os.listdir(tmp_path))
-    process.send_signal(signal.SIGINT)
-    assert process.wait(120) == 130
-    assert process.stderr.read() == f"{command}: interrupted\n".encode()
+    process.send_signal(number)
+    assert process.wait(120) == (130 if number == signal.SIGINT else -number)
+    said = process.stderr.read().decode()
+    assert said == (f"{command}: interrupted\n" if number == signal.SIGINT else "")
     assert os.listdir(tmp_path) == []
 
 
@@ -1002,6 +1037,43 @@ def test_library_tags_as_the_command_does_from_eight_threads(served):
         assert len(model.tag(["caf\udce9", "\udcff"])) == 2
         with pytest.raises(ValueError, match="1 column values for 2 words"):
             model.tag(["a", "b"], ["NN"])
+
+
+FORK = """
+import copy, gc, os, pickle, sys
+import etagger
+model = etagger.load(sys.argv[1])
+words = ["Peter", "sleeps"]
+expected = model.tag(words)
+assert pickle.loads(pickle.dumps(model)).tag(words) == copy.copy(model).tag(words) == expected
+child = os.fork()
+if child:
+    os.waitpid(child, 0)
+    assert model.tag(words) == expected
+else:
+    for ask in (lambda: model.tag(words), lambda: copy.copy(model)):
+        try:
+            ask()
+        except etagger.Error as error:
+            print(error)
+    model = None
+    gc.collect()
+"""
+
+
+def test_a_fork_cannot_use_tensorflow_and_says_so(served):
+    """It does not wait without end for threads that are its parent's, and it ends as it should."""
+    python_package()
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK, served.folder],
+        env={**os.environ, "PYTHONPATH": os.path.join(INFERENCE, "python")},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    said = "TensorFlow was loaded before this process was forked, and does not go on in it"
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(said) == done.stdout.count("\n") == 2
 
 
 def test_library_says_what_is_wrong(served, tmp_path):

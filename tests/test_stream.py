@@ -5,6 +5,7 @@ once, and stops where it should.
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,12 +67,13 @@ def test_another_encoding_is_named(model, flags, encoding):
 class Open:
     """The command with its pipes open."""
 
-    def __init__(self, *command):
+    def __init__(self, *command, **how):
         self.process = subprocess.Popen(
             [binary("etagger"), *map(str, command)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            **how,
         )
         self.out = b""
         self.reader = threading.Thread(target=self._read)
@@ -202,6 +204,258 @@ def test_ctrl_c_leaves_no_file(model, long, tmp_path, threads):
     code, said = stream.end()
     assert code == 130 and one_line(said) == "etagger: interrupted\n"
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_leaves_no_file(model, long, tmp_path, number):
+    """The process ends by the signal, as its parent expects."""
+    (tmp_path / "pred.txt").write_bytes(b"as before")
+    stream = Open(model, "-j", 2, "--output", tmp_path / "pred.txt")
+    stream.write(long[:500_000])
+    assert len(os.listdir(tmp_path)) == 2
+    stream.process.send_signal(number)
+    assert stream.end() == (-number, "")
+    assert os.listdir(tmp_path) == ["pred.txt"]
+    assert (tmp_path / "pred.txt").read_bytes() == b"as before"
+
+
+def test_nohup_is_respected(model, tmp_path):
+    stream = Open(
+        model,
+        "--output",
+        tmp_path / "pred.txt",
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )
+    stream.write(ROW)
+    while not os.listdir(tmp_path):
+        time.sleep(0.01)
+    stream.process.send_signal(signal.SIGHUP)
+    stream.process.stdin.close()
+    assert stream.end()[0] == 0
+    assert (tmp_path / "pred.txt").read_bytes().startswith(ROW[:-1])
+
+
+def test_a_model_that_is_cut_short_ends_it_with_a_line(model, tmp_path):
+    path = tmp_path / "model.etagger"
+    shutil.copy(model, path)
+    stream = Open(path, "-j", 1, "--output", tmp_path / "pred.txt")
+    stream.write(ROW + b"\n")
+    while len(os.listdir(tmp_path)) < 2:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    os.truncate(path, 5000)
+    stream.write(ROW + b"\n")
+    code, said = stream.end()
+    assert code == 2 and "cut short" in one_line(said) and "by renaming" in said
+    assert os.listdir(tmp_path) == ["model.etagger"]
+
+
+# ---------------------------------------------------------------- descriptors
+
+
+@pytest.mark.parametrize("threads", (1, 2))
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_pipes_that_do_not_block(model, long, threads, flags):
+    """Both ends of standard input and output have O_NONBLOCK; the reader is slow, and so is the
+    writer.
+    """
+    data = long[: long.index(b"\n\n", 400_000) + 2]
+    (there, give), (take, here) = os.pipe(), os.pipe()
+    for end in (there, here):
+        os.set_blocking(end, False)
+    process = subprocess.Popen(
+        [binary("etagger"), model, "-j", str(threads), *flags],
+        stdin=there,
+        stdout=here,
+        stderr=subprocess.PIPE,
+    )
+    os.close(there), os.close(here)
+
+    def write():
+        with open(give, "wb") as out:
+            out.write(data[:70_000])
+            out.flush()
+            time.sleep(0.2)
+            out.write(data[70_000:])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    time.sleep(0.5)
+    with open(take, "rb") as stream:
+        out = stream.read()
+    writer.join()
+    assert process.wait(20) == 0, process.stderr.read()
+    process.stderr.close()
+    assert out == succeed(run_binary("etagger", model, *flags, stdin=data)).out
+
+
+def shell(command, *args, folder=None):
+    """Runs a line of sh with arguments. Returns exit code, standard output and standard error."""
+    done = subprocess.run(
+        ["sh", "-c", command, "sh", *map(str, args)], capture_output=True, timeout=60, cwd=folder
+    )
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+CLOSED = " is closed; redirect it to a file or a pipe\n"
+
+
+def test_closed_descriptors(model, tmp_path):
+    """What needs one of them says so; nothing that is printed goes into a file of the run."""
+    etagger = binary("etagger")
+    (tmp_path / "in.txt").write_bytes(ROW + b"\n")
+    expected = succeed(run_binary("etagger", model, stdin=ROW + b"\n")).out
+
+    def run(flags, folder=tmp_path):
+        return shell(f'"$1" "$2" {flags}', etagger, model, folder=folder)
+
+    assert run("< in.txt >&-") == (2, b"", "etagger: standard output" + CLOSED)
+    assert run("--help >&-") == (2, b"", "etagger: standard output" + CLOSED)
+    assert run("--version >&-") == (2, b"", "etagger: standard output" + CLOSED)
+    assert run("<&-") == (2, b"", "etagger: standard input" + CLOSED)
+    assert run("<&- >&- 2>&-") == (2, b"", "")
+    assert run("< in.txt 2>&-") == (0, expected, "")
+    for closed in ("<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"):
+        code, out, err = run(f"--input in.txt --output out.txt -j 2 {closed}")
+        assert (code, out) == (0, b"") and ("1 sentences" in err or "2>" in closed)
+        assert (tmp_path / "out.txt").read_bytes() == expected
+    assert sorted(os.listdir(tmp_path)) == ["in.txt", "out.txt"]
+
+
+def test_the_library_without_descriptors(model, tmp_path):
+    """It opens and writes files in a process that has none of the three."""
+    (tmp_path / "in.txt").write_bytes(ROW + b"\n")
+    script = """
+import os, sys
+os.closerange(0, 3)
+import etagger
+model = etagger.load(sys.argv[1])
+model.tag_file("in.txt", "out.txt", threads=2)
+taken = [file for file in range(3) if os.path.exists(f"/proc/self/fd/{file}")]
+with open("said.txt", "w") as out:
+    out.write(f"{taken} {model.tag(['Berlin'], ['NNP'], ['B-NP'])}")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, model],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.path.join(INFERENCE, "python")},
+        timeout=60,
+    )
+    tagged = succeed(run_binary("etagger", model, stdin=ROW + b"\n")).out
+    assert done.returncode == 0 and (tmp_path / "out.txt").read_bytes() == tagged
+    assert (tmp_path / "said.txt").read_text() == f"[] {tagged.decode().split()[-1:]}"
+
+
+@pytest.mark.parametrize("flags", [(), ("--verify",)])
+def test_a_pipe_is_no_model(tmp_path, flags):
+    os.mkfifo(tmp_path / "pipe")
+    said = binary_mistake("etagger", tmp_path / "pipe", *flags, timeout=10)
+    assert said == f"etagger: {tmp_path}/pipe: not a plain file; check the path\n"
+
+
+def test_more_threads_than_anybody_has(model, long, expected):
+    done = succeed(run_binary("etagger", model, "-j", 1_000_000, stdin=long))
+    assert done.out == expected
+    assert "--threads 1000000: 256 are started" in done.err
+
+
+# ---------------------------------------------------------------- sentences and lines without an end
+
+MOST = 100_000  # kMostRows of conll.h
+
+
+def long_rows(count):
+    rng = random.Random(count)
+    words = ("Peter", "Berlin", "left", "1999", "x")
+    return [b"%s NNP B-NP O\n" % rng.choice(words).encode() for _ in range(count)]
+
+
+def test_a_sentence_without_an_end_is_tagged_in_pieces(model):
+    """The same pieces however it comes in; each is tagged as a sentence of its own."""
+    rows = long_rows(2 * MOST + 10)
+    data = b"".join(rows[:5]) + b"\n" + b"".join(rows) + b"\n" + ROW
+    cut = [b"".join(rows[at : at + MOST]) for at in range(0, len(rows), MOST)]
+    apart = b"".join(rows[:5]) + b"\n" + b"\n".join(cut) + b"\n" + ROW
+    done = succeed(run_binary("etagger", model, "-j", 2, stdin=data))
+    tagged = succeed(run_binary("etagger", model, "-j", 1, stdin=apart)).out.split(b"\n")
+    for blank in (5 + 1 + 2 * MOST + 1, 5 + 1 + MOST):  # the blank lines that cut it
+        assert tagged.pop(blank) == b""
+    assert done.out.split(b"\n") == tagged
+    told = "a sentence of more than 100,000 tokens was tagged in pieces; is a blank line missing"
+    assert told in done.err
+    stream = Open(model, "-j", 2)  # in other pieces
+    for at in range(0, len(data), 999_983):
+        stream.write(data[at : at + 999_983])
+        time.sleep(0.01)
+    stream.process.stdin.close()
+    assert stream.end()[0] == 0 and stream.out == done.out
+
+
+@pytest.mark.parametrize("count", [MOST - 1, MOST, MOST + 1])
+def test_the_longest_sentence(model, count):
+    data = b"".join(long_rows(count))
+    for end in (b"", b"\n", b"\n" + ROW):
+        done = succeed(run_binary("etagger", model, "-j", 1, stdin=data + end))
+        assert done.out.count(b"\n") == (data + end).count(b"\n")
+        assert ("in pieces" in done.err) == (count > MOST)
+
+
+def test_a_line_of_too_many_words_stays_one_line(model):
+    words = b" ".join(row.split()[0] for row in long_rows(MOST + 7))
+    whole = succeed(run_binary("etagger", model, "--line", stdin=b"Rome\n" + words + b"\n"))
+    cut = words.split(b" ")
+    apart = b"Rome\n" + b" ".join(cut[:MOST]) + b"\n" + b" ".join(cut[MOST:]) + b"\n"
+    pieces = succeed(run_binary("etagger", model, "--line", stdin=apart)).out
+    assert whole.out.count(b"\n\n") == 2 and "in pieces" in whole.err
+    assert whole.out.replace(b"\n\n", b"\n") == pieces.replace(b"\n\n", b"\n")
+    records = succeed(run_binary("etagger", model, "--line", "--json", stdin=words)).out
+    assert json.loads(records)["text"].encode() == words
+
+
+@pytest.mark.parametrize("flags", [("-j", 1), ("-j", 2), ("--line",)])
+def test_a_line_without_an_end_is_refused(model, long, flags):
+    """Once the sentences before it are out, and long before it is in memory."""
+    good = long[: long.index(b"\n\n", 300_000) + 2]
+    data = good + b"x" * 17_000_000
+    done = run_binary("etagger", model, *flags, stdin=data)
+    assert done.code == 2
+    line = good.count(b"\n") + 1
+    assert f"<stdin>:{line}: a line of more than 16,777,216 bytes" in done.err
+    assert done.out == succeed(run_binary("etagger", model, *flags, stdin=good)).out
+
+
+# ---------------------------------------------------------------- columns that the model misses
+
+MISSING = "the model was trained with the pos and chunk column, which <stdin> lacks: tags will be worse, unless it was trained with feature_drop"
+
+
+@pytest.mark.parametrize("flags", [(), ("--line",), ("--json",), ("--line", "--json")])
+def test_missing_columns_are_told_once(model, flags):
+    data = b"-DOCSTART-\n\n" + b"Berlin\n\n" * 9
+    err = succeed(run_binary("etagger", model, *flags, stdin=data)).err
+    assert err.count("lacks") == 1 and f"etagger: {MISSING}\n" in err
+
+
+def test_missing_columns_are_told_where_a_document_begins_alone(model):
+    stream = Open(model)
+    stream.write(b"-DOCSTART-\n\n")
+    stream.wait_for(2)
+    stream.write(b"Berlin\n\n")
+    stream.wait_for(4)
+    stream.process.stdin.close()
+    code, said = stream.end()
+    assert code == 0 and said.count(MISSING) == 1
+
+
+def test_what_is_not_missing_is_not_told(model, tmp_path_factory):
+    assert "lacks" not in run_binary("etagger", model, stdin=b"-DOCSTART-\n\n" + ROW).err
+    assert "lacks" not in run_binary("etagger", model, stdin=b"-DOCSTART-\n\n").err
+    folder = tmp_path_factory.mktemp("drop")
+    flags = [*write_sample(folder), *SMALL, "--feature_drop", "0.3"]
+    export.write_engine_file(
+        untrained(folder / "ner_model", *flags), str(folder / "drop.etagger"), False
+    )
+    assert "lacks" not in run_binary("etagger", folder / "drop.etagger", stdin=b"Berlin\n").err
 
 
 def test_threads_attached_to_their_flag(model):

@@ -129,10 +129,11 @@ int tag_with_graph(int argc, char** argv, GraphFile kind) {
     cli.positional(&vocab, "VOCAB", "vocab.txt, as embvec.py or export.py wrote it");
     Options options = parse_options(&cli, [&](Options*) { cli.trust_flag(&trust); });
     Source input(options.input);  // what is wrong is told before TensorFlow is loaded
-    Sink output(options.output);
+    if (options.output.empty()) Sink("");
     silence_tensorflow();
-    run(*open_graph_tagger(graph, kind, vocab, options.threads, trust), options, 1, &input,
-        &output);
+    std::unique_ptr<Tagger> tagger = open_graph_tagger(graph, kind, vocab, options.threads, trust);
+    Sink output(options.output);
+    run(*tagger, options, 1, &input, &output);
   });
 }
 

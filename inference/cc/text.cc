@@ -191,8 +191,8 @@ std::string printable(std::string_view text) {
   for (size_t at = 0; at < text.size();) {
     auto [code, size] = character_at(text, at);
     const unsigned byte = static_cast<unsigned char>(text[at]);
-    if (code == '\n')
-      out += "\\n";
+    if (code == '\n' || code == '\r' || code == '\t')
+      out += code == '\n' ? "\\n" : code == '\r' ? "\\r" : "\\t";
     else if (code == kBadByte || code < ' ' || (code >= 0x7F && code < 0xA0))
       out.append(escape, static_cast<size_t>(std::snprintf(escape, sizeof escape, "\\x%02x",
                                                            code == kBadByte ? byte : code)));

@@ -60,8 +60,8 @@ inline bool is_upper(uint32_t code) {
 const char* unicode_version();
 
 // A text as one line that can be shown to a person, whatever its bytes: control characters, line
-// ends of any kind and marks that turn the direction of writing become \n, \x1b or \u202e, and
-// bytes that are not UTF-8 \xff.
+// ends of any kind and marks that turn the direction of writing become \n, \x1b or \u202e, as
+// Python writes them, and bytes that are not UTF-8 \xff.
 std::string printable(std::string_view text);
 
 // A text that a person reads in a message: 1234567 -> "1,234,567".
