@@ -177,7 +177,7 @@ def test_non_blocking_streams_in_line_mode(tagged, zygote):
 
 
 def slowly(zygote, command, data):
-    """What a command answers to `data`, which comes and goes in pieces, by pipes that do not block."""
+    """What a command answers to `data`, by pipes that do not block and in pieces."""
     (given, to), (back, out), (_, err) = os.pipe(), os.pipe(), os.pipe()
     for descriptor in (given, out):
         os.set_blocking(descriptor, False)
