@@ -184,7 +184,7 @@ def _write_parts(prefix, session, saver, meta, emb):
         "sizes": {ending: os.path.getsize(prefix + ending) for ending in _BESIDE},
         "hashes": {ending: file_hash(prefix + ending) for ending in _HASHED},
     }
-    # a path that is not UTF-8 has lone surrogates, which backslashreplace writes as JSON does: \udcff
+    # backslashreplace writes the lone surrogates of a path that is not UTF-8 as JSON does: \udcff
     with open(prefix + ".json", "w", encoding="utf-8", errors="backslashreplace") as out:
         json.dump({**whole, "digest": _digest(whole)}, out, indent=1, ensure_ascii=False)
     for ending in _ENDINGS:

@@ -231,7 +231,7 @@ def take_standard_streams():
                 stream.flush()
         raw = _Standard(descriptor)
         text = io.TextIOWrapper(
-            io.BufferedWriter(raw) if descriptor else io.BufferedReader(raw),
+            io.BufferedWriter(raw) if descriptor else io.BufferedReader(raw, 1 << 16),
             encoding=getattr(stream, "encoding", None),
             # a path that is not UTF-8 is printed as the bytes that it has
             errors="backslashreplace" if descriptor == 2 else "surrogateescape",

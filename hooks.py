@@ -221,7 +221,7 @@ class TensorBoard:
         self._attempt(lambda: [writer.close() for writer in self.writers.values()])
 
     def _open(self, step):
-        """Begins the files; with a step, TensorBoard drops what an interrupted run wrote after it."""
+        """Begins the files. With a step, TensorBoard drops what is from after it."""
         from tf1 import tf
 
         for name in ("train", "dev"):

@@ -47,7 +47,7 @@ def _is_path(name):
 def _check_call(kind, found):
     """Raises ImportError where `found` can not be called as this kind is."""
     if not callable(found):
-        raise ImportError(f"a {type(found).__name__}, which can not be called")
+        raise ImportError(f"{found!r:.60} is not a callable object")
     count = _ARGUMENTS.get(kind)
     with contextlib.suppress(ValueError):  # of some that are written in C nobody knows
         signature = inspect.signature(found)

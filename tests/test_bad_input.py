@@ -307,7 +307,7 @@ def test_tags_never_seen_in_training(zygote, folder):
         ("--emb_path dev.txt", "dev.txt: "),
         ("--mode buckets", "invalid choice: 'buckets'"),
         ("--batch_size 0", "--batch_size 0: expected at least 1"),
-        ("--threads -2", "--threads -2: expected 0 or more"),
+        ("--threads -2", "--threads -2: expected 0 (one for each core) or at most 1,024"),
         ("--columns words", "unknown column 'words' (did you mean word?)"),
         ("--restor x", "unknown argument --restor (did you mean --restore?)"),
         ("--constrained perhaps", "expected True or False, not 'perhaps'"),

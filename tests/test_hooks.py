@@ -198,7 +198,7 @@ def test_a_hook_that_stops(corpus, tmp_path, zygote):
         ("--hooks mine.logg", "hook 'mine.logg': module 'mine' has no attribute 'logg'"),
         ("--hooks log", "hook 'log': not known here"),
         ("--hooks mine.stop", "hook mine.stop: missing a required argument: 'at'"),
-        ("--hooks mine.not_a_function", "hook mine.not_a_function: 3 is not a callable object"),
+        ("--hooks mine.not_a_function", "hook 'mine.not_a_function': 3 is not a callable object"),
         (
             "--hooks {call:\tmine.stop,\tat:\t3,\ttoo:\t4}",
             "hook mine.stop: got an unexpected keyword argument 'too'",
