@@ -3,6 +3,8 @@
     python inference/train_sample.py
     python inference/python/inference_sample.py
     inference/cc/build/inference_sample --graph inference/exported/sample_frozen.pb
+
+The last two print the same.
 """
 
 import os
@@ -34,7 +36,9 @@ def main():
     with tf.Graph().as_default(), quiet():
         x = tf.placeholder(tf.float32, [None], "x")
         zero = tf.zeros_initializer()
-        slope, intercept = (tf.get_variable(name, [], None, zero) for name in ("slope", "intercept"))
+        slope, intercept = (
+            tf.get_variable(name, [], None, zero) for name in ("slope", "intercept")
+        )
         y = tf.add(slope * x, intercept, name="y")
         loss = tf.reduce_mean(tf.square(y - targets))
         step = tf.train.GradientDescentOptimizer(0.1).minimize(loss)
