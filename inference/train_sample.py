@@ -1,8 +1,10 @@
 """Fits a line and freezes it: the smallest graph that goes from Python to C++.
 
-python inference/train_sample.py
-python inference/python/inference_sample.py
-inference/cc/build/inference_sample --graph inference/exported/sample_frozen.pb
+    python inference/train_sample.py
+    python inference/python/inference_sample.py
+    inference/cc/build/inference_sample --graph inference/exported/sample_frozen.pb
+
+The last two print the same.
 """
 
 import os

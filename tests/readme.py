@@ -1,4 +1,4 @@
-"""What the READMEs tell a reader to type: commands, programs in Python and in C, and what comes out.
+"""What the READMEs tell a reader to type: commands, programs in Python and in C; and the output.
 
 A code block (indented by four columns, or fenced) is one of them by what stands in it. In its
 commands, a path below data/ or embeddings/ that is not in the repository is data of the reader's
@@ -92,7 +92,7 @@ def kind_of(lines):
 
 
 def is_command(line):
-    """Whether a line's first word is a program: of the machine, of the environment or of a build."""
+    """Whether a line's first word is a program: of the machine, the environment or a build."""
     word = re.sub(r"^(\w+=\S+ +)*", "", line).partition(" ")[0]
     if line.split(" ")[1:2] in (["="], ["import"]) or line.startswith(("import ", "from ")):
         return False  # `import` is a program of ImageMagick's as well

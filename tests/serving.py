@@ -3,6 +3,7 @@ memory-map, and every way to tag.
 """
 
 import dataclasses
+import functools
 import io
 import json
 import os
@@ -125,60 +126,54 @@ def probe_bytes(what, data, *args):
 
 
 class Served:
-    """A checkpoint and all that can be made of it, in one folder."""
+    """A checkpoint and all that can be made of it, in one folder. What the frozen graph is made into
+    is made once it is asked for.
+    """
 
     def __init__(self, zygote, prefix, folder, constrained=False):
         self.zygote, self.prefix, self.folder = zygote, str(prefix), folder
+        self.flags = ["--restore", self.prefix, *(["--constrained"] if constrained else [])]
         self.exported = str(folder / "ner_model")
         self.vocab, self.graph, self.frozen = (
             str(folder / name) for name in ("vocab.txt", "ner_graph.pb", "ner_frozen.pb")
         )
-        flags = ["--constrained"] if constrained else []
-        self.listing = succeed(
-            self.script(
-                "export.py",
-                "--restore",
-                prefix,
-                "--export",
-                self.exported,
-                "--export-pb",
-                folder,
-                *flags,
-            )
-        ).out.decode()
+        to = ["--export", self.exported, "--export-pb", folder]
+        self.listing = succeed(self.script("export.py", *self.flags, *to)).out.decode()
+        succeed(self.script("freeze.py", "--model_dir", folder))
         with open(f"{prefix}.json", encoding="utf-8") as meta:
             config = json.load(meta)["config"]
-        covered = (
+        self.covered = (  # by the engine
             config["encoder"] == "bilstm" and not config["use_elmo"] and not config["use_bert"]
         )
-        self.engine = str(folder / "ner.etagger") if covered else None
-        if covered:
-            succeed(self.script("export.py", "--restore", prefix, "--engine", self.engine, *flags))
-        succeed(self.script("freeze.py", "--model_dir", folder))
-        self.transformed, self.mapped, self.transformed_mapped = (
-            self.frozen + ending
-            for ending in (".transformed", ".memmapped", ".transformed.memmapped")
-        )
-        succeed(
-            run_binary(
-                "transform_graph",
-                f"--in_graph={self.frozen}",
-                f"--out_graph={self.transformed}",
-                "--inputs=sentence_length",
-                f"--transforms={SAFE_TRANSFORMS}",
-            )
-        )
-        for graph, mapped in (
-            (self.frozen, self.mapped),
-            (self.transformed, self.transformed_mapped),
-        ):
-            succeed(
-                run_binary(
-                    "convert_graphdef_memmapped_format",
-                    f"--in_graph={graph}",
-                    f"--out_graph={mapped}",
-                )
-            )
+
+    @functools.cached_property
+    def engine(self):
+        path = str(self.folder / "ner.etagger")
+        succeed(self.script("export.py", *self.flags, "--engine", path))
+        return path
+
+    @functools.cached_property
+    def transformed(self):
+        path = self.frozen + ".transformed"
+        flags = ["--inputs=sentence_length", f"--transforms={SAFE_TRANSFORMS}"]
+        graphs = [f"--in_graph={self.frozen}", f"--out_graph={path}"]
+        succeed(run_binary("transform_graph", *graphs, *flags))
+        return path
+
+    @functools.cached_property
+    def mapped(self):
+        return self._mapped(self.frozen)
+
+    @functools.cached_property
+    def transformed_mapped(self):
+        return self._mapped(self.transformed)
+
+    @staticmethod
+    def _mapped(graph):
+        path = graph + ".memmapped"
+        graphs = [f"--in_graph={graph}", f"--out_graph={path}"]
+        succeed(run_binary("convert_graphdef_memmapped_format", *graphs))
+        return path
 
     def script(self, name, *args, **rest):
         """Runs a script of inference/."""
@@ -186,11 +181,9 @@ class Served:
 
     def command(self, name):
         """A C++ command that tags, and what it tags with."""
-        return {
-            "inference": ("inference", self.frozen, self.vocab),
-            "inference_mm": ("inference_mm", self.mapped, self.vocab),
-            "etagger": ("etagger", self.engine),
-        }[name]
+        if name == "etagger":
+            return name, self.engine
+        return name, self.mapped if name == "inference_mm" else self.frozen, self.vocab
 
     def ways(self):
         """{name: function (bytes, batch size) -> what that way of tagging gives}."""
@@ -200,9 +193,13 @@ class Served:
                 script, *flags, "--mode", "bucket", "--batch_size", batch_size, stdin=data
             )
 
-        def cc(*command):
+        def cc(command, *files):  # files: names of attributes
             return lambda data, batch_size: run_binary(
-                *command, "--batch_size", batch_size, stdin=data
+                command,
+                *(getattr(self, file) for file in files),
+                "--batch_size",
+                batch_size,
+                stdin=data,
             )
 
         on_graph = os.path.join(INFERENCE, "python", "inference.py")
@@ -210,13 +207,11 @@ class Served:
             "restored": python("inference.py", "--restore", self.prefix),
             "exported": python(on_graph, "--vocab_path", self.vocab, "--restore", self.exported),
             "frozen": python(on_graph, "--vocab_path", self.vocab, "--frozen_path", self.frozen),
-            "C++ frozen": cc("inference", self.frozen, self.vocab),
-            "C++ transformed": cc("inference", self.transformed, self.vocab),
-            "C++ memory-mapped": cc("inference_mm", self.mapped, self.vocab),
-            "C++ transformed, memory-mapped": cc(
-                "inference_mm", self.transformed_mapped, self.vocab
-            ),
-            **({"engine": cc("etagger", self.engine)} if self.engine else {}),
+            "C++ frozen": cc("inference", "frozen", "vocab"),
+            "C++ transformed": cc("inference", "transformed", "vocab"),
+            "C++ memory-mapped": cc("inference_mm", "mapped", "vocab"),
+            "C++ transformed, memory-mapped": cc("inference_mm", "transformed_mapped", "vocab"),
+            **({"engine": cc("etagger", "engine")} if self.covered else {}),
         }
 
 

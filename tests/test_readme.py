@@ -245,6 +245,10 @@ class Clone:
         self.said += done.stdout
         return done.stdout
 
+    def demo(self):
+        if not (self.folder / "runs" / "demo" / "pred.txt").exists():
+            self.type("make demo", [])
+
     def type(self, line, commands):
         """What a shell makes of a line. What it writes to files is read as well."""
         self.run("bash", "-euo", "pipefail", "-c", line)
@@ -284,7 +288,8 @@ def examples(source):
 SHOWS = """
 import doctest
 def _shows(value, comment):
-    same = doctest.OutputChecker().check_output(comment + "\\n", repr(value) + "\\n", doctest.ELLIPSIS)
+    texts = (comment + "\\n", repr(value) + "\\n")
+    same = doctest.OutputChecker().check_output(*texts, doctest.ELLIPSIS)
     assert same, f"{value!r} is not {comment}"
 """
 
@@ -317,7 +322,7 @@ def clone(tmp_path_factory):
 def test_what_needs_no_data_runs_in_order(clone, path):
     reader, ran = readme.Reader(recipe), 0
     if "make demo" in text_of(path):
-        clone.type("make demo", [])
+        clone.demo()
         reader.type(readme.parse("make demo")[0])
     text = text_of(path)
     for block in readme.blocks(text, path):
@@ -357,7 +362,8 @@ def before_block(text, block):
 @pytest.mark.slow
 def test_the_docstring_of_the_package(clone):
     if not (clone.folder / "model.etagger").exists():
-        clone.type("make demo cc", [])
+        clone.demo()
+        clone.type("make cc", [])
         clone.type(
             "python inference/export.py --restore runs/demo/checkpoint --engine model.etagger", []
         )

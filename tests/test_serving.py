@@ -34,6 +34,7 @@ from serving import (
     run_binary,
     succeed,
     ties,
+    untrained,
 )
 from test_inference import NASTY as ROWS
 from tokenizer import tokenize
@@ -66,19 +67,12 @@ def serve(zygote, tmp_path_factory):
     def make(*flags, scale=3.0, train=60):
         binary("inference")
         folder = tmp_path_factory.mktemp("random")
-        fit(
+        prefix = untrained(
+            folder / "random" / "ner_model",
             *write_sample(folder, train=train),
             *SMALL,
-            "--summary_dir",
-            "",
-            "--epoch",
-            1,
-            "--max_train_steps_per_epoch",
-            1,
             *flags,
-        )
-        prefix = randomize(
-            str(folder / "checkpoint" / "ner_model"), str(folder / "random" / "ner_model"), scale
+            scale=scale,
         )
         return Served(zygote, prefix, made(folder / "served"))
 
@@ -193,32 +187,9 @@ def test_same_tags_of_whole_corpora(zygote, shared, tmp_path, corpus, columns):
     """Random weights, every tag of the corpus: from the checkpoint, and from C++."""
     binary("inference")
     path = shared("data/" + corpus)
-    fit(
-        "--train_path",
-        path,
-        "--dev_path",
-        path,
-        "--columns",
-        columns,
-        "--checkpoint_dir",
-        tmp_path / "checkpoint",
-        *SMALL,
-        "--summary_dir",
-        "",
-        "--epoch",
-        1,
-        "--max_train_steps_per_epoch",
-        1,
-        "--max_eval_steps",
-        1,
-    )
-    served = Served(
-        zygote,
-        randomize(
-            str(tmp_path / "checkpoint" / "ner_model"), str(tmp_path / "random" / "ner_model"), 3.0
-        ),
-        made(tmp_path / "served"),
-    )
+    flags = ["--train_path", path, "--dev_path", path, "--columns", columns, *SMALL]
+    prefix = untrained(tmp_path / "random" / "ner_model", *flags)
+    served = Served(zygote, prefix, made(tmp_path / "served"))
     with open(path, "rb") as stream:
         data = stream.read()
     predicted = same_tags(
