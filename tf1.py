@@ -34,19 +34,22 @@ with quiet():
 tf.logging.set_verbosity(tf.logging.ERROR)
 
 
-def new_session(threads=0, seconds=0):
-    """A session of the default graph on `threads` threads; 0: one for each core. seconds: that a run
-    may take, before it fails; 0: any number. Raises UserError.
+def new_session(threads=0, rewrite=True, seconds=0):
+    """A session of the default graph on `threads` threads; 0: one for each core. rewrite: whether
+    TensorFlow may rewrite the graph, which takes its constants on trust. seconds: that a run may
+    take, before it fails; 0: any number. Raises UserError.
     """
     check_threads(threads)
     threads = threads or os.cpu_count()
-    return tf.Session(
-        config=tf.ConfigProto(
-            intra_op_parallelism_threads=threads,
-            inter_op_parallelism_threads=threads,
-            operation_timeout_in_ms=1000 * seconds,
-        )
+    config = tf.ConfigProto(
+        intra_op_parallelism_threads=threads,
+        inter_op_parallelism_threads=threads,
+        operation_timeout_in_ms=1000 * seconds,
     )
+    if not rewrite:
+        config.graph_options.optimizer_options.opt_level = -1  # L0
+        config.graph_options.rewrite_options.disable_meta_optimizer = True
+    return tf.Session(config=config)
 
 
 def put(session, variables, values):

@@ -197,9 +197,16 @@ def _check_node(scope, node, allowed, functions):
                 raise _refused(scope, node, f"attribute {name} names no function of the graph")
         elif value.WhichOneof("value") == "tensor":
             size += _tensor_size(scope, node, value.tensor)
-        elif not _is_plain(value):
+        elif not _is_plain(value) or not _is_count(node, name, value):
             raise _refused(scope, node, f"attribute {name} has a value out of bounds")
     return size + (_check_constant(scope, node) if node.op == "Const" else 0)
+
+
+def _is_count(node, name, value):
+    """Whether an attribute that says how many inputs or outputs there are may be true."""
+    if name == "N":
+        return 1 <= value.i <= len(node.input)
+    return name not in ("num", "num_split") or value.i >= 0
 
 
 def _is_plain(value):

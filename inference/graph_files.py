@@ -130,7 +130,7 @@ def _import(graph_def, path, size, mend):
 def _new_session(threads, trust=False):
     from tf1 import new_session
 
-    return new_session(threads, seconds=0 if trust else LONGEST_RUN)
+    return new_session(threads, rewrite=False, seconds=0 if trust else LONGEST_RUN)
 
 
 def _restore(meta, prefix, threads):

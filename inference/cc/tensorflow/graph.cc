@@ -83,18 +83,17 @@ class SharingEnv : public tf::EnvWrapper {
 // No batch takes so long, but a loop in a graph may.
 constexpr int64_t kLongestRun = 600'000;  // milliseconds
 
-tf::SessionOptions session_options(GraphFile kind, int threads, bool trust) {
+// Without TensorFlow's rewriting of graphs: it takes a graph's constants on trust, copies mapped
+// ones to the heap, and makes none of etagger's graphs faster.
+tf::SessionOptions session_options(int threads, bool trust) {
   tf::SessionOptions options;
-  if (!trust) options.config.set_operation_timeout_in_ms(kLongestRun);
   if (threads <= 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   options.config.set_intra_op_parallelism_threads(threads);
   options.config.set_inter_op_parallelism_threads(threads);
-  if (kind ==
-      GraphFile::kMemoryMapped) {  // constant folding would copy the mapped weights to the heap
-    auto* graph_options = options.config.mutable_graph_options();
-    graph_options->mutable_optimizer_options()->set_opt_level(tf::OptimizerOptions::L0);
-    graph_options->mutable_rewrite_options()->set_disable_meta_optimizer(true);
-  }
+  if (!trust) options.config.set_operation_timeout_in_ms(kLongestRun);
+  auto* graph_options = options.config.mutable_graph_options();
+  graph_options->mutable_optimizer_options()->set_opt_level(tf::OptimizerOptions::L0);
+  graph_options->mutable_rewrite_options()->set_disable_meta_optimizer(true);
   return options;
 }
 
@@ -115,7 +114,7 @@ class TensorFlowGraph : public Graph {
     tf::GraphDef graph = kind == GraphFile::kMemoryMapped ? read_mapped(path, trust, &mapped_)
                                                           : read_graph(path, trust);
     look_at(graph);
-    tf::SessionOptions options = session_options(kind, threads, trust);
+    tf::SessionOptions options = session_options(threads, trust);
     if (kind == GraphFile::kMemoryMapped) options.env = &mapped_;
     tf::Session* session = nullptr;
     check(tf::NewSession(options, &session), path);
@@ -201,7 +200,7 @@ std::vector<float> run_once(const std::string& path, const std::string& input,
                             const std::vector<int64_t>& shape, const std::vector<float>& values,
                             const std::string& output, size_t size, bool trust) {
   tf::GraphDef graph = read_graph(path, trust);
-  tf::SessionOptions options = session_options(GraphFile::kFrozen, 0, trust);
+  tf::SessionOptions options = session_options(0, trust);
   std::unique_ptr<tf::Session> session(tf::NewSession(options));
   check(session->Create(graph), path);
   tf::Tensor tensor(tf::DT_FLOAT, tf::TensorShape(shape));

@@ -305,6 +305,12 @@ void check_constant(const Scope& scope, const tf::NodeDef& node) {
         refuse(scope, node, "a whole number above " + std::to_string(kLargestInteger));
 }
 
+// Whether an attribute that says how many inputs or outputs there are may be true.
+bool is_count(const tf::NodeDef& node, const std::string& name, const tf::AttrValue& value) {
+  if (name == "N") return value.i() >= 1 && value.i() <= node.input_size();
+  return (name != "num" && name != "num_split") || value.i() >= 0;
+}
+
 // Op, inputs and attributes, each by itself. Returns the bytes of its constant.
 uint64_t check_node(const Scope& scope, const tf::NodeDef& node, const Functions& functions,
                     bool mapped) {
@@ -328,7 +334,7 @@ uint64_t check_node(const Scope& scope, const tf::NodeDef& node, const Functions
         refuse(scope, node, "attribute " + name + " names no function of the graph");
     } else if (value.has_tensor()) {
       size += tensor_size(scope, node, value.tensor());
-    } else if (!is_plain(value)) {
+    } else if (!is_plain(value) || !is_count(node, name, value)) {
       refuse(scope, node, "attribute " + name + " has a value out of bounds");
     }
   }
@@ -535,8 +541,9 @@ void check_filled(const Scope& scope, const tf::NodeDef& node) {
   const int operand = size_operand(node.op());
   if (operand < 0 || node.input_size() <= operand) return;
   auto numbers = constant(scope.producer(node.input(operand)));
+  if (!numbers) return;
   int64_t count = 1;
-  for (int64_t number : numbers ? *numbers : std::vector<int64_t>{}) {
+  for (int64_t number : *numbers) {
     count *= std::max<int64_t>(number, 1);
     if (count > kLargestFilled)
       refuse(scope, node, "makes more than " + std::to_string(kLargestFilled) + " elements");

@@ -17,7 +17,12 @@
 namespace etagger {
 
 void check(const absl::Status& status, const std::string& what) {
-  if (!status.ok()) throw Error(what + ": " + std::string(status.message().substr(0, 300)));
+  if (status.ok()) return;
+  std::string reason(
+      status.message().substr(0, 300));  // of several lines, with names of the graph's
+  for (char& c : reason)
+    if (static_cast<unsigned char>(c) < ' ' || c == 127) c = ' ';
+  throw Error(what + ": " + reason);
 }
 
 namespace {

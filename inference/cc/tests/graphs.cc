@@ -1,0 +1,55 @@
+// Opens and runs graphs:  graphs < PATHS
+//
+// Each line of standard input is a graph's path; a name that ends in .memmapped is a memory-mapped
+// one. Each is opened and run on two sentences of four words, and a line says what came of it:
+// `ran`, or the error. The tests look whether it is still alive at the end.
+#include <cstdint>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "backend.h"
+#include "error.h"
+
+namespace {
+
+using etagger::Input;
+
+Input input(const std::string& name, std::vector<int64_t> shape) {
+  size_t size = 1;
+  for (int64_t each : shape) size *= static_cast<size_t>(each);
+  return {name, std::move(shape), std::vector<int32_t>(size, 1)};
+}
+
+std::vector<Input> inputs() {
+  std::vector<Input> all{{"sentence_length", {}, {4}},
+                         input("input_data_wordchr_ids", {2, 4, 15}),
+                         input("input_data_gazetteer", {2, 4, 2}),
+                         input("elmo_input_data_wordchr_ids", {2, 6, 50})};
+  for (const char* name :
+       {"input_data_word_ids", "input_data_pos_ids", "input_data_chk_ids", "input_data_shape_ids",
+        "bert_input_data_word_index", "bert_input_data_word_pieces"})
+    all.push_back(input(name, {2, 4}));
+  for (const char* name :
+       {"bert_input_data_token_ids", "bert_input_data_token_masks", "bert_input_data_segment_ids"})
+    all.push_back(input(name, {2, 8}));
+  return all;
+}
+
+std::string outcome(const std::string& path) {
+  bool mapped = path.size() > 10 && path.substr(path.size() - 10) == ".memmapped";
+  auto kind = mapped ? etagger::GraphFile::kMemoryMapped : etagger::GraphFile::kFrozen;
+  try {
+    etagger::open_graph(path, kind, 1, false)->run(inputs());
+    return "ran";
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+}  // namespace
+
+int main() {
+  etagger::silence_tensorflow();
+  for (std::string path; std::getline(std::cin, path);) std::cout << outcome(path) << std::endl;
+}
