@@ -47,8 +47,9 @@ def _elmo_options(given, path):
         return value
 
     def size(name, *default, low=1, high=MOST_UNITS):
-        expected = f"a whole number, at least {low} and at most {high}"
-        return option(name, expected, lambda value: _is_whole(value, low, high), *default)
+        whole = f"a whole number, at least {low}"
+        option(name, whole, lambda value: type(value) is int and value >= low, *default)
+        return option(name, f"at most {high}", lambda value: value <= high, *default)
 
     def clip(name):
         return option(
@@ -70,9 +71,7 @@ def _elmo_options(given, path):
     }
     cnn = {
         "embedding": {"dim": size("char_cnn.embedding.dim")},
-        "filters": option(
-            "char_cnn.filters", f"a list of at most {MOST_LAYERS} [width, filters]", _are_filters
-        ),
+        "filters": option("char_cnn.filters", "a list of [width, filters]", _are_filters),
         "activation": option(
             "char_cnn.activation", '"relu" or "tanh"', lambda value: value in ("relu", "tanh")
         ),
