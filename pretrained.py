@@ -141,7 +141,8 @@ def elmo_weights(options, path):
         MemoryError,
     ) as error:  # as h5py tells of damage
         raise UserError(
-            f"{path}: not an HDF5 file of weights, or truncated ({_one_line(error)}); fetch it again"
+            f"{path}: not an HDF5 file of weights, or truncated ({_one_line(error)}); "
+            "fetch it again"
         ) from None
     for name, array in weights.items():
         if not np.isfinite(array).all():
@@ -152,7 +153,7 @@ def elmo_weights(options, path):
 
 
 def datasets(file):
-    """{name: dataset} of an open HDF5 file: those in it, not what links of its lead to elsewhere."""
+    """{name: dataset} of an open HDF5 file: those in it, not what its links lead to."""
     import h5py
 
     found = {}
@@ -291,7 +292,8 @@ def read_bert_config(path):
 def _bert_config(values, path):
     if values.get("model_type", "bert") != "bert":
         raise UserError(
-            f"{path}: model_type {shortened(values['model_type'])}, expected bert; other models compute something else"
+            f"{path}: model_type {shortened(values['model_type'])}, expected bert; "
+            "other models compute something else"
         )
     if values.get("position_embedding_type", "absolute") != "absolute":
         raise UserError(
@@ -309,7 +311,8 @@ def _bert_config(values, path):
     }
     if config["hidden_act"] not in BERT_ACTIVATIONS:
         raise UserError(
-            f"{path}: hidden_act {shortened(config['hidden_act'])}, expected one of {', '.join(BERT_ACTIVATIONS)}"
+            f"{path}: hidden_act {shortened(config['hidden_act'])}, expected one of "
+            f"{', '.join(BERT_ACTIVATIONS)}"
         )
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         if type(config[name]) not in (int, float) or not 0 <= config[name] < 1:
@@ -478,7 +481,8 @@ class _TensorFlowWeights:
             self._reader = tf.train.load_checkpoint(path)
         except (tf.errors.OpError, ValueError, RuntimeError) as error:
             raise UserError(
-                f"{path}: not a TensorFlow checkpoint, or damaged ({_one_line(error)}); get it again"
+                f"{path}: not a TensorFlow checkpoint, or damaged ({_one_line(error)}); "
+                "get it again"
             ) from None
         self._shapes = self._reader.get_variable_to_shape_map()
 
