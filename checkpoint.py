@@ -272,7 +272,7 @@ def _read(path):
 
 
 def load_emb(prefix, meta):
-    """The EmbVec of a checkpoint, without vectors; one that its config goes with. Raises UserError."""
+    """The EmbVec of a checkpoint, without vectors, which its config must fit. Raises UserError."""
     path, config = prefix + ".vocab.pkl", meta["config"]
     emb = EmbVec.load(path)
     if emb.vocab_hash != meta["vocab_hash"]:

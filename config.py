@@ -523,7 +523,8 @@ def _parse_call(text):
         value = load_yaml(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(
-            f"{shortened(text)}: {error}, expected module.function or {{call: module.function, ...}}"
+            f"{shortened(text)}: {error}, expected module.function or "
+            "{call: module.function, ...}"
         ) from None
     if not isinstance(value, (str, dict)):
         raise argparse.ArgumentTypeError(

@@ -30,7 +30,7 @@ from cli import (
     run_command,
 )
 from config import MOST_UNITS
-from structured import conforms, misfit
+from structured import misfit
 from textfile import BOM, HEAD, check_not_a_page, check_text, read_lines
 from word_vectors import WIDEST, VectorReader, check_vectors
 
@@ -283,11 +283,11 @@ def _load_header(data, path):
 
 def _are_vocabularies(vocab):
     """Whether what a file holds is {section: tokens}, with the reserved ones at their places."""
-    sections = [*SECTIONS, *([BERT] if BERT in vocab else [])]
-    if set(vocab) != set(sections) or not all(
-        conforms(vocab[each], list[str]) for each in sections
-    ):
+    if set(vocab) - {BERT} != set(SECTIONS):
         return False
+    for tokens in vocab.values():
+        if type(tokens) is not list or any(type(token) is not str for token in tokens):
+            return False
     reserved = all(vocab[name][:2] == [PAD, UNK] for name in ("wrd", "chr", "pos", "chk"))
     return reserved and vocab["tag"][:1] == ["O"]
 

@@ -48,8 +48,9 @@ def _elmo_options(given, path):
         return value
 
     def size(name, *default, low=1, high=MOST_UNITS):
-        expected = f"a whole number, at least {low} and at most {high}"
-        return option(name, expected, lambda value: _is_whole(value, low, high), *default)
+        whole = f"a whole number, at least {low}"
+        option(name, whole, lambda value: type(value) is int and value >= low, *default)
+        return option(name, f"at most {high}", lambda value: value <= high, *default)
 
     def clip(name):
         return option(
@@ -71,9 +72,7 @@ def _elmo_options(given, path):
     }
     cnn = {
         "embedding": {"dim": size("char_cnn.embedding.dim")},
-        "filters": option(
-            "char_cnn.filters", f"a list of at most {MOST_LAYERS} [width, filters]", _are_filters
-        ),
+        "filters": option("char_cnn.filters", "a list of [width, filters]", _are_filters),
         "activation": option(
             "char_cnn.activation", '"relu" or "tanh"', lambda value: value in ("relu", "tanh")
         ),
@@ -144,7 +143,8 @@ def elmo_weights(options, path):
         MemoryError,
     ) as error:  # as h5py tells of damage
         raise UserError(
-            f"{path}: not an HDF5 file of weights, or truncated ({_one_line(error)}); fetch it again"
+            f"{path}: not an HDF5 file of weights, or truncated ({_one_line(error)}); "
+            "fetch it again"
         ) from None
     for name, array in weights.items():
         if not np.isfinite(array).all():
@@ -155,7 +155,7 @@ def elmo_weights(options, path):
 
 
 def datasets(file):
-    """{name: dataset} of an open HDF5 file: those in it, not what links of its lead to elsewhere."""
+    """{name: dataset} of an open HDF5 file: those in it, not what its links lead to."""
     import h5py
 
     found = {}
@@ -285,7 +285,8 @@ def read_bert_config(path):
 def _bert_config(values, path):
     if values.get("model_type", "bert") != "bert":
         raise UserError(
-            f"{path}: model_type {shortened(values['model_type'])}, expected bert; other models compute something else"
+            f"{path}: model_type {shortened(values['model_type'])}, expected bert; "
+            "other models compute something else"
         )
     if values.get("position_embedding_type", "absolute") != "absolute":
         raise UserError(
@@ -303,7 +304,8 @@ def _bert_config(values, path):
     }
     if config["hidden_act"] not in BERT_ACTIVATIONS:
         raise UserError(
-            f"{path}: hidden_act {shortened(config['hidden_act'])}, expected one of {', '.join(BERT_ACTIVATIONS)}"
+            f"{path}: hidden_act {shortened(config['hidden_act'])}, expected one of "
+            f"{', '.join(BERT_ACTIVATIONS)}"
         )
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         if type(config[name]) not in (int, float) or not 0 <= config[name] < 1:

@@ -156,8 +156,8 @@ def test_a_run_of_the_user_s_own_goes_on(home, small, zygote, bare_zygote):
     flags = [*small[1], "--checkpoint_dir", "theirs"]
     own = ["--loss", "theirs.mine.loss", "--hooks", "theirs.mine.note"]
     (home / "theirs" / "mine.py").write_text(
-        "from tf1 import tf\n"
         "def loss(logits, targets, mask, config):\n"
+        "    from tf1 import tf\n"
         "    return tf.reduce_sum(logits * mask[..., None])\n"
         "def note(run):\n"
         "    open('noted', 'a').write('x')\n"
@@ -414,7 +414,7 @@ def test_a_config_that_asks_for_more_memory_than_there_is(home, small, zygote):
     assert done.code == 2 and "GB, this machine has" in one_line(done.err)
 
 
-# ---------------------------------------------------------------- nesting, and text that stands for much
+# ---------------------------------------------------------------- text that stands for much
 
 DEEP = {"json": "[" * 100_000, "objects": '{"a":' * 50_000, "closed": "[" * 999 + "]" * 999}
 
