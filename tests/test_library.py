@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import glob
 import json
 import os
 import pickle
@@ -24,7 +23,16 @@ import pytest
 import conll
 from cli import __version__
 from commands import ROOT, SMALL, fit, sample, write_sample
-from serving import BUILD, INFERENCE, binary, python_package, randomize, run_binary, succeed
+from serving import (
+    BUILD,
+    INFERENCE,
+    binary,
+    python_package,
+    randomize,
+    run_binary,
+    succeed,
+    untrained,
+)
 from test_inference import NASTY
 
 PYTHON = os.path.join(INFERENCE, "python")
@@ -604,20 +612,6 @@ def test_missing_columns_are_told_once_a_model(engine, etagger, tmp_path):
         )
 
 
-def with_feature_drop(path, folder):
-    """The model of engine_file, as if it had been trained with feature_drop."""
-    import export
-
-    for file in glob.glob(os.path.join(os.path.dirname(path), "random", "*")):
-        shutil.copy(file, folder)
-    meta = folder / "ner_model.json"
-    settings = json.loads(meta.read_text())
-    settings["config"]["feature_drop"] = 0.3
-    meta.write_text(json.dumps(settings))
-    export.write_engine_file(str(folder / "ner_model"), str(folder / "drop.etagger"), False)
-    return folder / "drop.etagger"
-
-
 @pytest.fixture
 def warnings_are_errors():
     with warnings.catch_warnings():
@@ -634,7 +628,12 @@ def test_what_lacks_no_column_is_not_told(engine, etagger, tmp_path, warnings_ar
         for _ in range(2):  # as often as it happens, where it is an error
             with pytest.raises(etagger.MissingColumnsWarning, match="the chunk column"):
                 model.tag(["Peter"], ["NNP"])
-    with etagger.load(with_feature_drop(engine.path, tmp_path)) as model:
+    flags = [*write_sample(tmp_path), *SMALL, "--feature_drop", "0.3"]
+    prefix = untrained(tmp_path / "ner_model", *flags)
+    import export
+
+    export.write_engine_file(prefix, str(tmp_path / "drop.etagger"), False)
+    with etagger.load(tmp_path / "drop.etagger") as model:
         model.tag(["Peter"]), model.tag_sentences([["Peter"]], pos=[["NNP"]])
 
 
