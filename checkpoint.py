@@ -15,11 +15,11 @@ import shutil
 import tempfile
 import typing
 
-from cli import UserError, __version__
-from embvec import EmbVec, file_hash
-from pretrained import check_bert_layers
+from cli import UserError, __version__, file_hash
+from features.pretrained import check_bert_layers
+from features.vocabulary import EmbVec
+from files.structured import load_json, misfit, shortened
 from settings import Settings, check_fields, check_model
-from structured import load_json, misfit, shortened
 
 MODEL, STATE = "ner_model", "last_state"
 FORMAT = 1
@@ -90,7 +90,7 @@ def _state_problem(state):
     if bool(state["best_scores"]) != (state["best"] is not None):
         return f"best: {state['best']}, which is not that of best_scores"
     kept = {"plateau": 0, "no_increase": {"score": 0.0, "step": 0}, **state["kept"]}
-    ours = {name: kept[name] for name in ("plateau", "no_increase")}  # see hooks.py
+    ours = {name: kept[name] for name in ("plateau", "no_increase")}  # see training/hooks.py
     if problem := misfit(ours, {"plateau": int, "no_increase": dict}) or misfit(
         kept["no_increase"], {"score": float, "step": int}
     ):
@@ -293,7 +293,7 @@ def check_emb_path(path, meta):
     """Raises UserError where the EmbVec file `path` is not the one that the checkpoint was trained
     with.
     """
-    from embvec import load_header
+    from features.vocabulary import load_header
 
     if load_header(path)["vocab_hash"] != meta["vocab_hash"]:
         raise UserError(
@@ -315,7 +315,7 @@ def check_shapes(prefix, graph):
     """Raises UserError where variables of a TensorFlow graph have another shape or type in a
     checkpoint, which tf.train.Saver does not look at; before any memory is taken for them.
     """
-    from tensor_bundle import read_index
+    from files.tensor_bundle import read_index
     from tf1 import tf
 
     entries = read_index(prefix)

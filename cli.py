@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import difflib
 import errno
+import hashlib
 import io
 import os
 import re
@@ -92,6 +93,8 @@ def _close_stdout():
 # ---------------------------------------------------------------- signals
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
 _ended_by = []  # the signals of ENDING that have reached this process
 
 
@@ -461,3 +464,12 @@ def _clock(seconds):
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def file_hash(path):
+    """sha256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while data := stream.read(1 << 20):
+            digest.update(data)
+    return digest.hexdigest()

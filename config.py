@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 import registry
 from cli import MAX_THREADS, UserError, __version__, compile_regex, parse_bool, suggest
 from conll import DELIMITERS
-from structured import conforms, load_json, load_yaml, shortened
-from textfile import read_text
+from files.structured import conforms, load_json, load_yaml, shortened
+from files.text import read_text
 
 
 def option(default, help, **rules):

@@ -18,27 +18,46 @@ through untagged, and nothing is learned from them. A file is read so where
 Standard library only.
 """
 
-import functools
-import itertools
 import os
 import re
 from typing import NamedTuple, Optional
 
 from cli import UserError, check_readable, suggest
-from textfile import BOM, HEAD, check_text
+from files.text import BOM, HEAD, check_text
 
 COLUMN_NAMES = ("word", "pos", "chunk", "tag")
+
+
 ID = "id"  # the first column of a CoNLL-U file
+
+
 CONLLU_COLUMNS = (ID, "word", *"_" * 8)
+
+
 DELIMITERS = ("space", "tab")
+
+
 DEFAULT_COLUMNS = {1: ("word",), 2: ("word", "tag"), 3: ("word", "pos", "chunk"), 4: COLUMN_NAMES}
+
+
 DOCSTART = "-DOCSTART-"
+
+
 MAX_LINE = 1 << 24  # bytes: a file without newlines is not gathered in memory
 
+
 _COLUMN = re.compile(rb"[^ \t]+")
+
+
 _DOCSTART = re.compile(rb"[ \t]*-DOCSTART-(?:[ \t]|\r?\Z)", re.IGNORECASE)
+
+
 _NO_TAG = re.compile("[ \t\r\0]")
+
+
 _CONLLU_ID = re.compile(rb"[0-9]+(?:[-.][0-9]+)?")
+
+
 _CONLLU_NAMES = (".conllu", ".conll-u")
 
 
@@ -558,6 +577,8 @@ class Corpus(NamedTuple):
 
 
 _ALL = ("train", "dev", "test")
+
+
 CORPORA = {
     "conll2003": Corpus(
         "txt",
@@ -600,7 +621,11 @@ CORPORA = {
         "the sample ships with the project; python etc/make_sample.py makes it anew",
     ),
 }
+
+
 _ROOT = os.path.dirname(os.path.abspath(__file__))
+
+
 PLACES = (_ROOT, os.path.join(os.path.dirname(_ROOT), "shared"))  # data/ is looked for in each
 
 
@@ -635,197 +660,3 @@ def load(name, split):
             f"{paths[0]}: no such file, nor {paths[1]}; {corpus.source}; put it at one of these paths"
         )
     return read_sentences(there, corpus.columns)[0]
-
-
-# ---------------------------------------------------------------- tag schemes
-
-# For a chunk of one token, then the first, inner and last token of a longer one. IOB1 and IOE1 mark
-# a chunk only where it touches another of its own type (Ramshaw and Marcus 1995; Tjong Kim Sang and
-# Veenstra 1999): see from_chunks.
-_PREFIXES = {
-    "bio": ("B", "B", "I", "I"),
-    "iob1": ("I", "I", "I", "I"),
-    "ioe2": ("E", "I", "I", "E"),
-    "ioe1": ("I", "I", "I", "I"),
-    "iobes": ("S", "B", "I", "E"),
-    "bmes": ("S", "B", "M", "E"),
-    "bilou": ("U", "B", "I", "L"),
-}
-SCHEMES = tuple(_PREFIXES)
-RAW = "raw"  # tags without prefixes, such as part-of-speech tags
-_STARTS, _ENDS = set("BSU"), set("ESLU")
-
-
-def split_tag(tag):
-    """'B-PER' -> ('B', 'PER'); 'O' -> ('O', ''). Raises ValueError for a tag without a known
-    prefix.
-    """
-    prefix, _, kind = tag.partition("-")
-    if prefix not in "BIOEMSLU" or len(prefix) != 1 or (prefix == "O") != (tag == "O"):
-        raise ValueError(f"{tag!r} is not O or PREFIX-TYPE")
-    return prefix, kind
-
-
-def chunks(tags):
-    """Chunks of a tag sequence in any of SCHEMES, well-formed or not, as (start, end, type) with
-    end exclusive.
-
-    One reading serves them all: B, S and U begin a chunk, E, S, L and U end it; besides, it begins
-    where the tag before is O or of another type. An ill-formed sequence is read as conlleval reads
-    it.
-    """
-    found, start, kind = [], None, None
-    for i, tag in enumerate(tags):
-        prefix, this = split_tag(tag)
-        if start is not None and (prefix == "O" or prefix in _STARTS or this != kind):
-            found.append((start, i, kind))
-            start = None
-        if prefix != "O" and start is None:
-            start, kind = i, this
-        if prefix in _ENDS:
-            found.append((start, i + 1, kind))
-            start = None
-    if start is not None:
-        found.append((start, len(tags), kind))
-    return found
-
-
-def entities(tags, scheme):
-    """The chunks of a tag sequence in `scheme`; of tags without prefixes (RAW), each token that is
-    not O is one.
-    """
-    if scheme == RAW:
-        return [(i, i + 1, tag) for i, tag in enumerate(tags) if tag != "O"]
-    return chunks(tags)
-
-
-def from_chunks(spans, length, scheme):
-    """(start, end, type) chunks, sorted and disjoint -> list of `length` tags in `scheme`, one of
-    SCHEMES.
-    """
-    single, first, inner, last = _PREFIXES[scheme]
-    tags = ["O"] * length
-    for k, (start, end, kind) in enumerate(spans):
-        if end - start == 1:
-            prefixes = [single]
-        else:
-            prefixes = [first] + [inner] * (end - start - 2) + [last]
-        if scheme == "iob1" and k and spans[k - 1][1:] == (start, kind):
-            prefixes[0] = "B"
-        if (
-            scheme == "ioe1"
-            and k + 1 < len(spans)
-            and (spans[k + 1][0], spans[k + 1][2]) == (end, kind)
-        ):
-            prefixes[-1] = "E"
-        tags[start:end] = [f"{prefix}-{kind}" if kind else prefix for prefix in prefixes]
-    return tags
-
-
-def convert(tags, source, target):
-    """A tag sequence from one scheme to another, without loss; unchanged where both are the same."""
-    return list(tags) if source == target else from_chunks(chunks(tags), len(tags), target)
-
-
-def first_error(tags, scheme):
-    """The first place where a sequence is ill-formed in `scheme`: (index, expected tag), or None."""
-    if scheme == RAW:
-        return None
-    expected = from_chunks(chunks(tags), len(tags), scheme)
-    return next(
-        ((i, want) for i, (tag, want) in enumerate(zip(tags, expected)) if tag != want), None
-    )
-
-
-def well_formed(tags, scheme):
-    """Whether first_error finds none, told by neighbouring tags alone: much quicker."""
-    return scheme == RAW or all(
-        map(_may_follow, ["O", *tags], [*tags, "O"], itertools.repeat(scheme))
-    )
-
-
-@functools.lru_cache(maxsize=1 << 16)
-def _may_follow(before, tag, scheme):
-    return _pair(split_tag(before), split_tag(tag)) in _legal_pairs(scheme)
-
-
-def validate(sentences, scheme, name):
-    """Raises UserError with file and line for the first ill-formed tag of Sentences in `scheme`."""
-    for sentence in sentences:
-        error = first_error(sentence.tags, scheme)
-        if error:
-            i, expected = error
-            raise UserError(
-                f"{name}:{sentence.line(i)}: {sentence.tags[i]} is ill-formed in {scheme}, "
-                f"expected {expected}; mend the tag, or check the scheme"
-            )
-
-
-def detect(sequences):
-    """The scheme of tag sequences: RAW, or the one of SCHEMES in which most of them are
-    well-formed.
-    """
-    distinct = {tuple(tags) for tags in sequences}
-    try:
-        prefixes = {split_tag(tag)[0] for tags in distinct for tag in tags}
-    except ValueError:
-        return RAW
-    able = [scheme for scheme in SCHEMES if prefixes <= {"O", *_PREFIXES[scheme], *_extra(scheme)}]
-    if not able:
-        return RAW
-    return max(able, key=lambda scheme: sum(well_formed(tags, scheme) for tags in distinct))
-
-
-def _extra(scheme):
-    return {"iob1": "B", "ioe1": "E"}.get(scheme, "")
-
-
-def scheme_tags(tags, source, target):
-    """The tag vocabulary in another scheme: O, then for each type, in order of appearance, the
-    target's prefixes.
-    """
-    if source == target:
-        return list(tags)
-    kinds = dict.fromkeys(split_tag(tag)[1] for tag in tags if tag != "O")
-    prefixes = dict.fromkeys(_PREFIXES[target][1:] + _PREFIXES[target][:1] + tuple(_extra(target)))
-    return ["O"] + [f"{prefix}-{kind}" for kind in kinds for prefix in prefixes]
-
-
-@functools.lru_cache(maxsize=None)
-def _legal_pairs(scheme):
-    """Pairs of neighbours in well-formed sequences: (prefix, prefix, same type); ^ and $ stand for
-    begin and end.
-
-    Every scheme is decided by neighbours alone, so all sequences of four tokens and two types show
-    every legal pair.
-    """
-    pairs = set()
-    for cuts in itertools.product((False, True), repeat=3):
-        bounds = [0] + [i + 1 for i, cut in enumerate(cuts) if cut] + [4]
-        spans = list(zip(bounds, bounds[1:]))
-        for kinds in itertools.product(("", "x", "y"), repeat=len(spans)):
-            layout = [(start, end, kind) for (start, end), kind in zip(spans, kinds) if kind]
-            tags = [split_tag(tag) for tag in from_chunks(layout, 4, scheme)]
-            framed = [("^", "")] + tags + [("$", "")]
-            pairs |= {_pair(a, b) for a, b in zip(framed, framed[1:])}
-    return pairs
-
-
-def _pair(before, after):
-    """Two (prefix, type) -> (prefix, prefix, whether both are in chunks of one type)."""
-    (a, kind), (b, other) = before, after
-    return a, b, kind == other and a not in "^O" and b not in "$O"
-
-
-def legal_transitions(tags, scheme):
-    """Which tags of a vocabulary may begin a well-formed sequence, follow one another, and end it.
-
-    Returns (begin, between, end), lists of bool: [tag], [from][to], [tag].
-    """
-    if scheme == RAW:
-        return [True] * len(tags), [[True] * len(tags)] * len(tags), [True] * len(tags)
-    pairs, split = _legal_pairs(scheme), [split_tag(tag) for tag in tags]
-    begin = [_pair(("^", ""), tag) in pairs for tag in split]
-    between = [[_pair(before, tag) in pairs for tag in split] for before in split]
-    end = [_pair(tag, ("$", "")) in pairs for tag in split]
-    return begin, between, end

@@ -16,7 +16,7 @@ import sys
 from cli import UserError, suggest
 
 KINDS = ("encoder", "loss", "metric", "hook")
-_ARGUMENTS = {"encoder": 4, "loss": 4, "metric": 2}  # a hook's are in hooks.py
+_ARGUMENTS = {"encoder": 4, "loss": 4, "metric": 2}  # a hook's are in training/hooks.py
 _EXPECTED = "expected module.function, the module on PYTHONPATH or in this folder"
 _known = {kind: {} for kind in KINDS}
 

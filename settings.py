@@ -5,10 +5,11 @@ once, where they are read. A stranger may have written them.
 import typing
 
 import conll
+import schemes
 from cli import UserError, __version__
 from config import MODEL_FIELDS, of_model
-from gazetteer import MOST_NAME_WORDS, MOST_TYPES, Gazetteer
-from structured import conforms, misfit, shortened
+from features.gazetteer import MOST_NAME_WORDS, MOST_TYPES, Gazetteer
+from files.structured import conforms, misfit, shortened
 
 
 class Settings(typing.TypedDict):
@@ -100,10 +101,10 @@ def tags_problem(tags, scheme):
     for tag in tags:
         if not tag or set(tag) & set(" \t\r\n\0"):
             return f"tags: {shortened(tag)}, expected a word"
-    if scheme in conll.SCHEMES:
+    if scheme in schemes.SCHEMES:
         try:
             for tag in tags:
-                conll.split_tag(tag)
+                schemes.split_tag(tag)
         except ValueError as error:
             return f"tags: {error}, which the scheme {scheme} expects"
     return ""
@@ -111,10 +112,10 @@ def tags_problem(tags, scheme):
 
 def _schemes_problem(tag_scheme, data_scheme):
     for name, scheme in (("tag_scheme", tag_scheme), ("data_scheme", data_scheme)):
-        if scheme not in (*conll.SCHEMES, conll.RAW):
-            known = ", ".join((*conll.SCHEMES, conll.RAW))
+        if scheme not in (*schemes.SCHEMES, schemes.RAW):
+            known = ", ".join((*schemes.SCHEMES, schemes.RAW))
             return f"{name}: {shortened(scheme)}, expected one of {known}"
-    if (tag_scheme == conll.RAW) != (data_scheme == conll.RAW):
+    if (tag_scheme == schemes.RAW) != (data_scheme == schemes.RAW):
         return f"tag_scheme {tag_scheme} and data_scheme {data_scheme}: neither reads as the other"
     return ""
 

@@ -13,7 +13,7 @@ import unicodedata
 from collections import Counter
 from typing import NamedTuple
 
-import conll
+import schemes
 from cli import UserError
 
 # What stands for outside where no tag is O, whatever its case.
@@ -132,7 +132,7 @@ def check(tags):
 def _parts(tag):
     """(prefix, type) of O or PREFIX-TYPE; None of another tag."""
     try:
-        return conll.split_tag(tag)
+        return schemes.split_tag(tag)
     except ValueError:
         return None
 
@@ -247,10 +247,10 @@ def _of_prefixes(tags):
         first.setdefault(_parts(tag)[0], tag)
     prefixes = sorted(first.keys() - {"O"})
     found = []
-    if conll.detect([[tag] for tag in tags]) == conll.RAW:
+    if schemes.detect([[tag] for tag in tags]) == schemes.RAW:
         what = f"the prefixes {' '.join(prefixes)} belong to no one scheme"
         rarest = min(prefixes, key=lambda each: sum(tags[tag] for tag in tags if tag[0] == each))
-        mend = f"bring the tags into one of {', '.join(conll.SCHEMES)}"
+        mend = f"bring the tags into one of {', '.join(schemes.SCHEMES)}"
         found.append(Finding("prefixes", first[rarest], what, mend))
     if "O" not in tags:
         what = "no tag is O, so that each token is part of an entity"
@@ -370,7 +370,7 @@ def train_lines(tags, places, scheme, more=(), mixed=""):
     lines = []
     for found in findings(tags, sum(tags.values()), more):
         read, what = "", found.what
-        if scheme == conll.RAW and found.kind in ("stray", "plain", "column", "prefixes"):
+        if scheme == schemes.RAW and found.kind in ("stray", "plain", "column", "prefixes"):
             all_but = " that is not O" if "O" in tags else ""
             read = (
                 f"; all tags are read as types, each token{all_but} as an entity of its own, as by "
@@ -394,14 +394,16 @@ def mixed_schemes(parts, scheme, others=""):
     own, differ = {}, set()
     for name, sentences in parts:
         distinct = {tuple(each.tags) for each in sentences if set(each.tags) != {"O"}}
-        own[name] = conll.detect(distinct)
-        if own[name] not in (conll.RAW, scheme):
+        own[name] = schemes.detect(distinct)
+        if own[name] not in (schemes.RAW, scheme):
             here, there = (
-                sum(conll.well_formed(tags, each) for tags in distinct) if each != conll.RAW else 0
+                sum(schemes.well_formed(tags, each) for tags in distinct)
+                if each != schemes.RAW
+                else 0
                 for each in (own[name], scheme)
             )
             differ |= {name} if 2 * there <= here and distinct else set()
-    if not differ or (scheme == conll.RAW and len({own[name] for name in differ}) < 2):
+    if not differ or (scheme == schemes.RAW and len({own[name] for name in differ}) < 2):
         return ""
     named = [(name, each) for name, each in own.items() if not others or name in differ]
     named += [(others, scheme)] if others else []

@@ -17,10 +17,10 @@ import sys
 import numpy as np
 
 from cli import Parser, UserError, check_readable, check_threads, run_command
-from elmo_bytes import elmo_ids
-from embvec import load_header
-from pretrained import elmo_weights, read_elmo_options, read_elmo_vocab
-from textfile import BOM, HEAD, check_text
+from features.elmo_bytes import elmo_ids
+from features.pretrained import elmo_weights, read_elmo_options, read_elmo_vocab
+from features.vocabulary import load_header
+from files.text import BOM, HEAD, check_text
 
 SENTENCES = [
     "Our language models read each sentence from both ends .",

@@ -24,12 +24,11 @@ import time
 
 import numpy as np
 
+from cli import Parser, UserError, atomic_write, run_command, suggest  # noqa: E402
 from common import Rows
+from config import load_config, model_path  # noqa: E402
 from corpora import BENCH, ROOT, corpus_flags
 from f1 import is_finished_in, train_into
-
-from cli import Parser, UserError, atomic_write, run_command, suggest  # noqa: E402
-from config import load_config, model_path  # noqa: E402
 
 PRESETS = (
     "bilstm",
@@ -89,7 +88,7 @@ class Timed:
     """A preset with its graph and session, on data that all share."""
 
     def __init__(self, name, config, data):
-        from trainer import Trainer
+        from training.trainer import Trainer
 
         self.name, self.data = name, data
         self.trainer = Trainer(config, data, {})
@@ -122,8 +121,8 @@ def speeds(rounds, steps, sentences):
     """{preset: [seconds an epoch, milliseconds a sentence, trainable, other parameters]}, kept in
     runs/bench/architectures.jsonl.
     """
-    from corpus import load_data
-    from feed import training_batches
+    from features.feed import training_batches
+    from training.data import load_data
 
     stored = Rows("architectures", [rounds, steps, sentences, PRESETS])
     if stored.rows:

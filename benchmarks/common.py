@@ -8,9 +8,8 @@ import re
 import subprocess
 import sys
 
-from corpora import BENCH, ROOT
-
 from cli import UserError  # noqa: E402
+from corpora import BENCH, ROOT
 
 
 class Worker:

@@ -14,10 +14,9 @@ import sys
 import tempfile
 import time
 
-from corpora import BENCH, CORPORA, GLOVE, ROOT, find
-
 from cli import Parser, UserError, run_command  # noqa: E402
-from word_vectors import open_vectors  # noqa: E402
+from corpora import BENCH, CORPORA, GLOVE, ROOT, find
+from features.word_vectors import open_vectors  # noqa: E402
 
 MOST_SECONDS, MOST_BYTES = 10.0, 1e9
 

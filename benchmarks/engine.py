@@ -44,10 +44,18 @@ import sys
 import time
 
 import peers
+from cli import (  # noqa: E402
+    Parser,
+    UserError,
+    file_hash,  # noqa: E402
+    run_command,
+    suggest,
+)
 from common import Rows, Worker
 from corpora import BENCH, ROOT
 from f1 import folder_of
 from missing_columns import tag_column
+from scoring import chunks  # noqa: E402
 from serving import (
     INFERENCE,
     Conversation,
@@ -58,10 +66,6 @@ from serving import (
     script,
     served,
 )
-
-import chunk_eval  # noqa: E402
-from cli import Parser, UserError, run_command, suggest  # noqa: E402
-from embvec import file_hash  # noqa: E402
 
 MODELS = {"1layer": "1 layer", "default": "2 layers"}
 FOLDER = os.path.join(BENCH, "engine")
@@ -397,8 +401,7 @@ def peer(name, factors, rounds, tagged):
     speeds = {each: a_second(seconds) for each, seconds in take_turns(systems, rounds).items()}
     gold = tag_column(b"".join(dev_sentences()))
     scores = {
-        each: chunk_eval.score(gold, tag_column(system.tagged)).f1
-        for each, system in systems.items()
+        each: chunks.score(gold, tag_column(system.tagged)).f1 for each, system in systems.items()
     }
     return [
         beside(

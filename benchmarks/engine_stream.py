@@ -16,9 +16,8 @@ import threading
 import time
 
 import engine
-from serving import memory_of
-
 from cli import Parser, Progress, UserError, run_command  # noqa: E402
+from serving import memory_of
 
 
 def feed(process, text, rounds):

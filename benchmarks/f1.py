@@ -12,9 +12,8 @@ import statistics
 import subprocess
 import sys
 
-from corpora import BENCH, ROOT, corpus_flags
-
 from cli import Parser, UserError, run_command, suggest  # noqa: E402
+from corpora import BENCH, ROOT, corpus_flags
 
 # name: (corpus, flags of train.py)
 ROWS = {

@@ -10,13 +10,13 @@ import os
 import sys
 
 import numpy as np
-from f1 import folder_of
-from serving import INFERENCE
 
 import checkpoint  # noqa: E402
 from cli import Parser, run_command  # noqa: E402
 from config import Config  # noqa: E402
-from embvec import EmbVec  # noqa: E402
+from f1 import folder_of
+from features.vocabulary import EmbVec  # noqa: E402
+from serving import INFERENCE
 
 WORDS, DIM = 2_200_000, 300
 

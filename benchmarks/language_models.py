@@ -23,12 +23,11 @@ import subprocess
 import sys
 from typing import NamedTuple
 
+from cli import Parser, UserError, atomic_write, run_command, suggest  # noqa: E402
 from common import Rows
 from corpora import BENCH, CORPORA, ROOT, find
 from f1 import is_finished_in, train_into
 from serving import binary
-
-from cli import Parser, UserError, atomic_write, run_command, suggest  # noqa: E402
 
 CONFORMANCE = os.path.join(ROOT, "..", "shared", "conformance")
 SMALL = "--batch_size 20 --rnn_size 100 --rnn_layers 1 --patience 0"

@@ -10,12 +10,11 @@ finished.
 import subprocess
 import sys
 
-from corpora import CORPORA, ROOT, find
-from f1 import folder_of, is_finished, train
-
-import chunk_eval  # noqa: E402
 from cli import Parser, run_command  # noqa: E402
 from conll import read_blocks  # noqa: E402
+from corpora import CORPORA, ROOT, find
+from f1 import folder_of, is_finished, train
+from scoring import chunks  # noqa: E402
 
 
 def words_alone(path):
@@ -52,7 +51,7 @@ def main():
         if not is_finished(name):
             train(name, 0)
         figures = [
-            chunk_eval.score(gold, tag_column(tag(folder_of(name), data))).f1
+            chunks.score(gold, tag_column(tag(folder_of(name), data))).f1
             for data in (full, words_alone(f"{ROOT}/{path}"))
         ]
         print("| {} | {:.2f} | {:.2f} |".format(name, *figures))

@@ -20,13 +20,12 @@ import statistics
 import subprocess
 import sys
 
+from cli import Parser, UserError, atomic_write, run_command  # noqa: E402
+from conll import DOCSTART, read_blocks  # noqa: E402
 from corpora import BENCH, CORPORA, ROOT, emb_path, find
 from f1 import is_finished_in, train_into
 from missing_columns import tag, tag_column
-
-import chunk_eval  # noqa: E402
-from cli import Parser, UserError, atomic_write, run_command  # noqa: E402
-from conll import DOCSTART, read_blocks  # noqa: E402
+from scoring import chunks  # noqa: E402
 
 FOLDER = os.path.join(BENCH, "new_labels")
 SENTENCES = 200
@@ -170,7 +169,7 @@ def scores(checkpoint):
         data = stream.read()
     gold, predicted = tag_column(data), tag_column(tag(checkpoint, data))
     return [
-        chunk_eval.score(only(gold, misc), only(predicted, misc), scheme="bio").f1
+        chunks.score(only(gold, misc), only(predicted, misc), scheme="bio").f1
         for misc in (False, True)
     ]
 

@@ -15,14 +15,15 @@ import sys
 import time
 
 import numpy as np
-from common import serve
-from serving import INFERENCE, dev_sentences
 
 import checkpoint  # noqa: E402
-import conll  # noqa: E402
+import conll
+import schemes  # noqa: E402
 from cli import Parser, UserError, run_command  # noqa: E402
+from common import serve
 from config import Config  # noqa: E402
-from feed import Feeder  # noqa: E402
+from features.feed import Feeder  # noqa: E402
+from serving import INFERENCE, dev_sentences
 
 INPUTS = ("word", "wordchr", "pos", "chk")
 FAR = 1e9  # taken off the scores of a character that is padding
@@ -259,7 +260,7 @@ class Session:
             seconds.append(time.perf_counter() - started)
         names = self.meta["tags"]
         tags = [
-            conll.convert(
+            schemes.convert(
                 [names[i] for i in viterbi(each, self.transitions)],
                 self.meta["tag_scheme"],
                 self.meta["data_scheme"],

@@ -17,12 +17,11 @@ import random
 import sys
 import time
 
-from corpora import BENCH, CORPORA, ROOT, emb_path, find
-
-import chunk_eval  # noqa: E402
 import conll  # noqa: E402
 from cli import Parser, UserError, check_readable, run_command  # noqa: E402
-from embvec import EmbVec  # noqa: E402
+from corpora import BENCH, CORPORA, ROOT, emb_path, find
+from features.vocabulary import EmbVec  # noqa: E402
+from scoring import chunks  # noqa: E402
 
 AT_ONCE = 256  # sentences that spaCy gets together
 
@@ -156,7 +155,7 @@ class SpaCy:
             random.Random(epoch).shuffle(examples)
             for batch in minibatch_by_words(examples, size=1000):
                 nlp.update(batch, sgd=optimizer, drop=0.1)
-            score = chunk_eval.score(
+            score = chunks.score(
                 [each.tags for each in dev],
                 self.tag([[(word, "") for word in each.words] for each in dev]),
             ).f1

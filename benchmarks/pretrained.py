@@ -26,15 +26,14 @@ import time
 
 import numpy as np
 
-from common import Worker, peak_memory, serve
-from corpora import BENCH, ROOT
-
 import checkpoint  # noqa: E402
 import conll  # noqa: E402
 from cli import Parser, UserError, run_command  # noqa: E402
+from common import Worker, peak_memory, serve
 from config import load_config, model_path  # noqa: E402
-from pretrained import bert_shapes, elmo_shapes  # noqa: E402
-from wordpiece import SPECIAL  # noqa: E402
+from corpora import BENCH, ROOT
+from features.pretrained import bert_shapes, elmo_shapes  # noqa: E402
+from features.wordpiece import SPECIAL  # noqa: E402
 
 MODELS = {"bert": ("BERT-base", "bert_softmax"), "elmo": ("ELMo", "elmo_bilstm_crf")}
 OURS = "etagger"
@@ -187,8 +186,8 @@ class Ours:
 
 class Training(Ours):
     def __init__(self, name, folder, threads):
-        from corpus import load_data
-        from trainer import Trainer
+        from training.data import load_data
+        from training.trainer import Trainer
 
         started = time.perf_counter()
         path = os.path.join(folder, "train.txt")
@@ -238,7 +237,7 @@ class Training(Ours):
 
 class Tagging(Ours):
     def __init__(self, name, folder, threads):
-        from tagger import Tagger
+        from tagging.tagger import Tagger
 
         started = time.perf_counter()
         self.tagger = Tagger.load(os.path.join(folder, name), threads=threads)

@@ -14,10 +14,9 @@ benchmarks/f1.py. All systems' tags are compared.
 import re
 import sys
 
+from cli import Parser, UserError, run_command  # noqa: E402
 from common import Rows
 from serving import INFERENCE, SYSTEMS, Conversation, command_of, dev_sentences, milliseconds
-
-from cli import Parser, UserError, run_command  # noqa: E402
 
 MODELS = ("1layer", "default")
 

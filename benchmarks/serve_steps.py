@@ -14,12 +14,11 @@ import subprocess
 import sys
 import time
 
+from cli import Parser, run_command  # noqa: E402
 from corpora import CORPORA, ROOT, find
 from missing_columns import tag_column
+from scoring import chunks  # noqa: E402
 from serving import INFERENCE, Conversation, binary, command_of, dev_sentences, memory_of, served
-
-import chunk_eval  # noqa: E402
-from cli import Parser, run_command  # noqa: E402
 
 # name: (system, what is appended to ner_frozen.pb)
 STEPS = {
@@ -73,7 +72,7 @@ def measure(system, ending, data, gold, empty):
         anonymous,
         anonymous - empty,
         tokens / seconds,
-        chunk_eval.score(gold, tag_column(tagged)).f1,
+        chunks.score(gold, tag_column(tagged)).f1,
     )
 
 

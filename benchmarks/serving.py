@@ -9,11 +9,10 @@ import subprocess
 import sys
 import time
 
-from corpora import BENCH, CORPORA, ROOT, find
-from f1 import folder_of, is_finished, train
-
 from cli import UserError  # noqa: E402
 from conll import read_blocks  # noqa: E402
+from corpora import BENCH, CORPORA, ROOT, find
+from f1 import folder_of, is_finished, train
 
 INFERENCE = os.path.join(ROOT, "inference")
 BUILD = os.path.join(INFERENCE, "cc", "build")

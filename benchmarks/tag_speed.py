@@ -18,10 +18,9 @@ import subprocess
 import sys
 import time
 
+from cli import Parser, UserError, run_command  # noqa: E402
 from common import Rows, Worker, serve
 from corpora import BENCH, CORPORA, ROOT, corpus_flags, find
-
-from cli import Parser, UserError, run_command  # noqa: E402
 
 THREADS = (1, 2)
 
@@ -103,8 +102,9 @@ class Session:
 
     def __init__(self, path, restore, threads):
         import inference
+        from tagging import streams
 
-        self.path, self.tag_columns = path, inference.tag_columns
+        self.path, self.tag_columns = path, streams.tag_columns
         self.tagger = inference.Tagger.load(restore, threads=threads)
         self.call, self.tagger.run = self.tagger.run, self._recorded
         self._pass()

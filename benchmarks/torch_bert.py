@@ -17,9 +17,8 @@ import numpy as np
 import torch
 import transformers
 
-from common import peak_memory, serve
-
 from cli import Parser, run_command  # noqa: E402
+from common import peak_memory, serve
 from config import load_config, model_path  # noqa: E402
 
 

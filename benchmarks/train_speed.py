@@ -21,14 +21,13 @@ import time
 
 import numpy as np
 
-from common import Rows, Worker, serve
-from corpora import BENCH, CORPORA, emb_path, find
-
 from cli import Parser, UserError, run_command  # noqa: E402
+from common import Rows, Worker, serve
 from config import Config  # noqa: E402
-from corpus import load_data  # noqa: E402
-from feed import training_batches  # noqa: E402
-from trainer import Trainer  # noqa: E402
+from corpora import BENCH, CORPORA, emb_path, find
+from features.feed import training_batches  # noqa: E402
+from training.data import load_data  # noqa: E402
+from training.trainer import Trainer  # noqa: E402
 
 SYSTEMS = {
     "fused": "etagger, rnn_type fused",

@@ -22,8 +22,8 @@ import numpy as np
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import checkpoint  # noqa: E402
-import confidence  # noqa: E402
-import conll  # noqa: E402
+import conll
+import schemes  # noqa: E402
 from cli import (  # noqa: E402
     Parser,
     UserError,
@@ -33,7 +33,8 @@ from cli import (  # noqa: E402
     check_writable,
     run_command,
 )
-from tagger import Tagger, missing_columns  # noqa: E402
+from tagging import confidence  # noqa: E402
+from tagging.tagger import Tagger, missing_columns  # noqa: E402
 
 COOLEST, HOTTEST = 0.1, 10.0  # the temperatures that are tried
 
@@ -112,9 +113,9 @@ def parts_of(tagger, sentences):
         gold = np.full((len(places), max(lengths)), -1)
         entities = []
         for row, place in zip(gold, places):
-            tags = conll.convert(sentences[place].tags, meta["data_scheme"], meta["tag_scheme"])
+            tags = schemes.convert(sentences[place].tags, meta["data_scheme"], meta["tag_scheme"])
             row[: len(tags)] = [tagger.feeder.tag_ids.get(tag, -1) for tag in tags]
-            entities.append(set(conll.entities(tags, meta["tag_scheme"])))
+            entities.append(set(schemes.entities(tags, meta["tag_scheme"])))
         parts.append(
             Part(
                 ids[: len(places), : max(lengths)],
@@ -142,7 +143,9 @@ def result_of(name, tagger, parts, temperature):
         spans = [
             (k, *span)
             for k, (row, length) in enumerate(zip(part.ids.tolist(), part.lengths))
-            for span in conll.entities([names[i] for i in row[:length]], tagger.meta["tag_scheme"])
+            for span in schemes.entities(
+                [names[i] for i in row[:length]], tagger.meta["tag_scheme"]
+            )
         ]
         entities.append(
             (
@@ -172,10 +175,10 @@ def read_gold(path, args):
         raise UserError(
             f"{args.input}:1: one sentence, expected two at least: one to fit on and one to score"
         )
-    for sentence in sentences if meta["tag_scheme"] != conll.RAW else ():
+    for sentence in sentences if meta["tag_scheme"] != schemes.RAW else ():
         for i, tag in enumerate(sentence.tags):
             try:
-                conll.split_tag(tag)
+                schemes.split_tag(tag)
             except ValueError as error:
                 raise UserError(
                     f"{args.input}:{sentence.line(i)}: {error}, as the tags of {path} are; "

@@ -26,8 +26,16 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-import chunk_eval  # noqa: E402
 from cli import Parser, UserError, run_command  # noqa: E402
+from scoring import counting
+from scoring.columns import (
+    add_column_flags,
+    add_reading_flags,
+    as_text,  # noqa: E402
+    columns_of,
+    read_file,
+    tag_sequences,
+)
 
 BLOCK = 1000  # shuffles at a time
 
@@ -39,21 +47,16 @@ def read_both(args):
     """The sentences of A and of B, as chunk_eval.tag_sequences gives them. Raises UserError where
     their gold tags differ.
     """
-    columns = chunk_eval.columns_of(args)
+    columns = columns_of(args)
     a, b = (
-        list(
-            chunk_eval.tag_sequences(
-                chunk_eval.read_file(path, args.delimiter, columns.width, "the path"), columns
-            )
-        )
+        list(tag_sequences(read_file(path, args.delimiter, columns.width, "the path"), columns))
         for path in (args.a, args.b)
     )
     for one, other in zip(a, b):
         for i, (gold, again) in enumerate(itertools.zip_longest(one[1], other[1])):
             if gold != again:
                 tag, there = (
-                    "no token" if each is None else chunk_eval.as_text(each)
-                    for each in (gold, again)
+                    "no token" if each is None else as_text(each) for each in (gold, again)
                 )
                 raise UserError(
                     f"{args.a}:{one[0] + i}: gold {tag}, {args.b}:{other[0] + i} has {there}; "
@@ -78,9 +81,9 @@ def count_chunks(args, *files):
     columns = []
     for path, sequences in zip((args.a, args.b), files):
         counted = []
-        scorer = chunk_eval.count(args, sequences, path, counted)
+        scorer = counting.count(args, sequences, path, counted)
         if path == args.a:
-            chunk_eval.say_of_tags("compare.py", scorer, path)
+            counting.say_of_tags("compare.py", scorer, path)
         chunks = [[set(scorer.chunks(tags)) for tags in pair] for pair in counted]
         columns += [
             [len(gold & found) for gold, found in chunks],
@@ -159,8 +162,8 @@ def parse_args():
     parser.set_defaults(strict=False)
     parser.add_argument("a", metavar="A.pred", help="tagged file: gold and predicted tag last")
     parser.add_argument("b", metavar="B.pred", help="the same file, tagged by another system")
-    chunk_eval.add_column_flags(parser)
-    chunk_eval.add_reading_flags(parser)
+    add_column_flags(parser)
+    add_reading_flags(parser)
     parser.add_argument(
         "--metric",
         choices=("chunk", "token"),

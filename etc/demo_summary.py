@@ -5,9 +5,12 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-import chunk_eval  # noqa: E402
 import conll  # noqa: E402
 from cli import run_command  # noqa: E402
+from scoring import (
+    chunks,
+    columns,  # noqa: E402
+)
 
 TEXT = """
 Chunk F1 on the test file: {ours:.2f}; each word's most frequent tag: {baseline:.2f}; {gain:.2f} above it.
@@ -30,9 +33,9 @@ def chunk_f1(path):
     """Chunk F1 in percent of a file whose last two columns are the gold and the predicted tag."""
     with open(path, encoding="latin-1", newline="\n") as stream:
         sequences = list(
-            chunk_eval.tag_sequences(chunk_eval.read_rows(stream, path, chunk_eval.split_blanks))
+            columns.tag_sequences(columns.read_rows(stream, path, columns.split_blanks))
         )
-    return chunk_eval.score(
+    return chunks.score(
         [gold for _, gold, _, _ in sequences], [predicted for _, _, predicted, _ in sequences]
     ).f1
 

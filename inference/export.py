@@ -17,8 +17,8 @@ import tempfile
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import checkpoint  # noqa: E402
-import conll  # noqa: E402
 import registry  # noqa: E402
+import schemes  # noqa: E402
 from cli import (
     Parser,
     UserError,
@@ -30,7 +30,7 @@ from cli import (
     run_command,
 )  # noqa: E402
 from config import MODEL_FIELDS, Config  # noqa: E402
-from feed import Feeder  # noqa: E402
+from features.feed import Feeder  # noqa: E402
 from graph_files import CONFIG, default_path  # noqa: E402
 from settings import GRAPH_FORMAT, gazetteer_of  # noqa: E402
 
@@ -76,7 +76,7 @@ def build(prefix, constrained=False, trust=False):
     gazetteer = gazetteer_of(meta)
     feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer)
     legal = (
-        conll.legal_transitions(meta["tags"], meta["tag_scheme"]) if config.constrained else None
+        schemes.legal_transitions(meta["tags"], meta["tag_scheme"]) if config.constrained else None
     )
     graph = tf.Graph()
     with graph.as_default(), quiet():
@@ -158,7 +158,7 @@ def write_engine_file(prefix, path, constrained, trust=False):
         )
     config = Config(**settings["config"])
     legal = (
-        conll.legal_transitions(settings["tags"], settings["tag_scheme"])
+        schemes.legal_transitions(settings["tags"], settings["tag_scheme"])
         if config.constrained
         else None
     )

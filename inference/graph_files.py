@@ -10,7 +10,7 @@ sys.path.insert(0, ROOT)
 
 import graph_check  # noqa: E402
 from cli import UserError, check_readable, suggest  # noqa: E402
-from textfile import check_not_a_page  # noqa: E402
+from files.text import check_not_a_page  # noqa: E402
 
 CONFIG = "model_config"  # name of the string constant with an etagger model's settings
 LONGEST_RUN = 600  # seconds; no batch takes so long, but a loop in a graph may
@@ -135,7 +135,7 @@ def _new_session(threads, trust=False):
 
 def _restore(meta, prefix, threads):
     """A session on a whole meta graph, by what it says itself of how its weights are restored."""
-    import tensor_bundle
+    from files import tensor_bundle
     from tf1 import tf
 
     tensor_bundle.read_index(prefix)
@@ -151,7 +151,7 @@ def _restore(meta, prefix, threads):
 
 def _put_weights(session, prefix):
     """Gives the variables of the default graph what the checkpoint has for them, some at a time."""
-    import tensor_bundle
+    from files import tensor_bundle
     from tf1 import tf
 
     entries, read = tensor_bundle.open_checkpoint(prefix)

@@ -11,6 +11,8 @@ import time
 import types
 
 import train
+from training.run import run_args
+from training.start import config_of
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -198,7 +200,7 @@ def train_args(*flags):
 def fit(*flags):
     """Trains in this process, as train.py does with these flags. Returns the Trainer."""
     args = train_args(*flags)
-    trainer, interrupted = train.run_args(args, train.config_of(args))
+    trainer, interrupted = run_args(args, config_of(args))
     assert not interrupted
     trainer.session.close()
     return trainer

@@ -12,7 +12,7 @@ import pytest
 import safetensors.numpy
 
 import embvec
-from pretrained import bert_shapes
+from features.pretrained import bert_shapes
 from test_elmo import random_weights, small_options
 from tf1 import new_session, quiet, tf
 

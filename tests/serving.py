@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import conll
+import schemes
 from commands import ROOT, one_line, train_args
 
 INFERENCE = os.path.join(ROOT, "inference")
@@ -90,7 +91,7 @@ def _tie(prefix, sentence, rows, others):
     tagger = inference.Tagger.load(prefix)
     meta = tagger.meta
     sequences = [
-        conll.convert([row[-1].decode() for row in each], meta["data_scheme"], meta["tag_scheme"])
+        schemes.convert([row[-1].decode() for row in each], meta["data_scheme"], meta["tag_scheme"])
         for each in (rows, others)
     ]
     columns = {
@@ -219,8 +220,8 @@ def randomize(prefix, to, scale, seed=0):
     """Writes a checkpoint like `prefix` whose weights are random, see random_weights. Returns `to`."""
     import checkpoint
     from config import Config
-    from feed import Feeder
-    from gazetteer import Gazetteer
+    from features.feed import Feeder
+    from features.gazetteer import Gazetteer
 
     meta = checkpoint.load_meta(prefix)
     emb = checkpoint.load_emb(prefix, meta)
@@ -243,10 +244,10 @@ def untrained(prefix, *flags, scale=3.0, seed=0):
     weights. Returns `prefix`.
     """
     from checkpoint import State
-    from corpus import load_data
-    import train
+    from training import start
+    from training.data import load_data
 
-    config, data = load_data(train.config_of(train_args(*flags)))
+    config, data = load_data(start.config_of(train_args(*flags)))
     gazetteer = data.feeder.gazetteer.to_dict() if data.feeder.gazetteer else None
     meta = dict(
         zip(
@@ -306,7 +307,7 @@ def _save_random(prefix, config, sizes, meta, emb, scale, seed):
 
 def published_weights(names, config, emb):
     """{variable name: float32 array} of those that ELMo's and BERT's files hold."""
-    import pretrained
+    from features import pretrained
 
     weights = {}
     for scope, use, about in (

@@ -185,9 +185,10 @@ def test_bad_config_file(train, folder, name, content, message):
 
 
 def test_wrd_dim_that_is_not_the_vectors(train, folder):
-    from conll import read_sentences
-    from embvec import EmbVec
     import numpy as np
+
+    from conll import read_sentences
+    from features.vocabulary import EmbVec
 
     emb = EmbVec.from_sentences(read_sentences(str(folder / "train.txt"))[0], 7, True)
     emb.vectors = np.zeros((len(emb.vocab["wrd"]), 7), np.float32)
@@ -318,7 +319,7 @@ def test_bad_flags_of_inference(infer, flags, message):
 
 
 def test_emb_path_of_another_training(infer, trained, folder):
-    from embvec import EmbVec
+    from features.vocabulary import EmbVec
 
     EmbVec(["#PAD#", "#UNK#", "x"], ["#PAD#", "#UNK#"], [], [], ["O"], 50).save(
         str(folder / "other.pkl")

@@ -13,8 +13,8 @@ import sys
 import numpy as np
 import pytest
 
-import pretrained
 from commands import ROOT
+from features import pretrained
 from layers.bert import ACTIVATIONS, bert_layers, words_of_pieces
 from numeric import check, evaluate, put
 from tf1 import new_session, tf

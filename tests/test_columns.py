@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 
 import conll
-import inference
 from cli import UserError
 from commands import ROOT, SMALL, sample
-from embvec import PAD, UNK, EmbVec
-from gazetteer import Gazetteer
+from features.gazetteer import Gazetteer
+from features.tokenizer import tokenize
+from features.vocabulary import PAD, UNK, EmbVec
 from serving import INFERENCE, Served, binary, probe, run_binary, succeed, untrained
-from tagger import Tagger
+from tagging import output, streams
+from tagging.tagger import Tagger
 
 sys.path.insert(0, INFERENCE)
 import export  # noqa: E402
@@ -370,7 +371,7 @@ def python_tags(tagger, data, flags, capsys):
         columns=given.get("--columns", ""), delimiter=given.get("--delimiter", "")
     )
     out = io.BytesIO()
-    work = inference.ColumnTagger(
+    work = streams.ColumnTagger(
         tagger, "<stdin>", conll.columns_of(args), out, delimiter=args.delimiter
     )
     reader, said = conll.BlockReader(), ""
@@ -378,7 +379,7 @@ def python_tags(tagger, data, flags, capsys):
     try:
         work.process(reader.feed(data))
         work.close(reader.close())
-        inference.note_bad_bytes(work.parser.bad_bytes)
+        streams.note_bad_bytes(work.parser.bad_bytes)
     except UserError as error:
         said = f"inference.py: {error}\n"
     return out.getvalue(), capsys.readouterr().err + said
@@ -474,9 +475,7 @@ def _plain(text):
 
 def test_line_mode_writes_the_same_bytes(models, monkeypatch):
     tagger, engine, _ = models("plain")
-    monkeypatch.setattr(
-        inference, "_analyzer", lambda _: lambda text: inference._plain(inference.tokenize(text))
-    )
+    monkeypatch.setattr(streams, "_analyzer", lambda _: lambda text: streams._plain(tokenize(text)))
     pieces = [
         b"Ana ",
         b"\xc2\xa0",
@@ -504,7 +503,7 @@ def test_line_mode_writes_the_same_bytes(models, monkeypatch):
     args = types.SimpleNamespace(spacy_model="", timing=False)
     for text in texts:
         out = io.BytesIO()
-        inference.tag_lines(tagger, args, io.BytesIO(text), out, inference.plain_form(tagger))
+        streams.tag_lines(tagger, args, io.BytesIO(text), out, output.plain_form(tagger))
         assert run_binary("etagger", engine, "--line", stdin=text).out == out.getvalue(), text
         assert out.getvalue().startswith(MARK) or not text.startswith(MARK)
         found = run_binary("etagger", engine, "--line", "--json", stdin=text).out

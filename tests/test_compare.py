@@ -15,10 +15,12 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "etc"))
 
-import chunk_eval  # noqa: E402
 import compare  # noqa: E402
 import experiments  # noqa: E402
-import token_eval  # noqa: E402
+from scoring import (
+    chunks,  # noqa: E402
+    tokens,  # noqa: E402
+)
 
 
 def run(script, *args):
@@ -127,10 +129,10 @@ def write_predictions(folder, sentences=60, seed=1):
 @pytest.mark.parametrize(
     "flags, score",
     [
-        ([], chunk_eval.score),
-        (["--metric", "token"], token_eval.score),
-        (["-r"], lambda *each: chunk_eval.score(*each, raw=True)),
-        (["--scheme", "bio"], lambda *each: chunk_eval.score(*each, scheme="bio")),
+        ([], chunks.score),
+        (["--metric", "token"], tokens.score),
+        (["-r"], lambda *each: chunks.score(*each, raw=True)),
+        (["--scheme", "bio"], lambda *each: chunks.score(*each, scheme="bio")),
     ],
 )
 def test_figures_are_the_scorers(tmp_path, flags, score):

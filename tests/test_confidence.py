@@ -10,13 +10,13 @@ import types
 import numpy as np
 import pytest
 
-import confidence
 import conll
-import inference
+import schemes
 from commands import ROOT, TINY, fit, sample, write_sample
 from inference import Tagger
 from layers.crf import log_partition
 from numeric import evaluate
+from tagging import command, confidence, output
 from test_inference import NASTY, NASTY_FILES, TAG, arguments, no_spacy
 from tf1 import tf
 
@@ -58,17 +58,17 @@ def tags_of(scheme):
     """A vocabulary of two types (one where that would be too many paths)."""
     tags = (
         ["O", "X", "Y"]
-        if scheme == conll.RAW
+        if scheme == schemes.RAW
         else BIO
         if scheme == "bio"
-        else conll.scheme_tags(BIO, "bio", scheme)
+        else schemes.scheme_tags(BIO, "bio", scheme)
     )
     return tags[:5] if scheme in ("iobes", "bmes", "bilou") else tags
 
 
 CASES = [
     (scheme, held, softmax)
-    for scheme in (*conll.SCHEMES, conll.RAW)
+    for scheme in (*schemes.SCHEMES, schemes.RAW)
     for held in (False, True)
     for softmax in (False, True)
 ]
@@ -83,7 +83,7 @@ def case(request):
     emissions[:, :, 0] -= 1  # more entities
     if softmax:
         transitions = np.zeros_like(transitions)
-    legal = conll.legal_transitions(tags, scheme) if held else None
+    legal = schemes.legal_transitions(tags, scheme) if held else None
     every = [enumerated(row, length, transitions, legal) for row, length in zip(emissions, lengths)]
     return confidence.chain(emissions, lengths, transitions, legal), scheme, tags, every
 
@@ -120,7 +120,7 @@ def test_entities(case):
     expected = {}
     for k, paths in enumerate(every):
         for path, probability in paths.items():
-            for span in conll.entities([tags[i] for i in path], scheme):
+            for span in schemes.entities([tags[i] for i in path], scheme):
                 place = (k, *span)
                 expected[place] = expected.get(place, 0.0) + probability
     spans = sorted(expected)
@@ -201,7 +201,7 @@ def test_a_very_long_sentence():
             expected = math.fsum(p for path, p in paths.items() if path[t] == tag)
             assert got[start + t, tag] == pytest.approx(expected, abs=1e-6)
         spans = [(a, b, kind) for a in range(3) for b in range(a + 1, 4) for kind in "XY"]
-        read = [conll.entities([BIO[i] for i in path], "bio") for path in paths]
+        read = [schemes.entities([BIO[i] for i in path], "bio") for path in paths]
         expected = [
             math.fsum(p for p, found in zip(paths.values(), read) if span in found)
             for span in spans
@@ -278,7 +278,7 @@ def test_a_tagger_against_enumeration(tagger):
     meta, found = tagger.meta, tagger.confident(given)
     best, logs = tagger.nbest(given, 5), tagger.log_probabilities(given)
     legal = (
-        conll.legal_transitions(meta["tags"], meta["tag_scheme"])
+        schemes.legal_transitions(meta["tags"], meta["tag_scheme"])
         if tagger.config.constrained
         else None
     )
@@ -293,7 +293,7 @@ def test_a_tagger_against_enumeration(tagger):
             )
         assert math.exp(log) == pytest.approx(paths[path], abs=1e-6)
         spans = [
-            conll.entities([meta["tags"][i] for i in each], meta["tag_scheme"]) for each in paths
+            schemes.entities([meta["tags"][i] for i in each], meta["tag_scheme"]) for each in paths
         ]
         for start, end, kind, probability in of.entities:
             expected = math.fsum(
@@ -314,7 +314,7 @@ def test_the_tags_are_those_without_confidence(tagger):
         [p for p, _ in best], np.exp(tagger.log_probabilities(given)), rtol=1e-6
     )
     assert [[span[:3] for span in of.entities] for of in found] == [
-        conll.chunks(each) for each in tags
+        schemes.chunks(each) for each in tags
     ]
 
 
@@ -346,7 +346,7 @@ def write(tmp_path):
 
     def run(data, tagger, form):
         (tmp_path / "in.txt").write_bytes(data)
-        inference.run(
+        command.run(
             tagger,
             arguments(input=str(tmp_path / "in.txt"), output=str(tmp_path / "out.txt")),
             form,
@@ -365,7 +365,7 @@ def test_rows_of_confidence(crf, write, name):
     each of its tokens.
     """
     given = NASTY_FILES[name]
-    out, plain = (write(given, crf, form) for form in (inference.confidence_form(crf), None))
+    out, plain = (write(given, crf, form) for form in (output.confidence_form(crf), None))
     cut = [
         re.sub(rb"(?<=.)[ \t]%b[ \t](%b|_)(\r?)$" % (NUMBER, NUMBER), rb"\2", row)
         for row in out.split(b"\n")
@@ -381,7 +381,7 @@ def test_rows_of_confidence(crf, write, name):
 
 
 def test_confidence_in_every_mode(trained, crf, write, zygote):
-    want = write(TEXT, crf, inference.confidence_form(crf))
+    want = write(TEXT, crf, output.confidence_form(crf))
     assert want.startswith(b"-DOCSTART- -X- O O O 1.000000 _\n")
     bucket = zygote.run(
         "inference.py", "--mode", "bucket", "--restore", trained.prefix, "--confidence", stdin=TEXT
@@ -412,7 +412,7 @@ def test_nbest_output(crf, write, trained, zygote):
     stays.
     """
     given = TEXT + b"Peter NNP B-NP B-PER\r\nsleeps VBZ B-VP O\r"
-    out = write(given, crf, inference.nbest_form(crf, 3))
+    out = write(given, crf, output.nbest_form(crf, 3))
     parts = re.split(rb"(?m)^# (\d+) (\S+)(\r?)\n", out)
     assert parts.pop(0) == b""
     ranks, probabilities, rows = (
@@ -430,12 +430,12 @@ def test_nbest_output(crf, write, trained, zygote):
     assert b"".join([rows[0], *rows[1::3]]) == write(given, crf, None) + b"\n\r\n"
     assert parts[-2] == b"\r" and all(row.endswith((b"\n\n", b"\n\r\n")) for row in rows)
     assert (
-        re.sub(
-            rb"# \d \S+\n", b"#", write(b"\na O O O\n ", crf, inference.nbest_form(crf, 2))
-        ).count(b"\n \n")
+        re.sub(rb"# \d \S+\n", b"#", write(b"\na O O O\n ", crf, output.nbest_form(crf, 2))).count(
+            b"\n \n"
+        )
         == 2
     )
-    assert write(b"\n \r\n", crf, inference.nbest_form(crf, 3)) == b"\n \r\n"
+    assert write(b"\n \r\n", crf, output.nbest_form(crf, 3)) == b"\n \r\n"
     done = zygote.run(
         "inference.py", "--mode", "bucket", "--restore", trained.prefix, "--nbest", 2, stdin=TEXT
     )
@@ -457,9 +457,9 @@ def test_the_least_confident_sentences(crf, write, trained, zygote, tmp_path):
     parsed = sentences_of(b"".join(sentences))
     logs = [crf.log_probabilities([sentence])[0] / len(sentence.words) for sentence in parsed]
     order = sorted(range(60), key=lambda i: logs[i])
-    out = write(given, crf, inference.least_confident_form(crf, 10))
+    out = write(given, crf, output.least_confident_form(crf, 10))
     assert out == b"".join(sentences[i] for i in order[:10])
-    everything = write(given, crf, inference.least_confident_form(crf, 1000))
+    everything = write(given, crf, output.least_confident_form(crf, 1000))
     assert sorted(everything.split(b"\n\n")) == sorted(set(b"".join(sentences).split(b"\n\n")))
     (tmp_path / "in.txt").write_bytes(given)
     done = zygote.run(
@@ -474,7 +474,7 @@ def test_the_least_confident_sentences(crf, write, trained, zygote, tmp_path):
     assert done.out == b"".join(sentences[i] for i in order[:2]), done.err
     picked, blocks = (
         sentences_of(text)
-        for text in (write(NASTY, crf, inference.least_confident_form(crf, 100)), NASTY)
+        for text in (write(NASTY, crf, output.least_confident_form(crf, 100)), NASTY)
     )
     assert sorted(each.words for each in picked) == sorted(
         each.words for each in blocks if not each.is_docstart
@@ -563,7 +563,7 @@ def test_a_temperature_is_found_again():
         meta={"tags": tags, "tag_scheme": "bio"},
     )
     ids = confidence.nbest(confidence.chain(emissions, [3] * 1500, transitions), 1)[0][:, 0]
-    spans = [set(conll.chunks([tags[i] for i in row])) for row in gold]
+    spans = [set(schemes.chunks([tags[i] for i in row])) for row in gold]
     parts = [calibration.Part(ids, emissions * 2.5, [3] * 1500, gold, spans)]
     temperature = calibration.fitted_temperature(model, parts)
     assert temperature == pytest.approx(2.5, rel=0.1)

@@ -7,11 +7,13 @@ import random
 import re
 
 import pytest
-import test_sample
 
 import conll
+import schemes
+import test_sample
 from cli import UserError
-from conll import RAW, SCHEMES, BlockReader, SentenceParser
+from conll import BlockReader, SentenceParser
+from schemes import RAW, SCHEMES
 
 STRANGE = [
     "\x0b",
@@ -426,7 +428,7 @@ def layouts(length, kinds):
 
 
 def well_formed_sequences(length, scheme, kinds=("X", "Y")):
-    return {tuple(conll.from_chunks(layout, length, scheme)) for layout in layouts(length, kinds)}
+    return {tuple(schemes.from_chunks(layout, length, scheme)) for layout in layouts(length, kinds)}
 
 
 def vocabulary(scheme, kinds=("X", "Y")):
@@ -443,9 +445,9 @@ def test_every_scheme_is_tested():
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_schemes_as_defined(scheme):
     tags = IN_SCHEME[scheme].split()
-    assert conll.from_chunks(SAMPLE, 10, scheme) == tags
-    assert conll.chunks(tags) == SAMPLE
-    assert conll.first_error(tags, scheme) is None and conll.well_formed(tags, scheme)
+    assert schemes.from_chunks(SAMPLE, 10, scheme) == tags
+    assert schemes.chunks(tags) == SAMPLE
+    assert schemes.first_error(tags, scheme) is None and schemes.well_formed(tags, scheme)
 
 
 @pytest.mark.parametrize("source, target", PAIRS)
@@ -454,24 +456,24 @@ def test_conversion_loses_nothing(source, target):
     for _ in range(60):
         length = rng.randrange(1, 15)
         layout = random_layout(rng, length)
-        tags = conll.from_chunks(layout, length, source)
-        there = conll.convert(tags, source, target)
-        assert conll.chunks(tags) == conll.chunks(there) == layout
-        assert conll.convert(there, target, source) == tags and len(there) == length
+        tags = schemes.from_chunks(layout, length, source)
+        there = schemes.convert(tags, source, target)
+        assert schemes.chunks(tags) == schemes.chunks(there) == layout
+        assert schemes.convert(there, target, source) == tags and len(there) == length
 
 
 def test_tags_without_a_type():
-    assert conll.convert(["B", "I", "O", "B"], "bio", "iobes") == ["B", "E", "O", "S"]
-    assert conll.convert(["B", "E", "O", "S"], "iobes", "bio") == ["B", "I", "O", "B"]
+    assert schemes.convert(["B", "I", "O", "B"], "bio", "iobes") == ["B", "E", "O", "S"]
+    assert schemes.convert(["B", "E", "O", "S"], "iobes", "bio") == ["B", "I", "O", "B"]
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_detection(scheme):
     rng = random.Random(scheme)
-    corpus = [conll.from_chunks(random_layout(rng, 12), 12, scheme) for _ in range(60)]
-    assert conll.detect(corpus) == scheme
+    corpus = [schemes.from_chunks(random_layout(rng, 12), 12, scheme) for _ in range(60)]
+    assert schemes.detect(corpus) == scheme
     broken = [["O", corpus[0][-1], "O"]] + corpus  # a few ill-formed sentences do not matter
-    assert conll.detect(broken) == scheme
+    assert schemes.detect(broken) == scheme
 
 
 @pytest.mark.parametrize(
@@ -489,24 +491,24 @@ def test_detection(scheme):
     ],
 )
 def test_detection_of_single_sentences(tags, expected):
-    assert conll.detect([tags]) == expected
+    assert schemes.detect([tags]) == expected
 
 
 def test_raw_tags_pass():
-    assert conll.convert(["NN", "VB"], RAW, RAW) == ["NN", "VB"]
-    assert conll.first_error(["NN"], RAW) is None and conll.well_formed(["NN"], RAW)
-    begin, between, end = conll.legal_transitions(["O", "NN"], RAW)
+    assert schemes.convert(["NN", "VB"], RAW, RAW) == ["NN", "VB"]
+    assert schemes.first_error(["NN"], RAW) is None and schemes.well_formed(["NN"], RAW)
+    begin, between, end = schemes.legal_transitions(["O", "NN"], RAW)
     assert all(begin) and all(end) and all(map(all, between))
 
 
 @pytest.mark.parametrize("tag", ["", "-", "-X", "O-X", "X", "BX", "BB-X", "b-X", "NN"])
 def test_what_is_no_chunk_tag(tag):
     with pytest.raises(ValueError):
-        conll.split_tag(tag)
+        schemes.split_tag(tag)
 
 
 def test_a_type_may_hold_hyphens():
-    assert conll.split_tag("B-A-B") == ("B", "A-B")
+    assert schemes.split_tag("B-A-B") == ("B", "A-B")
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -515,14 +517,14 @@ def test_well_formed_means_that_some_chunks_are_written_so(scheme):
     for length in (1, 2, 3, 4):
         good = well_formed_sequences(length, scheme)
         for sequence in itertools.product(tags, repeat=length):
-            assert conll.well_formed(sequence, scheme) == (sequence in good)
-            assert (conll.first_error(sequence, scheme) is None) == (sequence in good)
+            assert schemes.well_formed(sequence, scheme) == (sequence in good)
+            assert (schemes.first_error(sequence, scheme) is None) == (sequence in good)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_legal_transitions_allow_the_well_formed_sequences_and_no_others(scheme):
     tags = vocabulary(scheme)
-    begin, between, end = conll.legal_transitions(tags, scheme)
+    begin, between, end = schemes.legal_transitions(tags, scheme)
     for length in (1, 2, 3, 4):
         allowed = {
             tuple(tags[i] for i in path)
@@ -548,20 +550,20 @@ def test_legal_transitions_allow_the_well_formed_sequences_and_no_others(scheme)
     ],
 )
 def test_the_first_error_and_what_was_expected(tags, scheme, place, expected):
-    assert conll.first_error(tags.split(), scheme) == (place, expected)
+    assert schemes.first_error(tags.split(), scheme) == (place, expected)
 
 
 def test_validation_names_file_and_line():
     sentences = parse(b"a B-X\nb I-X\n\nc O\nd I-X\n")
-    conll.validate(sentences[:1], "bio", "FILE")
+    schemes.validate(sentences[:1], "bio", "FILE")
     with pytest.raises(UserError, match="^FILE:5: I-X is ill-formed in bio, expected B-X"):
-        conll.validate(sentences, "bio", "FILE")
+        schemes.validate(sentences, "bio", "FILE")
 
 
 @pytest.mark.parametrize("source, target", PAIRS)
 def test_tag_vocabulary_in_another_scheme(source, target):
     """All tags that converted sequences can have, and no others; O first."""
-    converted = conll.scheme_tags(vocabulary(source), source, target)
+    converted = schemes.scheme_tags(vocabulary(source), source, target)
     assert converted[0] == "O" and len(set(converted)) == len(converted)
     assert set(converted) == set(vocabulary(target))
 
@@ -598,14 +600,15 @@ def test_real_corpora(shared, path, columns, scheme):
     assert [sentence.tags[-1] for sentence in sentences] == [
         re.split("[ \t]", part.rstrip("\r"))[-1] for part in expected
     ]
-    assert conll.detect(sentence.tags for sentence in sentences) == scheme
+    assert schemes.detect(sentence.tags for sentence in sentences) == scheme
     assert re.sub(rb"[ \t]\x01", b"", tagged(data, b"\x01")) == data
     for sentence in sentences:
-        other = conll.convert(sentence.tags, scheme, "iobes" if scheme == "bio" else "bio")
-        assert conll.well_formed(other, "iobes" if scheme == "bio" else "bio")
-        if conll.well_formed(sentence.tags, scheme):
+        other = schemes.convert(sentence.tags, scheme, "iobes" if scheme == "bio" else "bio")
+        assert schemes.well_formed(other, "iobes" if scheme == "bio" else "bio")
+        if schemes.well_formed(sentence.tags, scheme):
             assert (
-                conll.convert(other, "iobes" if scheme == "bio" else "bio", scheme) == sentence.tags
+                schemes.convert(other, "iobes" if scheme == "bio" else "bio", scheme)
+                == sentence.tags
             )
 
 

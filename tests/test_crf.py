@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-import conll
+import schemes
 from layers.crf import log_likelihood, log_partition, viterbi
 from numeric import evaluate, finite_differences
 from tf1 import new_session, tf
@@ -180,16 +180,16 @@ def test_viterbi_of_equals(seed):
         assert tuple(decoded[:length]) == best
 
 
-@pytest.mark.parametrize("scheme", conll.SCHEMES)
+@pytest.mark.parametrize("scheme", schemes.SCHEMES)
 def test_constrained_decoding(scheme):
     """The best of the well-formed sequences, and never another one."""
     tags = (
-        conll.scheme_tags(["O", "B-X", "I-X", "B-Y", "I-Y"], "bio", scheme)
+        schemes.scheme_tags(["O", "B-X", "I-X", "B-Y", "I-Y"], "bio", scheme)
         if scheme != "bio"
         else ["O", "B-X", "I-X", "B-Y", "I-Y"]
     )
     tags = tags[:6] if len(tags) > 6 else tags
-    legal = conll.legal_transitions(tags, scheme)
+    legal = schemes.legal_transitions(tags, scheme)
     begin, between, end = (np.where(allowed, 0.0, -1e9).astype(np.float32) for allowed in legal)
     emissions, transitions, lengths = problem(11, batch=6, steps=4, tags=len(tags))
     emissions, transitions = emissions.astype(np.float32), transitions.astype(np.float32)
@@ -200,7 +200,7 @@ def test_constrained_decoding(scheme):
         good = [
             path
             for path in paths(length, len(tags))
-            if conll.first_error([tags[i] for i in path], scheme) is None
+            if schemes.first_error([tags[i] for i in path], scheme) is None
         ]
         assert tuple(decoded[:length]) == max(
             good, key=lambda path: path_score(path, row, transitions)

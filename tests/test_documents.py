@@ -8,12 +8,13 @@ import random
 import pytest
 
 import conll
-import inference
+import schemes
 from cli import UserError
 from commands import SMALL, one_line, sample, write_sample
 from inference import Tagger
 from language_models import write_embeddings, write_google
 from serving import untrained
+from tagging import command, streams
 from test_inference import arguments, piped, read_some
 
 DOCSTART = b"-DOCSTART- -X- -X- O\n\n"
@@ -71,7 +72,7 @@ def text():
 def tagged(tagger, data, cuts=()):
     """What inference.py writes for a stream in pieces that end at `cuts`."""
     out, reader, bounds = io.BytesIO(), conll.BlockReader(), [0, *sorted(cuts), len(data)]
-    work = inference.ColumnTagger(tagger, "<stdin>", None, out)
+    work = streams.ColumnTagger(tagger, "<stdin>", None, out)
     try:
         for start, end in zip(bounds, bounds[1:]):
             work.process(reader.feed(data[start:end]))
@@ -104,7 +105,7 @@ def test_neighbours_count(tagger, text):
 
 
 def test_tags_are_those_of_each_sentence_by_itself(tagger, text):
-    """By way of its pieces, which hold its neighbours: a batch of one, through feed.py alone."""
+    """By way of its pieces, which hold its neighbours: a batch of one, through features/feed.py alone."""
     sentences = conll.in_documents(
         [
             conll.SentenceParser("x", None, own=tagger.meta["columns"]).parse(block)
@@ -116,7 +117,7 @@ def test_tags_are_those_of_each_sentence_by_itself(tagger, text):
         if not sentence.is_docstart:
             ids = tagger.run(tagger.feeder.batch([tagger.feeder.encode(sentence)]))[0]
             assert (
-                conll.convert(
+                schemes.convert(
                     [tagger.meta["tags"][i] for i in ids],
                     tagger.meta["tag_scheme"],
                     tagger.meta["data_scheme"],
@@ -177,7 +178,7 @@ def test_without_bert_nothing_is_held_back(flags, tmp_path):
         ),
         io.BytesIO(),
     )
-    inference.ColumnTagger(tagger, "<stdin>", None, out).process(
+    streams.ColumnTagger(tagger, "<stdin>", None, out).process(
         conll.BlockReader().feed(sample("test")[0])
     )
     assert out.getvalue().count(b"\n") == sample("test")[0].count(b"\n")
@@ -191,9 +192,7 @@ def test_the_command_on_a_pipe(prefix, tagger, text, zygote, tmp_path):
     begins, though the pipe is open.
     """
     (tmp_path / "in.txt").write_bytes(text)
-    inference.run(
-        tagger, arguments(input=str(tmp_path / "in.txt"), output=str(tmp_path / "out.txt"))
-    )
+    command.run(tagger, arguments(input=str(tmp_path / "in.txt"), output=str(tmp_path / "out.txt")))
     expected = (tmp_path / "out.txt").read_bytes()
     whole = zygote.run("inference.py", "--mode", "bucket", "--restore", prefix, stdin=text)
     assert (whole.code, whole.out) == (0, expected) and expected == tagged(tagger, text)

@@ -11,11 +11,11 @@ import pytest
 
 from cli import UserError
 from commands import ROOT
-from elmo_bytes import elmo_byte_ids, elmo_ids
+from features.elmo_bytes import elmo_byte_ids, elmo_ids
+from features.pretrained import elmo_shapes, elmo_weights, read_elmo_options, read_elmo_vocab
 from layers.elmo import elmo_layers, elmo_state, update_elmo_state
 from layers.scalar_mix import scalar_mix
 from numeric import check, evaluate, put
-from pretrained import elmo_shapes, elmo_weights, read_elmo_options, read_elmo_vocab
 from serving import INFERENCE, run_binary, succeed
 from test_bilm import layers_of
 from tf1 import new_session, tf

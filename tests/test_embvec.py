@@ -2,8 +2,8 @@
 (nothing).
 """
 
-import bz2
 import builtins
+import bz2
 import gzip
 import lzma
 import os
@@ -19,7 +19,8 @@ import pytest
 
 import embvec
 from cli import UserError
-from embvec import PAD, UNK, EmbVec
+from features import vocabulary
+from features.vocabulary import PAD, UNK, EmbVec
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 GLOVE = "the 0.1 -0.2 1e-3\n, 1 2 3\nEU 4 5 6\n0000 7 8 9\ncafé .5 -.5 +.25\n"
@@ -451,7 +452,7 @@ def test_save_and_load(folder, with_vectors):
     path = str(folder / "emb.pkl")
     emb.save(path)
     again = EmbVec.load(path)
-    assert again.header() == emb.header() and embvec.load_header(path) == emb.header()
+    assert again.header() == emb.header() and vocabulary.load_header(path) == emb.header()
     assert again.vocab == emb.vocab and again.ids == emb.ids and again.sources == emb.sources
     assert (again.wrd_dim, again.lowercase, again.filtered, again.vocab_hash) == (
         3,

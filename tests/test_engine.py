@@ -15,10 +15,11 @@ import pytest
 
 import conll
 import inference
+import schemes
 from cli import UserError
 from commands import ROOT, SMALL, fit, left_behind, sample, weights, write_sample
 from config import MODEL_FIELDS, Config
-from embvec import PAD, UNK, EmbVec
+from features.vocabulary import PAD, UNK, EmbVec
 from serving import (
     INFERENCE,
     binary,
@@ -29,6 +30,7 @@ from serving import (
     ties,
     untrained,
 )
+from tagging import streams
 from test_inference import LONG, NASTY_FILES, assert_rows_kept
 from test_serving import CORPORA, NASTY, made
 
@@ -113,7 +115,7 @@ class Pair:
         """What inference.py makes of columns (bytes)."""
         self.tagger.config = dataclasses.replace(self.tagger.config, batch_size=batch_size)
         out, reader = io.BytesIO(), conll.BlockReader()
-        work = inference.ColumnTagger(self.tagger, "<stdin>", None, out)
+        work = streams.ColumnTagger(self.tagger, "<stdin>", None, out)
         work.process(reader.feed(data))
         work.process(reader.close())
         return out.getvalue()
@@ -122,7 +124,7 @@ class Pair:
         return succeed(run_binary("etagger", self.file, *flags, stdin=data)).out
 
     def examples(self, data):
-        """The sentences of columns (bytes) as feed.py encodes them."""
+        """The sentences of columns (bytes) as features/feed.py encodes them."""
         parser = conll.SentenceParser("<stdin>", None, self.tagger.meta["columns"])
         return [
             self.tagger.feeder.encode(parser.parse(block))
@@ -197,7 +199,8 @@ def write_models_data(folder, scheme):
         )
 
     write(
-        "train.txt", lambda tags, _: tags if scheme == "raw" else conll.convert(tags, "bio", scheme)
+        "train.txt",
+        lambda tags, _: tags if scheme == "raw" else schemes.convert(tags, "bio", scheme),
     )
     write(
         "many.txt",
@@ -294,7 +297,7 @@ def test_same_tags(pair, name):
         pair.engine(SHORTER_DATA, "--batch_size", 1),
     )
     meta = pair.tagger.meta
-    possible = len(conll.scheme_tags(meta["tags"], meta["tag_scheme"], meta["data_scheme"]))
+    possible = len(schemes.scheme_tags(meta["tags"], meta["tag_scheme"], meta["data_scheme"]))
     assert len(predicted(expected)) > 0.3 * possible
 
 
@@ -349,7 +352,7 @@ def test_constrained_at_export(pair, tmp_path):
         for block in conll.read_blocks(io.BytesIO(expected))
         if block.rows
     ]
-    assert all(conll.first_error(tags, "bio") is None for tags in sentences)
+    assert all(schemes.first_error(tags, "bio") is None for tags in sentences)
     assert expected != free.engine(data)
 
 
@@ -534,7 +537,7 @@ def test_trained_models(shared, tmp_path, name, corpus):
 # ---------------------------------------------------------------- the kernels, on models that are made by hand
 
 
-def write_model(path, config, weights, tags, words, scheme=conll.RAW):
+def write_model(path, config, weights, tags, words, scheme=schemes.RAW):
     """An .etagger file from weights. Its words are w0, w1, ..."""
     emb = EmbVec(
         [PAD, UNK, *(f"w{i}" for i in range(words))],
@@ -551,7 +554,7 @@ def write_model(path, config, weights, tags, words, scheme=conll.RAW):
         "columns": ["word"],
         "gazetteer": None,
     }
-    legal = conll.legal_transitions(tags, scheme) if config.constrained else None
+    legal = schemes.legal_transitions(tags, scheme) if config.constrained else None
     engine_file.write(
         path,
         json.loads(export.model_config(config, meta, emb)),
@@ -735,7 +738,7 @@ def test_decoding(tmp_path, decoder, tags):
         weights["crf/transitions"].astype(float) if config.use_crf else np.zeros((tags, tags))
     )
     begin, between, end = (
-        [np.where(each, 0.0, -1e6) for each in conll.legal_transitions(names, "iobes")]
+        [np.where(each, 0.0, -1e6) for each in schemes.legal_transitions(names, "iobes")]
         if config.constrained
         else (np.zeros(tags), np.zeros((tags, tags)), np.zeros(tags))
     )

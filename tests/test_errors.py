@@ -10,12 +10,12 @@ import sys
 from collections import Counter
 
 import pytest
-from test_sample import entities, sample_path
 
 import chunk_eval
 import conll
-import errors
 from cli import UserError
+from scoring import chunks, error_analysis
+from test_sample import entities, sample_path
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -39,7 +39,7 @@ def random_sentence(rng):
         predicted = sorted(
             predicted[:1] + [each for each in gold if not taken.intersection(range(*each[:2]))]
         )
-    return errors.Sentence(1, length, None, gold, predicted)
+    return error_analysis.Sentence(1, length, None, gold, predicted)
 
 
 def every_pairing(candidates):
@@ -80,12 +80,12 @@ def test_pairs_are_those_of_a_brute_force_matcher(seed):
     rng = random.Random(seed)
     for _ in range(150):
         _, _, _, gold, predicted = random_sentence(rng)
-        pairs = errors.align(gold, predicted)
+        pairs = error_analysis.align(gold, predicted)
         best = best_pairing(gold, predicted)
         alone = [(each, None) for each in gold if each not in [a for a, _ in best]]
         alone += [(None, each) for each in predicted if each not in [b for _, b in best]]
         assert Counter(pairs) == Counter(best + alone), (gold, predicted)
-        assert Counter(map(errors.category, pairs)) == Counter(
+        assert Counter(map(error_analysis.category, pairs)) == Counter(
             brute_force_category(*pair) for pair in best + alone
         )
 
@@ -95,12 +95,12 @@ def test_each_entity_is_in_one_category_and_counts_add_up():
     trained = {("a",): {"X"}, ("a", "b"): {"Y", "Z"}, ("b",): {"Z"}}
     rng = random.Random(0)
     sentences = [each._replace(words=rng.choices("abc", k=each.length)) for each in sentences]
-    analysis = errors.analyse(sentences, trained, worst=len(sentences))
+    analysis = error_analysis.analyse(sentences, trained, worst=len(sentences))
     gold = Counter(kind for each in sentences for *_, kind in each.gold)
     predicted = Counter(kind for each in sentences for *_, kind in each.predicted)
     correct = sum(len(set(each.gold) & set(each.predicted)) for each in sentences)
     counts = analysis.categories
-    assert set(counts) == set(errors.CATEGORIES) and all(counts.values())
+    assert set(counts) == set(error_analysis.CATEGORIES) and all(counts.values())
     assert counts["correct"] == correct
     assert gold.total() == sum(counts.values()) - counts["spurious"]
     assert predicted.total() == sum(counts.values()) - counts["missed"]
@@ -113,7 +113,7 @@ def test_each_entity_is_in_one_category_and_counts_add_up():
         sum(analysis.table[-1]) == counts["spurious"]
         and sum(row[-1] for row in analysis.table) == counts["missed"]
     )
-    for _, groups in errors.groups_of(analysis):
+    for _, groups in error_analysis.groups_of(analysis):
         assert [sum(each) for each in zip(*groups.values())] == [
             correct,
             predicted.total(),
@@ -128,10 +128,12 @@ def test_gold_and_prediction_are_treated_alike():
     mirror = {"missed": "spurious", "spurious": "missed"}
     for seed in range(600):
         _, _, _, gold, predicted = random_sentence(random.Random(seed))
-        there = Counter((errors.category(pair), *pair) for pair in errors.align(gold, predicted))
+        there = Counter(
+            (error_analysis.category(pair), *pair) for pair in error_analysis.align(gold, predicted)
+        )
         back = Counter(
-            (mirror.get(name := errors.category(pair), name), *pair[::-1])
-            for pair in errors.align(predicted, gold)
+            (mirror.get(name := error_analysis.category(pair), name), *pair[::-1])
+            for pair in error_analysis.align(predicted, gold)
         )
         assert there == back
 
@@ -144,12 +146,12 @@ def test_groups_against_plain_counting():
         length = rng.choice([1, 5, 6, 12, 25, 40, 60])
         gold, predicted = (random_entities(rng, length) for _ in range(2))
         sentences.append(
-            errors.Sentence(
+            error_analysis.Sentence(
                 1, length, rng.choices("ab", k=length), gold, rng.choice([gold, predicted])
             )
         )
     trained = {("a",): {"X", "Y"}, ("b", "b"): {"Z"}}
-    analysis = errors.analyse(sentences, trained)
+    analysis = error_analysis.analyse(sentences, trained)
 
     def counts(fits):
         gold, predicted = (
@@ -173,7 +175,7 @@ def test_groups_against_plain_counting():
             else "seen with others"
         )
 
-    by_entity, by_sentence, by_seen = (groups for _, groups in errors.groups_of(analysis))
+    by_entity, by_sentence, by_seen = (groups for _, groups in error_analysis.groups_of(analysis))
     assert list(by_sentence) == ["1-5", "6-10", "11-20", "21-30", "31-50", "51+"]
     for name, (low, high) in {
         "1": (1, 1),
@@ -185,7 +187,9 @@ def test_groups_against_plain_counting():
         assert by_entity[name] == counts(lambda _, each: low <= each[1] - each[0] <= high)
     assert by_sentence["6-10"] == counts(lambda sentence, _: sentence.length == 6)
     assert by_sentence["51+"] == counts(lambda sentence, _: sentence.length == 60)
-    assert by_seen == {name: counts(lambda *each: seen(*each) == name) for name in errors.SEEN}
+    assert by_seen == {
+        name: counts(lambda *each: seen(*each) == name) for name in error_analysis.SEEN
+    }
 
 
 # ---------------------------------------------------------------- the command
@@ -236,7 +240,7 @@ def test_categories_add_up_to_the_scorers_counts(analysis_of, args, tags):
             "\n".join("".join(f"w {g} {p}\n" for g, p in sentence) for sentence in rows), *args
         )
         counts = result["errors"]["categories"]
-        both = sum(counts[name] for name in errors.CATEGORIES[:4])
+        both = sum(counts[name] for name in error_analysis.CATEGORIES[:4])
         assert (counts["correct"], both + counts["spurious"], both + counts["missed"]) == (
             result["correct"],
             result["found"],
@@ -486,8 +490,8 @@ def test_plot(tmp_path):
 def test_drawn_figures():
     """What the bars and the table show is what is counted."""
     sentences = [random_sentence(random.Random(seed)) for seed in range(100)]
-    analysis = errors.analyse(sentences)
-    bars, table, *groups = errors.draw(analysis).axes
+    analysis = error_analysis.analyse(sentences)
+    bars, table, *groups = error_analysis.draw(analysis).axes
     assert (
         sum(bar.get_width() for bar in bars.patches)
         == sum(analysis.categories.values()) - analysis.categories["correct"]
@@ -495,9 +499,9 @@ def test_drawn_figures():
     assert [int(each.get_text()) for each in table.texts] == [
         count for row in analysis.table for count in row
     ][:-1]
-    for axes, (_, each) in zip(groups, errors.groups_of(analysis), strict=True):
+    for axes, (_, each) in zip(groups, error_analysis.groups_of(analysis), strict=True):
         assert [bar.get_height() for bar in axes.patches] == [
-            chunk_eval.percentages(*counts)[2] for counts in each.values()
+            chunks.percentages(*counts)[2] for counts in each.values()
         ]
 
 
@@ -520,4 +524,4 @@ def test_matplotlib_is_imported_only_for_a_plot():
 def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(UserError, match="matplotlib is not installed"):
-        errors.draw(errors.analyse([]))
+        error_analysis.draw(error_analysis.analyse([]))

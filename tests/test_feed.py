@@ -6,13 +6,12 @@ import random
 import numpy as np
 import pytest
 
-import feed
 from cli import UserError
 from config import Config
 from conll import Sentence
-from elmo_bytes import elmo_ids
-from embvec import PAD, UNK, EmbVec
-from feed import (
+from features import feed
+from features.elmo_bytes import elmo_ids
+from features.feed import (
     SHAPES,
     Feeder,
     WordTable,
@@ -21,7 +20,8 @@ from feed import (
     tagging_batches,
     training_batches,
 )
-from gazetteer import Gazetteer
+from features.gazetteer import Gazetteer
+from features.vocabulary import PAD, UNK, EmbVec
 
 EMB = EmbVec(
     [PAD, UNK, "tim", "ran", "0"],
@@ -314,7 +314,7 @@ def test_counts_of_pieces_for_their_mean():
 
 @pytest.mark.parametrize("length", [0, 40])
 def test_byte_ids_of_a_batch(length):
-    """Each sentence between <S> and </S>, as elmo_bytes.py has it alone; 0 behind."""
+    """Each sentence between <S> and </S>, as features/elmo_bytes.py has it alone; 0 behind."""
     feeder, sentences = (
         language_feeder(),
         [*random_sentences(3), sentence("<S> a </S>"), sentence("é")],

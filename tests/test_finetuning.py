@@ -9,13 +9,11 @@ import signal
 import numpy as np
 import pytest
 
-import pretrained
-import train
-import warm_start
 from checkpoint import MODEL, STATE
 from cli import UserError
 from commands import TINY, fit, sample, train_args, weights, write_sample
-from embvec import EmbVec
+from features import pretrained
+from features.vocabulary import EmbVec
 from language_models import (
     PIECES,
     bert_config,
@@ -28,12 +26,14 @@ from language_models import (
 )
 from test_elmo import random_weights, small_options
 from test_train import assert_same_run
+from training import run, start, warm_start
+from training import run as training_run
 
 
 @pytest.fixture(scope="module", autouse=True)
 def no_plots():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "plot_history", lambda history, path: None)
+        patch.setattr(training_run, "plot_history", lambda history, path: None)
         yield
 
 
@@ -291,9 +291,9 @@ def taken_over(folder, fine_tuned, *more):
         fine_tuned[1],
         *more,
     )
-    config = train.config_of(args)
-    trainer = train._warm_started(
-        config, warm_start.read(args.warm_start, args.warm_start_vars or ".*"), train.Given()
+    config = start.config_of(args)
+    trainer = run._warm_started(
+        config, warm_start.read(args.warm_start, args.warm_start_vars or ".*"), run.Given()
     )
     with trainer.session as session:
         return dict(

@@ -12,10 +12,10 @@ import registry
 from cli import UserError
 from commands import same_weights, sample, weights, without_seconds
 from config import Config
-from embvec import EmbVec
+from features.vocabulary import EmbVec
 from inference import Tagger
 from tf1 import tf
-from train import fit
+from training.fit import fit
 
 HYPER = {
     "rnn_size": 8,

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import checkpoint
-import hooks
 import registry
 import train
 from cli import UserError
@@ -28,7 +27,10 @@ from commands import (
 )
 from config import Config
 from tf1 import tf
-from trainer import State
+from training import hooks, start
+from training.hooks import Hook, no_increase, out_of_patience, own_hooks, plateau, user_hooks
+from training.run import Given, run_training
+from training.trainer import State
 
 MINE = """
 import os, signal
@@ -89,8 +91,8 @@ def small(tmp_path_factory):
 
 def training(*flags, hooks=()):
     args = train_args(*flags)
-    trainer, _ = train.run_training(
-        train.config_of(args), args.restore, args.resume, given=train.Given(hooks=tuple(hooks))
+    trainer, _ = run_training(
+        start.config_of(args), args.restore, args.resume, given=Given(hooks=tuple(hooks))
     )
     trainer.session.close()
     return trainer
@@ -307,10 +309,10 @@ def test_eval_within_epochs(small, monkeypatch):
     def note(run):
         evaluated.append((run.state.eval_step, run.state.score))
 
-    plain = hooks.own_hooks
+    plain = own_hooks
     monkeypatch.setattr(
         "trainer.own_hooks",
-        lambda config: [hooks.Hook(tick, "step"), *plain(config), hooks.Hook(note, "evaluation")],
+        lambda config: [Hook(tick, "step"), *plain(config), Hook(note, "evaluation")],
     )
     base, trainer = small.base, small("--run_every_secs", 3)
     assert same_weights(prefix(base), prefix(trainer))
@@ -364,7 +366,7 @@ def follow(hook, config, scores, steps):
         hook(run)
         hook(
             run
-        ) if hook is hooks.no_increase and step % 2 else None  # deciding once more changes nothing
+        ) if hook is no_increase and step % 2 else None  # deciding once more changes nothing
         if run.stopped:
             break
     return run
@@ -392,20 +394,20 @@ def test_early_stopping_by_steps():
             min_steps=draw.choice([0, 20, 50]), max_steps_without_increase=draw.choice([1, 10, 30])
         )
         expected = no_increase_by_definition(scores, steps, config)
-        assert follow(hooks.no_increase, config, scores, steps).stopped == expected
+        assert follow(no_increase, config, scores, steps).stopped == expected
         stopped += expected is not None
     assert 50 < stopped < 290
 
 
 def test_early_stopping_by_epochs():
     config, steps = Config(patience=3), range(10, 200, 10)
-    assert follow(hooks.out_of_patience, config, [1, 2, 2, 1, 2, 9], steps).stopped == 50
-    assert follow(hooks.out_of_patience, config, [1, 2, 2, 1, 3, 3, 3], steps).stopped is None
+    assert follow(out_of_patience, config, [1, 2, 2, 1, 2, 9], steps).stopped == 50
+    assert follow(out_of_patience, config, [1, 2, 2, 1, 3, 3, 3], steps).stopped is None
 
 
 def test_plateau_on_scores():
     config, steps = Config(lr_patience=2, lr_factor=0.5), range(10, 200, 10)
-    run = follow(hooks.plateau, config, [1, 1, 2, 2, 1, 2, 2, 3, 3, 3], steps)
+    run = follow(plateau, config, [1, 1, 2, 2, 1, 2, 2, 3, 3, 3], steps)
     assert run.scaled == [(50, 0.5), (70, 0.5), (100, 0.5)]
 
 
@@ -514,4 +516,4 @@ def test_resume_is_exact(small, tmp_path, flags):
 
 def test_a_hook_by_value_that_is_none():
     with pytest.raises(UserError, match="hook 3: 3 is not a callable object"):
-        hooks.user_hooks([3])
+        user_hooks([3])

@@ -19,7 +19,7 @@ import warnings
 import pytest
 
 import conll
-import inference
+import schemes
 from cli import UserError
 from commands import (
     TINY,
@@ -32,10 +32,11 @@ from commands import (
     write_sample,
 )
 from config import Config
-from feed import tagging_batches
+from features.feed import tagging_batches
+from features.tokenizer import tokenize
 from inference import Tagger
-from tagger import MissingColumns, columns_note, missing_columns
-from tokenizer import tokenize
+from tagging import command, streams
+from tagging.tagger import MissingColumns, columns_note, missing_columns
 
 TAG = rb"(?:O|[BI]-(?:PER|LOC|ORG|MISC))"
 LONG = b"".join(b"w%d NN B-NP O\n" % i for i in range(3000))
@@ -98,7 +99,7 @@ def tag(tagger, tmp_path):
 
     def run(data, tagger=tagger, **flags):
         (tmp_path / "in.txt").write_bytes(data)
-        inference.run(
+        command.run(
             tagger,
             arguments(input=str(tmp_path / "in.txt"), output=str(tmp_path / "out.txt"), **flags),
         )
@@ -168,7 +169,7 @@ def test_bulk_mode_to_standard_output(trained, tag, zygote):
 
 
 def test_it_tags_well(trained, tag):
-    import chunk_eval
+    from scoring.chunks import score
 
     out = tag((trained.folder / "dev.txt").read_bytes()).decode()
     rows = [
@@ -176,7 +177,7 @@ def test_it_tags_well(trained, tag):
     ]
     gold, predicted = ([[row[i] for row in sentence] for sentence in rows] for i in (0, 1))
     best = max(row["chunk_f1"] for row in trained.trainer.state.history)
-    assert chunk_eval.score(gold, predicted).f1 == pytest.approx(best)
+    assert score(gold, predicted).f1 == pytest.approx(best)
 
 
 def test_batches_do_not_change_tags(trained, tagger, tag):
@@ -189,7 +190,7 @@ def test_batches_do_not_change_tags(trained, tagger, tag):
 def test_cut_anywhere(tagger, trained, tag):
     """However the stream comes in pieces, the same comes out."""
     want, out = tag(NASTY), io.BytesIO()
-    work = inference.ColumnTagger(tagger, "<stdin>", None, out)
+    work = streams.ColumnTagger(tagger, "<stdin>", None, out)
     reader = conll.BlockReader()
     for i in range(0, len(NASTY), 7):
         work.process(reader.feed(NASTY[i : i + 7]))
@@ -213,7 +214,7 @@ def test_without_gold(tag, capsys):
 
 def test_without_pos_and_chunk_warns_once(tag, tagger, tmp_path, capsys):
     text = cut(b"".join(sample("test")), 1)
-    text *= 1 + (3 * inference.READ_SIZE) // len(text)  # several reads
+    text *= 1 + (3 * streams.READ_SIZE) // len(text)  # several reads
     assert_rows_kept(text, tag(text))
     err = capsys.readouterr().err
     assert err.count("lacks") == 1 and "pos and chunk column" in err
@@ -267,8 +268,8 @@ def test_constrained_is_well_formed(untrained, tag):
     loose, held = Tagger.load(untrained), Tagger.load(untrained, constrained=True)
     for each in (loose, held):
         each.meta["data_scheme"] = "iobes"  # tell what was decoded
-    assert not all(conll.well_formed(tags, "iobes") for tags in loose.tag(sentences))
-    assert all(conll.well_formed(tags, "iobes") for tags in held.tag(sentences))
+    assert not all(schemes.well_formed(tags, "iobes") for tags in loose.tag(sentences))
+    assert all(schemes.well_formed(tags, "iobes") for tags in held.tag(sentences))
 
 
 def test_iobes_model_tags_in_bio(untrained, tag):
@@ -311,7 +312,7 @@ def test_predict_entities(tagger):
     words, pos, chunks, _ = columns_of("test", 60)
     found = tagger.predict_entities(words, pos, chunks)
     assert [[(each.start, each.end, each.type) for each in entities] for entities in found] == [
-        conll.chunks(tags) for tags in tagger.predict(words, pos, chunks)
+        schemes.chunks(tags) for tags in tagger.predict(words, pos, chunks)
     ]
     for sentence, entities in zip(words, found):
         assert all(
@@ -326,7 +327,7 @@ def test_evaluate(tagger):
     words, pos, chunks, tags = columns_of("test", 100)
     report = tagger.evaluate(words, tags, pos, chunks)
     gold, found = (
-        [{(i, *chunk) for i, each in enumerate(all_tags) for chunk in conll.chunks(each)}]
+        [{(i, *chunk) for i, each in enumerate(all_tags) for chunk in schemes.chunks(each)}]
         for all_tags in (tags, tagger.predict(words, pos, chunks))
     )
     for kind, figures in [*report.types.items(), (None, report.total)]:
@@ -622,7 +623,7 @@ def test_output_to_a_link_and_to_a_pipe(tag, tagger, tmp_path):
         target=lambda: came.append((tmp_path / "pipe").read_bytes()), daemon=True
     )
     reader.start()
-    inference.run(tagger, arguments(input=str(tmp_path / "in.txt"), output=str(tmp_path / "pipe")))
+    command.run(tagger, arguments(input=str(tmp_path / "in.txt"), output=str(tmp_path / "pipe")))
     reader.join(10)
     assert_rows_kept(sample("test")[0], came[0])
     assert (tmp_path / "pipe").is_fifo()
@@ -866,19 +867,19 @@ def fake_spacy(error, *installed):
 def test_what_there_is_of_spacy_is_told(monkeypatch, capsys, spacy, told):
     """Which model was looked for, what there is, and which flag helps."""
     monkeypatch.setitem(sys.modules, "spacy", spacy)
-    assert inference._analyzer("")("Peter sleeps.") == (["Peter", "sleeps", "."], None, ["O"] * 3)
+    assert streams._analyzer("")("Peter sleeps.") == (["Peter", "sleeps", "."], None, ["O"] * 3)
     note = one_line(capsys.readouterr().err)
     assert "en_core_web_sm" in note and "--spacy_model" in note and "built-in tokenizer" in note
     assert all(part in note for part in told), note
     with pytest.raises(UserError, match="^--spacy_model en_other: ") as caught:
-        inference._analyzer("en_other")
+        streams._analyzer("en_other")
     assert all(part in str(caught.value) for part in told) and "\n" not in str(caught.value)
 
 
 def test_lines_with_the_real_spacy():
     spacy = pytest.importorskip("spacy")
     pipeline = spacy.blank("en")
-    words, pos, entities = inference._with_spacy(pipeline, "Peter went  to Rome.\n")
+    words, pos, entities = streams._with_spacy(pipeline, "Peter went  to Rome.\n")
     assert words == ["Peter", "went", "to", "Rome", "."] and pos is None and entities == ["O"] * 5
 
 

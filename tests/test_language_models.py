@@ -11,12 +11,12 @@ import conll
 import encoders
 import model as model_module
 from config import load_config, model_names, model_path
-from embvec import PAD, UNK, EmbVec
-from feed import Feeder
+from features.feed import Feeder
+from features.vocabulary import PAD, UNK, EmbVec
 from numeric import put
-from optimizer import rate_factors, training_op
 from serving import random_weights
 from tf1 import new_session, quiet, tf
+from training.optimizer import rate_factors, training_op
 
 BERT = {
     "vocab_size": 20,

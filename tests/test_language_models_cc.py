@@ -1,4 +1,4 @@
-"""ELMo and BERT from C++: the graph is fed what feed.py feeds it, and the tags are those of Python,
+"""ELMo and BERT from C++: the graph is fed what features/feed.py feeds it, and the tags are those of Python,
 byte for byte.
 """
 
@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 import conll
-from config import Config
-from embvec import PAD, UNK, EmbVec
-from feed import Feeder, tagging_batches
 from commands import SMALL
+from config import Config
+from features.feed import Feeder, tagging_batches
+from features.vocabulary import PAD, UNK, EmbVec
 from serving import (
     INFERENCE,
     Served,
@@ -86,7 +86,7 @@ def odd_documents():
 def check_inputs(
     data, columns, counts, tmp_path, batch_size=32, max_seq_length=40, lower=False, **settings
 ):
-    """C++ feeds for columns (bytes) what feed.py feeds, in the same batches. counts: words, for
+    """C++ feeds for columns (bytes) what features/feed.py feeds, in the same batches. counts: words, for
     vocabularies. Returns how many numbers.
     """
     pieces = vocabulary(counts, "uncased" if lower else "cased")

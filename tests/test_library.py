@@ -21,6 +21,7 @@ import zlib
 import pytest
 
 import conll
+import schemes
 from cli import __version__
 from commands import ROOT, SMALL, fit, sample, write_sample
 from serving import (
@@ -244,7 +245,7 @@ def test_a_lone_surrogate_is_an_unknown_character(model):
 def test_tags_and_columns_of_a_model(engine, model, etagger, tmp_path):
     meta = engine.meta
     assert meta["tag_scheme"] == "iobes" and meta["data_scheme"] == "bio"
-    assert model.tags == conll.scheme_tags(meta["tags"], "iobes", "bio")
+    assert model.tags == schemes.scheme_tags(meta["tags"], "iobes", "bio")
     assert model.columns == ["word", "pos", "chunk"]
     other = engine_file(tmp_path, "--columns", "word pos _ tag", "--use_chk", "False")
     with etagger.load(other.path) as model:
@@ -255,17 +256,17 @@ def test_tags_and_columns_of_a_model(engine, model, etagger, tmp_path):
 # ---------------------------------------------------------------- entities
 
 
-@pytest.mark.parametrize("scheme", conll.SCHEMES)
+@pytest.mark.parametrize("scheme", schemes.SCHEMES)
 def test_entities_are_the_chunks_of_any_tags(etagger, scheme):
     """Well-formed or not, as conll.chunks reads them."""
-    tags = conll.scheme_tags(["O", "B-X", "I-X", "B-Y-Z", "I-Y-Z"], "bio", scheme)
+    tags = schemes.scheme_tags(["O", "B-X", "I-X", "B-Y-Z", "I-Y-Z"], "bio", scheme)
     rng = random.Random(6)
     for _ in range(1000):
         sequence = rng.choices(tags, k=rng.randint(0, 8))
         words = [f"w{i}" for i in range(len(sequence))]
         expected = [
             (kind, start, end, " ".join(words[start:end]))
-            for start, end, kind in conll.chunks(sequence)
+            for start, end, kind in schemes.chunks(sequence)
         ]
         assert etagger.entities(words, sequence) == expected
 
@@ -909,7 +910,7 @@ def check_main(done, engine):
     assert (done.returncode, done.stderr) == (0, "")
     one = command_tags(engine.path, {"words": [["Peter", "sleeps"]], "pos": [["NNP", "VBZ"]]})
     many = command_tags(engine.path, {"words": [["Peter", "sleeps"], ["-DOCSTART-"], ["Berlin"]]})
-    names = conll.scheme_tags(engine.meta["tags"], "iobes", "bio")
+    names = schemes.scheme_tags(engine.meta["tags"], "iobes", "bio")
     rows = [" ".join(tags) for tags in (one[0], sum(many, []), names)]
     size = os.path.getsize(engine.path)
     with open(engine.path, "rb") as stream:

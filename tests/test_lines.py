@@ -1,4 +1,4 @@
-"""Line mode and JSON in C++: the tokens of tokenizer.py, the chunks of conll.py, and JSON that
+"""Line mode and JSON in C++: the tokens of features/tokenizer.py, the chunks of conll.py, and JSON that
 json.loads reads whatever the text is.
 """
 
@@ -9,8 +9,9 @@ import re
 import pytest
 
 import conll
+import schemes
+from features.tokenizer import tokenize
 from serving import probe
-from tokenizer import tokenize
 
 CORPORA = [
     "conll2003/train.txt",
@@ -23,7 +24,7 @@ CORPORA = [
     "resume_ner/train.char.bmes",
     "resume_ner/dev.char.bmes",
 ]
-SCHEMES = [*conll.SCHEMES, conll.RAW]
+SCHEMES = [*schemes.SCHEMES, schemes.RAW]
 LINE_ENDS = "\x85\u2028\u2029"  # those that JSON allows in a string
 NASTY = [
     b"a",
@@ -76,7 +77,7 @@ def decoded(line):
 
 
 def check_tokens(lines):
-    """C++ finds the tokens of tokenizer.py in lines (bytes), one behind the other and with white
+    """C++ finds the tokens of features/tokenizer.py in lines (bytes), one behind the other and with white
     space alone between them.
     """
     count = 0
@@ -202,9 +203,9 @@ def test_tokens_of_corpora(shared):
 
 def random_tags(rng, count, scheme):
     """Tags in the prefixes of a scheme, well-formed or not."""
-    if scheme == conll.RAW:
+    if scheme == schemes.RAW:
         return rng.choices(["O", "NN", "B-NP", "-", "Ñ"], k=count)
-    prefixes = sorted({tag[0] for tag in conll.scheme_tags(["O", "B-x"], "bio", scheme)} - {"O"})
+    prefixes = sorted({tag[0] for tag in schemes.scheme_tags(["O", "B-x"], "bio", scheme)} - {"O"})
     return rng.choices(
         [
             "O",
@@ -216,9 +217,9 @@ def random_tags(rng, count, scheme):
 
 
 def read_chunks(tags, scheme):
-    if scheme == conll.RAW:
+    if scheme == schemes.RAW:
         return [(i, i + 1, tag) for i, tag in enumerate(tags) if tag != "O"]
-    return conll.chunks(tags)
+    return schemes.chunks(tags)
 
 
 def places(text, tokens):
@@ -332,7 +333,7 @@ def test_json_of_corpora(shared):
         ("resume_ner/dev.char.bmes", None),
     ):
         sentences, _ = conll.read_sentences(shared("data/" + corpus), columns)
-        scheme = conll.detect([sentence.tags for sentence in sentences])
+        scheme = schemes.detect([sentence.tags for sentence in sentences])
         count += check_json(
             "columns",
             [(" ".join(each.words).encode(), each.words, each.tags) for each in sentences],

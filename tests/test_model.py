@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 import config as config_module
-import conll
+import schemes
 from config import Config
-from elmo_bytes import elmo_ids
+from features.elmo_bytes import elmo_ids
 from model import Model
 from numeric import put, put_by_name
-from optimizer import LazyAdam, averaged_variables, scheduled_rate, training_op
 from test_elmo import small_options
 from tf1 import new_session, tf
+from training.optimizer import LazyAdam, averaged_variables, scheduled_rate, training_op
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BERT = {
@@ -395,7 +395,7 @@ def traits(built):
 
 @pytest.mark.parametrize("name, value, changes", FLAGS)
 def test_every_flag_of_the_model_changes_it(name, value, changes):
-    legal = conll.legal_transitions(TAGS, "bio") if name == "constrained" else None
+    legal = schemes.legal_transitions(TAGS, "bio") if name == "constrained" else None
     changed = Built(variant(**{name: value}), legal=legal)
     before, after = traits(plain()), traits(changed)
     for trait in ("inputs", "variables", "trained", "operations"):
@@ -458,12 +458,12 @@ def test_without_a_crf_each_token_has_its_best_tag():
 @pytest.mark.parametrize("use_crf", [True, False])
 def test_constrained_tags_are_well_formed(use_crf):
     inputs = batch(*(sentence(6, seed) for seed in range(40)))
-    legal = conll.legal_transitions(TAGS, "bio")
+    legal = schemes.legal_transitions(TAGS, "bio")
     free, held = (
         Built(variant(use_crf=use_crf), legal=each).tag(inputs)[1] for each in (None, legal)
     )
     ill_formed = [
-        sum(not conll.well_formed([TAGS[i] for i in row], "bio") for row in tags)
+        sum(not schemes.well_formed([TAGS[i] for i in row], "bio") for row in tags)
         for tags in (free, held)
     ]
     assert ill_formed[0] > 5 and ill_formed[1] == 0
@@ -719,7 +719,7 @@ def test_padding_never_changes_the_result_of_a_token(values):
     """A sentence alone, and the same in a batch with longer ones."""
     built = Built(
         variant(**values),
-        legal=conll.legal_transitions(TAGS, "bio") if "constrained" in values else None,
+        legal=schemes.legal_transitions(TAGS, "bio") if "constrained" in values else None,
     )
     sentences = [sentence(length, seed) for seed, length in enumerate((1, 2, 5, 13, 30, 3, 1, 29))]
     logits, tags = built.tag(batch(*sentences))

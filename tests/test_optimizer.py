@@ -9,12 +9,12 @@ import types
 import numpy as np
 import pytest
 
-import optimizer
 from config import Config
 from model import Model as WholeModel
 from numeric import put
 from test_model import ALONE, SIZES, Built, batch, sentence, variant
 from tf1 import new_session, tf
+from training import optimizer
 
 STEPS = 12
 

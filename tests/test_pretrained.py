@@ -10,10 +10,10 @@ import shutil
 import numpy as np
 import pytest
 
-import pretrained
 from cli import UserError
 from commands import ROOT
-from embvec import BERT, PAD, UNK, EmbVec, load_header
+from features import pretrained
+from features.vocabulary import BERT, PAD, UNK, EmbVec, load_header
 from language_models import (
     PIECES,
     bert_config,

@@ -18,19 +18,20 @@ import numpy as np
 import pytest
 
 import checkpoint
-import chunk_eval
 import cli
 import commands
-import confidence
 import conll
 import embvec
-import hooks
 import registry
-import run_folder
-import train
-import trainer
 from cli import UserError
-from commands import ROOT, TINY, fit, left_behind, one_line, sample, same_weights, write_sample
+from commands import ROOT, TINY, fit, left_behind, one_line, same_weights, sample, write_sample
+from scoring import chunks, columns, tables
+from tagging import confidence
+from training import fit as fit_module
+from training import hooks, run_folder, trainer
+from training import run as training_run
+from training.run import run_args
+from training.start import config_of
 
 COMMANDS = (
     "embvec.py train.py inference.py token_eval.py chunk_eval.py test_bilm.py etc/baseline.py "
@@ -48,7 +49,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("running")
     flags = [*write_sample(folder, 24, 8)[:4], *TINY, "--max_train_steps_per_epoch", 3]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "plot_history", lambda history, path: None)
+        patch.setattr(training_run, "plot_history", lambda history, path: None)
         run = lambda *more: fit(*flags, "--epoch", 1, *more)
         run.flags, run.base = flags, folder / "base"
         run("--checkpoint_dir", run.base)
@@ -85,7 +86,7 @@ def with_closed(closed, *command, stdin=b""):
 def test_closed_streams_of_a_scorer(closed):
     """It needs input and output: without one of them it ends with 2, and says so where it can."""
     done = with_closed(closed, "chunk_eval.py", stdin=SCORED)
-    expected = chunk_eval.text_table(chunk_eval.score([["B-PER", "O"]], [["B-PER", "O"]])).encode()
+    expected = tables.text_table(chunks.score([["B-PER", "O"]], [["B-PER", "O"]])).encode()
     needs = {0, 1} & set(closed)
     assert done.returncode == (2 if needs else 0)
     assert done.stdout == (b"" if needs else expected)
@@ -308,7 +309,7 @@ def test_a_line_without_an_end(monkeypatch, tmp_path):
             reader.read()
     (tmp_path / "p").write_bytes(SCORED + b"x" * 2000)
     with pytest.raises(UserError, match="p:4: a line of more than 1,000 bytes"):
-        list(chunk_eval.read_file(str(tmp_path / "p")))
+        list(columns.read_file(str(tmp_path / "p")))
 
 
 def open_bytes(folder, data):
@@ -327,7 +328,7 @@ def test_names_that_are_no_functions(run, flag, tmp_path):
             *run.flags, f"--{flag}", name, "--checkpoint_dir", tmp_path / "c"
         )
         with pytest.raises(UserError, match="expected .*module.function") as told:
-            train.run_args(args, train.config_of(args))
+            run_args(args, config_of(args))
         assert f"{name!r}" in str(told.value)
     assert os.listdir(tmp_path) == []
 
@@ -345,7 +346,7 @@ def test_hooks_that_are_no_functions(hook):
 
 def test_paths_that_are_not_utf8(run, zygote, tmp_path):
     """Train, go on, start from it, tag and save in a folder whose name is no UTF-8."""
-    from tagger import Tagger
+    from tagging.tagger import Tagger
 
     folder = os.fsdecode(bytes(tmp_path) + b"/\xff\xe9")
     os.mkdir(folder)
@@ -407,11 +408,11 @@ def test_fit_does_not_replace(folder, monkeypatch):
     pairs = [(["Peter", "sleeps"], ["B-PER", "O"])] * 8
     before = contents(folder)
     with pytest.raises(UserError, match="overwrite=True"):
-        train.fit(pairs, pairs, checkpoint_dir=str(folder))
+        fit_module.fit(pairs, pairs, checkpoint_dir=str(folder))
     assert contents(folder) == before
-    monkeypatch.setattr(train, "_begun", lambda *_: 1 / 0)
+    monkeypatch.setattr(training_run, "_begun", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        train.fit(pairs, pairs, checkpoint_dir=str(folder), overwrite=True)
+        fit_module.fit(pairs, pairs, checkpoint_dir=str(folder), overwrite=True)
 
 
 @pytest.mark.parametrize("damage", ["cut", "removed"])

@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 
 import chunk_eval
-import conll
-import token_eval
+import schemes
 from cli import UserError
+from scoring import chunks as chunks_module
+from scoring import tokens as tokens_module
+from scoring.chunks import only_well_formed
+from scoring.columns import read_rows, split_blanks, tag_sequences
 
 ROOT = Path(__file__).resolve().parent.parent
 CASES = ROOT.parent / "shared" / "conformance" / "conlleval"
@@ -205,20 +208,20 @@ def random_sequences(rng, scheme, count=200):
         length = rng.randint(1, 12)
         gold = spans(length)
         pred = gold if rng.random() < 0.5 else spans(length)
-        pairs.append([conll.from_chunks(s, length, scheme) for s in (gold, pred)])
+        pairs.append([schemes.from_chunks(s, length, scheme) for s in (gold, pred)])
     return pairs
 
 
-@pytest.mark.parametrize("scheme", conll.SCHEMES)
+@pytest.mark.parametrize("scheme", schemes.SCHEMES)
 def test_chunk_scores_are_set_intersections(scheme):
     pairs = random_sequences(random.Random(3), scheme)
     expected = Counter()
     for gold, pred in pairs:
-        gold, pred = set(conll.chunks(gold)), set(conll.chunks(pred))
+        gold, pred = set(schemes.chunks(gold)), set(schemes.chunks(pred))
         for name, chunks in (("gold", gold), ("pred", pred), ("both", gold & pred)):
             expected.update((name, kind) for _, _, kind in chunks)
     for strict in (False, True):
-        scores = chunk_eval.score(*zip(*pairs), scheme=scheme, strict=strict)
+        scores = chunks_module.score(*zip(*pairs), scheme=scheme, strict=strict)
         for kind in "XY":
             assert scores.of(kind) == (
                 expected["both", kind],
@@ -231,21 +234,21 @@ def test_chunk_scores_are_set_intersections(scheme):
     )
     assert scores.f1 == pytest.approx(200 * both / (pred + gold))
     if scheme in ("bio", "iob1"):
-        official = chunk_eval.score(*zip(*pairs))
+        official = chunks_module.score(*zip(*pairs))
         assert (official.totals, official.accuracy) == (scores.totals, scores.accuracy)
 
 
 def test_scores_of_nothing_are_zero():
     for scores in (
-        chunk_eval.score([], []),
-        chunk_eval.score([["O"]], [["O"]]),
-        token_eval.score([["O"]], [["O"]]),
+        chunks_module.score([], []),
+        chunks_module.score([["O"]], [["O"]]),
+        tokens_module.score([["O"]], [["O"]]),
     ):
         assert (scores.precision, scores.recall, scores.f1) == (0, 0, 0)
 
 
 def test_sequences_of_unequal_length_are_refused():
-    for score in (chunk_eval.score, token_eval.score):
+    for score in (chunks_module.score, tokens_module.score):
         with pytest.raises(ValueError):
             score([["O", "O"]], [["O"]])
         with pytest.raises(ValueError):
@@ -257,7 +260,7 @@ def test_token_scores():
     tags = ["O", "B-X", "I-X", "B-Y"]
     gold = [rng.choices(tags, k=9) for _ in range(30)]
     pred = [rng.choices(tags, k=9) for _ in range(30)]
-    scores = token_eval.score(gold, pred)
+    scores = tokens_module.score(gold, pred)
     tokens = [(g, p) for a, b in zip(gold, pred) for g, p in zip(a, b)]
     right = sum(g == p != "O" for g, p in tokens)
     found, wanted = sum(p != "O" for _, p in tokens), sum(g != "O" for g, _ in tokens)
@@ -324,7 +327,7 @@ def test_strict_counts_well_formed_chunks():
     }
 
 
-@pytest.mark.parametrize("scheme", conll.SCHEMES)
+@pytest.mark.parametrize("scheme", schemes.SCHEMES)
 def test_only_well_formed_keeps_what_is_well_formed(scheme):
     prefixes = sorted(
         {
@@ -338,12 +341,12 @@ def test_only_well_formed_keeps_what_is_well_formed(scheme):
     for tags in itertools.product(
         ["O", *(f"{prefix}-{kind}" for prefix in prefixes for kind in "XY")], repeat=3
     ):
-        kept = chunk_eval.only_well_formed(tags, scheme)
-        assert set(conll.chunks(kept)) <= set(conll.chunks(tags))
+        kept = only_well_formed(tags, scheme)
+        assert set(schemes.chunks(kept)) <= set(schemes.chunks(tags))
         assert (
-            conll.well_formed(tags, scheme)
+            schemes.well_formed(tags, scheme)
             == (kept == list(tags))
-            == (conll.first_error(list(tags), scheme) is None)
+            == (schemes.first_error(list(tags), scheme) is None)
         )
 
 
@@ -461,11 +464,12 @@ def test_input_flag(tmp_path):
 
 def test_reader_names_lines_and_ends():
     lines = ["\n", "-X- a b\n", "w O B-A\n", "w O O\n", "-X- a b\n", "\n", "w B-A O"]
-    assert list(
-        chunk_eval.tag_sequences(chunk_eval.read_rows(lines, "f", chunk_eval.split_blanks))
-    ) == [(3, ["O", "O"], ["B-A", "O"], True), (7, ["B-A"], ["O"], False)]
+    assert list(tag_sequences(read_rows(lines, "f", split_blanks))) == [
+        (3, ["O", "O"], ["B-A", "O"], True),
+        (7, ["B-A"], ["O"], False),
+    ]
     with pytest.raises(UserError, match="f:2: 1 column, expected 3 as in line 1"):
-        list(chunk_eval.read_rows(["w O O\n", "O\n"], "f", chunk_eval.split_blanks))
+        list(read_rows(["w O O\n", "O\n"], "f", split_blanks))
 
 
 def test_a_reader_that_goes_away_ends_quietly():

@@ -10,8 +10,8 @@ import signal
 import pytest
 
 import checkpoint
-import seeds
 from commands import TINY, fit, left_behind, same_weights, write_sample
+from training import seeds
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +83,8 @@ def test_interrupt_and_resume(several, tmp_path, zygote):
 
 
 def test_folders_of_summaries(several, tmp_path):
-    import train
     from commands import train_args
+    from training import start
 
     flags, _, _ = several
     args = train_args(
@@ -97,7 +97,7 @@ def test_folders_of_summaries(several, tmp_path):
         "1,2",
     )
     runs = [seeds._of_seed(args, {}, seed, str(tmp_path / "c")) for seed in args.seeds]
-    assert [train.config_of(run).summary_dir for run in runs] == [
+    assert [start.config_of(run).summary_dir for run in runs] == [
         os.path.join(tmp_path, "s", f"seed-{seed}") for seed in (1, 2)
     ]
 

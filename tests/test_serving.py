@@ -17,10 +17,11 @@ import unicodedata
 
 import pytest
 
-import conll
-import feed
+import schemes
 from commands import ROOT, SMALL, fit, one_line, sample, wait_until, write_sample
 from config import ENCODERS
+from features import feed
+from features.tokenizer import tokenize
 from serving import (
     BUILD,
     INFERENCE,
@@ -37,7 +38,6 @@ from serving import (
     untrained,
 )
 from test_inference import NASTY as ROWS
-from tokenizer import tokenize
 
 NASTY = ROWS.replace(
     b"Last NNP",
@@ -175,7 +175,7 @@ def test_same_tags_of_random_models(serve, tmp_path, flags):
         possible = (
             set(meta["tags"])
             if scheme == learned
-            else set(conll.scheme_tags(meta["tags"], learned, scheme))
+            else set(schemes.scheme_tags(meta["tags"], learned, scheme))
         )
         assert predicted <= possible and len(possible - predicted) <= (
             "--encoder" in flags
@@ -370,18 +370,18 @@ def test_json_strings():
     assert "not JSON" in binary_mistake("probe", "json", stdin=b'"a\n')
 
 
-@pytest.mark.parametrize("target", conll.SCHEMES)
+@pytest.mark.parametrize("target", schemes.SCHEMES)
 @pytest.mark.parametrize("source", ["bio", "iobes", "bmes", "ioe1"])
 def test_schemes(source, target):
     """Any sequence of tags, well-formed or not, converts as conll.convert does."""
-    tags = conll.scheme_tags(["O", "B-X", "I-X", "B-Y-Z", "I-Y-Z"], "bio", source)
+    tags = schemes.scheme_tags(["O", "B-X", "I-X", "B-Y-Z", "I-Y-Z"], "bio", source)
     rng = random.Random(3)
     sequences = [[rng.randrange(len(tags)) for _ in range(rng.randint(1, 9))] for _ in range(2000)]
     ours = probe(
         "scheme", [" ".join(map(str, ids)).encode() for ids in sequences], source, target, *tags
     )
     assert ours == [
-        " ".join(conll.convert([tags[i] for i in ids], source, target)).encode()
+        " ".join(schemes.convert([tags[i] for i in ids], source, target)).encode()
         for ids in sequences
     ]
 
@@ -804,7 +804,8 @@ def rollup(pid, path=None):
 def large(zygote, tmp_path_factory):
     """A model with 400,000 words of 50 dimensions."""
     import numpy as np
-    from embvec import PAD, UNK, EmbVec
+
+    from features.vocabulary import PAD, UNK, EmbVec
 
     binary("inference")
     folder = tmp_path_factory.mktemp("large")
@@ -903,7 +904,8 @@ def test_weights_of_more_than_2_gb(zygote, tmp_path):
     region by region.
     """
     import numpy as np
-    from embvec import PAD, UNK, EmbVec
+
+    from features.vocabulary import PAD, UNK, EmbVec
 
     flags = write_sample(tmp_path)
     words = [PAD, UNK] + [f"word{i}" for i in range(1_900_000)]

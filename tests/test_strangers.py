@@ -20,16 +20,15 @@ import pytest
 import checkpoint
 import config
 import embvec
-import plain_pickle
-import pretrained
-import structured
-import train
-import vector_cache
 from cli import UserError
 from commands import ROOT, TINY, fit, one_line, train_args, write_sample
-from embvec import PAD, UNK, EmbVec
+from features import pretrained
+from features.vocabulary import PAD, UNK, EmbVec
+from files import plain_pickle, structured
 from serving import run_binary, succeed
 from settings import graph_settings
+from training import fit as fit_module
+from training import start, vector_cache
 
 sys.path.insert(0, os.path.join(ROOT, "inference"))
 import engine_file  # noqa: E402
@@ -115,7 +114,7 @@ def test_fit_imports_nothing_without_trust(home, small, monkeypatch):
     monkeypatch.chdir(home)
     given = {"dev": small[1][3], "restore": "theirs", "checkpoint_dir": "mine", "use_pos": True}
     with pytest.raises(UserError, match="encoder 'theirs.evil.call': not known here"):
-        train.fit(small[1][1], **given)
+        fit_module.fit(small[1][1], **given)
     assert not (home / "theirs" / "ran").exists() and not (home / "mine").exists()
 
 
@@ -147,7 +146,7 @@ def test_hooks_named_again_take_the_place_of_the_checkpoint_s(home, bare_zygote,
     monkeypatch.chdir(home)
     monkeypatch.syspath_prepend(str(home))
     args = train_args("--resume", "--checkpoint_dir", "theirs", *args)
-    assert train.config_of(args).hooks == [{"call": "theirs.evil.call", "word": "mine"}]
+    assert start.config_of(args).hooks == [{"call": "theirs.evil.call", "word": "mine"}]
 
 
 @pytest.mark.slow

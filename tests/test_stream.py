@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-import conll
+import schemes
 from commands import SMALL, one_line, sample, wait_until, write_sample
 from serving import INFERENCE, binary, binary_mistake, run_binary, succeed, untrained
 
@@ -539,10 +539,12 @@ def blocks_of(data):
 def check_entities(record, rows):
     """The entities are the chunks of the rows' tags, and stand where they say."""
     assert [entity["type"] for entity in record["entities"]] == [
-        kind for _, _, kind in conll.chunks([row[-1] for row in rows])
+        kind for _, _, kind in schemes.chunks([row[-1] for row in rows])
     ]
     last = 0
-    for entity, (start, end, _) in zip(record["entities"], conll.chunks([row[-1] for row in rows])):
+    for entity, (start, end, _) in zip(
+        record["entities"], schemes.chunks([row[-1] for row in rows])
+    ):
         assert (
             record["text"][entity["start"] : entity["end"]] == entity["text"]
             and entity["start"] >= last

@@ -14,15 +14,17 @@ import warnings
 from pathlib import Path
 
 import pytest
+
 import chunk_eval
 import conll
-import corpus
 import embvec
+import schemes
 import tagset
-import token_eval
-import train
 from cli import UserError
 from config import Config
+from scoring import chunks, columns, tokens
+from training import fit
+from training.data import load_data, to_sentences
 
 ROOT = Path(__file__).resolve().parent.parent
 PERL = ["perl", str(ROOT / "etc" / "conlleval")]
@@ -43,7 +45,7 @@ def random_tags(rng, scheme, count):
     for _ in range(count):
         cuts = sorted({0, 9, *(rng.randrange(10) for _ in range(4))})
         spans = [(a, b, rng.choice("XY")) for a, b in zip(cuts, cuts[1:]) if rng.random() < 0.6]
-        found.append(conll.from_chunks(spans, 9, scheme))
+        found.append(schemes.from_chunks(spans, 9, scheme))
     return found
 
 
@@ -60,7 +62,7 @@ def write(path, *sentences):
 def load(*paths, dev=None, **fields):
     """What corpus.load_data makes of training files."""
     config = Config(train_path=list(paths), dev_path=[dev or paths[0]], **fields)
-    return corpus.load_data(config)[1]
+    return load_data(config)[1]
 
 
 def scored(sentences):
@@ -132,15 +134,15 @@ def test_embvec_and_tags_path_refuse_hidden_characters(tmp_path, bare_zygote):
 
 @pytest.mark.parametrize("tag, what", [("", "is empty"), (3, "of type int"), ("O\n", "U\\+000A")])
 def test_sentences_given_from_python_are_checked(tag, what):
-    pairs = corpus.to_sentences([(["a"], ["O"]), (["b", "c"], ["O", tag])], "train")
+    pairs = to_sentences([(["a"], ["O"]), (["b", "c"], ["O", tag])], "train")
     with pytest.raises(UserError, match=f"^train:2: .*{what}"):
-        corpus.load_data(Config(dev_fraction=0.5), sentences={"train": pairs})
+        load_data(Config(dev_fraction=0.5), sentences={"train": pairs})
 
 
 # ---------------------------------------------------------------- what is meant
 
 
-@pytest.mark.parametrize("scheme", conll.SCHEMES)
+@pytest.mark.parametrize("scheme", schemes.SCHEMES)
 def test_other_spellings_of_a_scheme_are_understood(scheme):
     tags = {tag for each in random_tags(random.Random(1), scheme, 50) for tag in each}
     for tag in tags - {"O"}:
@@ -158,7 +160,7 @@ def test_other_spellings_of_a_scheme_are_understood(scheme):
 
 
 def test_sets_that_are_in_a_scheme_are_not_commented():
-    for scheme in conll.SCHEMES:
+    for scheme in schemes.SCHEMES:
         for types in ("XY", ["PER", "Миф"], ["work of art", "人名"], ["É", "e"]):
             sequences = random_tags(random.Random(2), scheme, 60)
             tags = {
@@ -180,7 +182,7 @@ def test_sets_that_are_in_a_scheme_are_not_commented():
 )
 def test_real_corpora_are_not_commented(shared, path):
     parts = [(path, conll.read_sentences(shared(f"data/{path}"))[0])]
-    scheme = conll.detect(each.tags for each in parts[0][1])
+    scheme = schemes.detect(each.tags for each in parts[0][1])
     mixed = tagset.mixed_schemes(parts, scheme)
     assert tagset.train_lines(*tagset.collect(parts), scheme, mixed=mixed) == []
 
@@ -219,7 +221,9 @@ def test_training_says_how_it_reads_the_tags(tmp_path, capsys, case):
     data = load(path)
     lines = [line for line in capsys.readouterr().err.splitlines() if "ill-formed" not in line]
     assert len(lines) == 1 and re.match(rf"train\.py: {re.escape(path)}:\d+: .*{what}", lines[0])
-    assert ("all tags are read as types, each token" in lines[0]) == (data.data_scheme == conll.RAW)
+    assert ("all tags are read as types, each token" in lines[0]) == (
+        data.data_scheme == schemes.RAW
+    )
     load(path)  # --seeds reads the same files again
     assert "no tag" not in capsys.readouterr().err.replace("ill-formed", "")
     notes = _embvec_notes(path)
@@ -265,9 +269,9 @@ def test_the_flags_that_a_note_names_read_the_tags_as_meant(case):
     flags = re.search(r"(outside, |chunks in them; )((-r|--scheme bio)( -o \S+)?)", note)
     flags = shlex.split(flags[2])
     meant = [re.sub(r"(?<!\S)(0|О|OTHER|whatever|_)(?!\S)", "O", each) for each in sentences]
-    reading = chunk_eval.trained_reading(conll.detect(each.split() for each in meant))
+    reading = chunks.trained_reading(schemes.detect(each.split() for each in meant))
     gold = [each.split() for each in meant]
-    expected = chunk_eval.score(gold, gold, **reading, warn=False)
+    expected = chunks.score(gold, gold, **reading, warn=False)
     result = json.loads(run(CHUNK, text, [*flags, "--json"]).stdout)
     assert (result["phrases"], result["correct"]) == (expected.totals[2], expected.totals[0])
     assert expected.totals[0] > 0
@@ -278,10 +282,13 @@ def test_training_scores_as_the_official_script_does():
     """Tags without prefixes as with -r, those of a BIO scheme as without."""
     rng, types = random.Random(6), ["NN", "VB", "O", "A-B"]
     raw = [rng.choices(types, k=6) for _ in range(80)]
-    for scheme, tags, args in ((conll.RAW, raw, ["-r"]), ("bio", random_tags(rng, "bio", 80), [])):
+    for scheme, tags, args in (
+        (schemes.RAW, raw, ["-r"]),
+        ("bio", random_tags(rng, "bio", 80), []),
+    ):
         pairs = list(zip(tags[:40], tags[40:]))
-        assert conll.detect(gold for gold, _ in pairs) == scheme
-        scores = chunk_eval.score(*zip(*pairs), **chunk_eval.trained_reading(scheme), warn=False)
+        assert schemes.detect(gold for gold, _ in pairs) == scheme
+        scores = chunks.score(*zip(*pairs), **chunks.trained_reading(scheme), warn=False)
         rows = "\n".join("".join(f"w {g} {p}\n" for g, p in zip(*pair)) for pair in pairs)
         assert f"FB1: {scores.f1:6.2f}\n".encode() in run(PERL, rows, args).stdout
 
@@ -307,15 +314,15 @@ def test_raw_reading_names_the_outside_tag():
 
 def test_score_warns_in_python():
     with pytest.warns(UserWarning, match="no prefixes .* raw=True reads each token"):
-        chunk_eval.score([["A", "O"]], [["A", "O"]])
+        chunks.score([["A", "O"]], [["A", "O"]])
     with pytest.warns(UserWarning, match="scheme='bio', outside='0' does"):
-        chunk_eval.score([["B-A", "0"]], [["B-A", "0"]])
+        chunks.score([["B-A", "0"]], [["B-A", "0"]])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        chunk_eval.score([["B-A", "0"]], [["B-A", "0"]], scheme="bio", outside="0")
-        chunk_eval.score([["A", "O"]], [["A", "O"]], raw=True)
-        chunk_eval.score([["B-A", "O"]], [["B-A", "O"]])
-        token_eval.score([["B-A", "O"]], [["B-A", "O"]])
+        chunks.score([["B-A", "0"]], [["B-A", "0"]], scheme="bio", outside="0")
+        chunks.score([["A", "O"]], [["A", "O"]], raw=True)
+        chunks.score([["B-A", "O"]], [["B-A", "O"]])
+        tokens.score([["B-A", "O"]], [["B-A", "O"]])
 
 
 # ---------------------------------------------------------------- several files
@@ -362,7 +369,7 @@ def test_tag_scheme_without_prefixes_is_refused(tmp_path):
 def test_fit_and_evaluate(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     pairs = [(["Ana", "vive", "Quito"], ["PER", "O", "LOC"])] * 12
-    tagger = train.fit(
+    tagger = fit.fit(
         pairs,
         pairs[:4],
         epoch=1,
@@ -378,7 +385,7 @@ def test_fit_and_evaluate(tmp_path, monkeypatch, capsys):
     with pytest.warns(UserWarning, match="^evaluate:1: the tags have no prefixes") as told:
         report = tagger.evaluate(words, gold)
     assert len(told) == 1
-    scores = chunk_eval.score(gold, tagger.predict(words), raw=True)
+    scores = chunks.score(gold, tagger.predict(words), raw=True)
     assert (report.total.f1, tagger.history[-1]["chunk_f1"]) == (scores.f1, scores.f1)
     with pytest.warns(UserWarning) as told:
         tagger.evaluate(words[:2], [gold[0], ["person", "O", "LOC"]])
@@ -411,7 +418,7 @@ def test_byte_order_mark_belongs_to_no_column():
 
 def test_docstart_is_a_sentence_of_its_own():
     lines = "a O B-A\n-DOCSTART- O O\nb B-A B-A\n\n-docstart- O O\n\nc O O\n-X- O O\n-DocStart- O O"
-    rows = chunk_eval.read_rows(lines.splitlines(True), "f", chunk_eval.split_blanks)
+    rows = columns.read_rows(lines.splitlines(True), "f", columns.split_blanks)
     assert [(line, [row[0] for row in rows], ended) for line, rows, ended in rows] == [
         (1, ["a"], False),
         (2, ["-DOCSTART-"], False),

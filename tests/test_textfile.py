@@ -8,16 +8,16 @@ import types
 
 import pytest
 
-import gazetteer
-import inference
-import pretrained
-import textfile
 from cli import UserError
 from commands import TINY
 from config import Config, load_config
 from conll import read_sentences
-from embvec import EmbVec, read_tokens
+from features import gazetteer, pretrained
+from features.vocabulary import EmbVec, read_tokens
+from files.text import BOM, HeadCheck, encoding_of, kind_of
 from serving import INFERENCE, binary_mistake, run_binary, succeed
+from tagging import output
+from tagging.command import run
 
 sys.path.insert(0, INFERENCE)
 import export  # noqa: E402
@@ -119,8 +119,8 @@ def test_a_line_of_a_list_is_bounded(tmp_path, reader):
     "text", [COLUMNS, "a\n", "\ufeffa b\n", "ab\0\n", "\0" * 40, "a\0b\0\0c\0" * 9]
 )
 def test_utf_8_is_no_other_encoding(text):
-    assert textfile.encoding_of(text.encode()) is None
-    assert textfile.kind_of(text.encode()) is None
+    assert encoding_of(text.encode()) is None
+    assert kind_of(text.encode()) is None
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -142,7 +142,7 @@ def test_tagging_names_it(tmp_path, monkeypatch, mode):
         mode=mode, input=str(path), output="", columns="", delimiter="", spacy_model=""
     )
     with pytest.raises(UserError) as caught:
-        inference.run(tagger, args, inference.Form(None, None))
+        run(tagger, args, output.Form(None, None))
     assert str(caught.value) == (
         f"{path}: not UTF-8, but UTF-16; convert it with `iconv -f UTF-16 -t UTF-8`"
     )
@@ -152,11 +152,11 @@ def test_the_first_bytes_may_come_one_by_one():
     """A stream is known as soon as its mark is in, or enough of its zeros."""
     for encoding, name in ENCODINGS.items():
         data = COLUMNS.encode(encoding)
-        head = textfile.HeadCheck("<stdin>")
+        head = HeadCheck("<stdin>")
         with pytest.raises(UserError, match=f"not UTF-8, but {name}"[:19]):
             for at in range(len(data)):
                 head.feed(data[at : at + 1])
-    head = textfile.HeadCheck("<stdin>")
+    head = HeadCheck("<stdin>")
     for at in range(40):
         head.feed(COLUMNS.encode()[at : at + 1])
 
@@ -207,7 +207,7 @@ def test_the_same_in_cpp():
     done = run_binary("probe", "encoding", stdin=given.encode())
     assert done.code == 0, done.err
     for head, line in zip(heads, done.out.decode().split("\n")[:-1], strict=True):
-        name = textfile.encoding_of(head)
+        name = encoding_of(head)
         expected = (
             f"FILE: not UTF-8, but {name}; convert it with `iconv -f {name} -t UTF-8`"
             if name
@@ -229,7 +229,7 @@ def test_vocabularies_in_cpp(tmp_path):
     given = ["probe", "inputs", tmp_path / "settings.json", tmp_path / "vocab.txt", 2]
     (tmp_path / "vocab.txt").write_bytes(emb.vocab_text())
     plain = succeed(run_binary(*given, stdin=COLUMNS.encode()))
-    (tmp_path / "vocab.txt").write_bytes(textfile.BOM + emb.vocab_text())
+    (tmp_path / "vocab.txt").write_bytes(BOM + emb.vocab_text())
     assert succeed(run_binary(*given, stdin=COLUMNS.encode())).out == plain.out != b""
     for encoding, name in ENCODINGS.items():
         (tmp_path / "vocab.txt").write_bytes(emb.vocab_text().decode().encode(encoding))

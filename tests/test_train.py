@@ -28,10 +28,11 @@ from commands import (
     write_sample,
 )
 from config import ENCODERS, Config
-from embvec import EmbVec
-from feed import training_batches
+from features.feed import training_batches
+from features.vocabulary import EmbVec
 from tf1 import tf
-from trainer import Trainer
+from training import run as training_run
+from training.trainer import Trainer
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def tiny(tmp_path_factory):
         return done[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "plot_history", lambda history, path: None)
+        patch.setattr(training_run, "plot_history", lambda history, path: None)
         run.base = run()
         yield run
 
@@ -325,7 +326,7 @@ def test_batches_are_bounded():
 
 
 def test_learning_rate_schedule():
-    from optimizer import scheduled_rate
+    from training.optimizer import scheduled_rate
 
     config = Config(learning_rate=1.0, warmup_steps=4, lr_decay_steps=10, lr_decay_rate=0.5)
     with tf.Graph().as_default(), tf.Session() as session:
@@ -450,12 +451,12 @@ def test_restore_takes_weights_and_a_fresh_optimizer(trained, tmp_path):
 
 def test_restore_keeps_the_tag_scheme_of_the_model(tiny, tmp_path):
     """A BIO model goes on in BIO, though the new corpus is IOB1, and tags in IOB1 then."""
-    import conll
+    import schemes
 
     rows = []
     for sentence in sample("train")[:60]:
         cells = [line.split(b" ") for line in sentence.strip().split(b"\n")]
-        tags = conll.convert([row[3].decode() for row in cells], "bio", "iob1")
+        tags = schemes.convert([row[3].decode() for row in cells], "bio", "iob1")
         rows += [b" ".join([*row[:3], tag.encode()]) + b"\n" for row, tag in zip(cells, tags)] + [
             b"\n"
         ]

@@ -12,19 +12,20 @@ import pytest
 
 import conll
 import train
-import vector_cache
 from cli import UserError
 from commands import TINY, fit, left_behind, train_args, weights, write_sample
-from embvec import EmbVec
-from feed import sorted_batches
+from features.feed import sorted_batches
+from features.vocabulary import EmbVec
 from language_models import elmo_flags, write_elmo, write_embeddings, write_google
-from trainer import Trainer
+from training import run as training_run
+from training import start, vector_cache
+from training.trainer import Trainer
 
 
 @pytest.fixture(scope="module", autouse=True)
 def no_plots():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "plot_history", lambda history, path: None)
+        patch.setattr(training_run, "plot_history", lambda history, path: None)
         yield
 
 
@@ -83,7 +84,7 @@ def run(folder, *more):
 
 def begun(folder, *more):
     """A Trainer before its first step."""
-    trainer = Trainer(*train.load_data(train.config_of(train_args(*flags(folder, *more)))), {})
+    trainer = Trainer(*train.load_data(start.config_of(train_args(*flags(folder, *more)))), {})
     trainer.load_pretrained()
     return trainer
 

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 import checkpoint
-import chunk_eval
 import train
-import warm_start
 from cli import UserError
 from commands import SMALL, TINY, fit, same_weights, sample, train_args, weights, without_seconds
-from embvec import EmbVec
+from features.vocabulary import EmbVec
+from scoring import chunks
+from training import run, start, warm_start
+from training import run as training_run
 
 # CRF, characters and highway network, all small.
 FLAGS = [*SMALL, "--highway_layers", "1", "--chr_dim", "4", "--summary_dir", "", "--threads", "1"]
@@ -41,7 +42,7 @@ def without_misc(sentence):
 @pytest.fixture(scope="module", autouse=True)
 def no_plots():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "plot_history", lambda history, path: None)
+        patch.setattr(training_run, "plot_history", lambda history, path: None)
         yield
 
 
@@ -72,10 +73,10 @@ def begun(old, *flags):
     args = train_args(
         "--train_path", old / "new.txt", "--dev_path", old / "dev.txt", *FLAGS, *flags
     )
-    config = train.config_of(args)
+    config = start.config_of(args)
     if args.warm_start:
-        trainer = train._warm_started(
-            config, warm_start.read(args.warm_start, args.warm_start_vars or ".*"), train.Given()
+        trainer = run._warm_started(
+            config, warm_start.read(args.warm_start, args.warm_start_vars or ".*"), run.Given()
         )
     else:
         trainer = train.Trainer(*train.load_data(config), {})
@@ -510,7 +511,7 @@ def f1_by_type(zygote, folder, data):
     ]
     gold, predicted = ([[row[column] for row in table] for table in tables] for column in (-2, -1))
     return {
-        misc: chunk_eval.score(
+        misc: chunks.score(
             *(
                 [[tag if tag.endswith("-MISC") == misc else "O" for tag in tags] for tags in each]
                 for each in (gold, predicted)

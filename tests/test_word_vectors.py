@@ -17,10 +17,10 @@ import zipfile
 import numpy as np
 import pytest
 
-import word_vectors
 from cli import UserError
 from commands import one_line
-from word_vectors import VectorReader, check_vectors
+from features import word_vectors
+from features.word_vectors import VectorReader, check_vectors
 
 RESERVED = ("#PAD#", "#UNK#")
 TRAIN = b"the DT B-NP O\nBerlin NNP B-NP B-LOC\n"

@@ -9,9 +9,9 @@ import time
 import numpy as np
 import pytest
 
-import wordpiece
-from pretrained import read_bert_vocab
-from wordpiece import Wordpiece, choose_windows, windows_of
+from features import wordpiece
+from features.pretrained import read_bert_vocab
+from features.wordpiece import Wordpiece, choose_windows, windows_of
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LETTERS = "abcdefg"

@@ -1,5 +1,5 @@
 """BERT's pieces and windows in C++: those of the library `tokenizers`, whatever the text, and those
-of wordpiece.py.
+of features/wordpiece.py.
 """
 
 import collections
@@ -14,9 +14,9 @@ import pytest
 import tokenizers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
+from features.wordpiece import Wordpiece
 from serving import INFERENCE, probe
 from test_lines import CORPORA, NASTY
-from wordpiece import Wordpiece
 
 KINDS = ("cased", "uncased")
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
@@ -326,7 +326,7 @@ WORDS = [
 
 
 def check_windows(documents, max_seq_length, path):
-    """C++ makes of documents, lists of sentences, the windows of wordpiece.py. Returns how many
+    """C++ makes of documents, lists of sentences, the windows of features/wordpiece.py. Returns how many
     there are.
     """
     vocab = path.read_text(encoding="utf-8").split("\n")[:-1]

@@ -71,7 +71,7 @@ def signal_in_training(number, batches):
     """The process sends itself a signal while it makes ready a training batch, `batches` others
     being done.
     """
-    import feed
+    from features import feed
 
     batch, done = feed.Feeder.batch, iter(range(1 << 30))
 
@@ -88,6 +88,6 @@ if sys.argv[2] == "tensorflow":
     import tf1  # noqa: F401
 else:
     sys.modules["tensorflow"] = None
-    import inference, locale, pkgutil, train  # noqa: E401, F401   (nobody may not read where Python keeps its library)
+    import train  # noqa: E401, F401   (nobody may not read where Python keeps its library)
 become(*serve(sys.argv[1]))
 runpy.run_path(os.path.join(ROOT, sys.argv[0]), run_name="__main__")

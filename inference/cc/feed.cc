@@ -21,7 +21,7 @@ bool is_ascii_punctuation(uint32_t code) {
   return code > ' ' && code < 127 && !is_ascii_digit(code) && !is_ascii_letter(code);
 }
 
-// ELMo's input, as elmo_bytes.py makes it: a row of bytes each of <S>, the words and </S>, with
+// ELMo's input, as features/elmo_bytes.py makes it: a row of bytes each of <S>, the words and </S>, with
 // begin and end of word and padding, all + 1.
 constexpr size_t kElmoWidth = 50;
 constexpr int32_t kBeginSentence = 257, kEndSentence = 258, kBeginWord = 259, kEndWord = 260,

@@ -1,4 +1,4 @@
-// Sentences -> ids -> the graph's inputs, in batches of similar length, as feed.py makes them.
+// Sentences -> ids -> the graph's inputs, in batches of similar length, as features/feed.py makes them.
 #pragma once
 
 #include <cstdint>
@@ -64,7 +64,7 @@ class Feeder {
   const WindowMaker* windows_;
 };
 
-// Id of a word's shape; the list is in feed.py.
+// Id of a word's shape; the list is in features/feed.py.
 int word_shape(std::string_view word);
 
 // Batches for tagging, with few different shapes, as feed.tagging_batches cuts them.

@@ -10,10 +10,9 @@ asked of it, not of Python.
 import unicodedata
 
 import tokenizers
+from make_lowercase import CODES, ranges, write, write_cells
 from tokenizers.normalizers import NFD, BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
-
-from make_lowercase import CODES, ranges, write, write_cells
 
 HANGUL = range(0xAC00, 0xD7A4)  # syllables, which decompose by arithmetic: Unicode, section 3.12
 LONGEST = 4  # places for the characters of an expansion, of which the last is 0

@@ -35,7 +35,7 @@ void append_utf8(uint32_t code, std::string* out);
 // Whether all of it is ASCII.
 bool is_ascii(std::string_view text);
 
-// Throws Error where a text that begins with these bytes is UTF-16 or UTF-32, as textfile.py has
+// Throws Error where a text that begins with these bytes is UTF-16 or UTF-32, as files/text.py has
 // it: by its byte order mark, or, given 8 bytes or more, by the zeros of its ASCII characters.
 // name: in the message.
 void check_encoding(std::string_view head, const std::string& name);

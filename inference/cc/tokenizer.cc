@@ -9,7 +9,7 @@
 namespace etagger {
 namespace {
 
-// The characters of tokenizer.py.
+// The characters of features/tokenizer.py.
 constexpr std::u32string_view kSpaces = U" \t\r\n\x0b\x0c\u00a0\u2003\u2009\u3000";
 constexpr std::u32string_view kOpening = U"\"'`([{<$#@*“‘«‹„¿¡（「『【《";
 constexpr std::u32string_view kClosing = U"\"'`)]}>.,;:!?%*…”’»›。，、；：？！）」』】》";

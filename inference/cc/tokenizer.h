@@ -1,4 +1,4 @@
-// The built-in tokenizer of line mode: the rules of tokenizer.py, to the letter.
+// The built-in tokenizer of line mode: the rules of features/tokenizer.py, to the letter.
 #pragma once
 
 #include <string_view>

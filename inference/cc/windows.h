@@ -1,4 +1,4 @@
-// Windows of pieces, in which BERT reads sentences (Devlin et al. 2019): those of wordpiece.py.
+// Windows of pieces, in which BERT reads sentences (Devlin et al. 2019): those of features/wordpiece.py.
 #pragma once
 
 #include <cstddef>

@@ -14,14 +14,14 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path[:0] = [ROOT, os.path.join(ROOT, "inference")]
 
-import inference  # noqa: E402
 from cli import Parser, UserError, check_readable, run_command  # noqa: E402
-from embvec import EmbVec  # noqa: E402
-from feed import Feeder  # noqa: E402
+from features.feed import Feeder  # noqa: E402
+from features.vocabulary import EmbVec  # noqa: E402
+from files.structured import load_json  # noqa: E402
 from graph_files import CONFIG, add_trust, load_exported, load_frozen, reason  # noqa: E402
 from settings import gazetteer_of, graph_settings  # noqa: E402
-from structured import load_json  # noqa: E402
-from tagger import WORDS_KEPT, Tagger  # noqa: E402
+from tagging import command  # noqa: E402
+from tagging.tagger import WORDS_KEPT, Tagger  # noqa: E402
 
 LOGITS = "logits_indices"
 ROWS = (  # inputs that have a row for each sentence: a model has one of them at least
@@ -117,7 +117,7 @@ def _checked_run(session, feeder, path, tags):
 
 def parse_args():
     parser = Parser(description=__doc__)
-    inference.add_tagging_flags(parser, mode="bucket")
+    command.add_tagging_flags(parser, mode="bucket")
     parser.add_argument(
         "--vocab_path",
         default="",
@@ -151,7 +151,7 @@ def load_vocabulary(args):
 
 def main():
     args = parse_args()
-    inference.check_tagging_flags(args)
+    command.check_tagging_flags(args)
     check_readable(
         args.frozen_path or args.restore + ".meta",
         "--frozen_path" if args.frozen_path else "--restore",
@@ -165,7 +165,7 @@ def main():
         args.threads,
         args.trust,
     )
-    inference.run(tagger, args)
+    command.run(tagger, args)
 
 
 if __name__ == "__main__":

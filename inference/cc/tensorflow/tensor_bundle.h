@@ -1,5 +1,5 @@
 // What a TensorFlow checkpoint says that it holds; includes TensorFlow. The same rules in Python:
-// tensor_bundle.py.
+// files/tensor_bundle.py.
 #pragma once
 
 #include <string>

@@ -7,9 +7,9 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 import conll
-from elmo_bytes import MAX_CHARACTERS, elmo_byte_ids
-from embvec import BERT
-from wordpiece import Pieces, Wordpiece
+from features.elmo_bytes import MAX_CHARACTERS, elmo_byte_ids
+from features.vocabulary import BERT
+from features.wordpiece import Pieces, Wordpiece
 
 SHAPES = (
     "padding",
@@ -63,7 +63,9 @@ class Example(NamedTuple):
     gazetteer: Optional[np.ndarray]  # int32 (sentence, types), 0 or 1
     tags: Optional[np.ndarray]  # int32 (sentence,)
     pieces: Optional[Pieces]  # for BERT
-    vectors: Optional[dict] = None  # what ELMo and BERT have computed before, see vector_cache.py
+    vectors: Optional[dict] = (
+        None  # what ELMo and BERT have computed before, see training/vector_cache.py
+    )
 
     def __len__(self):
         return len(self.rows)

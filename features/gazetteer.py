@@ -1,7 +1,7 @@
 """Gazetteers: lists of known names, as a feature of each token for each type of name."""
 
 from cli import UserError
-from textfile import read_lines
+from files.text import read_lines
 
 MOST_NAME_WORDS = 256  # of a name: a look-up tries each length up to that of the longest
 MOST_TYPES = 1024  # each token has a mark for each type

@@ -12,9 +12,9 @@ import numpy as np
 
 from cli import UserError, check_readable
 from config import MOST_LAYERS, MOST_UNITS
-from structured import load_json, misfit, shortened
-from textfile import HEAD, check_not_a_page, check_text, kind_of, read_lines
-from wordpiece import SPECIAL
+from features.wordpiece import SPECIAL
+from files.structured import load_json, misfit, shortened
+from files.text import HEAD, check_not_a_page, check_text, kind_of, read_lines
 
 LARGEST = 1e30  # of a bound or a constant; float32 ends a little above
 
@@ -467,7 +467,7 @@ class _TensorFlowWeights:
     """
 
     def __init__(self, path):
-        from tensor_bundle import open_checkpoint
+        from files.tensor_bundle import open_checkpoint
 
         self._path = path
         self._entries, self.read = open_checkpoint(path)

@@ -9,12 +9,13 @@ import sys
 import numpy as np
 
 import conll
+import schemes
 import tagset
 from cli import UserError
-from embvec import EmbVec
-from feed import Feeder
-from gazetteer import Gazetteer
-from pretrained import check_bert_layers
+from features.feed import Feeder
+from features.gazetteer import Gazetteer
+from features.pretrained import check_bert_layers
+from features.vocabulary import EmbVec
 from settings import tags_problem
 
 
@@ -67,7 +68,7 @@ def load_data(config, emb=None, gazetteer=None, tags=None, first=None, models=No
         gazetteer = Gazetteer.read(config.gazetteer)
 
     target = config.tag_scheme or scheme
-    tags = tags or conll.scheme_tags(emb.tags, scheme, target)
+    tags = tags or schemes.scheme_tags(emb.tags, scheme, target)
     if problem := tags_problem(tags, target):
         raise UserError(f"{config.emb_path or 'the vocabulary'}: {problem}; mend its tags")
     feeder = Feeder(
@@ -87,7 +88,8 @@ def load_data(config, emb=None, gazetteer=None, tags=None, first=None, models=No
         columns,
     )
     data.train = [
-        feeder.encode(sentence, conll.convert(sentence.tags, scheme, target)) for sentence in train
+        feeder.encode(sentence, schemes.convert(sentence.tags, scheme, target))
+        for sentence in train
     ]
     feeder.mark_rare(data.train)
     data.dev = _encode_dev(dev, data)
@@ -172,8 +174,8 @@ def _data_scheme(parts, config, by_value):
     """
     counts, places = tagset.collect(parts, by_value)
     tagset.check(places)
-    scheme = conll.detect(sentence.tags for _, sentences in parts for sentence in sentences)
-    if scheme == conll.RAW and config.tag_scheme:
+    scheme = schemes.detect(sentence.tags for _, sentences in parts for sentence in sentences)
+    if scheme == schemes.RAW and config.tag_scheme:
         why = tagset.findings(counts, sum(counts.values()))[0]
         raise UserError(
             f"{places[why.tag]}: {why.what}, but tag_scheme {config.tag_scheme} needs O and "
@@ -186,9 +188,9 @@ def _check_dev_tags(parts, scheme, by_value):
     """Raises UserError for dev tags that cannot be read in the scheme of the training ones."""
     places = tagset.collect(parts, by_value)[1]
     tagset.check(places)
-    for tag, place in places.items() if scheme != conll.RAW else ():
+    for tag, place in places.items() if scheme != schemes.RAW else ():
         try:
-            conll.split_tag(tag)
+            schemes.split_tag(tag)
         except ValueError:
             meant = tagset.meant(tag)
             raise UserError(
@@ -204,7 +206,7 @@ def _lines_about_tags(train, dev, scheme, by_value):
     )
     mixed = tagset.mixed_schemes(train, scheme)
     lines = tagset.train_lines(tags, {**more_places, **places}, scheme, more, mixed)
-    mixed = tagset.mixed_schemes(dev, scheme, "the training files") if scheme != conll.RAW else ""
+    mixed = tagset.mixed_schemes(dev, scheme, "the training files") if scheme != schemes.RAW else ""
     if mixed:
         lines.append(f"{mixed}, expected one scheme; convert one of them")
     return lines
@@ -221,7 +223,7 @@ def _warn_of_ill_formed(parts, scheme):
         (path, sentence.line(error[0]))
         for path, sentences in parts
         for sentence in sentences
-        if (error := conll.first_error(sentence.tags, scheme))
+        if (error := schemes.first_error(sentence.tags, scheme))
     ]
     if places:
         print(
@@ -333,7 +335,7 @@ def _encode_dev(dev, data):
     """
     examples, strange = [], {}
     for sentence in dev:
-        tags = conll.convert(sentence.tags, data.data_scheme, data.tag_scheme)
+        tags = schemes.convert(sentence.tags, data.data_scheme, data.tag_scheme)
         unseen = [tag for tag in tags if tag not in data.feeder.tag_ids]
         strange.update(dict.fromkeys(unseen))
         examples.append(data.feeder.encode(sentence, None if unseen else tags))

@@ -14,17 +14,16 @@ from typing import NamedTuple
 import numpy as np
 
 import checkpoint
-import chunk_eval
-import conll
-import pretrained
 import registry
-import token_eval
-import vector_cache
-import warm_start
+import schemes
 from checkpoint import State
 from cli import Progress, Terminated, UserError, atomic_write, taking_over_signals
-from feed import sorted_batches, training_batches
-from hooks import own_hooks
+from features import pretrained
+from features.feed import sorted_batches, training_batches
+from scoring import chunks
+from scoring import tokens as tokens_module
+from training import vector_cache, warm_start
+from training.hooks import own_hooks
 
 
 class Latest(NamedTuple):
@@ -48,8 +47,8 @@ class Trainer:
         if config.save_by == "loss" and not config.metric:
             _check_dev_loss(data)
         from model import Model
-        from optimizer import training_op
         from tf1 import callable_of, new_session, quiet, tf
+        from training.optimizer import training_op
 
         self.config, self.data, self.sources, self.state = config, data, sources, State()
         self.hooks = [*own_hooks(config), *hooks]
@@ -60,7 +59,9 @@ class Trainer:
         with self.graph.as_default(), quiet():
             tf.set_random_seed(config.seed)
             legal = (
-                conll.legal_transitions(data.tags, data.tag_scheme) if config.constrained else None
+                schemes.legal_transitions(data.tags, data.tag_scheme)
+                if config.constrained
+                else None
             )
             self.model = Model(config, data.feeder.sizes(), training=True, legal=legal)
             warm_start.freeze(config)
@@ -242,7 +243,7 @@ class Trainer:
 
     def _total_steps(self):
         """Steps of all epochs, where the learning rate depends on them."""
-        from optimizer import TO_ZERO
+        from training.optimizer import TO_ZERO
 
         wanted = self.config.lr_schedule in TO_ZERO and not self.config.lr_total_steps
         return sum(len(self._batches(epoch)) for epoch in range(self.config.epoch)) if wanted else 0
@@ -409,7 +410,7 @@ class Trainer:
                 weights += [len(indices)] * len(loss)
                 gold += [data.dev_gold[i] for i in indices]
                 predicted += [
-                    conll.convert(
+                    schemes.convert(
                         [data.tags[k] for k in row[: len(data.dev[i])]],
                         data.tag_scheme,
                         data.data_scheme,
@@ -417,11 +418,11 @@ class Trainer:
                     for row, i in zip(ids.tolist(), indices)
                 ]
         self.has_dev_loss = bool(losses)
-        reading = chunk_eval.trained_reading(data.data_scheme)
+        reading = chunks.trained_reading(data.data_scheme)
         scores = {
             "dev_loss": float(np.average(losses, weights=weights)) if losses else math.nan,
-            "token_f1": token_eval.score(gold, predicted).f1,
-            "chunk_f1": chunk_eval.score(gold, predicted, **reading, warn=False).f1,
+            "token_f1": tokens_module.score(gold, predicted).f1,
+            "chunk_f1": chunks.score(gold, predicted, **reading, warn=False).f1,
         }
         if config.metric:
             scores["metric"] = _metric(config.metric, gold, predicted)
@@ -521,7 +522,7 @@ def _averages(average):
 
     if average is None:
         return None, None
-    from optimizer import averaged_variables
+    from training.optimizer import averaged_variables
 
     with tf.variable_scope("averages"):
         aside = {

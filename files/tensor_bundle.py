@@ -44,9 +44,10 @@ class Entry(NamedTuple):
 
 def read_index(prefix):
     """{name: Entry} of a checkpoint whose index fits its data files. Raises UserError."""
-    from tf1 import tf  # noqa: F401  before its protobufs, which would let its log lines out
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
+
+    from tf1 import tf  # noqa: F401  before its protobufs, which would let its log lines out
 
     path = prefix + ".index"
     with open(path, "rb") as stream:

@@ -11,9 +11,19 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple, Optional
 
-import chunk_eval
-from chunk_eval import as_text, figures, json_figures, percentages, read_file, tag_sequences
 from cli import UserError, atomic_write, check_readable, check_writable
+from scoring import counting, tables
+from scoring.chunks import percentages
+from scoring.columns import (
+    Columns,
+    as_text,
+    columns_of,
+    note,
+    print_latin,
+    read_file,
+    tag_sequences,
+)
+from scoring.tables import figures, json_figures
 
 CATEGORIES = ("correct", "type", "boundary", "boundary and type", "missed", "spurious")
 SEEN = ("seen with its type", "seen with others", "unseen")
@@ -400,7 +410,7 @@ def run(args):
         check_writable(args.plot, "--plot")
     for path in args.train_path or []:
         check_readable(path, "--train_path")
-    columns = chunk_eval.columns_of(args)
+    columns = columns_of(args)
     name, rows, counted = (
         args.input or "<stdin>",
         list(read_file(args.input, args.delimiter, columns.width)),
@@ -412,7 +422,7 @@ def run(args):
             f"{name}:{rows[0][0]}: --train_path needs the words, and there is no word column; "
             "name it, as in --columns 'word gold pred', or leave --train_path out"
         )
-    scorer = chunk_eval.count(args, tag_sequences(rows, columns), name, counted)
+    scorer = counting.count(args, tag_sequences(rows, columns), name, counted)
     scores = scorer.close()
     trained = training_entities(args, columns) if args.train_path else None
     analysis = analyse(
@@ -425,13 +435,13 @@ def run(args):
         with atomic_write(args.plot) as out:
             figure.savefig(out, format="png")
     more = {"errors": as_json(analysis)} if args.json else {}
-    chunk_eval.print_latin(
-        chunk_eval.output(args, scores, **more)
+    print_latin(
+        tables.output(args, scores, **more)
         + ("" if args.json else text(analysis, word_at is not None))
     )
-    chunk_eval.say_notes(args, scorer, scores)
+    counting.say_notes(args, scorer, scores)
     if analysis.categories["correct"] != scores.totals[0]:
-        chunk_eval.note(
+        note(
             "chunk_eval.py",
             "brackets and the like start chunks that end nowhere: of the official script's "
             f"{scores.totals[0]} correct chunks the analysis finds {analysis.categories['correct']}",
@@ -451,9 +461,9 @@ def training_entities(args, columns):
     """
     if columns.width:
         gold, word = (at - (at > columns.pred) for at in (columns.gold, columns.word))
-        columns = chunk_eval.Columns(columns.width - 1, gold, gold, word)
+        columns = Columns(columns.width - 1, gold, gold, word)
     else:
-        columns = chunk_eval.Columns(None, -1, -1, 0)
+        columns = Columns(None, -1, -1, 0)
     entities = defaultdict(set)
     for path in args.train_path:
         counted, rows = (
@@ -464,7 +474,7 @@ def training_entities(args, columns):
                 )
             ),
         )
-        scorer = chunk_eval.count(args, tag_sequences(rows, columns), path, counted)
+        scorer = counting.count(args, tag_sequences(rows, columns), path, counted)
         for sentence in _sentences(rows, counted, scorer, columns.word):
             for start, end, kind in sentence.gold:
                 entities[tuple(sentence.words[start:end])].add(kind)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cli import UserError, check_readable, suggest
-from textfile import BOM, HEAD, check_text, is_binary, packing_of
+from files.text import BOM, HEAD, check_text, is_binary, packing_of
 
 WIDEST = 100_000  # numbers of a vector, at most
 _EXPECTED = "word vectors (the text of GloVe or word2vec, or word2vec's .bin)"

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 import checkpoint
-from cli import UserError, compile_regex
-from embvec import BERT, EmbVec, file_hash
+from cli import UserError, compile_regex, file_hash
+from features.vocabulary import BERT, EmbVec
 
 FINE_TUNED = "embeddings/|projection/|crf/"  # what learns where the config says fine_tune
 
@@ -119,7 +119,7 @@ def take_over(source, model, session, data):
 
     Raises UserError where nothing is taken.
     """
-    from tensor_bundle import open_checkpoint
+    from files.tensor_bundle import open_checkpoint
     from tf1 import put
 
     entries, read = open_checkpoint(source.prefix)

@@ -7,11 +7,11 @@ import statistics
 import sys
 
 import checkpoint
-import run_folder
 from cli import UserError, atomic_write
 from config import Config, model_path, read_config, typed
-from structured import conforms, load_json
-from tagger import columns_note
+from files.structured import conforms, load_json
+from tagging.tagger import columns_note
+from training import run_folder
 
 FILE = "seeds.json"
 SCORES = ("token_f1", "chunk_f1")

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-import conll
-from chunk_eval import scheme_boundary
+import schemes
 from cli import UserError
+from scoring.chunks import scheme_boundary
 
 MAX_NBEST = 1000  # sequences: nbest keeps so many for each token and each tag
 PATHS_AT_ONCE = 1 << 22  # that nbest compares: some 100 MB
@@ -136,10 +136,10 @@ class Edges(NamedTuple):
 
 def edges(tags, scheme):
     """The Edges of a tag vocabulary in one of conll.SCHEMES, or conll.RAW."""
-    if scheme == conll.RAW:
+    if scheme == schemes.RAW:
         parts = [("O", "") if tag == "O" else ("S", tag) for tag in tags]
     else:
-        parts = [conll.split_tag(tag) for tag in tags]
+        parts = [schemes.split_tag(tag) for tag in tags]
     kinds = {
         kind: i
         for i, kind in enumerate(dict.fromkeys(kind for prefix, kind in parts if prefix != "O"))

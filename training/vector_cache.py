@@ -13,9 +13,9 @@ import os
 import h5py
 import numpy as np
 
-import pretrained
 from cli import Progress, UserError, atomic_write
-from feed import Example, sorted_batches
+from features import pretrained
+from features.feed import Example, sorted_batches
 
 
 def fill(examples, sentences, feeder, run, weights, config, what):

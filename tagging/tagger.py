@@ -10,15 +10,17 @@ from typing import NamedTuple
 import numpy as np
 
 import checkpoint
-import chunk_eval
-import confidence
 import conll
 import registry
+import schemes
 import tagset
 from cli import UserError
 from config import Config
-from feed import Feeder, tagging_batches
+from features.feed import Feeder, tagging_batches
+from scoring import chunks as chunks_module
+from scoring.chunks import percentages, trained_reading
 from settings import gazetteer_of
+from tagging import confidence
 
 WORDS_KEPT = 50_000  # distinct words whose ids are remembered
 
@@ -211,9 +213,9 @@ class Tagger:
             raise UserError(
                 "evaluate: expected gold tags beside the words, a list for each sentence"
             )
-        reading = chunk_eval.trained_reading(scheme)
+        reading = trained_reading(scheme)
         try:
-            scores = chunk_eval.score(
+            scores = chunks_module.score(
                 [sentence.tags for sentence in given], self.tag(given), **reading, warn=False
             )
         except ValueError as error:
@@ -234,11 +236,11 @@ class Tagger:
         scheme, parts = self.meta["data_scheme"], [("evaluate", sentences)]
         tags, places = tagset.collect(parts, by_value=True)
         tagset.check(places)
-        if scheme == conll.RAW:
+        if scheme == schemes.RAW:
             lines, name = tagset.train_lines(tags, places, scheme), str
         else:
             mixed = tagset.mixed_schemes(parts, scheme, "the model's tags")
-            lines, name = [mixed] if mixed else [], lambda tag: conll.split_tag(tag)[1]
+            lines, name = [mixed] if mixed else [], lambda tag: schemes.split_tag(tag)[1]
         known = dict.fromkeys(map(name, self.feeder.emb.tags))
         strange = {name(tag): place for tag, place in places.items() if name(tag) not in known}
         if strange:
@@ -386,12 +388,12 @@ class Tagger:
 
     def _names(self, ids):
         names = self.meta["tags"]
-        return conll.convert(
+        return schemes.convert(
             [names[i] for i in ids], self.meta["tag_scheme"], self.meta["data_scheme"]
         )
 
     def _entities(self, ids):
-        return conll.entities([self.meta["tags"][i] for i in ids], self.meta["tag_scheme"])
+        return schemes.entities([self.meta["tags"][i] for i in ids], self.meta["tag_scheme"])
 
 
 class Graph(NamedTuple):
@@ -409,7 +411,7 @@ def _graph(prefix, config, meta, feeder, threads):
     from tf1 import callable_of, new_session, quiet, tf
 
     legal = (
-        conll.legal_transitions(meta["tags"], meta["tag_scheme"]) if config.constrained else None
+        schemes.legal_transitions(meta["tags"], meta["tag_scheme"]) if config.constrained else None
     )
     with tf.Graph().as_default(), quiet():
         model = Model(config, feeder.sizes(), legal=legal)
@@ -454,4 +456,4 @@ def _checked(sentence):
 
 
 def _figures(correct, found, gold):
-    return Figures(*chunk_eval.percentages(correct, found, gold), gold)
+    return Figures(*percentages(correct, found, gold), gold)

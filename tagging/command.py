@@ -1,0 +1,94 @@
+"""What the commands that tag share: flags, and a run from input to output."""
+
+import contextlib
+import os
+import sys
+
+import conll
+from cli import UserError, atomic_write, check_readable, check_stream, check_threads, check_writable
+from tagging.output import plain_form
+from tagging.streams import DEFAULT_SPACY_MODEL, tag_columns, tag_lines
+
+
+@contextlib.contextmanager
+def opened_output(path):
+    """Standard output, or a file that bears its name only once it is whole."""
+    if not path:
+        yield sys.stdout.buffer
+        return
+    with atomic_write(path) as out:
+        yield out
+
+
+def add_tagging_flags(parser, mode="bulk"):
+    """The flags that every command has that tags."""
+    parser.add_argument(
+        "--mode",
+        choices=("bulk", "bucket", "line"),
+        default=mode,
+        help=f"bulk: a file; bucket: columns from standard input; line: raw text (default {mode})",
+    )
+    parser.add_argument("--emb_path", default="", help="the EmbVec file of the training")
+    parser.add_argument("--wrd_dim", type=int, default=0, help="its vectors' size")
+    parser.add_argument(
+        "--input",
+        default="",
+        help="what to tag (default: data/test.txt in bulk mode, else standard input)",
+    )
+    parser.add_argument("--output", default="", help="where to write (default: standard output)")
+    parser.add_argument(
+        "--columns",
+        default="",
+        help="columns in order, such as 'word pos chunk tag', _ to ignore one, id first in CoNLL-U",
+    )
+    conll.add_delimiter_flag(parser)
+    parser.add_argument(
+        "--batch_size", type=int, default=64, help="sentences in a batch, at most (default 64)"
+    )
+    parser.add_argument(
+        "--threads", "-j", type=int, default=0, help="threads; 0: one for each core"
+    )
+    parser.add_argument(
+        "--timing", action="store_true", help="percentiles of the time, on standard error"
+    )
+    parser.add_argument(
+        "--spacy_model",
+        default="",
+        help="line mode: a spaCy model's name or path (default: "
+        f"{DEFAULT_SPACY_MODEL}, where it is installed)",
+    )
+
+
+def check_tagging_flags(args):
+    """Checks the flags of add_tagging_flags before TensorFlow is imported. Raises UserError."""
+    if args.batch_size < 1:
+        raise UserError(f"--batch_size {args.batch_size}: expected at least 1")
+    check_threads(args.threads)
+    if args.mode == "line" and args.delimiter:
+        raise UserError(
+            "--delimiter and --mode line: raw text has no columns; leave one of them out"
+        )
+    conll.columns_of(args)
+    args.input = args.input or ("data/test.txt" if args.mode == "bulk" else "")
+    if args.input:
+        check_readable(args.input, "--input")
+    else:
+        check_stream(0)
+    if args.output:
+        check_writable(args.output, "--output")
+    else:
+        check_stream(1)
+
+
+def run(tagger, args, form=None):
+    """Tags what the flags name. form: what comes out; default: the rows, and the tag."""
+    form = form or plain_form(tagger)
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(open(args.input, "rb")) if args.input else sys.stdin.buffer
+        out = stack.enter_context(opened_output(args.output))
+        name = args.input or "<stdin>"
+        if args.mode == "line":
+            tag_lines(tagger, args, stream, name, out, form)
+        else:
+            size = os.path.getsize(args.input) if args.input else 0
+            tag_columns(tagger, args, stream, name, out, size, form)
