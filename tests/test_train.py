@@ -14,7 +14,6 @@ import pytest
 
 import checkpoint
 import conll
-import train
 from cli import UserError
 from commands import (
     SMALL,
