@@ -88,6 +88,9 @@ if sys.argv[2] == "tensorflow":
     import tf1  # noqa: F401
 else:
     sys.modules["tensorflow"] = None
-    import train  # noqa: E401, F401   (nobody may not read where Python keeps its library)
+    # A process of nobody's may not read where Python keeps its library.
+    import pkgutil  # noqa: F401
+
+    import train  # noqa: F401
 become(*serve(sys.argv[1]))
 runpy.run_path(os.path.join(ROOT, sys.argv[0]), run_name="__main__")
