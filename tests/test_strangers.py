@@ -19,11 +19,11 @@ import pytest
 
 import checkpoint
 import config
-import embvec
 from cli import UserError
 from commands import ROOT, TINY, fit, one_line, train_args, write_sample
 from features import pretrained
 from features.vocabulary import PAD, UNK, EmbVec
+from features.word_vectors import VectorReader
 from files import plain_pickle, structured
 from serving import run_binary, succeed
 from settings import graph_settings
@@ -282,7 +282,8 @@ def test_every_value_of_every_field(theirs, part):
     for name in [name for name in fields if name not in ("digest", "sizes", "hashes")]:
         rest = {each: value for each, value in fields.items() if each != name}
         forge(theirs, lambda meta: {**whole, part: rest} if part else rest)
-        assert name in told(theirs)
+        # Checkpoints from before --delimiter do not have it.
+        assert name in told(theirs) or name == "delimiter"
         for value in VALUES[:: 2 if part else 1]:
             changed = {**fields, name: value}
             forge(theirs, lambda meta: {**whole, part: changed} if part else changed)
@@ -341,7 +342,7 @@ def test_every_value_of_every_field(theirs, part):
         (lambda meta: meta.update(data_scheme="raw"), "neither reads as the other"),
         (
             lambda meta: meta.update(columns=["pos", "word", "pos"]),
-            "columns: ['pos', 'word', 'pos']",
+            "columns: 'pos' is named twice",
         ),
         (lambda meta: meta["sizes"].update({"/../../x": 1}), "sizes and hashes are not of"),
         (
@@ -404,12 +405,13 @@ def test_weights_of_other_sizes(home, small, zygote, infer):
     forge(home / "theirs" / "ner_model", lambda meta: meta["config"].update(rnn_size=1 << 16))
     flags = [*small[1], "--restore", "theirs", "--checkpoint_dir", "mine", "--rnn_size", 1 << 16]
     done = zygote.run("train.py", *flags, folder=home)
-    assert done.code == 2 and "the config wants [" in one_line(done.err)
+    assert done.code == 2 and "the config wants float32 [" in one_line(done.err)
 
 
 def test_a_config_that_asks_for_more_memory_than_there_is(home, small, zygote):
     (home / "c.yaml").write_text("cnn_filters: 65536\ncnn_width: 1024\nencoder: cnn_lstm\n")
-    done = zygote.run("train.py", *small[1], "--config_path", "c.yaml", folder=home)
+    flags = [*small[1], "--config_path", "c.yaml", "--checkpoint_dir", "large"]
+    done = zygote.run("train.py", *flags, folder=home)
     assert done.code == 2 and "GB, this machine has" in one_line(done.err)
 
 
@@ -618,8 +620,8 @@ def test_vocabularies_of_other_types(tmp_path, change):
 @pytest.mark.parametrize(
     "line, message",
     [
-        (b"a 1 2\n" + b"x" * (5 << 20), "vectors.txt.gz:2: a line of more than 2,097,152 bytes"),
-        (b"x" * (5 << 20), "vectors.txt.gz:1: no word vector"),
+        (b"a 1 2\n" + b"x" * (5 << 20), "vectors.txt.gz:2: a line of more than "),
+        (b"x" * (5 << 20), ": no line ends in its first 65,536 bytes"),
         (b"a 1 2\n" * (12 << 20), "it unpacks to more than 67,108,864 bytes"),
         (b"9" * 5000 + b" 2\n", "vectors.txt.gz:1: the vectors have 1 numbers"),
     ],
@@ -628,7 +630,7 @@ def test_vectors_in_an_archive_that_unpacks_without_end(tmp_path, line, message)
     path = tmp_path / "vectors.txt.gz"
     path.write_bytes(gzip.compress(line, 1))
     with pytest.raises(UserError) as error:
-        embvec._VectorReader(str(path), "", 2, True, None).read()
+        VectorReader(str(path), "", 2, True).read()
     assert message in str(error.value) and len(str(error.value)) < 300
 
 
@@ -736,11 +738,15 @@ def test_stored_vectors_of_a_stranger(tmp_path):
 def settings(tmp_path):
     """A model's settings as C++ reads them, changed: the path of the file."""
     emb = EmbVec(*([[PAD, UNK, "a"]] * 4), ["O"], 2)
-    own = {"tags": ["O"], "tag_scheme": "bio", "data_scheme": "bio", "columns": ["word", "tag"]}
+    own = {"tags": ["O"], "tag_scheme": "bio", "data_scheme": "bio", "delimiter": ""}
     from export import model_config
 
     whole = json.loads(
-        model_config(config.Config(wrd_dim=2, use_crf=False), {**own, "gazetteer": None}, emb)
+        model_config(
+            config.Config(wrd_dim=2, use_crf=False),
+            {**own, "columns": ["word", "tag"], "gazetteer": None},
+            emb,
+        )
     )
 
     def write(change=lambda settings: None):

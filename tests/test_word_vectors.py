@@ -273,8 +273,10 @@ def test_a_line_without_end_is_bounded_later_on(tmp_path, monkeypatch):
             )
 
     monkeypatch.setattr(word_vectors, "open_vectors", lambda path, member: Endless())
+    path = tmp_path / "x"
+    path.write_bytes(b"")
     with pytest.raises(UserError, match=r"x:2: a line of more than .* bytes"):
-        VectorReader("x", "", 3, True).read()
+        VectorReader(str(path), "", 3, True).read()
     assert sum(taken) < 1 << 24
 
 

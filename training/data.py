@@ -53,6 +53,8 @@ def load_data(config, emb=None, gazetteer=None, tags=None, first=None, models=No
     )
     scheme = _data_scheme(train, config, "train" in sentences)
     _check_dev_tags(dev, scheme, "dev" in sentences)
+    for name, given in (*train, *dev) if sentences else ():
+        conll.check_tags(name, given)
     lines = _lines_about_tags(train, dev, scheme, "train" in sentences)
     _warn_of_ill_formed(train, scheme)
     if emb or config.emb_path:
@@ -121,7 +123,6 @@ def to_sentences(items, name):
                 "expected a tag for each word, and one word at least"
             )
         sentences.append(item._replace(first_line=number, lines=None))
-    conll.check_tags(name, sentences)
     sentences = [sentence for sentence in conll.in_documents(sentences) if not sentence.is_docstart]
     if not sentences:
         raise UserError(f"{name}: no sentence, expected pairs (words, tags)")
