@@ -60,6 +60,7 @@ def _load_library() -> ctypes.CDLL:
     pointer, text, size = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t
     for name, result, *arguments in (
         ("open", _Handle, text),
+        ("open_trusted", _Handle, text),
         ("close", None, _Handle),
         ("error", text),
         ("version", text),
@@ -227,11 +228,12 @@ class Model:
         return list(map(self._names.__getitem__, tags))
 
 
-def load(path: str | os.PathLike[str]) -> Model:
+def load(path: str | os.PathLike[str], trust: bool = False) -> Model:
     """Opens a model: an .etagger file, or a folder that TensorFlow serves; see etagger_open in
-    etagger.h. Raises Error.
+    etagger.h. trust: open a folder's graph whatever its ops do. Raises Error.
     """
-    handle = _library.etagger_open(_path(path, "an .etagger file"))
+    open_model = _library.etagger_open_trusted if trust else _library.etagger_open
+    handle = open_model(_path(path, "an .etagger file"))
     if not handle:
         raise _error()
     return Model(handle)
