@@ -2,6 +2,7 @@
 TensorFlow sees it, the same in Python and C++, and no file ends the process.
 """
 
+import importlib.util
 import os
 import shutil
 import struct
@@ -15,9 +16,10 @@ import checkpoint
 import pretrained
 import tensor_bundle
 from cli import UserError
-from config import ENCODERS
 from commands import ROOT, SMALL, write_sample
-from graphs import exported, frozen, mutant, node_of, scopes
+from config import ENCODERS
+from embvec import EmbVec
+from graphs import OUTPUTS, exported, frozen, mutant, node_of, scopes
 from serving import INFERENCE, binary, binary_mistake, run_binary, succeed, untrained
 from tf1 import new_session, quiet, tf
 
@@ -40,7 +42,7 @@ KINDS = {
     "BERT, mix": {"use_bert": True, "bert_layers": "mix", "encoder": "none"},
     "BERT alone": {"use_bert": True, "use_word": False, "use_chr": False, "use_crf": False},
 }
-QUICK = ["bilstm", "biqrnn", "transformer", "all features", "constrained", "ELMo", "BERT, mean"]
+QUICK = ["biqrnn", "all features", "ELMo", "BERT, mean"]
 PLAIN = {"encoder": "bilstm", "use_chr": False, "use_highway": False, "rnn_layers": 1}
 
 
@@ -77,16 +79,21 @@ def in_cc(paths, what="open"):
     [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS],
 )
 def test_the_list_covers_every_kind_of_model(tmp_path, kind):
-    path = write(tmp_path / "frozen.pb", frozen(**KINDS[kind]))
-    graph_files.load_frozen(path).close()
-    graph, session = exported(**KINDS[kind])
-    session.close()
-    graph_check.check_graph(graph, graph.ByteSize())
+    """Exported, frozen, transformed and memory-mapped."""
+    from freeze import freeze
+
     binary("graphs")
-    assert in_cc([path]) == ["ran"]
-    assert in_cc([path], "transform") == in_cc([path], "convert") == ["ran"]
-    shutil.move(f"{path}.out", tmp_path / "x.memmapped")
-    assert in_cc([tmp_path / "x.memmapped"]) == ["ran"]
+    graph, session = exported(**KINDS[kind])
+    graph_check.check_graph(graph, graph.ByteSize())
+    path = write(tmp_path / "frozen.pb", freeze(session, OUTPUTS))
+    session.close()
+    graph_files.load_frozen(path).close()
+    assert in_cc([path], "transform") == ["ran"]
+    shutil.move(f"{path}.out", tmp_path / "transformed.pb")
+    assert in_cc([tmp_path / "transformed.pb"], "convert") == ["ran"]
+    shutil.move(tmp_path / "transformed.pb.out", tmp_path / "x.memmapped")
+    paths = [path, tmp_path / "transformed.pb", tmp_path / "x.memmapped"]
+    assert in_cc(paths) == ["ran"] * 3
 
 
 def test_each_op_of_the_list_is_one_that_keeps_to_itself():
@@ -362,10 +369,12 @@ def test_damaged_bytes(plain, tmp_path):
     cut = [data[: k * len(data) // 100] for k in range(100)]
     deep = b""
     for _ in range(200):  # an attribute's function, whose attribute is a function, and so on
-        for tag in (b"\x52", b"\x12", b"\x12"):
+        for tag in (b"\x12", b"\x12", b"\x52"):
             deep = tag + _varint(len(deep)) + deep
+    for tag in (b"\x12", b"\x2a", b"\x0a"):  # the value of an attribute of a node of the graph
+        deep = tag + _varint(len(deep)) + deep
     paths = []
-    for k, content in enumerate([*cut, data + deep, data + b"\x0a" + _varint(len(deep)) + deep]):
+    for k, content in enumerate([*cut, data + deep]):
         paths.append(tmp_path / f"{k}.pb")
         paths[-1].write_bytes(content)
     for path, line in zip(paths, in_cc(paths), strict=True):
@@ -427,26 +436,40 @@ def model(tmp_path_factory):
     return folder, freeze(session, ["logits_indices", "logits", "sentence_lengths"])
 
 
-@pytest.mark.parametrize(
-    "change",
-    [other_type, other_rank, fed_floats, fed_another, small_table, no_outputs],
-    ids=lambda change: change.__name__,
-)
-def test_a_graph_that_cannot_tag(model, zygote, tmp_path, change):
-    """One line and exit code 2 from both commands."""
+CANNOT_TAG = [other_type, other_rank, fed_floats, fed_another, small_table, no_outputs]
+
+
+def test_graphs_that_cannot_tag(model, zygote, tmp_path):
+    """A word that the table lacks, an output of another type: an error in both languages, one line
+    and exit code 2 from their commands.
+    """
     folder, graph = model
-    changed = tf.GraphDef()
-    changed.CopyFrom(graph)
-    change(changed)
-    path = write(tmp_path / "frozen.pb", changed)
-    words = b"A NN B-NP O\nword NN B-NP O\n\n"
-    line = zygote.mistake(
-        os.path.join(INFERENCE, "python", "inference.py"),
-        *("--frozen_path", path, "--vocab_path", folder / "vocab.txt"),
-        stdin=words,
-    )
-    assert path in line
-    assert path in binary_mistake("inference", path, folder / "vocab.txt", stdin=words)
+    paths = []
+    for change in CANNOT_TAG:
+        changed = tf.GraphDef()
+        changed.CopyFrom(graph)
+        change(changed)
+        paths.append(write(tmp_path / f"{change.__name__}.pb", changed))
+    for path, line in zip(paths, in_cc(paths), strict=True):
+        assert line.startswith(f"{path}: ")
+        with pytest.raises(UserError, match=path):
+            emb = EmbVec.from_vocab_text(str(folder / "vocab.txt"))
+            on_graphs().load(path, True, emb, threads=1)
+    for path in (paths[0], paths[-2]):
+        words = b"A NN B-NP O\nword NN B-NP O\n\n"
+        assert path in binary_mistake("inference", path, folder / "vocab.txt", stdin=words)
+    script = os.path.join(INFERENCE, "python", "inference.py")
+    given = ("--frozen_path", path, "--vocab_path", folder / "vocab.txt")
+    assert path in zygote.mistake(script, *given, stdin=words)
+
+
+def on_graphs():
+    """The module inference/python/inference.py, whose name is that of another."""
+    path = os.path.join(INFERENCE, "python", "inference.py")
+    spec = importlib.util.spec_from_file_location("inference_on_graphs", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 # ---------------------------------------------------------------- memory-mapped graphs
@@ -604,7 +627,7 @@ def agree(graph, seeds, folder, what):
 
 def test_mutants(plain, tmp_path):
     binary("graphs")
-    assert 0.3 < agree(plain, range(100), tmp_path, "open") < 0.9
+    assert 0.3 < agree(plain, range(60), tmp_path, "open") < 0.9
 
 
 @pytest.mark.slow
