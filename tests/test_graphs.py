@@ -282,6 +282,15 @@ def no_input(graph):
     next(node for node in graph.node if node.op == "MatMul").input[0] = "nowhere"
 
 
+def padded(graph):
+    constant(graph, "image", np.ones([1, 4, 4, 1], np.float32))
+    constant(graph, "filter", np.ones([1, 1, 1, 1], np.float32))
+    paddings = tf.AttrValue()
+    paddings.list.i.extend([0, 0, 65000, 65000, 65000, 65000, 0, 0])
+    attributes = {"T": of_type(1), "explicit_paddings": paddings}
+    add(graph, "Conv2D", "evil", ["image", "filter"], **attributes)
+
+
 def compiled(graph):
     graph.node[0].attr["_XlaMustCompile"].b = True
 
@@ -312,6 +321,7 @@ REFUSED = [
     (no_value, "node embeddings/word (Const): a constant without a value"),
     (too_many_steps, "its seq_len_max is not the number of its steps"),
     (whole_list_as_place, "the place in a list is not a single number"),
+    (padded, "pads by numbers of its own"),
     (count_of_inputs, "attribute N has a value out of bounds"),
     (twice, "a node's name is not one, or stands twice"),
     (no_input, "one of its inputs is none of the graph's"),
@@ -360,6 +370,39 @@ def test_a_trusted_graph_may_do_what_it_likes(altered, tmp_path):
     session = graph_files.load_frozen(path, trust=True)
     assert graph_files.run_once(session, path, "y", {"x": [1.0]}, (1,)) == [2.0]
     assert out.exists()
+
+
+def test_long_lists(tmp_path):
+    """A list of 2**30 elements, for which TensorFlow would end the process."""
+    binary("graphs")
+    with tf.Graph().as_default() as graph:
+        words = tf.placeholder(tf.int32, [None, None], "input_data_word_ids")
+        shape, count = tf.constant([1], tf.int32), tf.shape(words)[1] * (1 << 24) * (1 << 4)
+        handle = tf.raw_ops.TensorListReserve(
+            element_shape=shape, num_elements=count, element_dtype=tf.int32
+        )
+        item = tf.raw_ops.TensorListGetItem(
+            input_handle=handle, index=0, element_shape=shape, element_dtype=tf.int32
+        )
+        tf.add(words, item, name="logits_indices")
+        tf.constant("{}", name="model_config")
+        path = write(tmp_path / "long.pb", graph.as_graph_def())
+    assert in_cc([path]) == ["ran"]
+    assert in_cc([path], "transform") == ["ran"]
+    shutil.move(f"{path}.out", tmp_path / "again.pb")  # its lists are bounded already
+    assert in_cc([tmp_path / "again.pb"]) == ["ran"]
+    session = graph_files.load_frozen(path)
+    assert session.run("logits_indices:0", {"input_data_word_ids:0": [[1, 2, 3, 4]]}).tolist() == [
+        [1, 2, 3, 4]
+    ]
+
+
+def test_a_run_ends():
+    """Where a loop counts for longer than anyone waits."""
+    with tf.Graph().as_default(), quiet():
+        count = tf.while_loop(lambda i: i < 2**31 - 1, lambda i: i + 1, [0], back_prop=False)
+        with pytest.raises(tf.errors.DeadlineExceededError):
+            new_session(1, rewrite=False, seconds=1).run(count)
 
 
 def test_damaged_bytes(plain, tmp_path):
