@@ -89,7 +89,9 @@ def allowed_names():
 
 
 def check_graph(graph, size):
-    """Raises Refused where a GraphDef, read from a file of `size` bytes, is not what etagger writes."""
+    """Raises Refused where a GraphDef, read from a file of `size` bytes, is none that etagger
+    writes.
+    """
     allowed, functions = allowed_names(), {}
     main = _scope("", graph.node, ())
     for function in graph.library.function:
@@ -117,8 +119,9 @@ def check_graph(graph, size):
 
 
 def normalize(graph):
-    """Takes out of a GraphDef what says how TensorFlow is to read it: devices, types that TensorFlow
-    derives anyway, gradients, and versions before which it checks less; and bounds its lists.
+    """Takes out of a GraphDef what says how TensorFlow is to read it: devices, types that
+    TensorFlow derives anyway, gradients, and versions before which it checks less; and bounds its
+    lists.
     """
     from tf1 import tf
 
@@ -208,7 +211,8 @@ def _check_node(scope, node, allowed, functions):
     if node.op not in allowed:
         op = node.op if _NAME.fullmatch(node.op) and len(node.op) < 100 else "?"
         raise Refused(
-            f"node {node.name}: op {op} is none that etagger's graphs have (see inference/graph_ops.txt)"
+            f"node {node.name}: op {op} is none that etagger's graphs have "
+            "(see inference/graph_ops.txt)"
         )
     if node.op == "ImmutableConst":
         raise _refused(scope, node, "reads a file, which only a memory-mapped graph does")
@@ -239,7 +243,9 @@ def _is_count(node, name, value):
 
 
 def _is_plain(value):
-    """Whether an attribute that is neither a function nor a tensor is one that TensorFlow can read."""
+    """Whether an attribute that is neither a function nor a tensor is one that TensorFlow can
+    read.
+    """
     which = value.WhichOneof("value")
     if which is None or which in ("placeholder", "func", "tensor"):
         return False

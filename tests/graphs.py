@@ -30,7 +30,7 @@ EDGES = [0, 1, -1, 2, 3, -2, 5, 7, 16, 255, 1 << 16, 1 << 24, -(1 << 24)]
 
 
 def exported(**config):
-    """The GraphDef that export.py writes for a small model, with a model_config, and its session."""
+    """The GraphDef that export.py writes for a small model, with a model_config; its session."""
     config = Config(**{**SMALL, **config})
     sizes = {**SIZES, "elmo": small_options(), "bert": bert_config(layer_norm_eps=1e-12)}
     with tf.Graph().as_default() as graph, quiet():
