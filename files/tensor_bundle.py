@@ -1,8 +1,8 @@
-"""What a TensorFlow checkpoint says that it holds: PREFIX.index, checked before TensorFlow reads it,
-which ends the process where a shape is none, and asks for the memory of any shape.
+"""What a TensorFlow checkpoint says that it holds: PREFIX.index, checked before TensorFlow reads
+it, which ends the process where a shape is none, and asks for the memory of any shape.
 
-The index is a table of LevelDB (its doc/table_format.md): blocks of sorted keys, each stored without
-what it shares with the key before. Key '' has a BundleHeaderProto, a variable's name a
+The index is a table of LevelDB (its doc/table_format.md): blocks of sorted keys, each stored
+without what it shares with the key before. Key '' has a BundleHeaderProto, a variable's name a
 BundleEntryProto (tensor_bundle.proto).
 """
 
@@ -52,28 +52,33 @@ def read_index(prefix):
     path = prefix + ".index"
     with open(path, "rb") as stream:
         data = stream.read()
+    at = ""  # the variable
     try:
         table = dict(_table(data))
         sizes = _data_sizes(prefix, BundleHeaderProto.FromString(table.pop(b"", b"")).num_shards)
         entries, total = {}, 0
         for key, value in table.items():
+            at = "".join(filter(str.isprintable, key.decode(errors="replace")))[:200] + ": "
             entry, size = _entry(BundleEntryProto.FromString(value), sizes)
             total += size
             if key[:1] != b"\0":  # a slice of a variable, whose entry has the whole shape
                 entries[key.decode()] = entry
+        at = ""
         if total > sum(sizes):
             raise ValueError("the variables are larger than the data files")
     except (ValueError, IndexError, struct.error, DecodeError) as error:
         reason = str(error) if type(error) is ValueError else "truncated"
         raise UserError(
-            f"{path}: not the index of a TensorFlow checkpoint, or damaged ({reason}); "
-            "get the checkpoint again"
+            f"{prefix}: {at}not as a TensorFlow checkpoint has it, or damaged ({reason}); "
+            "get it again"
         ) from None
     return entries
 
 
 def open_checkpoint(prefix):
-    """({name: Entry}, a function from a name to its array), see read_index. Both raise UserError."""
+    """({name: Entry}, a function from a name to its array), see read_index. Both raise
+    UserError.
+    """
     from tf1 import tf
 
     entries = read_index(prefix)

@@ -17,6 +17,7 @@ MEND = (
 )
 LARGEST_ATTRIBUTE = 1 << 16  # of whole numbers in attributes: axes, counts of inputs, strides
 LARGEST_INTEGER = 1 << 24  # of whole numbers in constants, which become sizes, places, and ids
+LONGEST_LIST = 1 << 22  # elements of a list, whose memory TensorFlow does not ask for, but takes
 LARGEST_FILLED = 1 << 26  # elements of a tensor whose size a constant tells
 ROOM = 1 << 26  # bytes that constants may have beyond those of the file
 DEEPEST = 8  # of functions that call functions
@@ -88,7 +89,9 @@ def allowed_names():
 
 
 def check_graph(graph, size):
-    """Raises Refused where a GraphDef, read from a file of `size` bytes, is not what etagger writes."""
+    """Raises Refused where a GraphDef, read from a file of `size` bytes, is none that etagger
+    writes.
+    """
     allowed, functions = allowed_names(), {}
     main = _scope("", graph.node, ())
     for function in graph.library.function:
@@ -116,8 +119,9 @@ def check_graph(graph, size):
 
 
 def normalize(graph):
-    """Takes out of a GraphDef what says how TensorFlow is to read it: devices, types that TensorFlow
-    derives anyway, gradients, and versions before which it checks less.
+    """Takes out of a GraphDef what says how TensorFlow is to read it: devices, types that
+    TensorFlow derives anyway, gradients, and versions before which it checks less; and bounds its
+    lists.
     """
     from tf1 import tf
 
@@ -134,6 +138,34 @@ def normalize(graph):
     for function in graph.library.function:
         for arg in (*function.signature.input_arg, *function.signature.output_arg):
             arg.ClearField("experimental_full_type")
+    _bound_lists(graph)
+
+
+def _bound_lists(graph):
+    """Lets each list have LONGEST_LIST elements at most: where there is no memory for a list, the
+    process ends.
+    """
+    from tf1 import tf
+
+    main = _scope("", graph.node, ())
+    for node in main.nodes.values():
+        if node.op != "TensorListReserve" or len(node.input) < 2 or _is_bounded(main, node):
+            continue
+        most = graph.node.add(op="Const", name=f"{node.name}/most")
+        most.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(LONGEST_LIST, tf.int32))
+        least = graph.node.add(op="Minimum", name=f"{node.name}/bounded")
+        least.input.extend([node.input[1], most.name])
+        most.attr["dtype"].type = least.attr["T"].type = _INT32
+        node.input[1] = least.name
+
+
+def _is_bounded(scope, node):
+    """Whether a list's length has been bounded before, when the graph was frozen or transformed."""
+    size = scope.producer(node.input[1])
+    if getattr(size, "op", "") != "Minimum" or len(size.input) < 2:
+        return False
+    numbers = _constant_integers(scope.producer(size.input[1]))
+    return bool(numbers) and len(numbers) == 1 and numbers[0] <= LONGEST_LIST
 
 
 def _refused(scope, node, what):
@@ -179,7 +211,8 @@ def _check_node(scope, node, allowed, functions):
     if node.op not in allowed:
         op = node.op if _NAME.fullmatch(node.op) and len(node.op) < 100 else "?"
         raise Refused(
-            f"node {node.name}: op {op} is none that etagger's graphs have (see inference/graph_ops.txt)"
+            f"node {node.name}: op {op} is none that etagger's graphs have "
+            "(see inference/graph_ops.txt)"
         )
     if node.op == "ImmutableConst":
         raise _refused(scope, node, "reads a file, which only a memory-mapped graph does")
@@ -210,7 +243,9 @@ def _is_count(node, name, value):
 
 
 def _is_plain(value):
-    """Whether an attribute that is neither a function nor a tensor is one that TensorFlow can read."""
+    """Whether an attribute that is neither a function nor a tensor is one that TensorFlow can
+    read.
+    """
     which = value.WhichOneof("value")
     if which is None or which in ("placeholder", "func", "tensor"):
         return False
@@ -328,6 +363,10 @@ def _check_operands(scope, node, functions, scopes):
         numbers = _constant_integers(size)
         if numbers and math.prod(max(number, 1) for number in numbers) > LARGEST_FILLED:
             raise _refused(scope, node, f"makes more than {LARGEST_FILLED} elements")
+    if node.op == "TensorListReserve" and scope.name:
+        raise _refused(scope, node, "makes a list within a function")
+    if node.op == "Conv2D" and node.attr["explicit_paddings"].list.i:
+        raise _refused(scope, node, "pads by numbers of its own")
     if node.op == "TensorListSetItem" and node.attr["resize_if_index_out_of_bounds"].b:
         raise _refused(scope, node, "may make a list of any length")
     if not scope.name and not _is_list_index_scalar(scope, node, None):

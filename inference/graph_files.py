@@ -78,6 +78,8 @@ def load_frozen(path, threads=0, trust=False):
     check_not_a_page(path, "a frozen graph")
     with tf.Graph().as_default(), quiet():
         graph_def = _parse(tf.GraphDef(), path, mend)
+        if not graph_def.node:
+            raise _damaged(path, "no nodes", mend)
         if any(node.op in ("VarHandleOp", "VariableV2") for node in graph_def.node):
             raise UserError(f"{path}: not frozen, it has variables; freeze it with freeze.py")
         _import(graph_def, path, None if trust else os.path.getsize(path), mend)
@@ -185,5 +187,5 @@ def _damaged(path, error, mend):
 
 def reason(error):
     """The first line of what an error says."""
-    lines = (getattr(error, "message", None) or str(error)).strip().splitlines()
+    lines = str(getattr(error, "message", None) or error).strip().splitlines()
     return "".join(filter(str.isprintable, (lines or [type(error).__name__])[0][:200]))

@@ -14,6 +14,7 @@ import train
 from cli import UserError
 from commands import SMALL, TINY, fit, same_weights, sample, train_args, weights, without_seconds
 from features.vocabulary import EmbVec
+from files.tensor_bundle import Entry
 from scoring import chunks
 from training import run, start, warm_start
 from training import run as training_run
@@ -256,8 +257,10 @@ def test_attention_of_as_many_heads(old):
         ("encoder/attention/query_key_value/kernel", "4 attention heads here"),
         ("encoder/bilstm_0/forward/kernel", ""),
     ):
-        assert problem in warm_start._problem(source, name, [4, 4], [4, 4], heads)
-        assert bool(problem) == bool(warm_start._problem(source, name, [4, 4], [4, 4], heads))
+        told = warm_start._problem(source, name, [4, 4], Entry("float32", (4, 4)), heads)
+        assert problem in told and bool(problem) == bool(told)
+    told = warm_start._problem(source, name, [4, 4], Entry("int32", (4, 4)), heads)
+    assert told == "its numbers are int32 in the checkpoint"
 
 
 def test_made_from_and_resume(old, tmp_path):

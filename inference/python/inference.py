@@ -98,7 +98,7 @@ def _checked_run(session, feeder, path, tags):
     def run(values):
         try:
             ids = call(values)
-        except (tf.errors.OpError, ValueError, TypeError) as error:
+        except (tf.errors.OpError, ValueError, TypeError, MemoryError) as error:
             raise UserError(
                 f"{path}: the graph does not run ({reason(error)}); export the model again"
             ) from None

@@ -27,6 +27,7 @@ namespace tf = tensorflow;
 
 constexpr int64_t kLargestAttribute = 1 << 16;  // of whole numbers: axes, counts, strides
 constexpr int64_t kLargestInteger = 1 << 24;    // of whole numbers in constants: sizes, places, ids
+constexpr int64_t kLongestList = 1 << 22;       // elements; TensorFlow takes their memory unasked
 constexpr int64_t kLargestFilled = 1 << 26;     // elements of a tensor whose size a constant tells
 constexpr uint64_t kRoom = 1 << 26;             // bytes of constants beyond those of the file
 constexpr int kDeepest = 8;                     // of functions that call functions
@@ -554,6 +555,11 @@ void check_filled(const Scope& scope, const tf::NodeDef& node) {
 void check_operands(const Scope& scope, const tf::NodeDef& node, const Functions& functions,
                     const Scopes& scopes) {
   check_filled(scope, node);
+  if (node.op() == "TensorListReserve" && !scope.name().empty())
+    refuse(scope, node, "makes a list within a function");
+  auto padding = node.attr().find("explicit_paddings");
+  if (node.op() == "Conv2D" && padding != node.attr().end() && padding->second.list().i_size())
+    refuse(scope, node, "pads by numbers of its own");
   auto resizes = node.attr().find("resize_if_index_out_of_bounds");
   if (node.op() == "TensorListSetItem" && resizes != node.attr().end() && resizes->second.b())
     refuse(scope, node, "may make a list of any length");
@@ -566,6 +572,41 @@ void check_operands(const Scope& scope, const tf::NodeDef& node, const Functions
   if (counter < 0) refuse(scope, node, "a loop that may not end");
   for (const Scope* inside : {loop->inside, loop->turn})
     for (const tf::NodeDef* each : inside->nodes()) check_list_index(*inside, *each, counter);
+}
+
+// Whether a list's length has been bounded before, when the graph was frozen or transformed.
+bool is_bounded(const Scope& scope, const tf::NodeDef& node) {
+  Producer size = scope.producer(node.input(1));
+  if (!size.is("Minimum") || size.node->input_size() < 2) return false;
+  auto numbers = constant(scope.producer(size.node->input(1)));
+  return numbers && numbers->size() == 1 && numbers->front() <= kLongestList;
+}
+
+// Lets each list have kLongestList elements at most: where there is no memory for a list, the
+// process ends.
+void bound_lists(tf::GraphDef* graph) {
+  const Scope main("", graph->node(), google::protobuf::RepeatedPtrField<tf::OpDef::ArgDef>());
+  std::vector<tf::NodeDef*> lists;
+  for (tf::NodeDef& node : *graph->mutable_node())
+    if (node.op() == "TensorListReserve" && node.input_size() > 1 && !is_bounded(main, node))
+      lists.push_back(&node);
+  for (tf::NodeDef* node : lists) {
+    tf::NodeDef* most = graph->add_node();
+    most->set_op("Const");
+    most->set_name(node->name() + "/most");
+    (*most->mutable_attr())["dtype"].set_type(tf::DT_INT32);
+    tf::TensorProto* value = (*most->mutable_attr())["value"].mutable_tensor();
+    value->set_dtype(tf::DT_INT32);
+    value->mutable_tensor_shape();
+    value->add_int_val(static_cast<int>(kLongestList));
+    tf::NodeDef* least = graph->add_node();
+    least->set_op("Minimum");
+    least->set_name(node->name() + "/bounded");
+    least->add_input(node->input(1));
+    least->add_input(most->name());
+    (*least->mutable_attr())["T"].set_type(tf::DT_INT32);
+    node->set_input(1, least->name());
+  }
 }
 
 void check(const tf::GraphDef& graph, uint64_t size, bool mapped) {
@@ -670,6 +711,7 @@ void normalize(tf::GraphDef* graph) {
                             function.mutable_signature()->mutable_output_arg()})
       for (auto& argument : *arguments) argument.clear_experimental_full_type();
   }
+  bound_lists(graph);
 }
 
 }  // namespace etagger

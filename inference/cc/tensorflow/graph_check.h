@@ -27,7 +27,7 @@ void check_regions(const tensorflow::GraphDef& graph, const std::string& path,
                    const RegionSizes& regions);
 
 // Takes out of a graph what says how TensorFlow is to read it: devices, types that TensorFlow
-// derives anyway, gradients, and versions before which it checks less.
+// derives anyway, gradients, and versions before which it checks less; and bounds its lists.
 void normalize(tensorflow::GraphDef* graph);
 
 }  // namespace etagger

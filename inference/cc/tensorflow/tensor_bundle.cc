@@ -108,8 +108,8 @@ Checkpoint read_index(const std::string& prefix) {
     });
     if (taken > total) throw Error("the variables are larger than the data files");
   } catch (const Error& error) {
-    throw Error(path + ": not the index of a TensorFlow checkpoint, or damaged (" + error.what() +
-                "); get the checkpoint again");
+    throw Error(path + ": not as a TensorFlow checkpoint has it, or damaged (" + error.what() +
+                "); get it again");
   }
   return checkpoint;
 }

@@ -36,11 +36,25 @@ std::vector<Input> inputs() {
   return all;
 }
 
-std::string outcome(const std::string& path) {
+// what: open (and run), transform, or convert. What the latter two write is PATH.out.
+void use(const std::string& what, const std::string& path) {
   bool mapped = path.size() > 10 && path.substr(path.size() - 10) == ".memmapped";
-  auto kind = mapped ? etagger::GraphFile::kMemoryMapped : etagger::GraphFile::kFrozen;
+  if (what == "transform")
+    etagger::transform_graph(path, "", "logits_indices",
+                             "strip_unused_nodes merge_duplicate_nodes fold_constants "
+                             "round_weights(num_steps=16) sort_by_execution_order",
+                             path + ".out", false);
+  else if (what == "convert")
+    etagger::convert_to_memory_mapped(path, "", 100, path + ".out", false);
+  else
+    etagger::open_graph(
+        path, mapped ? etagger::GraphFile::kMemoryMapped : etagger::GraphFile::kFrozen, 1, false)
+        ->run(inputs());
+}
+
+std::string outcome(const std::string& what, const std::string& path) {
   try {
-    etagger::open_graph(path, kind, 1, false)->run(inputs());
+    use(what, path);
     return "ran";
   } catch (const std::exception& error) {
     return error.what();
@@ -49,7 +63,8 @@ std::string outcome(const std::string& path) {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
   etagger::silence_tensorflow();
-  for (std::string path; std::getline(std::cin, path);) std::cout << outcome(path) << std::endl;
+  for (std::string path; std::getline(std::cin, path);)
+    std::cout << outcome(argc > 1 ? argv[1] : "open", path) << std::endl;
 }

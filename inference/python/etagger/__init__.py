@@ -90,6 +90,7 @@ def _load_library() -> ctypes.CDLL:
     pointer, text, size = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t
     for name, result, *arguments in (
         ("open", _Handle, text),
+        ("open_trusted", _Handle, text),
         ("close", None, _Handle),
         ("error", text),
         ("warning", text),
@@ -130,9 +131,10 @@ class Model:
     raise Error there.
     """
 
-    def __init__(self, handle: _Handle, path: bytes) -> None:
-        """path: that of the open handle, absolute."""
-        self._path, self._fingerprint = path, _library.etagger_fingerprint(handle)
+    def __init__(self, handle: _Handle, path: bytes, trust: bool = False) -> None:
+        """path, trust: those with which the handle was opened; the path is absolute."""
+        self._path, self._trust = path, trust
+        self._fingerprint = _library.etagger_fingerprint(handle)
         self._warned = False  # of missing columns
         self._set_handle(handle)
 
@@ -152,7 +154,7 @@ class Model:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         try:
-            self._set_handle(_open(self._path, self._fingerprint))
+            self._set_handle(_open(self._path, self._trust, self._fingerprint))
         except Error as error:
             # A worker process that cannot unpickle its task ends, and leaves its pool waiting. There
             # the first call raises it.
@@ -309,17 +311,17 @@ class Model:
             raise
 
 
-def load(path: str | os.PathLike[str]) -> Model:
+def load(path: str | os.PathLike[str], trust: bool = False) -> Model:
     """Opens a model: an .etagger file, or a folder that TensorFlow serves; see etagger_open in
-    etagger.h. Raises Error.
+    etagger.h. trust: open a folder's graph whatever its ops do. Raises Error.
     """
     name = _path(path, "an .etagger file")
-    return Model(_open(name), os.path.abspath(name))
+    return Model(_open(name, trust), os.path.abspath(name), trust)
 
 
-def _open(path: bytes, fingerprint: bytes | None = None) -> _Handle:
+def _open(path: bytes, trust: bool, fingerprint: bytes | None = None) -> _Handle:
     """A model's handle. fingerprint: that of the model that is meant. Raises Error."""
-    handle = _library.etagger_open(path)
+    handle = (_library.etagger_open_trusted if trust else _library.etagger_open)(path)
     if not handle:
         raise Error(_library.etagger_error().decode(errors="surrogateescape"))
     found = _library.etagger_fingerprint(handle)
