@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import checkpoint
-import pretrained
+from features import pretrained
 from files import tensor_bundle
 from cli import UserError
 from commands import ROOT, SMALL, write_sample
