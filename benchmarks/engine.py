@@ -43,19 +43,14 @@ import subprocess
 import sys
 import time
 
+import _top
 import peers
-from cli import (  # noqa: E402
-    Parser,
-    UserError,
-    file_hash,  # noqa: E402
-    run_command,
-    suggest,
-)
+from cli import Parser, UserError, file_hash, run_command, suggest
 from common import Rows, Worker
 from corpora import BENCH, ROOT
 from f1 import folder_of
 from missing_columns import tag_column
-from scoring import chunks  # noqa: E402
+from scoring import chunks
 from serving import (
     INFERENCE,
     Conversation,

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+import _top
+
 MEND = (
     "export the model again with export.py, or give --trust where you trust whoever made the graph"
 )

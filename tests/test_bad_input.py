@@ -15,7 +15,7 @@ import tempfile
 import pytest
 
 import checkpoint
-from commands import TINY, fit, left_behind, one_line, sample, write_sample
+from support.commands import TINY, fit, left_behind, one_line, sample, write_sample
 
 ROWS = b"Peter NNP B-NP B-PER\nsleeps VBZ B-VP O\n\n"
 

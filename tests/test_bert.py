@@ -13,10 +13,10 @@ import sys
 import numpy as np
 import pytest
 
-from commands import ROOT
 from features import pretrained
 from layers.bert import ACTIVATIONS, bert_layers, words_of_pieces
-from numeric import check, evaluate, put
+from support.commands import ROOT
+from support.numeric import check, evaluate, put
 from tf1 import new_session, tf
 
 TORCH_PYTHON = os.environ.get("TORCH_PYTHON", sys.executable)

@@ -12,15 +12,10 @@ import sys
 import numpy as np
 import pytest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(ROOT, "etc"))
-
-import compare  # noqa: E402
-import experiments  # noqa: E402
-from scoring import (
-    chunks,  # noqa: E402
-    tokens,  # noqa: E402
-)
+import compare
+import experiments
+from scoring import chunks, tokens
+from support.commands import ROOT
 
 
 def run(script, *args):

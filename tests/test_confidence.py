@@ -1,6 +1,5 @@
 """Probabilities against enumeration of all tag sequences, and every form of output of inference.py."""
 
-import importlib.util
 import itertools
 import math
 import os
@@ -10,14 +9,15 @@ import types
 import numpy as np
 import pytest
 
+import calibration
 import conll
 import schemes
-from commands import ROOT, TINY, fit, sample, write_sample
 from inference import Tagger
 from layers.crf import log_partition
-from numeric import evaluate
+from support.commands import TINY, arguments, fit, no_spacy, sample, write_sample
+from support.numeric import evaluate
+from support.rows import NASTY, NASTY_FILES, TAG
 from tagging import command, confidence, output
-from test_inference import NASTY, NASTY_FILES, TAG, arguments, no_spacy
 from tf1 import tf
 
 BIO = ["O", "B-X", "I-X", "B-Y", "I-Y"]
@@ -515,18 +515,6 @@ def test_flags_that_do_not_go_together(trained, bare_zygote, flags, message):
 
 
 # ---------------------------------------------------------------- etc/calibration.py
-
-
-def load_calibration():
-    spec = importlib.util.spec_from_file_location(
-        "calibration", os.path.join(ROOT, "etc", "calibration.py")
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-calibration = load_calibration()
 
 
 def test_calibration_error():

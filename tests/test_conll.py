@@ -10,10 +10,10 @@ import pytest
 
 import conll
 import schemes
-import test_sample
 from cli import UserError
 from conll import BlockReader, SentenceParser
 from schemes import RAW, SCHEMES
+from support import sample_data
 
 STRANGE = [
     "\x0b",
@@ -623,7 +623,7 @@ def test_conll2003_sizes_are_the_published_ones(shared):
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
 def test_load_the_sample(split):
     sentences = conll.load("sample", split)
-    assert [[list(row) for row in zip(*each[1:5])] for each in sentences] == test_sample.read(split)
+    assert [[list(row) for row in zip(*each[1:5])] for each in sentences] == sample_data.read(split)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ imported where it is not trusted.
 
 import pytest
 
-from commands import TINY, sample, write_sample
-from serving import INFERENCE, run_binary, succeed
+from support.commands import TINY, sample, write_sample
+from support.serving import INFERENCE, run_binary, succeed
 
 MODULE = """
 import pathlib

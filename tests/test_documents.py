@@ -10,12 +10,11 @@ import pytest
 import conll
 import schemes
 from cli import UserError
-from commands import SMALL, one_line, sample, write_sample
 from inference import Tagger
-from language_models import write_embeddings, write_google
-from serving import untrained
+from support.commands import SMALL, arguments, one_line, piped, read_some, sample, write_sample
+from support.language_models import write_embeddings, write_google
+from support.serving import untrained
 from tagging import command, streams
-from test_inference import arguments, piped, read_some
 
 DOCSTART = b"-DOCSTART- -X- -X- O\n\n"
 

@@ -23,14 +23,11 @@ import pytest
 
 import cli
 import conll
-from commands import left_behind, one_line, wait_until
+import download
+from download import Download, File, Item
+from support.commands import ROOT, left_behind, one_line, wait_until
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPT = os.path.join(ROOT, "etc", "download.py")
-sys.path.insert(0, os.path.join(ROOT, "etc"))
-
-import download  # noqa: E402
-from download import Download, File, Item  # noqa: E402
 
 BYTES = b"\x89HDF\r\n\x1a\n" + random.Random(1).randbytes(300_000)
 OTHER = b"\x89HDF\r\n\x1a\n" + random.Random(2).randbytes(300_000)
@@ -209,7 +206,7 @@ def test_table():
 def test_list_without_other_packages():
     """Users run it before they install anything."""
     done = subprocess.run(
-        [sys.executable, "-I", "-S", SCRIPT, "--list"], capture_output=True, text=True
+        [sys.executable, "-E", "-s", "-S", SCRIPT, "--list"], capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert re.findall(r"(?m)^(\S+): ", done.stdout) == list(download.ITEMS)

@@ -8,19 +8,23 @@ import itertools
 import json
 import os
 import shutil
-import sys
 
 import numpy as np
 import pytest
 
 import conll
+import engine_file
+import export
 import inference
 import schemes
 from cli import UserError
-from commands import ROOT, SMALL, fit, left_behind, sample, weights, write_sample
 from config import MODEL_FIELDS, Config
 from features.vocabulary import PAD, UNK, EmbVec
-from serving import (
+from support.commands import ROOT, SMALL, fit, left_behind, made, sample, weights, write_sample
+from support.corpora import DEV_CORPORA as CORPORA
+from support.rows import LONG, NASTY_FILES, assert_rows_kept
+from support.rows import NASTY_LOWERCASE as NASTY
+from support.serving import (
     INFERENCE,
     binary,
     binary_mistake,
@@ -31,12 +35,6 @@ from serving import (
     untrained,
 )
 from tagging import streams
-from test_inference import LONG, NASTY_FILES, assert_rows_kept
-from test_serving import CORPORA, NASTY, made
-
-sys.path.insert(0, INFERENCE)
-import engine_file  # noqa: E402
-import export  # noqa: E402
 
 INSTRUCTIONS = ("avx512vbmi", "avx512", "avx2", "neon", "portable")
 SMALL_DATA = b"".join(sample("test")[:60]) + NASTY

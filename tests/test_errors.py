@@ -15,7 +15,7 @@ import chunk_eval
 import conll
 from cli import UserError
 from scoring import chunks, error_analysis
-from test_sample import entities, sample_path
+from support.sample_data import entities, sample_path
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

@@ -11,10 +11,11 @@ import pytest
 
 from checkpoint import MODEL, STATE
 from cli import UserError
-from commands import TINY, fit, sample, train_args, weights, write_sample
 from features import pretrained
 from features.vocabulary import EmbVec
-from language_models import (
+from support.commands import TINY, assert_same_run, fit, sample, train_args, weights, write_sample
+from support.elmo import random_weights, small_options
+from support.language_models import (
     PIECES,
     bert_config,
     bert_weights,
@@ -24,8 +25,6 @@ from language_models import (
     write_google,
     write_huggingface,
 )
-from test_elmo import random_weights, small_options
-from test_train import assert_same_run
 from training import run, start, warm_start
 from training import run as training_run
 

@@ -16,7 +16,8 @@ import checkpoint
 import registry
 import train
 from cli import UserError
-from commands import (
+from config import Config
+from support.commands import (
     TINY,
     one_line,
     same_weights,
@@ -25,7 +26,6 @@ from commands import (
     without_seconds,
     write_sample,
 )
-from config import Config
 from tf1 import tf
 from training import hooks, start
 from training.hooks import Hook, no_increase, out_of_patience, own_hooks, plateau, user_hooks

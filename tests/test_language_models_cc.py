@@ -8,7 +8,6 @@ import itertools
 import os
 import random
 import subprocess
-import sys
 import threading
 import time
 
@@ -16,11 +15,13 @@ import numpy as np
 import pytest
 
 import conll
-from commands import SMALL
+import export
 from config import Config
 from features.feed import Feeder, tagging_batches
 from features.vocabulary import PAD, UNK, EmbVec
-from serving import (
+from support.commands import SMALL
+from support.corpora import words_of
+from support.serving import (
     INFERENCE,
     Served,
     binary,
@@ -31,10 +32,7 @@ from serving import (
     ties,
     untrained,
 )
-from test_wordpiece_cc import vocabulary, words_of
-
-sys.path.insert(0, INFERENCE)
-import export  # noqa: E402
+from support.wordpieces import vocabulary
 
 # Words that BERT or ELMo reads in ways of their own.
 ODD = [

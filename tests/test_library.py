@@ -23,8 +23,9 @@ import pytest
 import conll
 import schemes
 from cli import __version__
-from commands import ROOT, SMALL, fit, sample, write_sample
-from serving import (
+from support.commands import ROOT, SMALL, fit, sample, write_sample
+from support.rows import NASTY
+from support.serving import (
     BUILD,
     INFERENCE,
     binary,
@@ -34,7 +35,6 @@ from serving import (
     succeed,
     untrained,
 )
-from test_inference import NASTY
 
 PYTHON = os.path.join(INFERENCE, "python")
 CORPUS = b"".join(sample("test")) + NASTY.replace(b"\0", b"\1")  # a C string holds no NUL
@@ -52,7 +52,6 @@ def engine_file(folder, *flags):
     """Writes a model of random weights, scaled so that every tag occurs, as folder/model.etagger.
     Returns its path and settings.
     """
-    sys.path.insert(0, INFERENCE)
     import checkpoint
     import export
 

@@ -11,61 +11,11 @@ import pytest
 import conll
 import schemes
 from features.tokenizer import tokenize
-from serving import probe
+from support.corpora import CORPORA, LINE_ENDS
+from support.corpora import NASTY_PIECES as NASTY
+from support.serving import probe
 
-CORPORA = [
-    "conll2003/train.txt",
-    "conll2003/dev.txt",
-    "conll2000/train.txt",
-    "wnut17/train.conll",
-    "wnut17/dev.conll",
-    "mit_movie_trivia/train.conll",
-    "mit_movie_trivia/dev.conll",
-    "resume_ner/train.char.bmes",
-    "resume_ner/dev.char.bmes",
-]
 SCHEMES = [*schemes.SCHEMES, schemes.RAW]
-LINE_ENDS = "\x85\u2028\u2029"  # those that JSON allows in a string
-NASTY = [
-    b"a",
-    b"Bc",
-    b" ",
-    b"\t",
-    b"\r",
-    b"\0",
-    b"\x1b",
-    b"\x7f",
-    b'"',
-    b"\\",
-    b"/",
-    b"\\u0041",
-    b"'s",
-    b".",
-    b"...",
-    b"(",
-    *(
-        each.encode()
-        for each in (
-            "é",
-            "漢",
-            "😀",
-            "e\u0301",
-            "\u00a0",
-            "\u3000",
-            "\ufeff",
-            "\ufffd",
-            "\uffff",
-            *LINE_ENDS,
-        )
-    ),
-    b"\xff",
-    b"\xc3",
-    b"\xe2\x80",
-    b"\xf0\x9f\x98",
-    b"\xed\xa0\x80",
-    b"\xc0\xaf",
-    b"\xf4\x90\x80\x80",
-]
 
 
 def decoded(line):

@@ -11,8 +11,8 @@ import pytest
 
 from config import Config
 from model import Model as WholeModel
-from numeric import put
-from test_model import ALONE, SIZES, Built, batch, sentence, variant
+from support.graphs import ALONE, SIZES, Built, batch, sentence, variant
+from support.numeric import put
 from tf1 import new_session, tf
 from training import optimizer
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from cli import UserError
-from commands import ROOT
 from features import pretrained
 from features.vocabulary import BERT, PAD, UNK, EmbVec, load_header
-from language_models import (
+from layers.bert import ACTIVATIONS, bert_layers
+from support.commands import ROOT
+from support.language_models import (
     PIECES,
     bert_config,
     bert_weights,
@@ -26,7 +27,6 @@ from language_models import (
     write_google,
     write_huggingface,
 )
-from layers.bert import ACTIVATIONS, bert_layers
 from tf1 import tf
 
 TRAIN = "EU NNP B-NP B-ORG\nrejects VBZ B-VP O\n1996 CD B-NP O\n\nZürich NNP B-NP B-LOC\n"

@@ -12,9 +12,9 @@ import tokenize
 
 import pytest
 
-import readme
-from commands import ROOT
-from serving import binary
+from support import readme
+from support.commands import ROOT
+from support.serving import binary
 
 READMES = [path for path in readme.tracked() if path.endswith("README.md")]
 SCRIPTS = [path for path in readme.tracked() if path.endswith(".py")]

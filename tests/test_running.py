@@ -19,13 +19,22 @@ import pytest
 
 import checkpoint
 import cli
-import commands
 import conll
 import embvec
 import registry
 from cli import UserError
-from commands import ROOT, TINY, fit, left_behind, one_line, same_weights, sample, write_sample
 from scoring import chunks, columns, tables
+from support import commands
+from support.commands import (
+    ROOT,
+    TINY,
+    fit,
+    left_behind,
+    one_line,
+    same_weights,
+    sample,
+    write_sample,
+)
 from tagging import confidence
 from training import fit as fit_module
 from training import hooks, run_folder, trainer

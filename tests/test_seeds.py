@@ -10,7 +10,7 @@ import signal
 import pytest
 
 import checkpoint
-from commands import TINY, fit, left_behind, same_weights, write_sample
+from support.commands import TINY, fit, left_behind, same_weights, write_sample
 from training import seeds
 
 
@@ -83,7 +83,7 @@ def test_interrupt_and_resume(several, tmp_path, zygote):
 
 
 def test_folders_of_summaries(several, tmp_path):
-    from commands import train_args
+    from support.commands import train_args
     from training import start
 
     flags, _, _ = several

@@ -18,11 +18,13 @@ import unicodedata
 import pytest
 
 import schemes
-from commands import ROOT, SMALL, fit, one_line, sample, wait_until, write_sample
 from config import ENCODERS
 from features import feed
 from features.tokenizer import tokenize
-from serving import (
+from support.commands import ROOT, SMALL, fit, made, one_line, sample, wait_until, write_sample
+from support.corpora import DEV_CORPORA as CORPORA
+from support.rows import NASTY_LOWERCASE as NASTY
+from support.serving import (
     BUILD,
     INFERENCE,
     SAFE_TRANSFORMS,
@@ -37,19 +39,7 @@ from serving import (
     ties,
     untrained,
 )
-from test_inference import NASTY as ROWS
 
-NASTY = ROWS.replace(
-    b"Last NNP",
-    "ΟΔΥΣΣΕΥΣ NNP B-NP O\nİSTANBUL NNP B-NP O\nÉCOLE NN B-NP O\nΣ NN B-NP O\n".encode() * 2
-    + b"Last NNP",
-)
-CORPORA = [
-    ("conll2003/dev.txt", "word pos chunk tag"),
-    ("wnut17/dev.conll", "word tag"),
-    ("resume_ner/dev.char.bmes", "word tag"),
-    ("mit_movie_trivia/dev.conll", "word tag"),
-]
 LONGEST = b"".join(b"w%d NN B-NP O\n" % i for i in range(10_000)) + b"\n"
 
 
@@ -77,11 +67,6 @@ def serve(zygote, tmp_path_factory):
         return Served(zygote, prefix, made(folder / "served"))
 
     return make
-
-
-def made(folder):
-    folder.mkdir()
-    return folder
 
 
 def same_tags(served, data, batch_sizes=(1, 32), ways=None):

@@ -9,7 +9,6 @@ import pickle
 import random
 import shutil
 import struct
-import sys
 import time
 import tracemalloc
 
@@ -20,18 +19,16 @@ import pytest
 import checkpoint
 import config
 import embvec
+import engine_file
 from cli import UserError
-from commands import ROOT, TINY, fit, one_line, train_args, write_sample
 from features import pretrained
 from features.vocabulary import PAD, UNK, EmbVec
 from files import plain_pickle, structured
-from serving import run_binary, succeed
 from settings import graph_settings
+from support.commands import TINY, fit, one_line, train_args, write_sample
+from support.serving import run_binary, succeed
 from training import fit as fit_module
 from training import start, vector_cache
-
-sys.path.insert(0, os.path.join(ROOT, "inference"))
-import engine_file  # noqa: E402
 
 # A module of a stranger's, in the folder of the checkpoint; that it was imported shows in a file.
 EVIL = """

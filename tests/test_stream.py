@@ -14,12 +14,10 @@ import time
 
 import pytest
 
+import export
 import schemes
-from commands import SMALL, one_line, sample, wait_until, write_sample
-from serving import INFERENCE, binary, binary_mistake, run_binary, succeed, untrained
-
-sys.path.insert(0, INFERENCE)
-import export  # noqa: E402
+from support.commands import SMALL, one_line, sample, wait_until, write_sample
+from support.serving import INFERENCE, binary, binary_mistake, run_binary, succeed, untrained
 
 THREADS = (1, 2, 8)
 ROW = b"Berlin NNP B-NP O\n"

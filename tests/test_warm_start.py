@@ -12,9 +12,18 @@ import pytest
 import checkpoint
 import train
 from cli import UserError
-from commands import SMALL, TINY, fit, same_weights, sample, train_args, weights, without_seconds
 from features.vocabulary import EmbVec
 from scoring import chunks
+from support.commands import (
+    SMALL,
+    TINY,
+    fit,
+    same_weights,
+    sample,
+    train_args,
+    weights,
+    without_seconds,
+)
 from training import run, start, warm_start
 from training import run as training_run
 

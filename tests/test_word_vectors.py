@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from cli import UserError
-from commands import one_line
 from features import word_vectors
 from features.word_vectors import VectorReader, check_vectors
+from support.commands import one_line
 
 RESERVED = ("#PAD#", "#UNK#")
 TRAIN = b"the DT B-NP O\nBerlin NNP B-NP B-LOC\n"

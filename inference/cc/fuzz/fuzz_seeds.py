@@ -10,15 +10,13 @@ import sys
 
 import numpy as np
 
-INFERENCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path[:0] = [os.path.dirname(INFERENCE), INFERENCE]
-
-import engine_file  # noqa: E402
-import export  # noqa: E402
-from config import Config  # noqa: E402
-from features.feed import SHAPES  # noqa: E402
-from features.vocabulary import PAD, UNK, EmbVec  # noqa: E402
-from schemes import legal_transitions, scheme_tags  # noqa: E402
+import _top
+import engine_file
+import export
+from config import Config
+from features.feed import SHAPES
+from features.vocabulary import PAD, UNK, EmbVec
+from schemes import legal_transitions, scheme_tags
 
 WORDS = [
     "eu",
@@ -100,6 +98,7 @@ def model_of(seed=0, **settings):
         "tag_scheme": source,
         "data_scheme": "bio",
         "columns": columns,
+        "delimiter": config.delimiter,
         "gazetteer": gazetteer,
     }
     header = json.loads(export.model_config(config, meta, emb))

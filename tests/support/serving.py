@@ -8,7 +8,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 import types
 
 import numpy as np
@@ -16,7 +15,7 @@ import pytest
 
 import conll
 import schemes
-from commands import ROOT, one_line, train_args
+from support.commands import ROOT, one_line, train_args
 
 INFERENCE = os.path.join(ROOT, "inference")
 BUILD = os.path.join(INFERENCE, "cc", "build")
@@ -84,7 +83,6 @@ def ties(prefix, one, other):
 
 def _tie(prefix, sentence, rows, others):
     """Checks that both tag sequences of a sentence score the same, within 1e-4. Returns its words."""
-    sys.path.insert(0, INFERENCE)
     import export
     import inference
 
@@ -285,7 +283,7 @@ META = (
 def _save_random(prefix, config, sizes, meta, emb, scale, seed):
     import checkpoint
     from model import Model
-    from numeric import put
+    from support.numeric import put
     from tf1 import new_session, quiet, tf
 
     emb.vectors = None  # they are among the weights
@@ -344,9 +342,6 @@ def random_weights(shapes, scale, seed=0):
 def python_package():
     """The Python wrapper over the C library, imported from the repository."""
     binary("libetagger.so")
-    sys.path.insert(0, os.path.join(INFERENCE, "python"))
-    try:
-        import etagger
-    finally:
-        sys.path.pop(0)
+    import etagger
+
     return etagger
