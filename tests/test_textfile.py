@@ -135,7 +135,7 @@ def test_tagging_names_it(tmp_path, monkeypatch, mode):
     monkeypatch.setitem(sys.modules, "spacy", None)
     path = tmp_path / "in"
     path.write_bytes(COLUMNS.encode("utf-16"))
-    tagger = types.SimpleNamespace(meta={"columns": None}, config=Config())
+    tagger = types.SimpleNamespace(meta={"columns": None, "delimiter": ""}, config=Config())
     args = types.SimpleNamespace(
         mode=mode, input=str(path), output="", columns="", delimiter="", spacy_model=""
     )
@@ -220,7 +220,7 @@ def test_vocabularies_in_cpp(tmp_path):
     meta = {"gazetteer": None, "tags": emb.tags, "tag_scheme": "bio", "data_scheme": "bio"}
     settings = export.model_config(
         dataclasses.replace(Config(), use_elmo=False, use_bert=False),
-        {**meta, "columns": ["word", "pos", "chunk", "tag"]},
+        {**meta, "columns": ["word", "pos", "chunk", "tag"], "delimiter": ""},
         emb,
     )
     (tmp_path / "settings.json").write_text(settings, encoding="utf-8")
