@@ -844,7 +844,7 @@ LONG = """
 import resource, sys
 import numpy as np
 from config import Config
-from elmo_bytes import elmo_ids
+from features.elmo_bytes import elmo_ids
 from model import Model
 from tf1 import new_session, tf
 tokens, rng = int(sys.argv[1]), np.random.default_rng(0)
