@@ -465,7 +465,8 @@ def at_once(command):
         )
         for _ in range(2)
     ]
-    if any([talk.wait() for talk in talks]):
+    codes = [talk.wait() for talk in talks]
+    if any(codes):
         raise UserError(f"{' '.join(command)}: failed beside another process")
     return time.perf_counter() - started
 
@@ -493,8 +494,7 @@ def lifetime(command):
     subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         check=True,
     )
     return 1000 * (time.perf_counter() - started)

@@ -251,9 +251,7 @@ def table(results, bins):
     ]
     for result in results:
         tokens, entities = (
-            "{:8.2f}  {:6.2f}  {:6.2f}".format(
-                percent(each.probable), percent(each.right), 100 * calibration_error(each, bins)
-            )
+            f"{percent(each.probable):8.2f}  {percent(each.right):6.2f}  {100 * calibration_error(each, bins):6.2f}"
             for each in (result.tokens, result.entities)
         )
         lines.append(

@@ -423,7 +423,7 @@ def test_nbest_output(crf, write, trained, zygote):
     assert ranks == [1] + [1, 2, 3] * 61 and probabilities[0] == 1
     for k in range(1, len(ranks), 3):
         assert (
-            1 >= sum(probabilities[k : k + 3])
+            sum(probabilities[k : k + 3]) <= 1
             and probabilities[k] >= probabilities[k + 1] >= probabilities[k + 2] > 0
         )
         assert len(set(rows[k : k + 3])) == 3

@@ -703,7 +703,7 @@ def documents_of(data):
     found, document = [], []
     for sentence in [*parse(data, columns=("word",)), None]:
         if sentence is None or sentence.is_docstart:
-            for i, words in enumerate(document):
+            for i in range(len(document)):
                 found.append(
                     (
                         list(itertools.chain(*document[:i])),
@@ -816,12 +816,12 @@ def test_a_sentence_is_out_as_soon_as_what_follows_is_known(seed):
     """`limit` words behind it, or the end of its document; and not before."""
     rng = random.Random(seed)
     data, limit = stream_of_documents(rng), rng.choice((1, 3, 10))
-    sentences = [sentence for sentence in parse(data, columns=("word",))]
+    sentences = list(parse(data, columns=("word",)))
     blocks, documents = blocks_of(data), conll.DocumentReader(limit)
     parsed, out = iter(sentences), []
     for k, block in enumerate(blocks):
         out += documents.feed([(block, next(parsed) if block.rows else None)])
-        seen = [each for each in blocks[: k + 1]]
+        seen = blocks[: k + 1]
         for i, each in enumerate(seen):
             behind = [later.rows for later in seen[i + 1 :] if later.rows]
             ended = [b"-DOCSTART-"] in behind or each.rows == [b"-DOCSTART-"]

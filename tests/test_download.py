@@ -435,7 +435,7 @@ def test_error_of_the_server(run, server, tmp_path, code, tries):
 
 def test_nobody_there(run, server, tmp_path, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as free:
-        monkeypatch.setattr(download, "ITEMS", items("http://127.0.0.1:%d" % free.getsockname()[1]))
+        monkeypatch.setattr(download, "ITEMS", items(f"http://127.0.0.1:{free.getsockname()[1]}"))
     assert "/x/w.hdf5: Connection refused; given up after 2 tries" in failed(
         run("plain", "--tries", 2)
     )

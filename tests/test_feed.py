@@ -275,9 +275,9 @@ def test_pieces_of_a_batch(seed):
     )
     padded = feeder.batch(examples, length=32)
     count, size = check_bert(feeder, sentences, padded)
-    for size, at_least, most in ((count, shape[0], 1 << 30), (size, shape[1], LENGTH)):
-        assert at_least <= size <= max(1.25 * at_least, 8) and (
-            bin(size).rstrip("0").count("1") <= 3 or size == most
+    for length, at_least, most in ((count, shape[0], 1 << 30), (size, shape[1], LENGTH)):
+        assert at_least <= length <= max(1.25 * at_least, 8) and (
+            bin(length).rstrip("0").count("1") <= 3 or length == most
         )
     assert "bert_input_data_word_pieces" not in padded
 

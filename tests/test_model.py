@@ -22,12 +22,12 @@ from training.optimizer import LazyAdam, averaged_variables, scheduled_rate, tra
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def plain(training=False):
     return Built(SMALL, training)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def alone(**values):
     return Built(variant(**{**ALONE, **values}))
 

@@ -45,9 +45,7 @@ def made(tmp_path_factory):
 def run(script, *arguments, data=b""):
     """Runs a script of etc/ and returns what it prints."""
     command = [sys.executable, os.path.join(ROOT, "etc", script), *arguments]
-    return subprocess.run(
-        command, input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True
-    ).stdout
+    return subprocess.run(command, input=data, capture_output=True, check=True).stdout
 
 
 @pytest.mark.parametrize("split", MIN_SENTENCES)

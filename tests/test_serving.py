@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import unicodedata
+from pathlib import Path
 
 import pytest
 
@@ -147,7 +148,7 @@ def test_same_tags_of_random_models(serve, tmp_path, flags):
     served = serve(
         *(str(tmp_path / "names.txt") if flag == "GAZETTEER" else flag for flag in flags)
     )
-    meta = json.loads(open(served.prefix + ".json", encoding="utf-8").read())
+    meta = json.loads(Path(served.prefix + ".json").read_text(encoding="utf-8"))
     data = b"".join(sample("test")) + NASTY
     predicted = same_tags(
         served,
@@ -181,7 +182,7 @@ def test_same_tags_of_whole_corpora(zygote, shared, tmp_path, corpus, columns):
         served, data, batch_sizes=(32,), ways=("restored", "C++ frozen", "C++ memory-mapped")
     )
     assert len(predicted) > 0.9 * len(
-        json.loads(open(served.prefix + ".json", encoding="utf-8").read())["tags"]
+        json.loads(Path(served.prefix + ".json").read_text(encoding="utf-8"))["tags"]
     )
 
 
@@ -392,7 +393,7 @@ def test_a_frozen_graph_holds_its_own_settings(served, trained):
     nodes = {node.name: node for node in graph.node}
     settings = json.loads(nodes["model_config"].attr["value"].tensor.string_val[0])
     assert settings["tags"] == trained.trainer.data.tags
-    assert settings["vocab_hash"] == hashlib.sha256(open(served.vocab, "rb").read()).hexdigest()
+    assert settings["vocab_hash"] == hashlib.sha256(Path(served.vocab).read_bytes()).hexdigest()
     assert not any(node.op in ("VarHandleOp", "ReadVariableOp") for node in graph.node)
     assert not any("_gradient_op_type" in node.attr for node in graph.node)
 

@@ -177,7 +177,7 @@ def test_pages_in_place_of_weights(tmp_path, data, kind):
         (tmp_path / name).write_bytes(data)
     (tmp_path / "ckpt.data-00000-of-00001").write_bytes(b"x")
     options = {"lstm": {"dim": 1, "projection_dim": 1, "n_layers": 1}}
-    config = {name: 8 for name in (*pretrained._BERT_SIZES,)}
+    config = dict.fromkeys((*pretrained._BERT_SIZES,), 8)
     for read in (
         lambda: pretrained.elmo_weights(options, str(tmp_path / "weights.hdf5")),
         lambda: pretrained.open_bert(config, str(tmp_path / "model.safetensors")),

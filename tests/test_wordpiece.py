@@ -284,7 +284,7 @@ def assert_words_are_found(tokenizer, words, got):
     for word, window, offset, count in zip(words, got.window, got.offset, got.count, strict=True):
         assert (
             tuple(got.windows[window][offset : offset + count]) == tokenizer.pieces(word)
-            and 1 <= offset
+            and offset >= 1
         )
         assert offset + count < len(got.windows[window])
 

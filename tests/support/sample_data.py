@@ -12,7 +12,7 @@ def sample_path(split):
     return os.path.join(SAMPLE, f"{split}.txt")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def read(split):
     """Sentences as lists of [word, pos, chunk, tag]; read here on its own, without the project's
     reader.

@@ -197,7 +197,7 @@ WORDPIECE = [
     (b"", "ᄀ가각 ΑΣ ﬁ\u0344\u0f73\u302f".encode()),
 ]
 LINES = [
-    "Obama's wife left Berlin (Ms. O'Neil didn't) ... U.S.A.".encode(),
+    b"Obama's wife left Berlin (Ms. O'Neil didn't) ... U.S.A.",
     '«É漢😀’ll» \u3000\x01\x02 "a\\'.encode(),
     b"\xff\xed\xa0\x80 \xf0\x9f x",
 ]
