@@ -550,6 +550,7 @@ def write_model(path, config, weights, tags, words, scheme=schemes.RAW):
         "tag_scheme": scheme,
         "data_scheme": scheme,
         "columns": ["word"],
+        "delimiter": "",
         "gazetteer": None,
     }
     legal = schemes.legal_transitions(tags, scheme) if config.constrained else None

@@ -118,6 +118,7 @@ def check_inputs(
         "tag_scheme": "bio",
         "data_scheme": "bio",
         "columns": columns,
+        "delimiter": "",
         "gazetteer": None,
     }
     (tmp_path / "settings.json").write_text(
