@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import checkpoint
-import train
+import conll
 from cli import UserError
 from config import ENCODERS, Config
 from features.feed import training_batches
@@ -471,7 +471,7 @@ def test_loss_that_is_not_finite(corpus, zygote):
 
 
 def test_vector_that_is_not_a_number(corpus, tmp_path):
-    sentences, _ = train.conll.read_sentences(str(tmp_path / "train.txt"))
+    sentences, _ = conll.read_sentences(str(tmp_path / "train.txt"))
     emb = EmbVec.from_sentences(sentences, 10, True)
     emb.vectors = np.zeros((len(emb.vocab["wrd"]), 10), np.float32)
     emb.vectors[2:40] = math.nan

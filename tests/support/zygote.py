@@ -8,6 +8,7 @@ there is decided before TensorFlow is loaded.
 
 import json
 import os
+import pkgutil  # noqa: F401   (runpy wants it, and nobody may not read where it lies)
 import resource
 import runpy
 import signal
