@@ -250,7 +250,8 @@ def test_good_oddities_in_training(folder):
     only dev has.
     """
     (folder / "odd.txt").write_bytes(
-        b"-DOCSTART- -X- -X- O\r\n\r\nPeter\tNNP\tB-NP \t B-PER\r\nsleeps VBZ  B-VP O \r\n\r\n\r\nRome NNP B-NP B-LOC"
+        b"-DOCSTART- -X- -X- O\r\n\r\nPeter\tNNP\tB-NP \t B-PER\r\nsleeps VBZ  B-VP O "
+        b"\r\n\r\n\r\nRome NNP B-NP B-LOC"
     )
     (folder / "odd_dev.txt").write_bytes(b"Peter UNSEEN B-NEVER B-PER\n\nRome NNP B-NP B-LOC")
     trainer = fit(

@@ -676,7 +676,8 @@ def test_load_looks_here_first(tmp_path, monkeypatch):
         (
             "conll2030",
             "dev",
-            "no corpus of this name (did you mean conll2003?); known are conll2003, conll2000, wnut17",
+            "no corpus of this name (did you mean conll2003?); known are conll2003, conll2000, "
+            "wnut17",
         ),
         ("conll2000", "dev", "no split 'dev'; it has train, test"),
         ("sample", "deu", "(did you mean dev?); it has train, dev, test"),

@@ -295,8 +295,8 @@ def test_goes_on_where_it_broke_off(run, server, tmp_path, reset):
     if not reset:
         assert ranges(server) == [0, 70_000, 70_001, 170_001, 230_001, 280_001]
         assert (
-            f"{server.address}/x/w.hdf5: broke off after 70,000 of {len(BYTES):,} bytes; again in 0.001 s"
-            in done.err
+            f"{server.address}/x/w.hdf5: broke off after 70,000 of {len(BYTES):,} bytes; again in "
+            f"0.001 s" in done.err
         )
     assert listed(tmp_path) == ["embeddings/plain.sha256", "embeddings/w.hdf5"]
 
@@ -645,7 +645,7 @@ def test_corpus_is_linked_to_where_train_looks(run, server, tmp_path):
     )
 
 
-# ---------------------------------------------------------------- users' mistakes, and the machine's
+# --------------------------------------------------------------- users' mistakes, and the machine's
 
 
 def test_mistakes(run, server, tmp_path):
@@ -687,7 +687,7 @@ def test_disk_too_small(run, server, tmp_path, monkeypatch):
     assert run("zip").code == 0 and len(server.log) == 2  # the archive was whole
 
 
-# ---------------------------------------------------------------- as a process, with the addresses of the table
+# ---------------------------------------------------- as a process, with the addresses of the table
 
 NAME = "2x1024_128_2048cnn_1xhighway/elmo_2x1024_128_2048cnn_1xhighway"
 ELMO = f"/s3-us-west-2.amazonaws.com/allennlp/models/elmo/{NAME}"
@@ -743,7 +743,8 @@ def test_interrupted_and_going_on(start, server, tmp_path, number):
     assert weights(tmp_path).read_bytes() == BYTES
     assert (
         done.out.splitlines()[1]
-        == f"{weights(tmp_path).relative_to(tmp_path)}  {len(BYTES):,} bytes  sha256 {sha256(BYTES)}"
+        == f"{weights(tmp_path).relative_to(tmp_path)}  {len(BYTES):,} bytes  sha256 "
+        f"{sha256(BYTES)}"
     )
 
 
@@ -773,5 +774,6 @@ def test_terms_are_told_and_checksums_hold_for_a_mirror(start, server, tmp_path)
     assert listed(tmp_path) == []
     assert (
         one_line(end(start("glove.6b")).err)
-        == "download.py: glove.6b: nothing of this name (did you mean glove.6B?); --list prints what there is\n"
+        == "download.py: glove.6b: nothing of this name (did you mean glove.6B?); --list prints "
+        "what there is\n"
     )

@@ -28,7 +28,8 @@ TEXT = [
         "Einstein 's letters were sold in Zürich for 1,234.50 francs .",
         "Yes .",
         "北京 is 北京",
-        "a word of more than fifty bytes is Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft",
+        "a word of more than fifty bytes is "
+        "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft",
     )
 ]
 
@@ -495,7 +496,8 @@ def test_options_left_out(files):
             "char_cnn",
             "filters",
             [[51, 2]],
-            "char_cnn.filters has a width of 51, but a word has at most 50 characters (max_characters_per_token)",
+            "char_cnn.filters has a width of 51, but a word has at most 50 characters "
+            "(max_characters_per_token)",
         ),
         (
             "char_cnn",

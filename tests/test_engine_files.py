@@ -24,7 +24,8 @@ from support.serving import BUILD, INFERENCE, binary, binary_mistake, run_binary
 FUZZ = os.path.join(INFERENCE, "cc", "fuzz")
 
 TEXT = (
-    b"EU NNP B-NP\nrejects VBZ B-VP\nGerman JJ B-NP\n\nNew NNP B-NP\nYork NNP I-NP\nTimes NNP I-NP\n1996-08-22 CD B-NP\n\n"
+    b"EU NNP B-NP\nrejects VBZ B-VP\nGerman JJ B-NP\n\nNew NNP B-NP\nYork NNP I-NP\nTimes NNP "
+    b"I-NP\n1996-08-22 CD B-NP\n\n"
     b"-DOCSTART- -X- O\n\n" + "ΣΑΣ NNP B-NP\n".encode() + b"\xff NN O\n\n"
 )
 COLUMNS = ("--columns", "word pos chunk")

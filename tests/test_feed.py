@@ -544,7 +544,9 @@ def test_the_order_depends_on_seed_and_epoch_alone():
 
 
 def test_the_shuffle_is_thorough():
-    """Short sentences do not come first; the neighbours of a sentence change from epoch to epoch."""
+    """Short sentences do not come first; the neighbours of a sentence change from epoch to
+    epoch.
+    """
     lengths, cfg = corpus(2), Config()
     epochs = [training_batches(lengths, cfg, epoch) for epoch in range(2)]
     for batches in epochs:
@@ -569,7 +571,8 @@ def read_names(tmp_path, data):
 def test_the_longest_match_from_the_left_wins(tmp_path):
     names = read_names(
         tmp_path,
-        b"LOC New York\nORG  New\tYork Times\r\n\nLOC York\nPER York\nLOC York\nORG York Times Square\n",
+        b"LOC New York\nORG  New\tYork Times\r\n\nLOC York\nPER York\nLOC York\nORG York Times "
+        b"Square\n",
     )
     assert names.types == ["LOC", "ORG", "PER"]
     match = lambda text: sorted(names.match(text.split()))

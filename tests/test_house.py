@@ -1,5 +1,5 @@
-"""The house keeps its own rules: imports and includes run one way, a test imports no other test, and
-lines end by column 100.
+"""The house keeps its own rules: imports and includes run one way, a test imports no other test,
+and lines end by column 100.
 """
 
 import os

@@ -370,7 +370,9 @@ def test_save(trained, tagger, tmp_path):
 
 
 def test_taggers_do_not_disturb_one_another(trained, untrained, tagger):
-    """Two models and the same one twice, asked in turns and from threads, say what each says alone."""
+    """Two models and the same one twice, asked in turns and from threads, say what each says
+    alone.
+    """
     words, *_ = columns_of("test", 30)
     models = [
         Tagger.load(trained.prefix, threads=1),
@@ -419,8 +421,8 @@ def test_trust(custom, zygote):
     folder, prefix = custom
     given = ["inference.py", "--restore", prefix, "--input", folder / "dev.txt"]
     assert (
-        "'my_encoder.plain': not known here; it is code of its own, which runs only where it is trusted (--trust)"
-        in zygote.mistake(*given, folder=folder)
+        "'my_encoder.plain': not known here; it is code of its own, which runs only where it is "
+        "trusted (--trust)" in zygote.mistake(*given, folder=folder)
     )
     done = zygote.run(*given, "--trust", folder=folder)
     assert done.code == 0 and done.out.count(b"\n") == (folder / "dev.txt").read_bytes().count(
@@ -463,7 +465,8 @@ def test_answers_at_once(trained, zygote, tmp_path):
         assert run.process.wait() == 0
     waits = sorted(waits[1:])
     print(
-        f"from the blank line to the tags: median {1000 * waits[5]:.1f} ms, longest {1000 * waits[-1]:.1f} ms"
+        f"from the blank line to the tags: median {1000 * waits[5]:.1f} ms, longest "
+        f"{1000 * waits[-1]:.1f} ms"
     )
     assert waits[0] < 0.2
 
@@ -701,9 +704,16 @@ def load(name):
     def pipeline(text):
         text.encode()
         words = text.split()
-        return [types.SimpleNamespace(text=word, is_space=False, tag_="NNP" if word[0].isupper() else "NN",
-                                      ent_type_="PER" if word == "Peter" else "", ent_iob_="B" if word == "Peter" else "O")
-                for word in words]
+        return [
+            types.SimpleNamespace(
+                text=word,
+                is_space=False,
+                tag_="NNP" if word[0].isupper() else "NN",
+                ent_type_="PER" if word == "Peter" else "",
+                ent_iob_="B" if word == "Peter" else "O",
+            )
+            for word in words
+        ]
     pipeline.meta = {"lang": "xx", "name": "stub"}
     return pipeline
 """

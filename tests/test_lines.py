@@ -1,5 +1,5 @@
-"""Line mode and JSON in C++: the tokens of features/tokenizer.py, the chunks of conll.py, and JSON that
-json.loads reads whatever the text is.
+"""Line mode and JSON in C++: the tokens of features/tokenizer.py, the chunks of conll.py, and JSON
+that json.loads reads whatever the text is.
 """
 
 import json
@@ -27,8 +27,8 @@ def decoded(line):
 
 
 def check_tokens(lines):
-    """C++ finds the tokens of features/tokenizer.py in lines (bytes), one behind the other and with white
-    space alone between them.
+    """C++ finds the tokens of features/tokenizer.py in lines (bytes), one behind the other and
+    with white space alone between them.
     """
     count = 0
     for line, places in zip(lines, probe("tokenize", lines), strict=True):
@@ -67,7 +67,8 @@ def test_tokens_of_characters_in_every_place():
     far = [code for code in range(0x110000) if folded.fullmatch(chr(code))]
     characters = [chr(code) for code in {*near, *far} - {10}]
     forms = (
-        "'{0} x'{0} x’{0} x'{0}e {0}{0} {0}. .{0} ({0} {0}) A.{0}. {0}.B. x{0}'t xn{0}t xn'{0} x{0}s x'r{0} {0}'s "
+        "'{0} x'{0} x’{0} x'{0}e {0}{0} {0}. .{0} ({0} {0}) A.{0}. {0}.B. x{0}'t xn{0}t xn'{0} "
+        "x{0}s x'r{0} {0}'s "
         "...{0} {0}... '{0}s x '' {0}"
     )
     assert len(characters) > 0x3100
@@ -275,7 +276,9 @@ def test_every_code_point_in_json():
 
 
 def test_json_of_corpora(shared):
-    """Gold tags, words joined: the entities that conll.py reads, in every scheme that a corpus has."""
+    """Gold tags, words joined: the entities that conll.py reads, in every scheme that a corpus
+    has.
+    """
     count = 0
     for corpus, columns in (
         ("conll2003/dev.txt", None),

@@ -479,7 +479,9 @@ def test_dropout_of_language_models(monkeypatch):
 
 
 def test_elmos_state_is_carried_in_training_only():
-    """From batch to batch, row by row; evaluation starts from zeros, and leaves the state as it is."""
+    """From batch to batch, row by row; evaluation starts from zeros, and leaves the state as it
+    is.
+    """
     cfg = variant(
         use_elmo=True, elmo_stateful=True, elmo_keep_prob=1.0, keep_prob=1.0, batch_size=3, **ALONE
     )
@@ -850,13 +852,18 @@ from tf1 import new_session, tf
 tokens, rng = int(sys.argv[1]), np.random.default_rng(0)
 with tf.Graph().as_default(), new_session(2) as session:
     tf.set_random_seed(2)
-    model = Model(Config(wrd_dim=50, rnn_type=sys.argv[2]), {"wrd": 1000, "chr": 90, "pos": 47, "chk": 20, "shape": 0, "gazetteer": 0, "tag": 17})
+    sizes = {"wrd": 1000, "chr": 90, "pos": 47, "chk": 20, "shape": 0, "gazetteer": 0, "tag": 17}
+    model = Model(Config(wrd_dim=50, rnn_type=sys.argv[2]), sizes)
     session.run(tf.global_variables_initializer())
-    feeds = {tensor: rng.integers(1, 20, [size or n for size, n in zip(tensor.shape.as_list(), (1, tokens, 0))])
-             for tensor in model.inputs.values() if tensor.shape.rank}
+    feeds = {
+        tensor: rng.integers(1, 20, [size or n for size, n in zip(tensor.shape, (1, tokens, 0))])
+        for tensor in model.inputs.values()
+        if tensor.shape.rank
+    }
     feeds[model.sentence_length] = tokens
     tags, logits = session.run([model.logits_indices, model.logits], feeds)
-print(tags.shape, np.isfinite(logits).all(), len(np.unique(tags)) > 1, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(tags.shape, np.isfinite(logits).all(), len(np.unique(tags)) > 1, memory)
 """
 
 

@@ -16,7 +16,9 @@ from training import seeds
 
 @pytest.fixture(scope="module")
 def several(tmp_path_factory, zygote):
-    """--seeds 3,1 run to the end: flags without the folder, the folder, and the finished process."""
+    """--seeds 3,1 run to the end: flags without the folder, the folder, and the finished
+    process.
+    """
     folder = tmp_path_factory.mktemp("several")
     flags = [*write_sample(folder, 24, 20)[:4], *TINY, "--epoch", 2]
     done = zygote.run("train.py", *flags, "--seeds", "3,1", "--checkpoint_dir", folder / "c")

@@ -53,7 +53,9 @@ def served(trained, zygote, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def serve(zygote, tmp_path_factory):
-    """A function: flags of train.py -> a Served of random weights, scaled so that every tag occurs."""
+    """A function: flags of train.py -> a Served of random weights, scaled so that every tag
+    occurs.
+    """
 
     def make(*flags, scale=3.0, train=60):
         binary("inference")
@@ -465,7 +467,7 @@ def test_rounded_weights_compress(served, tmp_path):
         assert len(zlib.compress(out.read_bytes())) < 0.5 * len(zlib.compress(frozen.read()))
 
 
-# ---------------------------------------------------------------- the C++ commands as a user runs them
+# ------------------------------------------------------------- the C++ commands as a user runs them
 
 
 @pytest.mark.parametrize("command", ["inference", "etagger"])
@@ -477,7 +479,8 @@ def test_a_missing_column_is_told_alike(served, zygote, command):
     assert python.out == cc.out != b""
     assert (
         one_line(cc.err)
-        == f"{command}: <stdin>:3: 2 columns, expected 4 (word pos chunk tag); mend the row, or name the columns with --columns\n"
+        == f"{command}: <stdin>:3: 2 columns, expected 4 (word pos chunk tag); mend the row, or "
+        f"name the columns with --columns\n"
     )
     assert one_line(python.err).partition(": ")[2] == cc.err.partition(": ")[2]
 
@@ -1054,7 +1057,10 @@ def test_the_header_is_c(served, tmp_path):
 int main(int argc, char **argv) {
   etagger_model *model = etagger_open(argv[1]);
   const char *words[] = {"Peter", "sleeps"}, *tags[2];
-  if (argc < 2 || !model || etagger_tag(model, words, NULL, NULL, 2, tags)) { puts(etagger_error()); return 1; }
+  if (argc < 2 || !model || etagger_tag(model, words, NULL, NULL, 2, tags)) {
+    puts(etagger_error());
+    return 1;
+  }
   printf("%s %s\\n", tags[0], tags[1]);
   etagger_close(model);
   return 0;
@@ -1086,7 +1092,7 @@ int main(int argc, char **argv) {
     assert done.stderr == ""
 
 
-# ---------------------------------------------------------------- sample and iris, and the sanitizers
+# -------------------------------------------------------------- sample and iris, and the sanitizers
 
 
 def test_sample_and_iris_are_the_same_in_cc(zygote, tmp_path):

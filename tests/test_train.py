@@ -247,7 +247,9 @@ def test_resume_of_a_finished_run_with_more_epochs(uninterrupted, tmp_path):
 
 
 def test_resume_with_the_config_file_of_the_run(corpus, tmp_path):
-    """The command of the run, with --resume behind, goes on, wherever the file puts the checkpoint."""
+    """The command of the run, with --resume behind, goes on, wherever the file puts the
+    checkpoint.
+    """
     (tmp_path / "c.json").write_text(
         json.dumps({"checkpoint_dir": str(tmp_path / "elsewhere"), "epoch": 1, "keep_prob": 0.9})
     )

@@ -247,7 +247,8 @@ def test_what_does_not_fit_is_told(old, capsys):
     ]
     assert told(
         err,
-        "its meaning differs: features of word 50, characters 3, POS 6, chunk tags 11, shape 5 here",
+        "its meaning differs: features of word 50, characters 3, POS 6, chunk tags 11, shape 5 "
+        "here",
     ) == [name for name in warm if name.startswith("highway/")]
     assert told(err, "): taken, 7 of 9 tags") == ["projection/bias", "crf/transitions"]
 
@@ -338,7 +339,8 @@ def test_mistakes(old, bare_zygote, zygote):
         "train.py", *data, "--warm_start", old / "c", "--warm_start_vars", "encodr/"
     )
     assert nothing.code == 2 and nothing.err.splitlines()[-1].endswith(
-        "nothing is taken over, see above; the variables' scopes are char_cnn/ crf/ embeddings/ encoder/ highway/ projection/"
+        "nothing is taken over, see above; the variables' scopes are char_cnn/ crf/ embeddings/ "
+        "encoder/ highway/ projection/"
     )
     assert not os.path.exists(old / "none")
 
@@ -407,8 +409,8 @@ def test_the_rest_is_frozen(old, tmp_path, capsys, flags, trained, gradients):
         == set(line.split(": ")[2].split())
     )
     assert (
-        f"{sum(after[name].size for name in own):,} of {sum(after[name].size for name in before):,} parameters"
-        in line
+        f"{sum(after[name].size for name in own):,} of "
+        f"{sum(after[name].size for name in before):,} parameters" in line
     )
     for name in before.keys() - set(TOKENS):
         assert (before[name] == after[name]).all() == (name not in own), name

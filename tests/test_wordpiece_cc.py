@@ -191,7 +191,9 @@ def save(vocab, path):
 
 
 def check_pieces(words, vocab, kind, path):
-    """C++ cuts words (bytes) into the pieces of `tokenizers`. Returns a set of all ids that occur."""
+    """C++ cuts words (bytes) into the pieces of `tokenizers`. Returns a set of all ids that
+    occur.
+    """
     seen = set()
     for word, ids, ours in zip(
         words,
@@ -280,8 +282,8 @@ WORDS = [
 
 
 def check_windows(documents, max_seq_length, path):
-    """C++ makes of documents, lists of sentences, the windows of features/wordpiece.py. Returns how many
-    there are.
+    """C++ makes of documents, lists of sentences, the windows of features/wordpiece.py. Returns
+    how many there are.
     """
     vocab = path.read_text(encoding="utf-8").split("\n")[:-1]
     wordpiece, count = Wordpiece(vocab, False, max_seq_length), 0

@@ -1,4 +1,6 @@
-"""Runs the commands for the tests: as processes of their own, or `fit` inside the test's process."""
+"""Runs the commands for the tests: as processes of their own, or `fit` inside the test's
+process.
+"""
 
 import contextlib
 import json

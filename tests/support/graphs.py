@@ -95,7 +95,9 @@ def sentence(length, seed):
 
 
 def windows(length, rng):
-    """Random pieces of each word, one to three, in windows of eight words: lists of lists of ids."""
+    """Random pieces of each word, one to three, in windows of eight words: lists of lists of
+    ids.
+    """
     pieces = [
         rng.integers(4, BERT["vocab_size"], rng.integers(1, 4)).tolist() for _ in range(length)
     ]

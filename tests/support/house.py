@@ -171,7 +171,9 @@ def includes_of(text):
 
 
 def include_graph(top, folder="inference/cc"):
-    """{path below `folder`: {included path below it: line}}: beside the file, or from `folder` on."""
+    """{path below `folder`: {included path below it: line}}: beside the file, or from `folder`
+    on.
+    """
     paths = [
         path.removeprefix(folder + "/")
         for path in source_files(top, ".cc", ".h", ".inc")

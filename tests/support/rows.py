@@ -14,13 +14,15 @@ NASTY = (
     b"-DOCSTART- -X- O O\n\n"
     b"-DOCSTART-\n\n"
     b"-DOCSTART- NN B-NP O\nagain RB B-NP O\n\n"
-    b"\xf0\x9f\x98\x80 NN B-NP O\n\xf0\xa0\x80\x80\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x9a\x80 NN B-NP O\n\n"
+    b"\xf0\x9f\x98\x80 NN B-NP O\n\xf0\xa0\x80\x80\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x9a\x80 NN "
+    b"B-NP O\n\n"
     b"caf\xe9 NN B-NP O\n\xff\xfe\x80 NN B-NP O\n\xed\xa0\x80 \xc0\xaf \xf5 O\n\n"
     + "שלום NN B-NP O\nمرحبا NN B-NP O\n\n".encode()
     + b"x" * 300
     + b" NN B-NP O\n\n"
     b"#PAD# #PAD# #PAD# O\n#UNK# #UNK# #UNK# O\n\n"
-    b"a\xc2\xa0b NN B-NP O\nc\x0bd\x0ce\x1cf NN B-NP O\ng\xe2\x80\xa8h\xc2\x85i NN B-NP O\nj\rk NN B-NP O\nl\x00m NN B-NP O\n"
+    b"a\xc2\xa0b NN B-NP O\nc\x0bd\x0ce\x1cf NN B-NP O\ng\xe2\x80\xa8h\xc2\x85i NN B-NP O\nj\rk NN "
+    b"B-NP O\nl\x00m NN B-NP O\n"
     b" leading NN B-NP O\n\n"
     b"I\xcc\x87 \xef\xbb\xbfNN B-NP I-NEVER-SEEN\n\n"
     b"Last NNP B-NP B-PER\n"

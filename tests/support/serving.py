@@ -82,7 +82,9 @@ def ties(prefix, one, other):
 
 
 def _tie(prefix, sentence, rows, others):
-    """Checks that both tag sequences of a sentence score the same, within 1e-4. Returns its words."""
+    """Checks that both tag sequences of a sentence score the same, within 1e-4. Returns its
+    words.
+    """
     import export
     import inference
 
@@ -125,8 +127,8 @@ def probe_bytes(what, data, *args):
 
 
 class Served:
-    """A checkpoint and all that can be made of it, in one folder. What the frozen graph is made into
-    is made once it is asked for.
+    """A checkpoint and all that can be made of it, in one folder. What the frozen graph is made
+    into is made once it is asked for.
     """
 
     def __init__(self, zygote, prefix, folder, constrained=False):
@@ -215,7 +217,9 @@ class Served:
 
 
 def randomize(prefix, to, scale, seed=0):
-    """Writes a checkpoint like `prefix` whose weights are random, see random_weights. Returns `to`."""
+    """Writes a checkpoint like `prefix` whose weights are random, see random_weights. Returns
+    `to`.
+    """
     import checkpoint
     from config import Config
     from features.feed import Feeder

@@ -2,8 +2,8 @@
 a test runs.
 
 Importing TensorFlow takes seconds, a fork takes none. commands.py runs this as
-`python zygote.py SOCKET tensorflow|bare`. In a bare zygote TensorFlow cannot be imported: what works
-there is decided before TensorFlow is loaded.
+`python zygote.py SOCKET tensorflow|bare`. In a bare zygote TensorFlow cannot be imported: what
+works there is decided before TensorFlow is loaded.
 """
 
 import json
