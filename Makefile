@@ -66,9 +66,11 @@ lint: .venv/installed-dev
 	.venv/bin/ruff format --check --quiet . || { echo "make: some Python is not formatted; make format" >&2; exit 1; }
 	.venv/bin/ruff check --quiet .
 	.venv/bin/clang-format --dry-run -Werror $(CC_FILES)
+	.venv/bin/mypy
 
 format: .venv/installed-dev
 	.venv/bin/ruff format .
+	.venv/bin/ruff check --select I --fix --quiet .
 	.venv/bin/clang-format -i $(CC_FILES)
 
 test: .venv/installed-dev lint cc
@@ -102,4 +104,4 @@ $(FOLDERS):
 	@echo "make: $@ is a folder, not a target; README.md says what make can do" >&2; exit 2
 
 clean:
-	rm -rf $(DEMO) .pytest_cache
+	rm -rf $(DEMO) .pytest_cache .ruff_cache .mypy_cache

@@ -58,7 +58,7 @@ def build(args):
     return emb, of_tags + notes
 
 
-def _read_corpus(args):
+def _read_corpus(args) -> tuple[Vocabularies, list[str]]:
     """Vocabularies of --train_path and --total_path, and lines about the tags. Raises UserError."""
     vocabularies = Vocabularies(args.lowercase)
     for flag, section in (("tags_path", "tag"), ("chars_path", "chr")):
@@ -83,7 +83,7 @@ def _read_corpus(args):
     return vocabularies, lines
 
 
-def _with_vectors(args, corpus, hashes, models):
+def _with_vectors(args, corpus: Vocabularies, hashes, models):
     """The vocabularies, and the vectors of --emb_path. Returns what build does."""
     reader = VectorReader(
         args.emb_path,

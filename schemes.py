@@ -167,7 +167,7 @@ def scheme_tags(tags, source, target):
     return ["O"] + [f"{prefix}-{kind}" for kind in kinds for prefix in prefixes]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _legal_pairs(scheme):
     """Pairs of neighbours in well-formed sequences: (prefix, prefix, same type); ^ and $ stand for
     begin and end.

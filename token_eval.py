@@ -112,7 +112,8 @@ def parse_args():
 
 def main():
     args = parse_args()
-    scores, places, name = Scores(args.outside), {}, args.input or "<stdin>"
+    scores, name = Scores(args.outside), args.input or "<stdin>"
+    places: dict[str, int] = {}
     for first_line, gold, predicted, _ in read_input(args):
         known = len(scores.pairs)
         scores.pairs.update(zip(gold, predicted))

@@ -8,7 +8,8 @@ import re
 import subprocess
 import sys
 
-from cli import UserError  # noqa: E402
+import _top
+from cli import UserError
 from corpora import BENCH, ROOT
 
 

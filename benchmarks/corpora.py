@@ -4,12 +4,11 @@ import os
 import subprocess
 import sys
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, ROOT)
+import _top
+import conll
+from cli import UserError
 
-import conll  # noqa: E402
-from cli import UserError  # noqa: E402
-
+ROOT = _top.ROOT
 BENCH = os.path.join(ROOT, "runs", "bench")
 GLOVE = "glove.6B.50d.txt"
 

@@ -14,9 +14,10 @@ import sys
 import tempfile
 import time
 
-from cli import Parser, UserError, run_command  # noqa: E402
+import _top
+from cli import Parser, UserError, run_command
 from corpora import BENCH, CORPORA, GLOVE, ROOT, find
-from features.word_vectors import open_vectors  # noqa: E402
+from features.word_vectors import open_vectors
 
 MOST_SECONDS, MOST_BYTES = 10.0, 1e9
 

@@ -43,19 +43,14 @@ import subprocess
 import sys
 import time
 
+import _top
 import peers
-from cli import (  # noqa: E402
-    Parser,
-    UserError,
-    file_hash,  # noqa: E402
-    run_command,
-    suggest,
-)
+from cli import Parser, UserError, file_hash, run_command, suggest
 from common import Rows, Worker
 from corpora import BENCH, ROOT
 from f1 import folder_of
 from missing_columns import tag_column
-from scoring import chunks  # noqa: E402
+from scoring import chunks
 from serving import (
     INFERENCE,
     Conversation,
@@ -470,7 +465,8 @@ def at_once(command):
         )
         for _ in range(2)
     ]
-    if any([talk.wait() for talk in talks]):
+    codes = [talk.wait() for talk in talks]
+    if any(codes):
         raise UserError(f"{' '.join(command)}: failed beside another process")
     return time.perf_counter() - started
 
@@ -498,8 +494,7 @@ def lifetime(command):
     subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         check=True,
     )
     return 1000 * (time.perf_counter() - started)

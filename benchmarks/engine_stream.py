@@ -15,8 +15,9 @@ import subprocess
 import threading
 import time
 
+import _top
 import engine
-from cli import Parser, Progress, UserError, run_command  # noqa: E402
+from cli import Parser, Progress, UserError, run_command
 from serving import memory_of
 
 

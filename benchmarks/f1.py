@@ -12,7 +12,8 @@ import statistics
 import subprocess
 import sys
 
-from cli import Parser, UserError, run_command, suggest  # noqa: E402
+import _top
+from cli import Parser, UserError, run_command, suggest
 from corpora import BENCH, ROOT, corpus_flags
 
 # name: (corpus, flags of train.py)

@@ -7,16 +7,15 @@ engine.py --huge opens it.
 
 import json
 import os
-import sys
 
 import numpy as np
 
-import checkpoint  # noqa: E402
-from cli import Parser, run_command  # noqa: E402
-from config import Config  # noqa: E402
+import _top
+import checkpoint
+from cli import Parser, run_command
+from config import Config
 from f1 import folder_of
-from features.vocabulary import EmbVec  # noqa: E402
-from serving import INFERENCE
+from features.vocabulary import EmbVec
 
 WORDS, DIM = 2_200_000, 300
 
@@ -51,7 +50,6 @@ def main():
     parser = Parser(description=__doc__)
     parser.add_argument("path", help="the file to write")
     path = os.path.abspath(parser.parse_args().path)
-    sys.path.insert(0, INFERENCE)
     import engine_file
     from export import model_config
     from tf1 import tf

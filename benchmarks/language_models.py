@@ -23,7 +23,8 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-from cli import Parser, UserError, atomic_write, run_command, suggest  # noqa: E402
+import _top
+from cli import Parser, UserError, atomic_write, run_command, suggest
 from common import Rows
 from corpora import BENCH, CORPORA, ROOT, find
 from f1 import is_finished_in, train_into

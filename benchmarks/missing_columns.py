@@ -10,11 +10,12 @@ finished.
 import subprocess
 import sys
 
-from cli import Parser, run_command  # noqa: E402
-from conll import read_blocks  # noqa: E402
+import _top
+from cli import Parser, run_command
+from conll import read_blocks
 from corpora import CORPORA, ROOT, find
 from f1 import folder_of, is_finished, train
-from scoring import chunks  # noqa: E402
+from scoring import chunks
 
 
 def words_alone(path):

@@ -11,19 +11,19 @@ and the CRF's transitions. With --run the process answers as a worker: see Sessi
 """
 
 import os
-import sys
 import time
 
 import numpy as np
 
-import checkpoint  # noqa: E402
+import _top
+import checkpoint
 import conll
-import schemes  # noqa: E402
-from cli import Parser, UserError, run_command  # noqa: E402
+import schemes
+from cli import Parser, UserError, run_command
 from common import serve
-from config import Config  # noqa: E402
-from features.feed import Feeder  # noqa: E402
-from serving import INFERENCE, dev_sentences
+from config import Config
+from features.feed import Feeder
+from serving import dev_sentences
 
 INPUTS = ("word", "wordchr", "pos", "chk")
 FAR = 1e9  # taken off the scores of a character that is padding
@@ -175,7 +175,6 @@ def write_network(config, weights, path):
 
 def prepare(prefix, folder):
     """Writes network.onnx and dev.npz."""
-    sys.path.insert(0, INFERENCE)
     from export import build
     from tf1 import tf
 

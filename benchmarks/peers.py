@@ -17,11 +17,12 @@ import random
 import sys
 import time
 
-import conll  # noqa: E402
-from cli import Parser, UserError, check_readable, run_command  # noqa: E402
+import _top
+import conll
+from cli import Parser, UserError, check_readable, run_command
 from corpora import BENCH, CORPORA, ROOT, emb_path, find
-from features.vocabulary import EmbVec  # noqa: E402
-from scoring import chunks  # noqa: E402
+from features.vocabulary import EmbVec
+from scoring import chunks
 
 AT_ONCE = 256  # sentences that spaCy gets together
 

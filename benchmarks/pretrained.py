@@ -26,14 +26,15 @@ import time
 
 import numpy as np
 
-import checkpoint  # noqa: E402
-import conll  # noqa: E402
-from cli import Parser, UserError, run_command  # noqa: E402
+import _top
+import checkpoint
+import conll
+from cli import Parser, UserError, run_command
 from common import Worker, peak_memory, serve
-from config import load_config, model_path  # noqa: E402
+from config import load_config, model_path
 from corpora import BENCH, ROOT
-from features.pretrained import bert_shapes, elmo_shapes  # noqa: E402
-from features.wordpiece import SPECIAL  # noqa: E402
+from features.pretrained import bert_shapes, elmo_shapes
+from features.wordpiece import SPECIAL
 
 MODELS = {"bert": ("BERT-base", "bert_softmax"), "elmo": ("ELMo", "elmo_bilstm_crf")}
 OURS = "etagger"

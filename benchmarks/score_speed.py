@@ -17,10 +17,8 @@ import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, ROOT)
-
-from cli import Parser, UserError, run_command  # noqa: E402
+import _top
+from cli import Parser, UserError, run_command
 
 SENTENCE = 14  # tokens on average
 TYPES = ("PER", "LOC", "ORG", "MISC")
@@ -71,7 +69,7 @@ def best_times(command, path, runs):
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 check=True,
-                cwd=ROOT,
+                cwd=_top.ROOT,
             )
             times.append((time.perf_counter() - start, processor_seconds() - used))
     return min(times)

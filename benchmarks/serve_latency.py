@@ -14,7 +14,8 @@ benchmarks/f1.py. All systems' tags are compared.
 import re
 import sys
 
-from cli import Parser, UserError, run_command  # noqa: E402
+import _top
+from cli import Parser, UserError, run_command
 from common import Rows
 from serving import INFERENCE, SYSTEMS, Conversation, command_of, dev_sentences, milliseconds
 

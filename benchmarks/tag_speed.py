@@ -18,7 +18,8 @@ import subprocess
 import sys
 import time
 
-from cli import Parser, UserError, run_command  # noqa: E402
+import _top
+from cli import Parser, UserError, run_command
 from common import Rows, Worker, serve
 from corpora import BENCH, CORPORA, ROOT, corpus_flags, find
 

@@ -17,9 +17,10 @@ import numpy as np
 import torch
 import transformers
 
-from cli import Parser, run_command  # noqa: E402
+import _top
+from cli import Parser, run_command
 from common import peak_memory, serve
-from config import load_config, model_path  # noqa: E402
+from config import load_config, model_path
 
 
 def state_name(name):

@@ -21,13 +21,14 @@ import time
 
 import numpy as np
 
-from cli import Parser, UserError, run_command  # noqa: E402
+import _top
+from cli import Parser, UserError, run_command
 from common import Rows, Worker, serve
-from config import Config  # noqa: E402
+from config import Config
 from corpora import BENCH, CORPORA, emb_path, find
-from features.feed import training_batches  # noqa: E402
-from training.data import load_data  # noqa: E402
-from training.trainer import Trainer  # noqa: E402
+from features.feed import training_batches
+from training.data import load_data
+from training.trainer import Trainer
 
 SYSTEMS = {
     "fused": "etagger, rnn_type fused",

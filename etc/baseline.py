@@ -9,12 +9,10 @@ first wins. No TensorFlow, no third-party code.
 """
 
 import collections
-import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-from cli import Parser, run_command  # noqa: E402
+import _top
+from cli import Parser, run_command
 from conll import SentenceParser, add_delimiter_flag, columns_of, read_blocks, read_sentences
 
 

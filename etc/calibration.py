@@ -13,18 +13,16 @@ found here. --input needs gold tags, best those of sentences that the model was 
 """
 
 import math
-import os
 import sys
 from typing import NamedTuple
 
 import numpy as np
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-import checkpoint  # noqa: E402
+import _top
+import checkpoint
 import conll
-import schemes  # noqa: E402
-from cli import (  # noqa: E402
+import schemes
+from cli import (
     Parser,
     UserError,
     atomic_write,
@@ -33,8 +31,8 @@ from cli import (  # noqa: E402
     check_writable,
     run_command,
 )
-from tagging import confidence  # noqa: E402
-from tagging.tagger import Tagger, missing_columns  # noqa: E402
+from tagging import confidence
+from tagging.tagger import Tagger, missing_columns
 
 COOLEST, HOTTEST = 0.1, 10.0  # the temperatures that are tried
 
@@ -253,9 +251,7 @@ def table(results, bins):
     ]
     for result in results:
         tokens, entities = (
-            "{:8.2f}  {:6.2f}  {:6.2f}".format(
-                percent(each.probable), percent(each.right), 100 * calibration_error(each, bins)
-            )
+            f"{percent(each.probable):8.2f}  {percent(each.right):6.2f}  {100 * calibration_error(each, bins):6.2f}"
             for each in (result.tokens, result.entities)
         )
         lines.append(

@@ -19,19 +19,16 @@ as many samples of sentences with replacement, the same for both systems (Efron 
 
 import itertools
 import json
-import os
-import sys
 
 import numpy as np
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-from cli import Parser, UserError, run_command  # noqa: E402
+import _top
+from cli import Parser, UserError, run_command
 from scoring import counting
 from scoring.columns import (
     add_column_flags,
     add_reading_flags,
-    as_text,  # noqa: E402
+    as_text,
     columns_of,
     read_file,
     tag_sequences,

@@ -39,9 +39,7 @@ import zipfile
 import zlib
 from typing import NamedTuple
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, ROOT)
-
+import _top
 from cli import (
     Parser,
     Progress,
@@ -51,9 +49,9 @@ from cli import (
     check_folder,
     run_command,
     suggest,
-)  # noqa: E402
-from files.structured import load_json  # noqa: E402
-from files.text import HEAD, page_of  # noqa: E402
+)
+from files.structured import load_json
+from files.text import HEAD, page_of
 
 PAUSE = 1.0  # seconds before the second try; doubled for each further one, up to LONGEST_PAUSE
 LONGEST_PAUSE = 30.0
@@ -763,7 +761,7 @@ def main():
     )
     parser.add_argument(
         "--out",
-        default=os.path.relpath(ROOT),
+        default=os.path.relpath(_top.ROOT),
         metavar="DIR",
         help="the folder that embeddings/ and data/ are in, or are made in (default: the project)",
     )

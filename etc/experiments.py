@@ -18,12 +18,11 @@ import statistics
 import sys
 from typing import NamedTuple
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-from checkpoint import MODEL  # noqa: E402
-from cli import Parser, UserError, atomic_write, check_writable, run_command  # noqa: E402
-from config import Config  # noqa: E402
-from files.structured import load_json  # noqa: E402
+import _top
+from checkpoint import MODEL
+from cli import Parser, UserError, atomic_write, check_writable, run_command
+from config import Config
+from files.structured import load_json
 
 HISTORY, META = "history.json", f"{MODEL}.json"
 OWN = ("checkpoint_dir", "summary_dir", "seed")  # what sets no run apart

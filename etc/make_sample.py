@@ -21,10 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, ROOT)
-
-from cli import Parser, UserError, atomic_write, run_command  # noqa: E402
+import _top
+from cli import Parser, UserError, atomic_write, run_command
 
 SEED = 2003
 SPLITS = {"train": 2000, "dev": 400, "test": 400}  # sentences, without the -DOCSTART- lines
@@ -988,7 +986,7 @@ def main():
     )
     parser.add_argument(
         "--out_dir",
-        default=ROOT,
+        default=_top.ROOT,
         help="where data/sample and embeddings go (default: the repository)",
     )
     parser.add_argument("--no_vectors", action="store_true", help="write the sentences only")

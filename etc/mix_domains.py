@@ -7,15 +7,13 @@ Rows pass through byte for byte, in a random order of sentences; -DOCSTART- line
 files must have the same columns. The same seed draws the same sentences. Standard library only.
 """
 
-import os
 import random
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-from cli import Parser, UserError, check_readable, run_command  # noqa: E402
-from conll import SentenceParser, add_delimiter_flag, columns_of, read_blocks  # noqa: E402
-from files.text import HEAD, check_text  # noqa: E402
+import _top
+from cli import Parser, UserError, check_readable, run_command
+from conll import SentenceParser, add_delimiter_flag, columns_of, read_blocks
+from files.text import HEAD, check_text
 
 
 def read_rows(path, columns, delimiter):

@@ -323,7 +323,7 @@ class Vocabularies:
     chunks = property(lambda self: list(self._tables["chk"]))
     tags = property(lambda self: list(self._tags))
 
-    def tables(self):
+    def tables(self) -> tuple[list, list, list, list]:
         """Characters, POS, chunks and tags, as EmbVec takes them."""
         return self.chars, self.pos, self.chunks, self.tags
 

@@ -5,16 +5,13 @@ Weights are laid out in the order in which the engine reads them, so that openin
 """
 
 import json
-import os
 import struct
-import sys
 import zlib
 
 import numpy as np
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-from cli import UserError, atomic_write  # noqa: E402
+import _top
+from cli import UserError, atomic_write
 
 MAGIC, VERSION = b"etagger\0", 1
 LANES = 16  # floats that the engine computes side by side

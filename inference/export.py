@@ -14,11 +14,10 @@ import os
 import sys
 import tempfile
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-import checkpoint  # noqa: E402
-import registry  # noqa: E402
-import schemes  # noqa: E402
+import _top
+import checkpoint
+import registry
+import schemes
 from cli import (
     Parser,
     UserError,
@@ -28,11 +27,11 @@ from cli import (
     check_writable,
     parse_bool,
     run_command,
-)  # noqa: E402
-from config import MODEL_FIELDS, Config  # noqa: E402
-from features.feed import Feeder  # noqa: E402
-from graph_files import CONFIG, default_path  # noqa: E402
-from settings import GRAPH_FORMAT, gazetteer_of  # noqa: E402
+)
+from config import MODEL_FIELDS, Config
+from features.feed import Feeder
+from graph_files import CONFIG, default_path
+from settings import GRAPH_FORMAT, gazetteer_of
 
 OUTPUTS = ("logits_indices", "sentence_lengths", "logits", "crf_transitions")
 

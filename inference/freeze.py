@@ -7,12 +7,10 @@ What the outputs do not need is left out; an etagger model keeps its model_confi
 """
 
 import os
-import sys
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-from cli import Parser, UserError, atomic_write, run_command, suggest  # noqa: E402
-from graph_files import CONFIG, add_trust, default_path, load_exported  # noqa: E402
+import _top
+from cli import Parser, UserError, atomic_write, run_command, suggest
+from graph_files import CONFIG, add_trust, default_path, load_exported
 
 LARGEST = 2**31 - 1 - 2**20  # bytes of a protobuf, and some room for the graph itself
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+import _top
+
 MEND = (
     "export the model again with export.py, or give --trust where you trust whoever made the graph"
 )
@@ -317,7 +319,7 @@ def _integers(node):
 
 def _check_order(scope):
     """Raises Refused where a node waits for itself."""
-    waits = {name: 0 for name in scope.nodes}
+    waits = dict.fromkeys(scope.nodes, 0)
     readers = {name: [] for name in scope.nodes}
     for name, node in scope.nodes.items():
         for given in node.input:

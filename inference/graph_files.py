@@ -3,14 +3,11 @@ which are whole in themselves. Both are checked first (graph_check.py), unless t
 """
 
 import os
-import sys
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, ROOT)
-
-import graph_check  # noqa: E402
-from cli import UserError, check_readable, suggest  # noqa: E402
-from files.text import check_not_a_page  # noqa: E402
+import _top
+import graph_check
+from cli import UserError, check_readable, suggest
+from files.text import check_not_a_page
 
 CONFIG = "model_config"  # name of the string constant with an etagger model's settings
 LONGEST_RUN = 600  # seconds; no batch takes so long, but a loop in a graph may
@@ -21,7 +18,7 @@ def default_path(path):
     """A default path of these scripts. path: as seen from the folder inference/. At the repository's
     top the same place has another name; anywhere else `path` itself is taken.
     """
-    at_the_top = os.path.realpath(os.getcwd()) == os.path.realpath(ROOT)
+    at_the_top = os.path.realpath(os.getcwd()) == os.path.realpath(_top.ROOT)
     return os.path.normpath(os.path.join("inference", path)) if at_the_top else path
 
 

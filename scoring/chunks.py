@@ -2,6 +2,7 @@
 
 import warnings
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import schemes
@@ -112,7 +113,7 @@ def scheme_reading():
 # ---------------------------------------------------------------- counting
 
 
-def percentages(correct, found, phrases):
+def percentages(correct: int, found: int, phrases: int) -> tuple[float, float, float]:
     """(precision, recall, F1) in percent; 0 where there is nothing to divide by."""
     precision = 100 * correct / found if found else 0.0
     recall = 100 * correct / phrases if phrases else 0.0
@@ -258,7 +259,7 @@ class Scorer:
             self.known = known
             for tags in as_given:
                 remember(self.tags, tags, first_line)
-        if self.scheme:
+        if self.own:
             if self.strict:
                 gold, predicted = self._well_formed(0, gold), self._well_formed(1, predicted)
             self.own.add(gold, predicted, ended)
@@ -298,14 +299,14 @@ class Scorer:
 
 
 def score(
-    gold_sequences,
-    predicted_sequences,
-    scheme=None,
-    strict=False,
-    raw=False,
-    outside="O",
-    warn=True,
-):
+    gold_sequences: Iterable[Sequence[str]],
+    predicted_sequences: Iterable[Sequence[str]],
+    scheme: str | None = None,
+    strict: bool = False,
+    raw: bool = False,
+    outside: str = "O",
+    warn: bool = True,
+) -> Scores:
     """Scores of gold and predicted tag sequences (iterables of lists of str): conlleval's, unless
     `scheme` is given.
 

@@ -1,6 +1,7 @@
 """Tags counted token by token."""
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from scoring.chunks import percentages
@@ -11,11 +12,12 @@ class Scores:
     """Tokens by (gold tag, predicted tag), and percentages over all tags but the outside tag."""
 
     outside: str = "O"
-    pairs: Counter = field(default_factory=Counter)
+    pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def by_tag(self):
+    def by_tag(self) -> dict[str, tuple[int, int, int]]:
         """{tag: (correct, found, gold)}, tags sorted."""
-        found, gold = Counter(), Counter()
+        found: Counter[str] = Counter()
+        gold: Counter[str] = Counter()
         for (gold_tag, predicted_tag), count in self.pairs.items():
             gold[gold_tag] += count
             found[predicted_tag] += count
@@ -37,10 +39,11 @@ class Scores:
         return 100 * self.correct / self.tokens if self.tokens else 0.0
 
     @property
-    def micro(self):
+    def micro(self) -> tuple[int, int, int]:
         """(correct, found, gold) over all tags but the outside tag."""
         counts = [counts for tag, counts in self.by_tag().items() if tag != self.outside]
-        return tuple(map(sum, zip(*counts))) if counts else (0, 0, 0)
+        correct, found, gold = (sum(numbers) for numbers in zip(*counts or [(0, 0, 0)]))
+        return correct, found, gold
 
     @property
     def precision(self):
@@ -55,7 +58,11 @@ class Scores:
         return percentages(*self.micro)[2]
 
 
-def score(gold_sequences, predicted_sequences, outside="O"):
+def score(
+    gold_sequences: Iterable[Sequence[str]],
+    predicted_sequences: Iterable[Sequence[str]],
+    outside: str = "O",
+) -> Scores:
     """Scores of gold and predicted tag sequences (iterables of lists of str).
 
     Raises ValueError for sequences of unequal length.

@@ -5,7 +5,8 @@ import functools
 import os
 import time
 import warnings
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -117,6 +118,10 @@ class Report(NamedTuple):
         return "\n".join(lines)
 
 
+Columns = Iterable[Sequence[str] | None]  # a sentence's cells, one for each word
+Words = Iterable[Sequence[str] | conll.Sentence]
+
+
 class Tagger:
     """Tags sentences; Tagger.load makes one, with a graph and a session of its own.
 
@@ -130,6 +135,8 @@ class Tagger:
     checkpoint, for those who train on from it.
     """
 
+    history: list[dict[str, Any]]  # the scores by epoch, where training.fit made it
+
     def __init__(self, run, config, meta, feeder, graph=None, prefix="", temperature=1.0):
         self.run, self.config, self.meta, self.feeder = run, config, meta, feeder
         self.graph, self.prefix, self.temperature = graph, prefix, temperature
@@ -142,14 +149,14 @@ class Tagger:
     @classmethod
     def load(
         cls,
-        path,
-        batch_size=64,
-        max_batch_tokens=4000,
-        constrained=False,
-        threads=0,
-        trust=False,
-        temperature=1.0,
-    ):
+        path: str | os.PathLike[str],
+        batch_size: int = 64,
+        max_batch_tokens: int = 4000,
+        constrained: bool = False,
+        threads: int = 0,
+        trust: bool = False,
+        temperature: float = 1.0,
+    ) -> "Tagger":
         """From a checkpoint's folder or prefix. trust: import the encoder where it is the user's
         own code. Raises UserError.
 
@@ -171,7 +178,7 @@ class Tagger:
         run, graph = _graph(prefix, config, meta, feeder, threads)
         return cls(run, config, meta, feeder, graph, prefix, temperature)
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a whole checkpoint into the folder `path`, which is made where it is missing:
         Tagger.load takes it.
         """
@@ -185,13 +192,17 @@ class Tagger:
 
     # ------------------------------------------------------------ lists of words
 
-    def predict(self, sentences, pos=None, chunks=None):
+    def predict(
+        self, sentences: Words, pos: Columns | None = None, chunks: Columns | None = None
+    ) -> list[list[str]]:
         """Lists of words -> a list of tags for each, in the scheme of the training data. pos,
         chunks: lists of lists, too.
         """
         return self.tag(self._given(sentences, pos, chunks))
 
-    def predict_entities(self, sentences, pos=None, chunks=None):
+    def predict_entities(
+        self, sentences: Words, pos: Columns | None = None, chunks: Columns | None = None
+    ) -> list[list[Entity]]:
         """Lists of words -> a list of Entity for each."""
         given = self._given(sentences, pos, chunks)
         return [
@@ -202,7 +213,13 @@ class Tagger:
             for sentence, found in zip(given, self.confident(given))
         ]
 
-    def evaluate(self, sentences, tags=None, pos=None, chunks=None):
+    def evaluate(
+        self,
+        sentences: Words,
+        tags: Columns | None = None,
+        pos: Columns | None = None,
+        chunks: Columns | None = None,
+    ) -> Report:
         """Lists of words, and of their gold tags in the scheme of the training data -> Report.
 
         Warns of gold tags that are probably not meant as they are read. Raises UserError.
@@ -237,7 +254,7 @@ class Tagger:
         tags, places = tagset.collect(parts, by_value=True)
         tagset.check(places)
         if scheme == schemes.RAW:
-            lines, name = tagset.train_lines(tags, places, scheme), str
+            lines, name = tagset.train_lines(tags, places, scheme), lambda tag: tag
         else:
             mixed = tagset.mixed_schemes(parts, scheme, "the model's tags")
             lines, name = [mixed] if mixed else [], lambda tag: schemes.split_tag(tag)[1]
@@ -261,7 +278,7 @@ class Tagger:
 
     # ------------------------------------------------------------ conll.Sentences; a -DOCSTART- is O, for certain
 
-    def tag(self, sentences):
+    def tag(self, sentences: Sequence[conll.Sentence]) -> list[list[str]]:
         """A list of tags for each sentence, in the scheme of the training data."""
         tags = [["O"] * len(sentence.words) for sentence in sentences]
         for places, lengths, ids in self.in_batches(sentences, self.run):
@@ -269,7 +286,7 @@ class Tagger:
                 tags[place] = self._names(row[:length])
         return tags
 
-    def confident(self, sentences):
+    def confident(self, sentences: Sequence[conll.Sentence]) -> list[Confident]:
         """A Confident for each sentence: the tags are those of tag()."""
         found = [
             Confident(["O"] * len(sentence.words), [1.0] * len(sentence.words), [])
@@ -289,7 +306,9 @@ class Tagger:
                 found[places[k]].entities.append((*span, probability))
         return found
 
-    def nbest(self, sentences, count):
+    def nbest(
+        self, sentences: Sequence[conll.Sentence], count: int
+    ) -> list[list[tuple[float, list[str]]]]:
         """For each sentence its `count` best tag sequences, or all where there are fewer:
         (probability, tags), the best first. Raises UserError for a count above confidence.MAX_NBEST.
         """
@@ -304,7 +323,7 @@ class Tagger:
                 ]
         return found
 
-    def log_probabilities(self, sentences):
+    def log_probabilities(self, sentences: Sequence[conll.Sentence]) -> list[float]:
         """log p(tags | sentence) of the tags that tag() gives each sentence."""
         found = [0.0] * len(sentences)
         for places, _, ids, chain in self._chains(sentences):
@@ -337,7 +356,7 @@ class Tagger:
             self.counts.append(len(batch))
             yield [places[k] for k in batch], [len(examples[k]) for k in batch], results
 
-    def timings(self):
+    def timings(self) -> tuple[Sequence[float], Sequence[int]]:
         """Seconds of each batch, and how many sentences it had; without the first, which pays for
         the start.
         """
@@ -402,7 +421,7 @@ class Graph(NamedTuple):
     session: object
     model: object
     saver: object  # of the weights
-    legal: tuple  # conll.legal_transitions where decoding is held to them, or None
+    legal: tuple | None  # conll.legal_transitions where decoding is held to them
 
 
 def _graph(prefix, config, meta, feeder, threads):

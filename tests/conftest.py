@@ -1,16 +1,16 @@
-"""What all tests share: the repository on sys.path, and data that only some machines have."""
+"""The fixtures that all tests share."""
 
 import os
 import random
 import signal
-import sys
 import types
 
 import numpy as np
 import pytest
 
+pytest.register_assert_rewrite("support")
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, ROOT)
 
 # What a shell starts in the background ignores Ctrl-C; so would the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -76,8 +76,8 @@ def shared():
 
 @pytest.fixture(scope="session")
 def zygote():
-    """Starts commands as processes: see commands.py."""
-    import commands
+    """Starts commands as processes: see support/commands.py."""
+    from support import commands
 
     zygote = commands.Zygote("tensorflow")
     yield zygote
@@ -87,7 +87,7 @@ def zygote():
 @pytest.fixture(scope="session")
 def bare_zygote():
     """The same without TensorFlow."""
-    import commands
+    from support import commands
 
     zygote = commands.Zygote("bare")
     yield zygote
@@ -99,7 +99,7 @@ def trained(tmp_path_factory):
     """A small model that has learned something: folder, flags (which name its corpus), trainer,
     checkpoint, prefix.
     """
-    import commands
+    from support import commands
 
     folder = tmp_path_factory.mktemp("trained")
     flags = commands.write_sample(folder, train=800, dev=150)

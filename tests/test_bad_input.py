@@ -15,7 +15,7 @@ import tempfile
 import pytest
 
 import checkpoint
-from commands import TINY, fit, left_behind, one_line, sample, write_sample
+from support.commands import TINY, fit, left_behind, one_line, sample, write_sample
 
 ROWS = b"Peter NNP B-NP B-PER\nsleeps VBZ B-VP O\n\n"
 
@@ -250,7 +250,8 @@ def test_good_oddities_in_training(folder):
     only dev has.
     """
     (folder / "odd.txt").write_bytes(
-        b"-DOCSTART- -X- -X- O\r\n\r\nPeter\tNNP\tB-NP \t B-PER\r\nsleeps VBZ  B-VP O \r\n\r\n\r\nRome NNP B-NP B-LOC"
+        b"-DOCSTART- -X- -X- O\r\n\r\nPeter\tNNP\tB-NP \t B-PER\r\nsleeps VBZ  B-VP O "
+        b"\r\n\r\n\r\nRome NNP B-NP B-LOC"
     )
     (folder / "odd_dev.txt").write_bytes(b"Peter UNSEEN B-NEVER B-PER\n\nRome NNP B-NP B-LOC")
     trainer = fit(

@@ -13,10 +13,10 @@ import sys
 import numpy as np
 import pytest
 
-from commands import ROOT
 from features import pretrained
 from layers.bert import ACTIVATIONS, bert_layers, words_of_pieces
-from numeric import check, evaluate, put
+from support.commands import ROOT
+from support.numeric import check, evaluate, put
 from tf1 import new_session, tf
 
 TORCH_PYTHON = os.environ.get("TORCH_PYTHON", sys.executable)
@@ -79,7 +79,7 @@ def build(config, weights, num_layers=None):
         ]
 
 
-# ---------------------------------------------------------------- the reference: one window without padding, in float64
+# -------------------------------------------- the reference: one window without padding, in float64
 
 GELU = {
     "gelu": np.vectorize(lambda x: x * 0.5 * math.erfc(-x / math.sqrt(2.0))),
@@ -251,7 +251,8 @@ def test_base_against_transformers(tmp_path):
         [TORCH_PYTHON, "-c", "import torch, transformers"], stderr=subprocess.DEVNULL
     ).returncode:
         pytest.skip(
-            "torch and transformers are not here: make bench-deps, or name an interpreter that has them with TORCH_PYTHON"
+            "torch and transformers are not here: make bench-deps, or name an interpreter that has "
+            "them with TORCH_PYTHON"
         )
     config = {
         **CONFIG,

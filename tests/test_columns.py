@@ -8,24 +8,21 @@ import json
 import os
 import random
 import re
-import sys
 import types
 
 import numpy as np
 import pytest
 
 import conll
+import export
 from cli import UserError
-from commands import ROOT, SMALL, sample
 from features.gazetteer import Gazetteer
 from features.tokenizer import tokenize
 from features.vocabulary import PAD, UNK, EmbVec
-from serving import INFERENCE, Served, binary, probe, run_binary, succeed, untrained
+from support.commands import ROOT, SMALL, sample
+from support.serving import Served, binary, probe, run_binary, succeed, untrained
 from tagging import output, streams
 from tagging.tagger import Tagger
-
-sys.path.insert(0, INFERENCE)
-import export  # noqa: E402
 
 MARK = b"\xef\xbb\xbf"
 CONLLU = b"""# newdoc id = d1
@@ -503,8 +500,7 @@ def test_line_mode_writes_the_same_bytes(models, monkeypatch):
     args = types.SimpleNamespace(spacy_model="", timing=False)
     for text in texts:
         out = io.BytesIO()
-        form = output.plain_form(tagger)
-        streams.tag_lines(tagger, args, io.BytesIO(text), "<stdin>", out, form)
+        streams.tag_lines(tagger, args, io.BytesIO(text), "x", out, output.plain_form(tagger))
         assert run_binary("etagger", engine, "--line", stdin=text).out == out.getvalue(), text
         assert out.getvalue().startswith(MARK) or not text.startswith(MARK)
         found = run_binary("etagger", engine, "--line", "--json", stdin=text).out
@@ -560,7 +556,7 @@ def test_a_token_with_a_space_is_none_of_a_name(models):
 
 
 def test_the_library_knows_the_delimiter(models, tmp_path):
-    from serving import python_package
+    from support.serving import python_package
 
     package = python_package()
     _, engine, _ = models("plain")

@@ -12,15 +12,10 @@ import sys
 import numpy as np
 import pytest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(ROOT, "etc"))
-
-import compare  # noqa: E402
-import experiments  # noqa: E402
-from scoring import (
-    chunks,  # noqa: E402
-    tokens,  # noqa: E402
-)
+import compare
+import experiments
+from scoring import chunks, tokens
+from support.commands import ROOT
 
 
 def run(script, *args):
@@ -212,7 +207,9 @@ def test_files_may_differ_in_columns_and_blank_lines(tmp_path):
 
 
 def write_run(folder, scores, best_epoch=None, **config):
-    """A checkpoint folder with these dev chunk F1; token F1 is one above. Epoch k takes k seconds."""
+    """A checkpoint folder with these dev chunk F1; token F1 is one above. Epoch k takes k
+    seconds.
+    """
     folder.mkdir(parents=True)
     history = [
         {
@@ -326,10 +323,14 @@ def test_damaged_runs_are_left_out_in_one_line(tmp_path):
     lines = done.stderr.decode().splitlines()
     assert [line.split(str(tmp_path))[1] for line in lines] == [
         "/cut/history.json:2: truncated or not JSON",
-        "/empty: history.json and ner_model.json do not tell the scores of a best epoch; they are damaged or of two runs",
-        "/lost/history.json: no such file; the training has not finished an epoch, or the file was moved",
-        "/nan: history.json and ner_model.json do not tell the scores of a best epoch; they are damaged or of two runs",
-        "/started/ner_model.json: no such file; the training has not finished an epoch, or the file was moved",
+        "/empty: history.json and ner_model.json do not tell the scores of a best epoch; they are "
+        "damaged or of two runs",
+        "/lost/history.json: no such file; the training has not finished an epoch, or the file was "
+        "moved",
+        "/nan: history.json and ner_model.json do not tell the scores of a best epoch; they are "
+        "damaged or of two runs",
+        "/started/ner_model.json: no such file; the training has not finished an epoch, or the "
+        "file was moved",
     ]
     (tmp_path / "none").mkdir()
     for folder, message in (

@@ -1,6 +1,7 @@
-"""Probabilities against enumeration of all tag sequences, and every form of output of inference.py."""
+"""Probabilities against enumeration of all tag sequences, and every form of output of
+inference.py.
+"""
 
-import importlib.util
 import itertools
 import math
 import os
@@ -10,14 +11,15 @@ import types
 import numpy as np
 import pytest
 
+import calibration
 import conll
 import schemes
-from commands import ROOT, TINY, fit, sample, write_sample
 from inference import Tagger
 from layers.crf import log_partition
-from numeric import evaluate
+from support.commands import TINY, arguments, fit, no_spacy, sample, write_sample
+from support.numeric import evaluate
+from support.rows import NASTY, NASTY_FILES, TAG
 from tagging import command, confidence, output
-from test_inference import NASTY, NASTY_FILES, TAG, arguments, no_spacy
 from tf1 import tf
 
 BIO = ["O", "B-X", "I-X", "B-Y", "I-Y"]
@@ -100,7 +102,9 @@ def test_marginals(case):
 
 
 def test_sequences(case):
-    """The probability of the most and of the least probable sequence, and of all of them together."""
+    """The probability of the most and of the least probable sequence, and of all of them
+    together.
+    """
     chain, _, _, every = case
     for pick in (min, max):
         paths = [pick(paths, key=paths.get) for paths in every]
@@ -223,7 +227,9 @@ def test_a_very_long_sentence():
 
 
 def test_the_graph_sums_the_same():
-    """layers/crf.py: the gradient of log Z is the marginals. 10,000 tokens beside a short sentence."""
+    """layers/crf.py: the gradient of log Z is the marginals. 10,000 tokens beside a short
+    sentence.
+    """
     rng = np.random.default_rng(1)
     emissions, transitions, lengths = (
         rng.normal(0, 4, (2, 10_000, 9)),
@@ -423,7 +429,7 @@ def test_nbest_output(crf, write, trained, zygote):
     assert ranks == [1] + [1, 2, 3] * 61 and probabilities[0] == 1
     for k in range(1, len(ranks), 3):
         assert (
-            1 >= sum(probabilities[k : k + 3])
+            sum(probabilities[k : k + 3]) <= 1
             and probabilities[k] >= probabilities[k + 1] >= probabilities[k + 2] > 0
         )
         assert len(set(rows[k : k + 3])) == 3
@@ -496,14 +502,16 @@ def test_the_least_confident_sentences(crf, write, trained, zygote, tmp_path):
         ("--nbest 2 --mode line", "--nbest and --mode line: expected bulk or bucket mode"),
         (
             "--least_confident 2 --mode bucket",
-            "--least_confident and --mode bucket: it looks at all sentences first, bulk mode was expected",
+            "--least_confident and --mode bucket: it looks at all sentences first, bulk mode was "
+            "expected",
         ),
         ("--least_confident 2 --mode line", "bulk mode was expected"),
         ("--confidence --temperature 0", "--temperature 0.0: expected a number above 0"),
         ("--nbest 2 --temperature nan", "--temperature nan: expected a number above 0"),
         (
             "--temperature 2",
-            "--temperature: it changes no tag; expected one of --confidence, --nbest and --least_confident beside it",
+            "--temperature: it changes no tag; expected one of --confidence, --nbest and "
+            "--least_confident beside it",
         ),
         ("--confidense", "did you mean --confidence?"),
     ],
@@ -515,18 +523,6 @@ def test_flags_that_do_not_go_together(trained, bare_zygote, flags, message):
 
 
 # ---------------------------------------------------------------- etc/calibration.py
-
-
-def load_calibration():
-    spec = importlib.util.spec_from_file_location(
-        "calibration", os.path.join(ROOT, "etc", "calibration.py")
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-calibration = load_calibration()
 
 
 def test_calibration_error():
@@ -592,7 +588,8 @@ def test_calibration_from_a_shell(trained, softmax, zygote, bare_zygote, tmp_pat
     assert "fitted on 31 sentences, figures in percent of 30 others, 15 bins" in lines[0]
     rows = [
         re.fullmatch(
-            r"(softmax|CRF) (\S+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+)",
+            r"(softmax|CRF) (\S+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) "
+            r"+([\d.]+) +([\d.]+)",
             line,
         )
         for line in lines[3:]

@@ -373,7 +373,8 @@ def test_bounds(name, good, bad):
         ),
         (
             {"bert_layers": "last"},
-            "bert_layers: 'last' .did you mean last4.., expected one of top, last4, mix or a layer's number",
+            "bert_layers: 'last' .did you mean last4.., expected one of top, last4, mix or a "
+            "layer's number",
         ),
         ({"bert_layers": "-1"}, "or a layer's number"),
         ({"bert_layers": ""}, "or a layer's number"),

@@ -10,10 +10,10 @@ import pytest
 
 import conll
 import schemes
-import test_sample
 from cli import UserError
 from conll import BlockReader, SentenceParser
 from schemes import RAW, SCHEMES
+from support import sample_data
 
 STRANGE = [
     "\x0b",
@@ -623,7 +623,7 @@ def test_conll2003_sizes_are_the_published_ones(shared):
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
 def test_load_the_sample(split):
     sentences = conll.load("sample", split)
-    assert [[list(row) for row in zip(*each[1:5])] for each in sentences] == test_sample.read(split)
+    assert [[list(row) for row in zip(*each[1:5])] for each in sentences] == sample_data.read(split)
 
 
 @pytest.mark.parametrize(
@@ -676,7 +676,8 @@ def test_load_looks_here_first(tmp_path, monkeypatch):
         (
             "conll2030",
             "dev",
-            "no corpus of this name (did you mean conll2003?); known are conll2003, conll2000, wnut17",
+            "no corpus of this name (did you mean conll2003?); known are conll2003, conll2000, "
+            "wnut17",
         ),
         ("conll2000", "dev", "no split 'dev'; it has train, test"),
         ("sample", "deu", "(did you mean dev?); it has train, dev, test"),
@@ -703,7 +704,7 @@ def documents_of(data):
     found, document = [], []
     for sentence in [*parse(data, columns=("word",)), None]:
         if sentence is None or sentence.is_docstart:
-            for i, words in enumerate(document):
+            for i in range(len(document)):
                 found.append(
                     (
                         list(itertools.chain(*document[:i])),
@@ -816,12 +817,12 @@ def test_a_sentence_is_out_as_soon_as_what_follows_is_known(seed):
     """`limit` words behind it, or the end of its document; and not before."""
     rng = random.Random(seed)
     data, limit = stream_of_documents(rng), rng.choice((1, 3, 10))
-    sentences = [sentence for sentence in parse(data, columns=("word",))]
+    sentences = list(parse(data, columns=("word",)))
     blocks, documents = blocks_of(data), conll.DocumentReader(limit)
     parsed, out = iter(sentences), []
     for k, block in enumerate(blocks):
         out += documents.feed([(block, next(parsed) if block.rows else None)])
-        seen = [each for each in blocks[: k + 1]]
+        seen = blocks[: k + 1]
         for i, each in enumerate(seen):
             behind = [later.rows for later in seen[i + 1 :] if later.rows]
             ended = [b"-DOCSTART-"] in behind or each.rows == [b"-DOCSTART-"]

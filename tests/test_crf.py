@@ -7,7 +7,7 @@ import pytest
 
 import schemes
 from layers.crf import log_likelihood, log_partition, viterbi
-from numeric import evaluate, finite_differences
+from support.numeric import evaluate, finite_differences
 from tf1 import new_session, tf
 
 

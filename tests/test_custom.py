@@ -4,8 +4,8 @@ imported where it is not trusted.
 
 import pytest
 
-from commands import TINY, sample, write_sample
-from serving import INFERENCE, run_binary, succeed
+from support.commands import TINY, sample, write_sample
+from support.serving import INFERENCE, run_binary, succeed
 
 MODULE = """
 import pathlib
@@ -55,8 +55,8 @@ def test_nothing_is_imported_without_trust(own, zygote):
     ):
         message = zygote.mistake(script, "--restore", prefix, *args, stdin=data, folder=own)
         assert (
-            "encoder 'mine.double_bilstm': not known here; it is code of its own, which runs only where it is trusted (--trust)"
-            in message
+            "encoder 'mine.double_bilstm': not known here; it is code of its own, which runs only "
+            "where it is trusted (--trust)" in message
         )
     assert not (own / "imported").exists() and not (own / "x.etagger").exists()
 
@@ -106,13 +106,13 @@ def test_a_function_that_is_not_there(own, zygote):
         "train.py", *write_sample(own), *TINY, "--encoder", "mine.single_bilstm", folder=own
     )
     assert (
-        "encoder 'mine.single_bilstm': module 'mine' has no attribute 'single_bilstm'; expected module.function"
-        in message
+        "encoder 'mine.single_bilstm': module 'mine' has no attribute 'single_bilstm'; expected "
+        "module.function" in message
     )
     message = zygote.mistake(
         "train.py", *write_sample(own), *TINY, "--encoder", "yours.bilstm", folder=own
     )
     assert (
-        "encoder 'yours.bilstm': No module named 'yours'; expected module.function, the module on PYTHONPATH or in this folder"
-        in message
+        "encoder 'yours.bilstm': No module named 'yours'; expected module.function, the module on "
+        "PYTHONPATH or in this folder" in message
     )

@@ -10,12 +10,11 @@ import pytest
 import conll
 import schemes
 from cli import UserError
-from commands import SMALL, one_line, sample, write_sample
 from inference import Tagger
-from language_models import write_embeddings, write_google
-from serving import untrained
+from support.commands import SMALL, arguments, one_line, piped, read_some, sample, write_sample
+from support.language_models import write_embeddings, write_google
+from support.serving import untrained
 from tagging import command, streams
-from test_inference import arguments, piped, read_some
 
 DOCSTART = b"-DOCSTART- -X- -X- O\n\n"
 
@@ -105,7 +104,9 @@ def test_neighbours_count(tagger, text):
 
 
 def test_tags_are_those_of_each_sentence_by_itself(tagger, text):
-    """By way of its pieces, which hold its neighbours: a batch of one, through features/feed.py alone."""
+    """By way of its pieces, which hold its neighbours: a batch of one, through features/feed.py
+    alone.
+    """
     sentences = conll.in_documents(
         [
             conll.SentenceParser("x", None, own=tagger.meta["columns"]).parse(block)
@@ -155,7 +156,9 @@ def test_cut_anywhere(tagger, text, seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_bad_row_ends_the_document(tagger, text, seed):
-    """The sentences before it are out, tagged as if nothing followed; wherever the stream was cut."""
+    """The sentences before it are out, tagged as if nothing followed; wherever the stream was
+    cut.
+    """
     rng = random.Random(seed)
     place = text.index(b"\n\n", rng.randrange(len(text) // 2)) + 2
     bad = text[:place] + b"one two\n\n" + text[place:]
@@ -165,7 +168,8 @@ def test_a_bad_row_ends_the_document(tagger, text, seed):
     line = text[:place].count(b"\n") + 1
     assert (
         message
-        == f"<stdin>:{line}: 2 columns, expected 4 (word pos chunk tag); mend the row, or name the columns with --columns"
+        == f"<stdin>:{line}: 2 columns, expected 4 (word pos chunk tag); mend the row, or name the "
+        f"columns with --columns"
     )
     assert out == tagged(tagger, text[:place])
 

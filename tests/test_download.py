@@ -23,14 +23,11 @@ import pytest
 
 import cli
 import conll
-from commands import left_behind, one_line, wait_until
+import download
+from download import Download, File, Item
+from support.commands import ROOT, left_behind, one_line, wait_until
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPT = os.path.join(ROOT, "etc", "download.py")
-sys.path.insert(0, os.path.join(ROOT, "etc"))
-
-import download  # noqa: E402
-from download import Download, File, Item  # noqa: E402
 
 BYTES = b"\x89HDF\r\n\x1a\n" + random.Random(1).randbytes(300_000)
 OTHER = b"\x89HDF\r\n\x1a\n" + random.Random(2).randbytes(300_000)
@@ -209,7 +206,7 @@ def test_table():
 def test_list_without_other_packages():
     """Users run it before they install anything."""
     done = subprocess.run(
-        [sys.executable, "-I", "-S", SCRIPT, "--list"], capture_output=True, text=True
+        [sys.executable, "-E", "-s", "-S", SCRIPT, "--list"], capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert re.findall(r"(?m)^(\S+): ", done.stdout) == list(download.ITEMS)
@@ -298,8 +295,8 @@ def test_goes_on_where_it_broke_off(run, server, tmp_path, reset):
     if not reset:
         assert ranges(server) == [0, 70_000, 70_001, 170_001, 230_001, 280_001]
         assert (
-            f"{server.address}/x/w.hdf5: broke off after 70,000 of {len(BYTES):,} bytes; again in 0.001 s"
-            in done.err
+            f"{server.address}/x/w.hdf5: broke off after 70,000 of {len(BYTES):,} bytes; again in "
+            f"0.001 s" in done.err
         )
     assert listed(tmp_path) == ["embeddings/plain.sha256", "embeddings/w.hdf5"]
 
@@ -438,7 +435,7 @@ def test_error_of_the_server(run, server, tmp_path, code, tries):
 
 def test_nobody_there(run, server, tmp_path, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as free:
-        monkeypatch.setattr(download, "ITEMS", items("http://127.0.0.1:%d" % free.getsockname()[1]))
+        monkeypatch.setattr(download, "ITEMS", items(f"http://127.0.0.1:{free.getsockname()[1]}"))
     assert "/x/w.hdf5: Connection refused; given up after 2 tries" in failed(
         run("plain", "--tries", 2)
     )
@@ -648,7 +645,7 @@ def test_corpus_is_linked_to_where_train_looks(run, server, tmp_path):
     )
 
 
-# ---------------------------------------------------------------- users' mistakes, and the machine's
+# --------------------------------------------------------------- users' mistakes, and the machine's
 
 
 def test_mistakes(run, server, tmp_path):
@@ -690,7 +687,7 @@ def test_disk_too_small(run, server, tmp_path, monkeypatch):
     assert run("zip").code == 0 and len(server.log) == 2  # the archive was whole
 
 
-# ---------------------------------------------------------------- as a process, with the addresses of the table
+# ---------------------------------------------------- as a process, with the addresses of the table
 
 NAME = "2x1024_128_2048cnn_1xhighway/elmo_2x1024_128_2048cnn_1xhighway"
 ELMO = f"/s3-us-west-2.amazonaws.com/allennlp/models/elmo/{NAME}"
@@ -746,7 +743,8 @@ def test_interrupted_and_going_on(start, server, tmp_path, number):
     assert weights(tmp_path).read_bytes() == BYTES
     assert (
         done.out.splitlines()[1]
-        == f"{weights(tmp_path).relative_to(tmp_path)}  {len(BYTES):,} bytes  sha256 {sha256(BYTES)}"
+        == f"{weights(tmp_path).relative_to(tmp_path)}  {len(BYTES):,} bytes  sha256 "
+        f"{sha256(BYTES)}"
     )
 
 
@@ -776,5 +774,6 @@ def test_terms_are_told_and_checksums_hold_for_a_mirror(start, server, tmp_path)
     assert listed(tmp_path) == []
     assert (
         one_line(end(start("glove.6b")).err)
-        == "download.py: glove.6b: nothing of this name (did you mean glove.6B?); --list prints what there is\n"
+        == "download.py: glove.6b: nothing of this name (did you mean glove.6B?); --list prints "
+        "what there is\n"
     )

@@ -3,25 +3,23 @@ files; test_bilm.py.
 """
 
 import json
-import sys
 
 import h5py
 import numpy as np
 import pytest
 
 from cli import UserError
-from commands import ROOT
 from features.elmo_bytes import elmo_byte_ids, elmo_ids
 from features.pretrained import elmo_shapes, elmo_weights, read_elmo_options, read_elmo_vocab
+from freeze import freeze
 from layers.elmo import elmo_layers, elmo_state, update_elmo_state
 from layers.scalar_mix import scalar_mix
-from numeric import check, evaluate, put
-from serving import INFERENCE, run_binary, succeed
+from support.commands import ROOT
+from support.elmo import random_weights, small_options
+from support.numeric import check, evaluate, put
+from support.serving import run_binary, succeed
 from test_bilm import layers_of
 from tf1 import new_session, tf
-
-sys.path.insert(0, INFERENCE)
-from freeze import freeze  # noqa: E402
 
 SENTENCES = {"bilm": "lm_embeddings_sentences.json", "allennlp": "sentences.json"}
 TEXT = [
@@ -30,7 +28,8 @@ TEXT = [
         "Einstein 's letters were sold in Zürich for 1,234.50 francs .",
         "Yes .",
         "北京 is 北京",
-        "a word of more than fifty bytes is Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft",
+        "a word of more than fifty bytes is "
+        "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft",
     )
 ]
 
@@ -45,50 +44,12 @@ def published(request, shared):
     return folder, options, elmo_weights(options, f"{folder}/lm_weights.hdf5"), streams
 
 
-def small_options(**changes):
-    """Options of a model that is computed in no time. changes: of single values."""
-    options = {
-        "lstm": {
-            "dim": 6,
-            "projection_dim": 4,
-            "n_layers": 2,
-            "cell_clip": 0.4,
-            "proj_clip": 0.3,
-            "use_skip_connections": True,
-        },
-        "char_cnn": {
-            "embedding": {"dim": 3},
-            "filters": [[1, 2], [3, 5]],
-            "activation": "relu",
-            "n_highway": 1,
-            "n_characters": 262,
-            "max_characters_per_token": 50,
-        },
-    }
-    for part in options.values():
-        part.update((name, value) for name, value in changes.items() if name in part)
-    return options
-
-
 def published_options(**size):
     """dim, projection_dim, n_highway as published; the rest is the same in all."""
     filters = [[1, 32], [2, 32], [3, 64], [4, 128], [5, 256], [6, 512], [7, 1024]]
     options = small_options(cell_clip=3, proj_clip=3, filters=filters, **size)
     options["char_cnn"]["embedding"]["dim"] = 16
     return options
-
-
-def random_weights(options, seed=0):
-    """Weights that keep the variance of what they multiply about the same."""
-    rng = np.random.default_rng(seed)
-    return {
-        name: rng.normal(
-            0,
-            np.prod(shape[:-1]) ** -0.5 if len(shape) > 1 and name != "char_embed" else 0.5,
-            shape,
-        ).astype(np.float32)
-        for name, shape in elmo_shapes(options).items()
-    }
 
 
 # ---------------------------------------------------------------- the references
@@ -535,7 +496,8 @@ def test_options_left_out(files):
             "char_cnn",
             "filters",
             [[51, 2]],
-            "char_cnn.filters has a width of 51, but a word has at most 50 characters (max_characters_per_token)",
+            "char_cnn.filters has a width of 51, but a word has at most 50 characters "
+            "(max_characters_per_token)",
         ),
         (
             "char_cnn",

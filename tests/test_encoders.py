@@ -15,7 +15,7 @@ from layers.lstm import lstm as one_by_one
 from layers.qrnn import linear_recurrence
 from layers.recurrent import recurrent_stack
 from layers.transformer import positions
-from numeric import check, evaluate, layer
+from support.numeric import check, evaluate, layer
 from tf1 import tf
 
 LENGTHS = np.array([4, 1, 3], np.int32)

@@ -8,19 +8,23 @@ import itertools
 import json
 import os
 import shutil
-import sys
 
 import numpy as np
 import pytest
 
 import conll
+import engine_file
+import export
 import inference
 import schemes
 from cli import UserError
-from commands import ROOT, SMALL, fit, left_behind, sample, weights, write_sample
 from config import MODEL_FIELDS, Config
 from features.vocabulary import PAD, UNK, EmbVec
-from serving import (
+from support.commands import ROOT, SMALL, fit, left_behind, made, sample, weights, write_sample
+from support.corpora import DEV_CORPORA as CORPORA
+from support.rows import LONG, NASTY_FILES, assert_rows_kept
+from support.rows import NASTY_LOWERCASE as NASTY
+from support.serving import (
     INFERENCE,
     binary,
     binary_mistake,
@@ -31,12 +35,6 @@ from serving import (
     untrained,
 )
 from tagging import streams
-from test_inference import LONG, NASTY_FILES, assert_rows_kept
-from test_serving import CORPORA, NASTY, made
-
-sys.path.insert(0, INFERENCE)
-import engine_file  # noqa: E402
-import export  # noqa: E402
 
 INSTRUCTIONS = ("avx512vbmi", "avx512", "avx2", "neon", "portable")
 SMALL_DATA = b"".join(sample("test")[:60]) + NASTY
@@ -54,7 +52,8 @@ MODELS = {
     "default": ("bio", "--rnn_layers 2"),
     "iobes, 3 layers of 33, conv2d": (
         "bio",
-        "--tag_scheme iobes --rnn_layers 3 --rnn_size 33 --chr_conv_type conv2d --chr_filter_widths 2 3 5 --use_shape True",
+        "--tag_scheme iobes --rnn_layers 3 --rnn_size 33 --chr_conv_type conv2d "
+        "--chr_filter_widths 2 3 5 --use_shape True",
     ),
     "normal cell of 200": (
         "iobes",
@@ -75,7 +74,8 @@ MODELS = {
     ),
     "no words": (
         "iob1",
-        "--use_word False --chr_conv_type conv2d --chr_filter_widths 3 1 --word_length 4 --tag_scheme bmes --use_pos False",
+        "--use_word False --chr_conv_type conv2d --chr_filter_widths 3 1 --word_length 4 "
+        "--tag_scheme bmes --use_pos False",
     ),
     "words alone": (
         "ioe1",
@@ -91,7 +91,8 @@ MODELS = {
     "81 tags": ("bio", "--columns word,_,_,tag --train_path MANY --dev_path MANY --rnn_layers 2"),
     "81 tags, constrained": (
         "bio",
-        "--columns word,_,_,tag --train_path MANY --dev_path MANY --constrained True --tag_scheme bilou",
+        "--columns word,_,_,tag --train_path MANY --dev_path MANY --constrained True --tag_scheme "
+        "bilou",
     ),
     "81 tags, softmax": (
         "bio",
@@ -476,8 +477,10 @@ def test_emission_scores(pair, name):
         ours = engine_scores(pair.file, SENTENCES, instructions)
         differences = largest_difference(ours, tensorflow), largest_difference(ours, reference)
         print(
-            f"{name}: {instructions} differs by {differences[0]:.1e} from TensorFlow, by {differences[1]:.1e} from float64, "
-            f"TensorFlow from float64 by {largest_difference(tensorflow, reference):.1e}; scores up to {largest:.1f}"
+            f"{name}: {instructions} differs by {differences[0]:.1e} from TensorFlow, by "
+            f"{differences[1]:.1e} from float64, "
+            f"TensorFlow from float64 by {largest_difference(tensorflow, reference):.1e}; scores "
+            f"up to {largest:.1f}"
         )
         assert differences[0] < 1e-4 and differences[1] < 2e-5
         assert largest_difference(ours, portable) < 1e-5 * largest
@@ -529,12 +532,13 @@ def test_trained_models(shared, tmp_path, name, corpus):
     for instructions in known_instructions(pair.file):
         difference = largest_difference(engine_scores(pair.file, some, instructions), tensorflow)
         print(
-            f"{name}: {instructions} differs by {difference:.1e} from TensorFlow; scores up to {max(np.abs(each).max() for each in tensorflow):.1f}"
+            f"{name}: {instructions} differs by {difference:.1e} from TensorFlow; scores up to "
+            f"{max(np.abs(each).max() for each in tensorflow):.1f}"
         )
         assert difference < 1e-4
 
 
-# ---------------------------------------------------------------- the kernels, on models that are made by hand
+# ----------------------------------------------------- the kernels, on models that are made by hand
 
 
 def write_model(path, config, weights, tags, words, scheme=schemes.RAW):
@@ -552,6 +556,7 @@ def write_model(path, config, weights, tags, words, scheme=schemes.RAW):
         "tag_scheme": scheme,
         "data_scheme": scheme,
         "columns": ["word"],
+        "delimiter": "",
         "gazetteer": None,
     }
     legal = schemes.legal_transitions(tags, scheme) if config.constrained else None
@@ -821,7 +826,9 @@ def test_a_mistake_is_one_line(pair, tmp_path, args, what):
 
 @pytest.fixture
 def refused(pair, zygote, tmp_path):
-    """A function: runs export.py --engine with a mistake; nothing is written. Returns the message."""
+    """A function: runs export.py --engine with a mistake; nothing is written. Returns the
+    message.
+    """
 
     def run(restore, path, **rest):
         before = sorted(os.listdir(tmp_path))
@@ -853,7 +860,8 @@ def test_more_types_than_bits(refused, tmp_path):
     assert largest_difference(engine_scores(most.file, data), most.tensorflow_scores(data)) < 1e-4
     message = refused(gazetteer_model(tmp_path / "more", 33), tmp_path / "out.etagger")
     assert (
-        "--engine: a gazetteer of 33 types, more than 32: the C++ engine does not cover it; serve this model with TensorFlow: "
+        "--engine: a gazetteer of 33 types, more than 32: the C++ engine does not cover it; serve "
+        "this model with TensorFlow: "
         "export.py without --engine, then freeze.py" in message
     )
 

@@ -15,17 +15,17 @@ import numpy as np
 import pytest
 
 import cli
-from commands import ROOT, one_line, sample
+import engine_file
+import fuzz_seeds
 from config import MOST_WIDTH
-from serving import BUILD, INFERENCE, binary, binary_mistake, run_binary, succeed
+from support.commands import ROOT, one_line, sample
+from support.serving import BUILD, INFERENCE, binary, binary_mistake, run_binary, succeed
 
 FUZZ = os.path.join(INFERENCE, "cc", "fuzz")
-sys.path[:0] = [INFERENCE, FUZZ]
-import engine_file  # noqa: E402
-import fuzz_seeds  # noqa: E402
 
 TEXT = (
-    b"EU NNP B-NP\nrejects VBZ B-VP\nGerman JJ B-NP\n\nNew NNP B-NP\nYork NNP I-NP\nTimes NNP I-NP\n1996-08-22 CD B-NP\n\n"
+    b"EU NNP B-NP\nrejects VBZ B-VP\nGerman JJ B-NP\n\nNew NNP B-NP\nYork NNP I-NP\nTimes NNP "
+    b"I-NP\n1996-08-22 CD B-NP\n\n"
     b"-DOCSTART- -X- O\n\n" + "ΣΑΣ NNP B-NP\n".encode() + b"\xff NN O\n\n"
 )
 COLUMNS = ("--columns", "word pos chunk")

@@ -15,7 +15,7 @@ import chunk_eval
 import conll
 from cli import UserError
 from scoring import chunks, error_analysis
-from test_sample import entities, sample_path
+from support.sample_data import entities, sample_path
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -197,7 +197,9 @@ def test_groups_against_plain_counting():
 
 @pytest.fixture
 def analysis_of(monkeypatch, capsysbinary, tmp_path):
-    """chunk_eval.py --errors --json without a process of its own: (text, arguments) -> the object."""
+    """chunk_eval.py --errors --json without a process of its own: (text, arguments) -> the
+    object.
+    """
 
     def main(text, *args):
         path = tmp_path / "pred.txt"
@@ -362,8 +364,8 @@ def test_without_words(analysis_of, tmp_path):
     )
     printed = run(bare, "--errors").stdout
     assert (
-        b"(to read them, name their column: --columns):\nline 1: 1 type, 1 missed, 1 spurious\nline 6"
-        in printed
+        b"(to read them, name their column: --columns):\nline 1: 1 type, 1 missed, 1 "
+        b"spurious\nline 6" in printed
     )
     for text, columns in ((bare, []), (TEXT, ["--columns", "_ gold pred"])):
         done = run(text, "--errors", "--train_path", sample_path("train"), *columns)
@@ -507,8 +509,9 @@ def test_drawn_figures():
 
 def test_matplotlib_is_imported_only_for_a_plot():
     code = (
-        "import sys; sys.argv = ['chunk_eval.py', *sys.argv[1:]]; import chunk_eval; chunk_eval.main(); "
-        "sys.exit(len({'errors', 'matplotlib', 'numpy'} & set(sys.modules)))"
+        "import sys; sys.argv = ['chunk_eval.py', *sys.argv[1:]]; import chunk_eval; "
+        "chunk_eval.main(); "
+        "sys.exit(len({'scoring.error_analysis', 'matplotlib', 'numpy'} & set(sys.modules)))"
     )
     for args, modules in (([], 0), (["--errors"], 1)):
         done = subprocess.run(

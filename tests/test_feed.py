@@ -275,9 +275,9 @@ def test_pieces_of_a_batch(seed):
     )
     padded = feeder.batch(examples, length=32)
     count, size = check_bert(feeder, sentences, padded)
-    for size, at_least, most in ((count, shape[0], 1 << 30), (size, shape[1], LENGTH)):
-        assert at_least <= size <= max(1.25 * at_least, 8) and (
-            bin(size).rstrip("0").count("1") <= 3 or size == most
+    for length, at_least, most in ((count, shape[0], 1 << 30), (size, shape[1], LENGTH)):
+        assert at_least <= length <= max(1.25 * at_least, 8) and (
+            bin(length).rstrip("0").count("1") <= 3 or length == most
         )
     assert "bert_input_data_word_pieces" not in padded
 
@@ -544,7 +544,9 @@ def test_the_order_depends_on_seed_and_epoch_alone():
 
 
 def test_the_shuffle_is_thorough():
-    """Short sentences do not come first; the neighbours of a sentence change from epoch to epoch."""
+    """Short sentences do not come first; the neighbours of a sentence change from epoch to
+    epoch.
+    """
     lengths, cfg = corpus(2), Config()
     epochs = [training_batches(lengths, cfg, epoch) for epoch in range(2)]
     for batches in epochs:
@@ -569,7 +571,8 @@ def read_names(tmp_path, data):
 def test_the_longest_match_from_the_left_wins(tmp_path):
     names = read_names(
         tmp_path,
-        b"LOC New York\nORG  New\tYork Times\r\n\nLOC York\nPER York\nLOC York\nORG York Times Square\n",
+        b"LOC New York\nORG  New\tYork Times\r\n\nLOC York\nPER York\nLOC York\nORG York Times "
+        b"Square\n",
     )
     assert names.types == ["LOC", "ORG", "PER"]
     match = lambda text: sorted(names.match(text.split()))

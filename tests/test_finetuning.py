@@ -11,10 +11,11 @@ import pytest
 
 from checkpoint import MODEL, STATE
 from cli import UserError
-from commands import TINY, fit, sample, train_args, weights, write_sample
 from features import pretrained
 from features.vocabulary import EmbVec
-from language_models import (
+from support.commands import TINY, assert_same_run, fit, sample, train_args, weights, write_sample
+from support.elmo import random_weights, small_options
+from support.language_models import (
     PIECES,
     bert_config,
     bert_weights,
@@ -24,8 +25,6 @@ from language_models import (
     write_google,
     write_huggingface,
 )
-from test_elmo import random_weights, small_options
-from test_train import assert_same_run
 from training import run, start, warm_start
 from training import run as training_run
 
@@ -192,7 +191,8 @@ def test_variables_of_bert_by_expression(folder, tmp_path, capsys):
     assert f"are trained: {' '.join(sorted(top))[:30]}" in capsys.readouterr().err
     with pytest.raises(
         UserError,
-        match="--train_vars bert/: matches no variable that can be trained; expected one or more of the scopes",
+        match="--train_vars bert/: matches no variable that can be trained; expected one or more "
+        "of the scopes",
     ):
         fit(*flags(folder, tmp_path, "--use_elmo", "False", "--train_vars", "bert/"))
 
@@ -331,7 +331,9 @@ def test_warm_start_takes_the_fine_tuned_bert(folder, fine_tuned, capsys):
 
 
 def test_warm_start_into_another_bert(folder, fine_tuned, tmp_path, capsys):
-    """Of the same shapes, but begun elsewhere: its pieces may be others. It keeps its own weights."""
+    """Of the same shapes, but begun elsewhere: its pieces may be others. It keeps its own
+    weights.
+    """
     own = {name: value + 1 for name, value in published("bert/").items()}
     emb = write_embeddings(
         tmp_path / "emb.pkl",
@@ -401,7 +403,8 @@ def test_weights_that_are_no_longer_the_same(copied):
     folder, refused = copied
     write_huggingface(folder / "bert", bert_weights(bert_config(), seed=2))
     assert refused("--use_elmo", "False") == (
-        f"{folder}/bert/model.safetensors: not the weights that embvec.py has read; bring them back, or make the "
+        f"{folder}/bert/model.safetensors: not the weights that embvec.py has read; bring them "
+        f"back, or make the "
         "embeddings' file again"
     )
     write_elmo(folder / "elmo", seed=2)
@@ -425,7 +428,8 @@ def test_layers_that_are_not_there(copied, layers):
     emb.save(str(folder / "emb.pkl"))
     number = emb.bert["config"]["num_hidden_layers"]
     assert refused("--bert_layers", layers) == (
-        f"--bert_layers {layers}: this BERT has {number} layers above its embeddings, layer 0; expected top, "
+        f"--bert_layers {layers}: this BERT has {number} layers above its embeddings, layer 0; "
+        f"expected top, "
         f"mix or a number from 0 to {number}"
     )
 

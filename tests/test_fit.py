@@ -6,14 +6,14 @@ import signal
 import numpy as np
 import pytest
 
-import commands
 import conll
 import registry
 from cli import UserError
-from commands import same_weights, sample, weights, without_seconds
 from config import Config
 from features.vocabulary import EmbVec
 from inference import Tagger
+from support import commands
+from support.commands import same_weights, sample, weights, without_seconds
 from tf1 import tf
 from training.fit import fit
 

@@ -16,7 +16,8 @@ import checkpoint
 import registry
 import train
 from cli import UserError
-from commands import (
+from config import Config
+from support.commands import (
     TINY,
     one_line,
     same_weights,
@@ -25,7 +26,6 @@ from commands import (
     without_seconds,
     write_sample,
 )
-from config import Config
 from tf1 import tf
 from training import hooks, start
 from training.hooks import Hook, no_increase, out_of_patience, own_hooks, plateau, user_hooks
@@ -38,7 +38,8 @@ imported = open("imported.txt", "a").write("x")
 
 def log(run, config, path="log.txt", word="-"):
     with open(path, "a") as out:
-        print(word, run.state.epoch, run.state.step, config.rnn_size, f"{run.latest.loss:.6f}", file=out)
+        state, loss = run.state, f"{run.latest.loss:.6f}"
+        print(word, state.epoch, state.step, config.rnn_size, loss, file=out)
 
 def fail(run, at):
     if run.state.step == at and not os.path.exists("mended"):
@@ -162,7 +163,9 @@ def test_a_hook_that_fails(corpus, tmp_path, zygote, small):
 
 
 def test_a_hook_that_stops(corpus, tmp_path, zygote):
-    """In the middle of the first epoch: what there is is evaluated and kept, and --resume goes on."""
+    """In the middle of the first epoch: what there is is evaluated and kept, and --resume goes
+    on.
+    """
     done = zygote.run(
         "train.py", *corpus, "--hooks", "{call: mine.stop, every: 1, at: 3}", folder=tmp_path
     )
@@ -226,7 +229,9 @@ def test_mistakes(corpus, tmp_path, bare_zygote, flags, message):
 
 
 def test_tagging_imports_nothing(corpus, tmp_path, zygote):
-    """A checkpoint holds the names of hook, loss and metric; their module runs in training alone."""
+    """A checkpoint holds the names of hook, loss and metric; their module runs in training
+    alone.
+    """
     flags = ["--hooks", "mine.log", "--loss", "mine.loss", "--metric", "mine.recall", "--epoch", 1]
     assert zygote.run("train.py", *corpus, *flags, folder=tmp_path).code == 0
     (tmp_path / "imported.txt").unlink()
@@ -373,7 +378,9 @@ def follow(hook, config, scores, steps):
 
 
 def no_increase_by_definition(scores, steps, config):
-    """Of the evaluations from min_steps on: the first that has had no better one for so many steps."""
+    """Of the evaluations from min_steps on: the first that has had no better one for so many
+    steps.
+    """
     counted = [(step, score) for step, score in zip(steps, scores) if step >= config.min_steps]
     for i, (step, _) in enumerate(counted):
         best = max(score for _, score in counted[: i + 1])
@@ -490,7 +497,8 @@ def kill_at(step):
         "--optimizer sgd --lr_schedule plateau --lr_patience 1 --metric test_falling",
         "--optimizer adamw --lr_schedule cosine --warmup_steps 3 --eval_every 2 --patience 1",
         "--optimizer radam --lr_schedule constant --ema_decay 0.9",
-        "--optimizer adam --lr_schedule plateau --run_every_secs 1e-9 --max_steps_without_increase 11 --metric test_falling",
+        "--optimizer adam --lr_schedule plateau --run_every_secs 1e-9 --max_steps_without_increase "
+        "11 --metric test_falling",
     ],
 )
 def test_resume_is_exact(small, tmp_path, flags):

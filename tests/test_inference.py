@@ -1,6 +1,5 @@
 """inference.py as a user runs it: rows out are rows in byte for byte, at once, in every mode."""
 
-import contextlib
 import copy
 import dataclasses
 import io
@@ -8,7 +7,6 @@ import itertools
 import os
 import random
 import re
-import select
 import signal
 import sys
 import threading
@@ -21,76 +19,32 @@ import pytest
 import conll
 import schemes
 from cli import UserError
-from commands import (
+from config import Config
+from features.feed import tagging_batches
+from features.tokenizer import tokenize
+from inference import Tagger
+from support.commands import (
     TINY,
+    arguments,
     fit,
     left_behind,
+    no_spacy,
     one_line,
+    piped,
+    read_some,
     same_weights,
     sample,
     wait_until,
     write_sample,
 )
-from config import Config
-from features.feed import tagging_batches
-from features.tokenizer import tokenize
-from inference import Tagger
+from support.rows import NASTY, NASTY_FILES, TAG, assert_rows_kept
 from tagging import command, streams
 from tagging.tagger import MissingColumns, columns_note, missing_columns
-
-TAG = rb"(?:O|[BI]-(?:PER|LOC|ORG|MISC))"
-LONG = b"".join(b"w%d NN B-NP O\n" % i for i in range(3000))
-NASTY = (
-    b"-DOCSTART- -X- -X- O\r\n\r\n"
-    b"EU NNP B-NP B-ORG\r\nrejects VBZ B-VP O\r\n\r\n"
-    b" \t\n\n"
-    b"Peter\tNNP\tB-NP\tB-PER\nsaid \t VBD  B-VP   O\n. . O O \n\n" + LONG + b"\n"
-    b"-DOCSTART- -X- O O\n\n"
-    b"-DOCSTART-\n\n"
-    b"-DOCSTART- NN B-NP O\nagain RB B-NP O\n\n"
-    b"\xf0\x9f\x98\x80 NN B-NP O\n\xf0\xa0\x80\x80\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x9a\x80 NN B-NP O\n\n"
-    b"caf\xe9 NN B-NP O\n\xff\xfe\x80 NN B-NP O\n\xed\xa0\x80 \xc0\xaf \xf5 O\n\n"
-    + "שלום NN B-NP O\nمرحبا NN B-NP O\n\n".encode()
-    + b"x" * 300
-    + b" NN B-NP O\n\n"
-    b"#PAD# #PAD# #PAD# O\n#UNK# #UNK# #UNK# O\n\n"
-    b"a\xc2\xa0b NN B-NP O\nc\x0bd\x0ce\x1cf NN B-NP O\ng\xe2\x80\xa8h\xc2\x85i NN B-NP O\nj\rk NN B-NP O\nl\x00m NN B-NP O\n"
-    b" leading NN B-NP O\n\n"
-    b"I\xcc\x87 \xef\xbb\xbfNN B-NP I-NEVER-SEEN\n\n"
-    b"Last NNP B-NP B-PER\n"
-)
-NASTY_FILES = {
-    "no final newline": NASTY[:-1],
-    "final newline": NASTY,
-    "CR at the end": NASTY[:-1] + b"\r",
-    "empty lines at the end": NASTY + b"\n\n\r\n \n\n",
-    "blanks at the end": NASTY + b"\n  ",
-    "nothing": b"",
-    "an empty line": b"\n",
-    "one token": b"Rome NNP B-NP B-LOC",
-    "empty lines first": b"\n\n" + NASTY,
-}
 
 
 @pytest.fixture(scope="module")
 def tagger(trained):
     return Tagger.load(trained.prefix)
-
-
-def arguments(**given):
-    """The flags of inference.py as its parser would give them."""
-    return types.SimpleNamespace(
-        **{
-            "mode": "bulk",
-            "input": "",
-            "output": "",
-            "columns": "",
-            "delimiter": "",
-            "timing": False,
-            "spacy_model": "",
-            **given,
-        }
-    )
 
 
 @pytest.fixture
@@ -106,21 +60,6 @@ def tag(tagger, tmp_path):
         return (tmp_path / "out.txt").read_bytes()
 
     return run
-
-
-def assert_rows_kept(given, out):
-    """Each row of `out` is that of `given` with a tag behind, each blank line the same."""
-    lines, tagged = given.split(b"\n"), out.split(b"\n")
-    assert len(lines) == len(tagged)
-    for line, row in zip(lines, tagged):
-        if not line.strip(b" \t\r"):
-            assert row == line
-            continue
-        body, ending = (line[:-1], b"\r") if line.endswith(b"\r") else (line, b"")
-        separator = b"" if body[-1:] in b" \t" else rb"[ \t]"
-        assert row.startswith(body) and re.fullmatch(separator + TAG + ending, row[len(body) :]), (
-            row
-        )
 
 
 def predictions(out):
@@ -431,7 +370,9 @@ def test_save(trained, tagger, tmp_path):
 
 
 def test_taggers_do_not_disturb_one_another(trained, untrained, tagger):
-    """Two models and the same one twice, asked in turns and from threads, say what each says alone."""
+    """Two models and the same one twice, asked in turns and from threads, say what each says
+    alone.
+    """
     words, *_ = columns_of("test", 30)
     models = [
         Tagger.load(trained.prefix, threads=1),
@@ -480,8 +421,8 @@ def test_trust(custom, zygote):
     folder, prefix = custom
     given = ["inference.py", "--restore", prefix, "--input", folder / "dev.txt"]
     assert (
-        "'my_encoder.plain': not known here; it is code of its own, which runs only where it is trusted (--trust)"
-        in zygote.mistake(*given, folder=folder)
+        "'my_encoder.plain': not known here; it is code of its own, which runs only where it is "
+        "trusted (--trust)" in zygote.mistake(*given, folder=folder)
     )
     done = zygote.run(*given, "--trust", folder=folder)
     assert done.code == 0 and done.out.count(b"\n") == (folder / "dev.txt").read_bytes().count(
@@ -492,39 +433,11 @@ def test_trust(custom, zygote):
 # ---------------------------------------------------------------- streams
 
 
-@contextlib.contextmanager
-def piped(zygote, script, *args, **rest):
-    """A process on pipes: has .given, .out (files) and .err (a path's content by .errors()); killed
-    at the end.
-    """
-    given, feed = os.pipe()
-    results, out = os.pipe()
-    err = rest.pop("err")
-    with (
-        open(given, "rb", 0) as given,
-        open(feed, "wb", 0) as feed,
-        open(results, "rb", 0) as results,
-        open(out, "wb", 0) as out,
-        open(err, "wb") as errors,
-    ):
-        process = zygote.start(script, *args, stdin=given, stdout=out, stderr=errors, **rest)
-        given.close()
-        out.close()
-        yield types.SimpleNamespace(process=process, given=feed, out=results, pid=process.pid)
-
-
 def read_until(stream, ending):
     """What comes, up to `ending`."""
     data = b""
     while not data.endswith(ending):
         data += read_some(stream)
-    return data
-
-
-def read_some(stream, seconds=60):
-    assert select.select([stream], [], [], seconds)[0], "nothing comes"
-    data = stream.read(1 << 16)
-    assert data, "the process has ended"
     return data
 
 
@@ -552,7 +465,8 @@ def test_answers_at_once(trained, zygote, tmp_path):
         assert run.process.wait() == 0
     waits = sorted(waits[1:])
     print(
-        f"from the blank line to the tags: median {1000 * waits[5]:.1f} ms, longest {1000 * waits[-1]:.1f} ms"
+        f"from the blank line to the tags: median {1000 * waits[5]:.1f} ms, longest "
+        f"{1000 * waits[-1]:.1f} ms"
     )
     assert waits[0] < 0.2
 
@@ -782,13 +696,6 @@ def test_lines(trained, zygote):
     )
 
 
-def no_spacy(folder):
-    """A folder for sys.path in which `import spacy` fails, whatever is installed."""
-    (folder / "no_spacy").mkdir(exist_ok=True)
-    (folder / "no_spacy" / "spacy.py").write_text("raise ImportError('No module named spacy')\n")
-    return folder / "no_spacy"
-
-
 STUB = """
 import types
 def load(name):
@@ -797,9 +704,16 @@ def load(name):
     def pipeline(text):
         text.encode()
         words = text.split()
-        return [types.SimpleNamespace(text=word, is_space=False, tag_="NNP" if word[0].isupper() else "NN",
-                                      ent_type_="PER" if word == "Peter" else "", ent_iob_="B" if word == "Peter" else "O")
-                for word in words]
+        return [
+            types.SimpleNamespace(
+                text=word,
+                is_space=False,
+                tag_="NNP" if word[0].isupper() else "NN",
+                ent_type_="PER" if word == "Peter" else "",
+                ent_iob_="B" if word == "Peter" else "O",
+            )
+            for word in words
+        ]
     pipeline.meta = {"lang": "xx", "name": "stub"}
     return pipeline
 """

@@ -13,8 +13,8 @@ import model as model_module
 from config import load_config, model_names, model_path
 from features.feed import Feeder
 from features.vocabulary import PAD, UNK, EmbVec
-from numeric import put
-from serving import random_weights
+from support.numeric import put
+from support.serving import random_weights
 from tf1 import new_session, quiet, tf
 from training.optimizer import rate_factors, training_op
 

@@ -1,5 +1,5 @@
-"""ELMo and BERT from C++: the graph is fed what features/feed.py feeds it, and the tags are those of Python,
-byte for byte.
+"""ELMo and BERT from C++: the graph is fed what features/feed.py feeds it, and the tags are those
+of Python, byte for byte.
 """
 
 import dataclasses
@@ -8,7 +8,6 @@ import itertools
 import os
 import random
 import subprocess
-import sys
 import threading
 import time
 
@@ -16,11 +15,13 @@ import numpy as np
 import pytest
 
 import conll
-from commands import SMALL
+import export
 from config import Config
 from features.feed import Feeder, tagging_batches
 from features.vocabulary import PAD, UNK, EmbVec
-from serving import (
+from support.commands import SMALL
+from support.corpora import words_of
+from support.serving import (
     INFERENCE,
     Served,
     binary,
@@ -31,10 +32,7 @@ from serving import (
     ties,
     untrained,
 )
-from test_wordpiece_cc import vocabulary, words_of
-
-sys.path.insert(0, INFERENCE)
-import export  # noqa: E402
+from support.wordpieces import vocabulary
 
 # Words that BERT or ELMo reads in ways of their own.
 ODD = [
@@ -86,8 +84,8 @@ def odd_documents():
 def check_inputs(
     data, columns, counts, tmp_path, batch_size=32, max_seq_length=40, lower=False, **settings
 ):
-    """C++ feeds for columns (bytes) what features/feed.py feeds, in the same batches. counts: words, for
-    vocabularies. Returns how many numbers.
+    """C++ feeds for columns (bytes) what features/feed.py feeds, in the same batches. counts:
+    words, for vocabularies. Returns how many numbers.
     """
     pieces = vocabulary(counts, "uncased" if lower else "cased")
     config = dataclasses.replace(
@@ -395,7 +393,7 @@ def test_same_tags(models, shared, name):
     assert len({line.split()[-1] for line in first.split(b"\n") if line}) >= 7
 
 
-# ---------------------------------------------------------------- document context, from streams and lists
+# --------------------------------------------------------- document context, from streams and lists
 
 
 def tagged(served, data):
@@ -495,7 +493,9 @@ def test_a_bad_row_is_told_alike(models, zygote, shared):
 
 
 def test_the_library_takes_neighbours_from_the_list(models, shared, tmp_path):
-    """Files and lists of sentences, by one thread and by four, whatever parts these are cut into."""
+    """Files and lists of sentences, by one thread and by four, whatever parts these are cut
+    into.
+    """
     served, data = models("both"), conll_part(shared, 1000)
     sentences = [
         [row.split()[0].decode() for row in part.split(b"\n")] for part in data.split(b"\n\n")[:-1]
@@ -528,7 +528,8 @@ def test_the_engine_refuses_it(models, zygote, tmp_path):
         tmp_path / "x.etagger",
     )
     assert (
-        "--engine: use_bert True: the C++ engine does not cover it; serve this model with TensorFlow: export.py without --engine, then "
+        "--engine: use_bert True: the C++ engine does not cover it; serve this model with "
+        "TensorFlow: export.py without --engine, then "
         "freeze.py; inference/README.md says how" in message
     )
     assert os.listdir(tmp_path) == []

@@ -8,7 +8,7 @@ import pytest
 from layers.char_cnn import char_conv1d, char_conv2d
 from layers.dropout import dropout
 from layers.highway import highway
-from numeric import check, evaluate, layer, put
+from support.numeric import check, evaluate, layer, put
 from tf1 import new_session, tf
 
 LENGTHS = np.array([4, 1, 3], np.int32)

@@ -1,4 +1,6 @@
-"""The C library and the Python package over it, with .etagger files: etagger.h, inference/python."""
+"""The C library and the Python package over it, with .etagger files: etagger.h,
+inference/python.
+"""
 
 import contextlib
 import copy
@@ -23,8 +25,9 @@ import pytest
 import conll
 import schemes
 from cli import __version__
-from commands import ROOT, SMALL, fit, sample, write_sample
-from serving import (
+from support.commands import ROOT, SMALL, fit, sample, write_sample
+from support.rows import NASTY
+from support.serving import (
     BUILD,
     INFERENCE,
     binary,
@@ -34,11 +37,13 @@ from serving import (
     succeed,
     untrained,
 )
-from test_inference import NASTY
 
 PYTHON = os.path.join(INFERENCE, "python")
 CORPUS = b"".join(sample("test")) + NASTY.replace(b"\0", b"\1")  # a C string holds no NUL
-MISSING = "the model was trained with the pos and chunk column, which {} lacks: tags will be worse, unless it was trained with feature_drop"
+MISSING = (
+    "the model was trained with the pos and chunk column, which {} lacks: tags will be worse, "
+    "unless it was trained with feature_drop"
+)
 QUIET = ["-W", "ignore:the model was trained:UserWarning"]
 pytestmark = pytest.mark.filterwarnings("ignore:the model was trained:UserWarning")
 COLUMNS = {
@@ -52,7 +57,6 @@ def engine_file(folder, *flags):
     """Writes a model of random weights, scaled so that every tag occurs, as folder/model.etagger.
     Returns its path and settings.
     """
-    sys.path.insert(0, INFERENCE)
     import checkpoint
     import export
 
@@ -137,7 +141,7 @@ def command_tags(path, columns, build=BUILD):
     ]
 
 
-# ---------------------------------------------------------------- the same tags, however they are asked for
+# -------------------------------------------------------- the same tags, however they are asked for
 
 
 @pytest.mark.parametrize("given", COLUMNS)
@@ -546,7 +550,8 @@ def main():
             assert pool.map(functools.partial(model.tag, pos=["NNP"] * 5), [WORDS])
         with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
             assert pool.submit(model.tag_sentences, [WORDS] * 200).result() == [expected] * 200
-    threads = [threading.Thread(target=model.tag_sentences, args=([WORDS] * 20000,)) for _ in range(2)]
+    many = [WORDS] * 20000
+    threads = [threading.Thread(target=model.tag_sentences, args=(many,)) for _ in range(2)]
     for thread in threads:
         thread.start()
     assert [forked(model, expected) for _ in range(5)] == [0] * 5
@@ -735,7 +740,7 @@ def test_named_pipes_are_read_and_written(model, tmp_path):
     assert (tmp_path / "copy.txt").read_bytes() == (tmp_path / "out.txt").read_bytes()
 
 
-# ---------------------------------------------------------------- Python's lock, and the end of a model
+# ------------------------------------------------------------ Python's lock, and the end of a model
 
 
 class Watched:
@@ -822,7 +827,8 @@ static void failed(int code) { printf("%d %s\n", code, etagger_error()); }
 
 int main(int argc, char **argv) {
   etagger_model *model = argc == 2 ? etagger_open(argv[1]) : NULL;
-  const char *words[] = {"Peter", "sleeps", "-DOCSTART-", "Berlin"}, *pos[] = {"NNP", "VBZ", "-X-", "NNP"}, *tags[4], *texts[3];
+  const char *words[] = {"Peter", "sleeps", "-DOCSTART-", "Berlin"};
+  const char *pos[] = {"NNP", "VBZ", "-X-", "NNP"}, *tags[4], *texts[3];
   size_t lengths[] = {2, 0, 1, 1}, i;
   int stop = 0;
   if (!model) return puts(etagger_error()), 1;
@@ -841,10 +847,12 @@ int main(int argc, char **argv) {
   etagger_stop_at(NULL);
   for (i = 0; i < etagger_tag_count(model); ++i) printf("%s ", etagger_tag_name(model, i));
   printf("%d\n", etagger_tag_name(model, i) == NULL);
-  printf("%d %d %d\n", etagger_uses(model, "pos"), etagger_uses(model, "chunk"), etagger_uses(model, "tag"));
+  printf("%d %d %d\n", etagger_uses(model, "pos"), etagger_uses(model, "chunk"),
+         etagger_uses(model, "tag"));
   etagger_split("a\0\0bc", 3, texts);
   printf("%s,%s,%s\n", texts[0], texts[1], texts[2]);
-  printf("%d %d\n", etagger_tag(model, NULL, NULL, NULL, 0, NULL), etagger_tag_sentences(model, NULL, NULL, NULL, NULL, 0, 0, NULL));
+  printf("%d %d\n", etagger_tag(model, NULL, NULL, NULL, 0, NULL),
+         etagger_tag_sentences(model, NULL, NULL, NULL, NULL, 0, 0, NULL));
 
   failed(etagger_tag(NULL, words, NULL, NULL, 2, tags));
   failed(etagger_tag(model, NULL, NULL, NULL, 2, tags));
@@ -861,7 +869,8 @@ int main(int argc, char **argv) {
   etagger_close(model);
   etagger_close(NULL);
   if (etagger_open(NULL)) return 4;
-  failed(etagger_tag_count(NULL) || etagger_tag_name(NULL, 0) || etagger_uses(NULL, "pos") || etagger_fingerprint(NULL) || etagger_uses(model = NULL, NULL));
+  failed(etagger_tag_count(NULL) || etagger_tag_name(NULL, 0) || etagger_uses(NULL, "pos") ||
+         etagger_fingerprint(NULL) || etagger_uses(model = NULL, NULL));
   return strcmp(etagger_version(), VERSION);
 }
 """
@@ -965,7 +974,7 @@ def test_the_library_shows_its_header_and_nothing_else():
     assert exported_names(binary("libetagger.so")) == declared
 
 
-# ---------------------------------------------------------------- installed, and built without TensorFlow
+# ---------------------------------------------------------- installed, and built without TensorFlow
 
 TAG = """
 import importlib.util, json, sys
@@ -977,8 +986,10 @@ try:
     said = ""
 except etagger.Error as error:
     said = str(error)
-print(json.dumps({"tags": model.tag_sentences(sentences), "said": said, "version": etagger.__version__, "file": etagger.__file__,
-                  "tensorflow": importlib.util.find_spec("tensorflow") is not None or "tensorflow" in sys.modules}))
+has_tensorflow = importlib.util.find_spec("tensorflow") is not None or "tensorflow" in sys.modules
+print(json.dumps({"tags": model.tag_sentences(sentences), "said": said,
+                  "version": etagger.__version__, "file": etagger.__file__,
+                  "tensorflow": has_tensorflow}))
 """
 
 
@@ -1065,7 +1076,8 @@ def test_a_wheel_without_tensorflow(engine, model, tmp_path):
     )
     assert (
         done.said
-        == f"{tmp_path}: this build of etagger has no TensorFlow route; give an .etagger file, which export.py --engine writes"
+        == f"{tmp_path}: this build of etagger has no TensorFlow route; give an .etagger file, "
+        f"which export.py --engine writes"
     )
     check_small(os.path.join(os.path.dirname(done.file), "libetagger.so"))
 
@@ -1166,8 +1178,10 @@ static void *work(void *place) {
   static const char *tags[kThreads][kWords];
   size_t me = (size_t)place, i;
   const char *none = NULL;
-  if (etagger_tag(model, &none, NULL, NULL, 1, tags[me]) == 0 || !strstr(etagger_error(), "NULL")) return "no error";
-  if (etagger_tag_sentences(model, words, NULL, NULL, lengths, kSentences, (int)me % 3, tags[me])) return (void *)etagger_error();
+  if (etagger_tag(model, &none, NULL, NULL, 1, tags[me]) == 0 || !strstr(etagger_error(), "NULL"))
+    return "no error";
+  if (etagger_tag_sentences(model, words, NULL, NULL, lengths, kSentences, (int)me % 3, tags[me]))
+    return (void *)etagger_error();
   for (i = 0; i < kWords; i += 10)
     if (etagger_tag(model, words + i, NULL, NULL, 10, tags[me] + i)) return (void *)etagger_error();
   for (i = 0; i < kWords; ++i)
@@ -1176,13 +1190,15 @@ static void *work(void *place) {
 }
 
 int main(int argc, char **argv) {
-  static const char *const some[] = {"Peter", "New", "York", "1999", "\xc3\x89" "cole", "\xff", "x", "a b"};
+  static const char *const some[] = {"Peter", "New",  "York", "1999", "\xc3\x89" "cole",
+                                     "\xff",  "x",    "a b"};
   pthread_t threads[kThreads];
   size_t i;
   if (argc != 2 || !(model = etagger_open(argv[1]))) return puts(etagger_error()), 1;
   for (i = 0; i < kWords; ++i) words[i] = some[i * i % 8];
   for (i = 0; i < kSentences; ++i) lengths[i] = 10;
-  if (etagger_tag_sentences(model, words, NULL, NULL, lengths, kSentences, 1, expected)) return puts(etagger_error()), 2;
+  if (etagger_tag_sentences(model, words, NULL, NULL, lengths, kSentences, 1, expected))
+    return puts(etagger_error()), 2;
   for (i = 0; i < kThreads; ++i) pthread_create(&threads[i], NULL, work, (void *)i);
   for (i = 0; i < kThreads; ++i) {
     void *wrong;

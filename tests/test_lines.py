@@ -1,5 +1,5 @@
-"""Line mode and JSON in C++: the tokens of features/tokenizer.py, the chunks of conll.py, and JSON that
-json.loads reads whatever the text is.
+"""Line mode and JSON in C++: the tokens of features/tokenizer.py, the chunks of conll.py, and JSON
+that json.loads reads whatever the text is.
 """
 
 import json
@@ -11,61 +11,11 @@ import pytest
 import conll
 import schemes
 from features.tokenizer import tokenize
-from serving import probe
+from support.corpora import CORPORA, LINE_ENDS
+from support.corpora import NASTY_PIECES as NASTY
+from support.serving import probe
 
-CORPORA = [
-    "conll2003/train.txt",
-    "conll2003/dev.txt",
-    "conll2000/train.txt",
-    "wnut17/train.conll",
-    "wnut17/dev.conll",
-    "mit_movie_trivia/train.conll",
-    "mit_movie_trivia/dev.conll",
-    "resume_ner/train.char.bmes",
-    "resume_ner/dev.char.bmes",
-]
 SCHEMES = [*schemes.SCHEMES, schemes.RAW]
-LINE_ENDS = "\x85\u2028\u2029"  # those that JSON allows in a string
-NASTY = [
-    b"a",
-    b"Bc",
-    b" ",
-    b"\t",
-    b"\r",
-    b"\0",
-    b"\x1b",
-    b"\x7f",
-    b'"',
-    b"\\",
-    b"/",
-    b"\\u0041",
-    b"'s",
-    b".",
-    b"...",
-    b"(",
-    *(
-        each.encode()
-        for each in (
-            "é",
-            "漢",
-            "😀",
-            "e\u0301",
-            "\u00a0",
-            "\u3000",
-            "\ufeff",
-            "\ufffd",
-            "\uffff",
-            *LINE_ENDS,
-        )
-    ),
-    b"\xff",
-    b"\xc3",
-    b"\xe2\x80",
-    b"\xf0\x9f\x98",
-    b"\xed\xa0\x80",
-    b"\xc0\xaf",
-    b"\xf4\x90\x80\x80",
-]
 
 
 def decoded(line):
@@ -77,8 +27,8 @@ def decoded(line):
 
 
 def check_tokens(lines):
-    """C++ finds the tokens of features/tokenizer.py in lines (bytes), one behind the other and with white
-    space alone between them.
+    """C++ finds the tokens of features/tokenizer.py in lines (bytes), one behind the other and
+    with white space alone between them.
     """
     count = 0
     for line, places in zip(lines, probe("tokenize", lines), strict=True):
@@ -117,7 +67,8 @@ def test_tokens_of_characters_in_every_place():
     far = [code for code in range(0x110000) if folded.fullmatch(chr(code))]
     characters = [chr(code) for code in {*near, *far} - {10}]
     forms = (
-        "'{0} x'{0} x’{0} x'{0}e {0}{0} {0}. .{0} ({0} {0}) A.{0}. {0}.B. x{0}'t xn{0}t xn'{0} x{0}s x'r{0} {0}'s "
+        "'{0} x'{0} x’{0} x'{0}e {0}{0} {0}. .{0} ({0} {0}) A.{0}. {0}.B. x{0}'t xn{0}t xn'{0} "
+        "x{0}s x'r{0} {0}'s "
         "...{0} {0}... '{0}s x '' {0}"
     )
     assert len(characters) > 0x3100
@@ -325,7 +276,9 @@ def test_every_code_point_in_json():
 
 
 def test_json_of_corpora(shared):
-    """Gold tags, words joined: the entities that conll.py reads, in every scheme that a corpus has."""
+    """Gold tags, words joined: the entities that conll.py reads, in every scheme that a corpus
+    has.
+    """
     count = 0
     for corpus, columns in (
         ("conll2003/dev.txt", None),

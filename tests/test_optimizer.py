@@ -11,8 +11,8 @@ import pytest
 
 from config import Config
 from model import Model as WholeModel
-from numeric import put
-from test_model import ALONE, SIZES, Built, batch, sentence, variant
+from support.graphs import ALONE, SIZES, Built, batch, sentence, variant
+from support.numeric import put
 from tf1 import new_session, tf
 from training import optimizer
 
@@ -152,7 +152,9 @@ def test_an_optimizer_is_its_paper(name):
 
 
 def test_radam_is_rectified_within_the_test():
-    """The numbers of algorithm 2: the first four steps are momentum alone, the later are rectified."""
+    """The numbers of algorithm 2: the first four steps are momentum alone, the later are
+    rectified.
+    """
     rhos = [1999 - 2 * t * 0.999**t / (1 - 0.999**t) for t in range(1, STEPS + 1)]
     assert [rho > 4 for rho in rhos] == [False] * 4 + [True] * (STEPS - 4)
 
@@ -299,7 +301,9 @@ def test_an_optimizer_at_several_rates(name):
 
 
 def test_a_step_of_a_whole_model():
-    """By plain gradient descent each variable moves by its gradient times the rate that is its own."""
+    """By plain gradient descent each variable moves by its gradient times the rate that is its
+    own.
+    """
     config = variant(
         **{**ALONE, "use_word": True},
         use_bert=True,

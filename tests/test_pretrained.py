@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from cli import UserError
-from commands import ROOT
 from features import pretrained
 from features.vocabulary import BERT, PAD, UNK, EmbVec, load_header
-from language_models import (
+from layers.bert import ACTIVATIONS, bert_layers
+from support.commands import ROOT
+from support.language_models import (
     PIECES,
     bert_config,
     bert_weights,
@@ -26,7 +27,6 @@ from language_models import (
     write_google,
     write_huggingface,
 )
-from layers.bert import ACTIVATIONS, bert_layers
 from tf1 import tf
 
 TRAIN = "EU NNP B-NP B-ORG\nrejects VBZ B-VP O\n1996 CD B-NP O\n\nZürich NNP B-NP B-LOC\n"
@@ -228,12 +228,14 @@ def test_config_of_bert(folder):
         (
             "max_position_embeddings",
             50,
-            "bert/embeddings/position_embeddings is (48, 8), the config wants (50, 8); config and weights do not belong together",
+            "bert/embeddings/position_embeddings is (48, 8), the config wants (50, 8); config and "
+            "weights do not belong together",
         ),
         (
             "num_hidden_layers",
             4,
-            "no bert/encoder/layer_3/attention/self/query/kernel (8, 8) in it; config and weights do not belong together",
+            "no bert/encoder/layer_3/attention/self/query/kernel (8, 8) in it; config and weights "
+            "do not belong together",
         ),
         (
             "intermediate_size",
@@ -243,7 +245,8 @@ def test_config_of_bert(folder):
         (
             "vocab_size",
             900,
-            f"{len(PIECES)} pieces, and the config's vocab_size is 900; vocabulary and config do not belong together",
+            f"{len(PIECES)} pieces, and the config's vocab_size is 900; vocabulary and config do "
+            f"not belong together",
         ),
     ],
 )
@@ -343,7 +346,8 @@ def test_weights_that_are_no_floats(folder, refused):
     told = refused("--bert_init_checkpoint", folder / "bad")
     assert (
         told
-        == f"{path}/model.safetensors: bert.embeddings.word_embeddings.weight is I32, expected F32, F16 or F64; save the model as float32"
+        == f"{path}/model.safetensors: bert.embeddings.word_embeddings.weight is I32, expected "
+        f"F32, F16 or F64; save the model as float32"
     )
 
 
@@ -453,7 +457,8 @@ def test_case_by_the_flag(folder):
         assert emb.bert["do_lower_case"] is expected
         assert (
             notes[-1]
-            == f"BERT from {folder}/huggingface/model.safetensors: {len(PIECES)} pieces, {said}, 48 at once"
+            == f"BERT from {folder}/huggingface/model.safetensors: {len(PIECES)} pieces, {said}, "
+            f"48 at once"
         )
 
 
@@ -465,7 +470,8 @@ def test_case_by_the_flag(folder):
     [
         (
             "49",
-            "--bert_max_seq_length 49: expected at least 3, and at most the 48 max_position_embeddings of FOLDER/huggingface/config.json",
+            "--bert_max_seq_length 49: expected at least 3, and at most the 48 "
+            "max_position_embeddings of FOLDER/huggingface/config.json",
         ),
         ("2", "--bert_max_seq_length 2: expected at least 3"),
         ("0", "--bert_max_seq_length 0: expected at least 3"),
@@ -575,7 +581,8 @@ def test_elmos_vocabulary_is_told(folder):
         folder / "elmo_vocab.txt",
     )
     assert notes[-1] == (
-        f"ELMo from {folder}/elmo/weights.hdf5; its vocabulary has 2 of the corpus's 4 words, the others are read by their "
+        f"ELMo from {folder}/elmo/weights.hdf5; its vocabulary has 2 of the corpus's 4 words, the "
+        f"others are read by their "
         "characters all the same"
     )
     assert (
@@ -715,7 +722,8 @@ def test_the_command(folder, google, zygote):
     [
         (
             ["--bert_max_seq_length", "49"],
-            "--bert_max_seq_length 49: expected at least 3, and at most the 48 max_position_embeddings of huggingface/config.json\n",
+            "--bert_max_seq_length 49: expected at least 3, and at most the 48 "
+            "max_position_embeddings of huggingface/config.json\n",
         ),
         (["--bert_vocab_path", "elmo/options.json"], "elmo/options.json: no [PAD] in it"),
     ],

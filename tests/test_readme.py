@@ -12,9 +12,9 @@ import tokenize
 
 import pytest
 
-import readme
-from commands import ROOT
-from serving import binary
+from support import readme
+from support.commands import ROOT
+from support.serving import binary
 
 READMES = [path for path in readme.tracked() if path.endswith("README.md")]
 SCRIPTS = [path for path in readme.tracked() if path.endswith(".py")]
@@ -54,7 +54,7 @@ def docstring_commands():
                     yield f"{path}: its docstring", line, command
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def recipe(target):
     """The commands that make would run for a target. Fails where there is no such target."""
     done = subprocess.run(
@@ -72,7 +72,7 @@ def recipe(target):
 def help_of(bare_zygote):
     """A function: the path of a script or of a C++ command -> the flags that its --help names."""
 
-    @functools.lru_cache(maxsize=None)
+    @functools.cache
     def flags(path):
         if path.endswith(".py"):
             done = bare_zygote.run(path, "--help")
@@ -236,8 +236,7 @@ class Clone:
             cwd=self.folder,
             env=self.environment,
             input=data,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             timeout=3600,
         )

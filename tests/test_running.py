@@ -19,13 +19,22 @@ import pytest
 
 import checkpoint
 import cli
-import commands
 import conll
-import embvec
 import registry
 from cli import UserError
-from commands import ROOT, TINY, fit, left_behind, one_line, same_weights, sample, write_sample
+from features import word_vectors
 from scoring import chunks, columns, tables
+from support import commands
+from support.commands import (
+    ROOT,
+    TINY,
+    fit,
+    left_behind,
+    one_line,
+    same_weights,
+    sample,
+    write_sample,
+)
 from tagging import confidence
 from training import fit as fit_module
 from training import hooks, run_folder, trainer
@@ -301,11 +310,15 @@ def test_a_line_without_an_end(monkeypatch, tmp_path):
     assert [len(block.rows) for block in conll.read_blocks(open_bytes(tmp_path, whole), 64)] == [2]
 
     path = str(tmp_path / "v.gz")
-    for before, number in (b"", 1), (b"the 1 2\n", 2), (b"2 2\nthe 1 2\n", 3):
+    for before, message in (
+        (b"", "v.gz: no line ends in its first 65,536 bytes"),
+        (b"the 1 2\n", "v.gz:2: a line of more than 65,528 bytes"),
+        (b"2 2\nthe 1 2\n", "v.gz:3: a line of more than 65,524 bytes"),
+    ):
         with gzip.open(path, "wb", 1) as out:
             out.write(before + b"x" * 100_000 + b"\nof 1 2\n")
-        reader = embvec._VectorReader(path, "", 2, True, None)
-        with pytest.raises(UserError, match=f"v.gz:{number}: a line of more than 1,000 bytes"):
+        reader = word_vectors.VectorReader(path, "", 2, True, None)
+        with pytest.raises(UserError, match=message):
             reader.read()
     (tmp_path / "p").write_bytes(SCORED + b"x" * 2000)
     with pytest.raises(UserError, match="p:4: a line of more than 1,000 bytes"):

@@ -3,7 +3,6 @@ word list.
 """
 
 import collections
-import functools
 import os
 import re
 import subprocess
@@ -12,45 +11,12 @@ import sys
 import numpy as np
 import pytest
 
+from support.sample_data import SAMPLE, entities, read, sample_path, spans
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SAMPLE = os.path.join(ROOT, "data", "sample")
 VECTORS = os.path.join(ROOT, "embeddings", "sample.50d.txt")
 MIN_SENTENCES = {"train": 1000, "dev": 200, "test": 200}
 TYPES = {"PER", "LOC", "ORG", "MISC"}
-
-
-def sample_path(split):
-    return os.path.join(SAMPLE, f"{split}.txt")
-
-
-@functools.lru_cache(maxsize=None)
-def read(split):
-    """Sentences as lists of [word, pos, chunk, tag]; read here on its own, without the project's
-    reader.
-    """
-    with open(sample_path(split), encoding="utf-8") as lines:
-        blocks = lines.read().rstrip("\n").split("\n\n")
-    sentences = [[line.split(" ") for line in block.split("\n")] for block in blocks]
-    return [rows for rows in sentences if rows[0][0] != "-DOCSTART-"]
-
-
-def spans(tags):
-    """Well-formed BIO tags -> set of (start, end, type)."""
-    found = set()
-    for start, tag in enumerate(tags):
-        if tag.startswith("B-"):
-            end = start + 1
-            while end < len(tags) and tags[end] == "I-" + tag[2:]:
-                end += 1
-            found.add((start, end, tag[2:]))
-    return found
-
-
-def entities(split):
-    """All entities of a file as (surface form, type)."""
-    for rows in read(split):
-        for start, end, kind in spans([row[3] for row in rows]):
-            yield " ".join(row[0] for row in rows[start:end]), kind
 
 
 def column_is_bio(tags):
@@ -79,9 +45,7 @@ def made(tmp_path_factory):
 def run(script, *arguments, data=b""):
     """Runs a script of etc/ and returns what it prints."""
     command = [sys.executable, os.path.join(ROOT, "etc", script), *arguments]
-    return subprocess.run(
-        command, input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True
-    ).stdout
+    return subprocess.run(command, input=data, capture_output=True, check=True).stdout
 
 
 @pytest.mark.parametrize("split", MIN_SENTENCES)

@@ -487,7 +487,8 @@ def test_a_reader_that_goes_away_ends_quietly():
 
 def test_scorers_import_neither_tensorflow_nor_numpy():
     code = (
-        "import sys, chunk_eval, token_eval; chunk_eval.score([['O']], [['O']], scheme='bio', strict=True); "
+        "import sys, chunk_eval, token_eval; chunk_eval.score([['O']], [['O']], scheme='bio', "
+        "strict=True); "
         "sys.exit(bool({'numpy', 'tensorflow'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0

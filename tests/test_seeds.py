@@ -10,13 +10,15 @@ import signal
 import pytest
 
 import checkpoint
-from commands import TINY, fit, left_behind, same_weights, write_sample
+from support.commands import TINY, fit, left_behind, same_weights, write_sample
 from training import seeds
 
 
 @pytest.fixture(scope="module")
 def several(tmp_path_factory, zygote):
-    """--seeds 3,1 run to the end: flags without the folder, the folder, and the finished process."""
+    """--seeds 3,1 run to the end: flags without the folder, the folder, and the finished
+    process.
+    """
     folder = tmp_path_factory.mktemp("several")
     flags = [*write_sample(folder, 24, 20)[:4], *TINY, "--epoch", 2]
     done = zygote.run("train.py", *flags, "--seeds", "3,1", "--checkpoint_dir", folder / "c")
@@ -83,7 +85,7 @@ def test_interrupt_and_resume(several, tmp_path, zygote):
 
 
 def test_folders_of_summaries(several, tmp_path):
-    from commands import train_args
+    from support.commands import train_args
     from training import start
 
     flags, _, _ = several

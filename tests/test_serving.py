@@ -14,15 +14,18 @@ import sys
 import threading
 import time
 import unicodedata
+from pathlib import Path
 
 import pytest
 
 import schemes
-from commands import ROOT, SMALL, fit, one_line, sample, wait_until, write_sample
 from config import ENCODERS
 from features import feed
 from features.tokenizer import tokenize
-from serving import (
+from support.commands import ROOT, SMALL, fit, made, one_line, sample, wait_until, write_sample
+from support.corpora import DEV_CORPORA as CORPORA
+from support.rows import NASTY_LOWERCASE as NASTY
+from support.serving import (
     BUILD,
     INFERENCE,
     SAFE_TRANSFORMS,
@@ -37,19 +40,7 @@ from serving import (
     ties,
     untrained,
 )
-from test_inference import NASTY as ROWS
 
-NASTY = ROWS.replace(
-    b"Last NNP",
-    "ΟΔΥΣΣΕΥΣ NNP B-NP O\nİSTANBUL NNP B-NP O\nÉCOLE NN B-NP O\nΣ NN B-NP O\n".encode() * 2
-    + b"Last NNP",
-)
-CORPORA = [
-    ("conll2003/dev.txt", "word pos chunk tag"),
-    ("wnut17/dev.conll", "word tag"),
-    ("resume_ner/dev.char.bmes", "word tag"),
-    ("mit_movie_trivia/dev.conll", "word tag"),
-]
 LONGEST = b"".join(b"w%d NN B-NP O\n" % i for i in range(10_000)) + b"\n"
 
 
@@ -62,7 +53,9 @@ def served(trained, zygote, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def serve(zygote, tmp_path_factory):
-    """A function: flags of train.py -> a Served of random weights, scaled so that every tag occurs."""
+    """A function: flags of train.py -> a Served of random weights, scaled so that every tag
+    occurs.
+    """
 
     def make(*flags, scale=3.0, train=60):
         binary("inference")
@@ -77,11 +70,6 @@ def serve(zygote, tmp_path_factory):
         return Served(zygote, prefix, made(folder / "served"))
 
     return make
-
-
-def made(folder):
-    folder.mkdir()
-    return folder
 
 
 def same_tags(served, data, batch_sizes=(1, 32), ways=None):
@@ -162,7 +150,7 @@ def test_same_tags_of_random_models(serve, tmp_path, flags):
     served = serve(
         *(str(tmp_path / "names.txt") if flag == "GAZETTEER" else flag for flag in flags)
     )
-    meta = json.loads(open(served.prefix + ".json", encoding="utf-8").read())
+    meta = json.loads(Path(served.prefix + ".json").read_text(encoding="utf-8"))
     data = b"".join(sample("test")) + NASTY
     predicted = same_tags(
         served,
@@ -196,7 +184,7 @@ def test_same_tags_of_whole_corpora(zygote, shared, tmp_path, corpus, columns):
         served, data, batch_sizes=(32,), ways=("restored", "C++ frozen", "C++ memory-mapped")
     )
     assert len(predicted) > 0.9 * len(
-        json.loads(open(served.prefix + ".json", encoding="utf-8").read())["tags"]
+        json.loads(Path(served.prefix + ".json").read_text(encoding="utf-8"))["tags"]
     )
 
 
@@ -407,7 +395,7 @@ def test_a_frozen_graph_holds_its_own_settings(served, trained):
     nodes = {node.name: node for node in graph.node}
     settings = json.loads(nodes["model_config"].attr["value"].tensor.string_val[0])
     assert settings["tags"] == trained.trainer.data.tags
-    assert settings["vocab_hash"] == hashlib.sha256(open(served.vocab, "rb").read()).hexdigest()
+    assert settings["vocab_hash"] == hashlib.sha256(Path(served.vocab).read_bytes()).hexdigest()
     assert not any(node.op in ("VarHandleOp", "ReadVariableOp") for node in graph.node)
     assert not any("_gradient_op_type" in node.attr for node in graph.node)
 
@@ -479,7 +467,7 @@ def test_rounded_weights_compress(served, tmp_path):
         assert len(zlib.compress(out.read_bytes())) < 0.5 * len(zlib.compress(frozen.read()))
 
 
-# ---------------------------------------------------------------- the C++ commands as a user runs them
+# ------------------------------------------------------------- the C++ commands as a user runs them
 
 
 @pytest.mark.parametrize("command", ["inference", "etagger"])
@@ -491,7 +479,8 @@ def test_a_missing_column_is_told_alike(served, zygote, command):
     assert python.out == cc.out != b""
     assert (
         one_line(cc.err)
-        == f"{command}: <stdin>:3: 2 columns, expected 4 (word pos chunk tag); mend the row, or name the columns with --columns\n"
+        == f"{command}: <stdin>:3: 2 columns, expected 4 (word pos chunk tag); mend the row, or "
+        f"name the columns with --columns\n"
     )
     assert one_line(python.err).partition(": ")[2] == cc.err.partition(": ")[2]
 
@@ -1068,7 +1057,10 @@ def test_the_header_is_c(served, tmp_path):
 int main(int argc, char **argv) {
   etagger_model *model = etagger_open(argv[1]);
   const char *words[] = {"Peter", "sleeps"}, *tags[2];
-  if (argc < 2 || !model || etagger_tag(model, words, NULL, NULL, 2, tags)) { puts(etagger_error()); return 1; }
+  if (argc < 2 || !model || etagger_tag(model, words, NULL, NULL, 2, tags)) {
+    puts(etagger_error());
+    return 1;
+  }
   printf("%s %s\\n", tags[0], tags[1]);
   etagger_close(model);
   return 0;
@@ -1100,7 +1092,7 @@ int main(int argc, char **argv) {
     assert done.stderr == ""
 
 
-# ---------------------------------------------------------------- sample and iris, and the sanitizers
+# -------------------------------------------------------------- sample and iris, and the sanitizers
 
 
 def test_sample_and_iris_are_the_same_in_cc(zygote, tmp_path):

@@ -14,12 +14,10 @@ import time
 
 import pytest
 
+import export
 import schemes
-from commands import SMALL, one_line, sample, wait_until, write_sample
-from serving import INFERENCE, binary, binary_mistake, run_binary, succeed, untrained
-
-sys.path.insert(0, INFERENCE)
-import export  # noqa: E402
+from support.commands import SMALL, one_line, sample, wait_until, write_sample
+from support.serving import INFERENCE, binary, binary_mistake, run_binary, succeed, untrained
 
 THREADS = (1, 2, 8)
 ROW = b"Berlin NNP B-NP O\n"
@@ -359,7 +357,7 @@ def test_more_threads_than_anybody_has(model, long, expected):
     assert "--threads 1000000: 256 are started" in done.err
 
 
-# ---------------------------------------------------------------- sentences and lines without an end
+# --------------------------------------------------------------- sentences and lines without an end
 
 MOST = 100_000  # kMostRows of conll.h
 
@@ -426,7 +424,10 @@ def test_a_line_without_an_end_is_refused(model, long, flags):
 
 # ---------------------------------------------------------------- columns that the model misses
 
-MISSING = "the model was trained with the pos and chunk column, which <stdin> lacks: tags will be worse, unless it was trained with feature_drop"
+MISSING = (
+    "the model was trained with the pos and chunk column, which <stdin> lacks: tags will be worse, "
+    "unless it was trained with feature_drop"
+)
 
 
 @pytest.mark.parametrize("flags", [(), ("--line",), ("--json",), ("--line", "--json")])
@@ -471,7 +472,8 @@ def test_threads_attached_to_their_flag(model):
 # ---------------------------------------------------------------- raw text in, JSON out
 
 TEXT = (
-    "Obama's wife left Berlin (Ms. O'Neil didn't).\r\n\n  \n-DOCSTART-\nÉCOLE 😀 漢字 \"U.S.\"\\\x01\n".encode()
+    "Obama's wife left Berlin (Ms. O'Neil didn't).\r\n\n  \n-DOCSTART-\nÉCOLE 😀 漢字 "
+    '"U.S."\\\x01\n'.encode()
     + b"\xff\xfe left\nno end"
 )
 

@@ -8,19 +8,17 @@ import types
 
 import pytest
 
+import export
 from cli import UserError
-from commands import TINY
 from config import Config, load_config
 from conll import read_sentences
 from features import gazetteer, pretrained
 from features.vocabulary import EmbVec, read_tokens
 from files.text import BOM, HeadCheck, encoding_of, kind_of
-from serving import INFERENCE, binary_mistake, run_binary, succeed
+from support.commands import TINY
+from support.serving import binary_mistake, run_binary, succeed
 from tagging import output
 from tagging.command import run
-
-sys.path.insert(0, INFERENCE)
-import export  # noqa: E402
 
 HTML = b"\n<!DOCTYPE html>\n<html><head><title>404</title></head><body>404</body></html>\n"
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 347116733\n"
@@ -179,7 +177,7 @@ def test_pages_in_place_of_weights(tmp_path, data, kind):
         (tmp_path / name).write_bytes(data)
     (tmp_path / "ckpt.data-00000-of-00001").write_bytes(b"x")
     options = {"lstm": {"dim": 1, "projection_dim": 1, "n_layers": 1}}
-    config = {name: 8 for name in (*pretrained._BERT_SIZES,)}
+    config = dict.fromkeys((*pretrained._BERT_SIZES,), 8)
     for read in (
         lambda: pretrained.elmo_weights(options, str(tmp_path / "weights.hdf5")),
         lambda: pretrained.open_bert(config, str(tmp_path / "model.safetensors")),

@@ -15,21 +15,23 @@ import pytest
 import checkpoint
 import conll
 from cli import UserError
-from commands import (
-    SMALL,
-    TINY,
-    fit,
-    left_behind,
-    one_line,
-    same_weights,
-    sample,
-    weights,
-    without_seconds,
-    write_sample,
-)
 from config import ENCODERS, Config
 from features.feed import training_batches
 from features.vocabulary import EmbVec
+from support.commands import (
+    SMALL,
+    TINY,
+    assert_same_run,
+    fit,
+    left_behind,
+    one_line,
+    prefix,
+    same_weights,
+    sample,
+    scores,
+    weights,
+    write_sample,
+)
 from tf1 import tf
 from training import run as training_run
 from training.trainer import Trainer
@@ -62,14 +64,6 @@ def tiny(tmp_path_factory):
         patch.setattr(training_run, "plot_history", lambda history, path: None)
         run.base = run()
         yield run
-
-
-def scores(trainer):
-    return without_seconds(trainer.state.history)
-
-
-def prefix(trainer, name=checkpoint.STATE):
-    return os.path.join(trainer.config.checkpoint_dir, name)
 
 
 def test_it_learns(trained):
@@ -150,14 +144,6 @@ def uninterrupted(tmp_path_factory):
         "False",
     ]
     return fit(*flags), flags
-
-
-def assert_same_run(trainer, other_folder):
-    for name in (checkpoint.STATE, checkpoint.MODEL):
-        assert same_weights(prefix(trainer, name), other_folder / name)
-    history = json.loads((other_folder / "history.json").read_text())
-    assert without_seconds(history) == scores(trainer)
-    assert left_behind(other_folder) == []
 
 
 def test_same_seed_same_weights(uninterrupted, tmp_path):
@@ -261,7 +247,9 @@ def test_resume_of_a_finished_run_with_more_epochs(uninterrupted, tmp_path):
 
 
 def test_resume_with_the_config_file_of_the_run(corpus, tmp_path):
-    """The command of the run, with --resume behind, goes on, wherever the file puts the checkpoint."""
+    """The command of the run, with --resume behind, goes on, wherever the file puts the
+    checkpoint.
+    """
     (tmp_path / "c.json").write_text(
         json.dumps({"checkpoint_dir": str(tmp_path / "elsewhere"), "epoch": 1, "keep_prob": 0.9})
     )

@@ -13,10 +13,10 @@ import pytest
 import conll
 import train
 from cli import UserError
-from commands import TINY, fit, left_behind, train_args, weights, write_sample
 from features.feed import sorted_batches
 from features.vocabulary import EmbVec
-from language_models import elmo_flags, write_elmo, write_embeddings, write_google
+from support.commands import TINY, fit, left_behind, train_args, weights, write_sample
+from support.language_models import elmo_flags, write_elmo, write_embeddings, write_google
 from training import run as training_run
 from training import start, vector_cache
 from training.trainer import Trainer

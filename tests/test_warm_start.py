@@ -12,10 +12,19 @@ import pytest
 import checkpoint
 import train
 from cli import UserError
-from commands import SMALL, TINY, fit, same_weights, sample, train_args, weights, without_seconds
 from features.vocabulary import EmbVec
 from files.tensor_bundle import Entry
 from scoring import chunks
+from support.commands import (
+    SMALL,
+    TINY,
+    fit,
+    same_weights,
+    sample,
+    train_args,
+    weights,
+    without_seconds,
+)
 from training import run, start, warm_start
 from training import run as training_run
 
@@ -239,7 +248,8 @@ def test_what_does_not_fit_is_told(old, capsys):
     ]
     assert told(
         err,
-        "its meaning differs: features of word 50, characters 3, POS 6, chunk tags 11, shape 5 here",
+        "its meaning differs: features of word 50, characters 3, POS 6, chunk tags 11, shape 5 "
+        "here",
     ) == [name for name in warm if name.startswith("highway/")]
     assert told(err, "): taken, 7 of 9 tags") == ["projection/bias", "crf/transitions"]
 
@@ -332,7 +342,8 @@ def test_mistakes(old, bare_zygote, zygote):
         "train.py", *data, "--warm_start", old / "c", "--warm_start_vars", "encodr/"
     )
     assert nothing.code == 2 and nothing.err.splitlines()[-1].endswith(
-        "nothing is taken over, see above; the variables' scopes are char_cnn/ crf/ embeddings/ encoder/ highway/ projection/"
+        "nothing is taken over, see above; the variables' scopes are char_cnn/ crf/ embeddings/ "
+        "encoder/ highway/ projection/"
     )
     assert not os.path.exists(old / "none")
 
@@ -401,8 +412,8 @@ def test_the_rest_is_frozen(old, tmp_path, capsys, flags, trained, gradients):
         == set(line.split(": ")[2].split())
     )
     assert (
-        f"{sum(after[name].size for name in own):,} of {sum(after[name].size for name in before):,} parameters"
-        in line
+        f"{sum(after[name].size for name in own):,} of "
+        f"{sum(after[name].size for name in before):,} parameters" in line
     )
     for name in before.keys() - set(TOKENS):
         assert (before[name] == after[name]).all() == (name not in own), name

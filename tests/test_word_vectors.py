@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from cli import UserError
-from commands import one_line
 from features import word_vectors
 from features.word_vectors import VectorReader, check_vectors
+from support.commands import one_line
 
 RESERVED = ("#PAD#", "#UNK#")
 TRAIN = b"the DT B-NP O\nBerlin NNP B-NP B-LOC\n"
@@ -272,11 +272,12 @@ def test_a_line_without_end_is_bounded_later_on(tmp_path, monkeypatch):
                 b"one 1 2 3\n" + b"1 " * (size // 2 - 5) if len(taken) == 1 else b"1 " * (size // 2)
             )
 
+    (tmp_path / "x").write_bytes(b"as much as is on the disk")
     monkeypatch.setattr(word_vectors, "open_vectors", lambda path, member: Endless())
     path = tmp_path / "x"
     path.write_bytes(b"")
     with pytest.raises(UserError, match=r"x:2: a line of more than .* bytes"):
-        VectorReader(str(path), "", 3, True).read()
+        VectorReader(str(tmp_path / "x"), "", 3, True).read()
     assert sum(taken) < 1 << 24
 
 

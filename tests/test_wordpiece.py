@@ -95,7 +95,9 @@ def test_pieces_and_places_as_published(shared, name, vocab, lower, length):
 
 @pytest.mark.parametrize("lower", [False, True])
 def test_pieces_are_those_of_transformers(shared, lower):
-    """Where transformers is installed; a word at a time, as BERT's tokenizer is used for tagging."""
+    """Where transformers is installed; a word at a time, as BERT's tokenizer is used for
+    tagging.
+    """
     transformers = pytest.importorskip("transformers")
     path = shared("conformance/bert/cased_vocab.txt")
     theirs = transformers.BertTokenizer(path, do_lower_case=lower)
@@ -284,7 +286,7 @@ def assert_words_are_found(tokenizer, words, got):
     for word, window, offset, count in zip(words, got.window, got.offset, got.count, strict=True):
         assert (
             tuple(got.windows[window][offset : offset + count]) == tokenizer.pieces(word)
-            and 1 <= offset
+            and offset >= 1
         )
         assert offset + count < len(got.windows[window])
 

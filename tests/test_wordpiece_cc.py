@@ -2,7 +2,6 @@
 of features/wordpiece.py.
 """
 
-import collections
 import os
 import random
 import re
@@ -12,21 +11,15 @@ import unicodedata
 
 import pytest
 import tokenizers
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from features.wordpiece import Wordpiece
-from serving import INFERENCE, probe
-from test_lines import CORPORA, NASTY
+from support.corpora import CORPORA, words_of
+from support.corpora import NASTY_PIECES as NASTY
+from support.serving import INFERENCE, probe
+from support.wordpieces import KINDS, SPECIAL, normalizer, vocabulary
 
-KINDS = ("cased", "uncased")
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 CODES = [chr(code) for code in range(0x110000) if not 0xD800 <= code <= 0xDFFF and code != 10]
-
-
-def normalizer(kind):
-    return normalizers.BertNormalizer(
-        clean_text=True, handle_chinese_chars=True, strip_accents=None, lowercase=kind == "uncased"
-    )
 
 
 def reference(vocab, kind):
@@ -164,45 +157,6 @@ def test_tokens_of_bytes_that_are_not_utf8(kind):
 # ---------------------------------------------------------------- pieces
 
 
-def words_of(shared, corpora=CORPORA):
-    """The distinct words of corpora (bytes), and how often each occurs."""
-    words = collections.Counter()
-    for corpus in corpora:
-        with open(shared("data/" + corpus), "rb") as stream:
-            words.update(line.split()[0] for line in stream if line.strip())
-    return words
-
-
-def vocabulary(counts, kind, characters=""):
-    """A vocabulary of these characters, and of the tokens of words, whole and in parts, that are
-    frequent.
-    """
-    normalize, split = (
-        normalizer(kind).normalize_str,
-        pre_tokenizers.BertPreTokenizer().pre_tokenize_str,
-    )
-    whole, parts, letters = (
-        collections.Counter(),
-        collections.Counter(),
-        collections.Counter(dict.fromkeys(characters, 10)),
-    )
-    for word, count in counts.items():
-        for token, _ in split(normalize(word.decode(errors="replace"))):
-            whole[token] += count
-            letters.update(token)
-            for at in range(1, len(token)):
-                parts.update(token[at : at + size] for size in (2, 3, 4))
-    letters = sorted(letter for letter, count in letters.items() if count > 2)
-    pieces = [
-        *SPECIAL,
-        *letters,
-        *("##" + letter for letter in letters),
-        *(token for token, _ in whole.most_common(4000)),
-        *("##" + part for part, _ in parts.most_common(4000)),
-    ]
-    return list(dict.fromkeys(pieces))
-
-
 def scripts():
     """Every seventh letter or digit that Unicode has, ideographs and syllables aside."""
     return [
@@ -237,7 +191,9 @@ def save(vocab, path):
 
 
 def check_pieces(words, vocab, kind, path):
-    """C++ cuts words (bytes) into the pieces of `tokenizers`. Returns a set of all ids that occur."""
+    """C++ cuts words (bytes) into the pieces of `tokenizers`. Returns a set of all ids that
+    occur.
+    """
     seen = set()
     for word, ids, ours in zip(
         words,
@@ -326,8 +282,8 @@ WORDS = [
 
 
 def check_windows(documents, max_seq_length, path):
-    """C++ makes of documents, lists of sentences, the windows of features/wordpiece.py. Returns how many
-    there are.
+    """C++ makes of documents, lists of sentences, the windows of features/wordpiece.py. Returns
+    how many there are.
     """
     vocab = path.read_text(encoding="utf-8").split("\n")[:-1]
     wordpiece, count = Wordpiece(vocab, False, max_seq_length), 0

@@ -6,10 +6,14 @@ import copy
 import dataclasses
 import itertools
 import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import checkpoint
 from cli import UserError
 from config import Config, model_names, model_path, read_config, typed
+from features.vocabulary import EmbVec
+from tagging.tagger import Tagger
 from training.data import to_sentences
 from training.run import Given, run_args
 from training.start import config_of
@@ -17,20 +21,24 @@ from training.start import config_of
 # ---------------------------------------------------------------- from Python
 
 
+Path = str | os.PathLike[str]
+Corpus = Path | Sequence[Path] | Iterable[Sequence[Any]]
+
+
 def fit(
-    train,
-    dev=None,
-    config=None,
-    optimizer=None,
-    hooks=(),
-    embeddings=None,
-    restore=None,
-    warm_start=None,
-    warm_start_vars=None,
-    overwrite=False,
-    trust=False,
-    **hyper_parameters,
-):
+    train: Corpus,
+    dev: Corpus | None = None,
+    config: Config | Path | None = None,
+    optimizer: Any = None,
+    hooks: Iterable[Callable[[Any], Any] | dict[str, Any]] = (),
+    embeddings: EmbVec | Path | None = None,
+    restore: Tagger | Path | None = None,
+    warm_start: Tagger | Path | None = None,
+    warm_start_vars: str | None = None,
+    overwrite: bool = False,
+    trust: bool = False,
+    **hyper_parameters: Any,
+) -> Tagger:
     """Trains a model and returns it, the best by dev score, as an inference.Tagger whose `history`
     has the scores by epoch.
 
@@ -52,9 +60,14 @@ def fit(
     else: summary_dir is off. A model that is in checkpoint_dir is replaced with overwrite=True
     alone. Ctrl-C ends the training; what is best so far is returned. Raises cli.UserError.
     """
-    values, sentences = {"summary_dir": "", **_by_name(config), **typed(hyper_parameters)}, {}
-    for name, given in (("train", train), ("dev", dev)):
-        values[f"{name}_path"], by_value = _paths_or_sentences(given, name)
+    values: dict[str, Any] = {
+        "summary_dir": "",
+        **_by_name(config),
+        **typed(hyper_parameters),
+    }
+    sentences: dict[str, list] = {}
+    for name, corpus in (("train", train), ("dev", dev)):
+        values[f"{name}_path"], by_value = _paths_or_sentences(corpus, name)
         sentences.update({name: by_value} if by_value else {})
     if (dev is None) != bool(values.get("dev_fraction")):
         raise UserError("fit: expected either dev, or a dev_fraction such as 0.1")
@@ -77,13 +90,13 @@ def fit(
         trust=trust,
         **values,
     )
-    config = config_of(args)
+    checked = config_of(args)
     if "checkpoint_dir" not in values:
-        config = dataclasses.replace(
-            config, checkpoint_dir=_new_folder(os.path.join("runs", "fit"))
+        checked = dataclasses.replace(
+            checked, checkpoint_dir=_new_folder(os.path.join("runs", "fit"))
         )
     given = Given(sentences, copy.copy(embeddings), optimizer, tuple(hooks))
-    trainer, ended_by = run_args(args, config, given)
+    trainer, ended_by = run_args(args, checked, given)
     trainer.session.close()
     if ended_by and not trainer.state.best_step:
         raise KeyboardInterrupt
@@ -126,8 +139,6 @@ def _new_folder(stem):
 
 def _tagger(trainer):
     """The best model of a run, with its history."""
-    from tagging.tagger import Tagger
-
     tagger = Tagger.load(
         os.path.join(trainer.config.checkpoint_dir, checkpoint.MODEL), trust=True
     )  # it is of this process

@@ -15,7 +15,8 @@ import os
 import socket
 import sys
 import time
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import checkpoint
 import registry

@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from typing import Callable, NamedTuple, Optional
+from collections.abc import Callable
+from typing import NamedTuple, Optional
 
 import checkpoint
 from cli import UserError, atomic_write, check_folder, check_readable, file_hash

@@ -8,20 +8,15 @@ r"""Tags with a frozen or an exported graph: everything of the model is in it bu
 The flags are those of inference.py at the top, which does the same with a checkpoint.
 """
 
-import os
-import sys
-
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path[:0] = [ROOT, os.path.join(ROOT, "inference")]
-
-from cli import Parser, UserError, check_readable, run_command  # noqa: E402
-from features.feed import Feeder  # noqa: E402
-from features.vocabulary import EmbVec  # noqa: E402
-from files.structured import load_json  # noqa: E402
-from graph_files import CONFIG, add_trust, load_exported, load_frozen, reason  # noqa: E402
-from settings import gazetteer_of, graph_settings  # noqa: E402
-from tagging import command  # noqa: E402
-from tagging.tagger import WORDS_KEPT, Tagger  # noqa: E402
+import _top
+from cli import Parser, UserError, check_readable, run_command
+from features.feed import Feeder
+from features.vocabulary import EmbVec
+from files.structured import load_json
+from graph_files import CONFIG, add_trust, load_exported, load_frozen, reason
+from settings import gazetteer_of, graph_settings
+from tagging import command
+from tagging.tagger import WORDS_KEPT, Tagger
 
 LOGITS = "logits_indices"
 ROWS = (  # inputs that have a row for each sentence: a model has one of them at least

@@ -3,14 +3,9 @@
 inference/cc/build/inference_sample prints the same.
 """
 
-import os
-import sys
-
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path[:0] = [ROOT, os.path.join(ROOT, "inference")]
-
-from cli import Parser, run_command  # noqa: E402
-from graph_files import add_trust, default_path, load_frozen, run_once  # noqa: E402
+import _top
+from cli import Parser, run_command
+from graph_files import add_trust, default_path, load_frozen, run_once
 
 
 def main():

@@ -10,15 +10,13 @@ import sys
 
 import numpy as np
 
-INFERENCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path[:0] = [os.path.dirname(INFERENCE), INFERENCE]
-
-import engine_file  # noqa: E402
-import export  # noqa: E402
-from config import Config  # noqa: E402
-from features.feed import SHAPES  # noqa: E402
-from features.vocabulary import PAD, UNK, EmbVec  # noqa: E402
-from schemes import legal_transitions, scheme_tags  # noqa: E402
+import _top
+import engine_file
+import export
+from config import Config
+from features.feed import SHAPES
+from features.vocabulary import PAD, UNK, EmbVec
+from schemes import legal_transitions, scheme_tags
 
 WORDS = [
     "eu",
@@ -100,7 +98,7 @@ def model_of(seed=0, **settings):
         "tag_scheme": source,
         "data_scheme": "bio",
         "columns": columns,
-        "delimiter": "",
+        "delimiter": config.delimiter,
         "gazetteer": gazetteer,
     }
     header = json.loads(export.model_config(config, meta, emb))
@@ -199,7 +197,7 @@ WORDPIECE = [
     (b"", "ᄀ가각 ΑΣ ﬁ\u0344\u0f73\u302f".encode()),
 ]
 LINES = [
-    "Obama's wife left Berlin (Ms. O'Neil didn't) ... U.S.A.".encode(),
+    b"Obama's wife left Berlin (Ms. O'Neil didn't) ... U.S.A.",
     '«É漢😀’ll» \u3000\x01\x02 "a\\'.encode(),
     b"\xff\xed\xa0\x80 \xf0\x9f x",
 ]

@@ -11,11 +11,10 @@ import shutil
 import subprocess
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
-sys.path.insert(0, ROOT)
+import _top
+from cli import Parser, UserError, run_command
 
-from cli import Parser, UserError, run_command  # noqa: E402
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 # Bytes of an input at most. A model's header may ask for no more memory than MEMORY, no input for
 # more time than TIMEOUT.
@@ -55,7 +54,7 @@ def build(folder, clang):
         [
             cmake,
             "-S",
-            os.path.join(ROOT, "inference", "cc"),
+            os.path.join(_top.ROOT, "inference", "cc"),
             "-B",
             folder,
             f"-DCMAKE_CXX_COMPILER={clang}",
@@ -105,7 +104,7 @@ def main():
     )
     parser.add_argument(
         "--build",
-        default=os.path.join(ROOT, "inference", "cc", "build", "fuzz"),
+        default=os.path.join(_top.ROOT, "inference", "cc", "build", "fuzz"),
         help="folder for all that is made",
     )
     parser.add_argument(

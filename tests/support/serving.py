@@ -8,7 +8,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 import types
 
 import numpy as np
@@ -16,7 +15,7 @@ import pytest
 
 import conll
 import schemes
-from commands import ROOT, one_line, train_args
+from support.commands import ROOT, one_line, train_args
 
 INFERENCE = os.path.join(ROOT, "inference")
 BUILD = os.path.join(INFERENCE, "cc", "build")
@@ -83,8 +82,9 @@ def ties(prefix, one, other):
 
 
 def _tie(prefix, sentence, rows, others):
-    """Checks that both tag sequences of a sentence score the same, within 1e-4. Returns its words."""
-    sys.path.insert(0, INFERENCE)
+    """Checks that both tag sequences of a sentence score the same, within 1e-4. Returns its
+    words.
+    """
     import export
     import inference
 
@@ -127,8 +127,8 @@ def probe_bytes(what, data, *args):
 
 
 class Served:
-    """A checkpoint and all that can be made of it, in one folder. What the frozen graph is made into
-    is made once it is asked for.
+    """A checkpoint and all that can be made of it, in one folder. What the frozen graph is made
+    into is made once it is asked for.
     """
 
     def __init__(self, zygote, prefix, folder, constrained=False):
@@ -217,7 +217,9 @@ class Served:
 
 
 def randomize(prefix, to, scale, seed=0):
-    """Writes a checkpoint like `prefix` whose weights are random, see random_weights. Returns `to`."""
+    """Writes a checkpoint like `prefix` whose weights are random, see random_weights. Returns
+    `to`.
+    """
     import checkpoint
     from config import Config
     from features.feed import Feeder
@@ -285,7 +287,7 @@ META = (
 def _save_random(prefix, config, sizes, meta, emb, scale, seed):
     import checkpoint
     from model import Model
-    from numeric import put
+    from support.numeric import put
     from tf1 import new_session, quiet, tf
 
     emb.vectors = None  # they are among the weights
@@ -344,9 +346,6 @@ def random_weights(shapes, scale, seed=0):
 def python_package():
     """The Python wrapper over the C library, imported from the repository."""
     binary("libetagger.so")
-    sys.path.insert(0, os.path.join(INFERENCE, "python"))
-    try:
-        import etagger
-    finally:
-        sys.path.pop(0)
+    import etagger
+
     return etagger

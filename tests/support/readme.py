@@ -13,7 +13,7 @@ import shutil
 import subprocess
 from typing import NamedTuple
 
-from commands import ROOT
+from support.commands import ROOT
 
 SEPARATORS = {"&&", "||", "|", ";", "&"}
 # Flags whose value a command writes. All other paths are read.

@@ -13,7 +13,7 @@ import safetensors.numpy
 
 import embvec
 from features.pretrained import bert_shapes
-from test_elmo import random_weights, small_options
+from support.elmo import random_weights, small_options
 from tf1 import new_session, quiet, tf
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"

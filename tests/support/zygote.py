@@ -1,20 +1,21 @@
 """A process that imports what a command needs once, and forks a real process for each command that
 a test runs.
 
-Importing TensorFlow takes seconds, a fork none. Run by commands.py: python zygote.py SOCKET
-tensorflow|bare In a bare one TensorFlow can not be imported: what works there is told before
-TensorFlow is loaded.
+Importing TensorFlow takes seconds, a fork takes none. commands.py runs this as
+`python zygote.py SOCKET tensorflow|bare`. In a bare zygote TensorFlow cannot be imported: what
+works there is decided before TensorFlow is loaded.
 """
 
 import json
 import os
+import pkgutil  # noqa: F401   (runpy wants it, and nobody may not read where it lies)
 import resource
 import runpy
 import signal
 import socket
 import sys
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def serve(path):
@@ -83,14 +84,16 @@ def signal_in_training(number, batches):
     feed.Feeder.batch = counting
 
 
-sys.path.insert(0, ROOT)
-if sys.argv[2] == "tensorflow":
-    import tf1  # noqa: F401
-else:
-    sys.modules["tensorflow"] = None
-    # A process of nobody's may not read where Python keeps its library.
-    import pkgutil  # noqa: F401
+def main():
+    sys.path.insert(0, ROOT)
+    if sys.argv[2] == "tensorflow":
+        import tf1  # noqa: F401
+    else:
+        sys.modules["tensorflow"] = None
+        import train  # noqa: F401   (the user "nobody" may not read where Python keeps its library)
+    become(*serve(sys.argv[1]))
+    runpy.run_path(os.path.join(ROOT, sys.argv[0]), run_name="__main__")
 
-    import train  # noqa: F401
-become(*serve(sys.argv[1]))
-runpy.run_path(os.path.join(ROOT, sys.argv[0]), run_name="__main__")
+
+if __name__ == "__main__":
+    main()

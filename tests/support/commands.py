@@ -1,7 +1,11 @@
-"""Runs the commands for the tests: as processes of their own, or `fit` inside the test's process."""
+"""Runs the commands for the tests: as processes of their own, or `fit` inside the test's
+process.
+"""
 
+import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -10,11 +14,12 @@ import tempfile
 import time
 import types
 
+import checkpoint
 import train
 from training.run import run_args
 from training.start import config_of
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 # A whole model, small.
 SMALL = [
@@ -52,7 +57,7 @@ class Zygote:
         self.folder = tempfile.TemporaryDirectory()
         self.path = os.path.join(self.folder.name, "socket")
         self.process = subprocess.Popen(
-            [sys.executable, os.path.join(ROOT, "tests", "zygote.py"), self.path, kind]
+            [sys.executable, os.path.join(ROOT, "tests", "support", "zygote.py"), self.path, kind]
         )
 
     def start(
@@ -239,3 +244,75 @@ def left_behind(folder):
     return [
         entry for entry in os.listdir(folder) if entry.startswith(".") or entry.endswith(".ready")
     ]
+
+
+def scores(trainer):
+    return without_seconds(trainer.state.history)
+
+
+def prefix(trainer, name=checkpoint.STATE):
+    return os.path.join(trainer.config.checkpoint_dir, name)
+
+
+def assert_same_run(trainer, other_folder):
+    for name in (checkpoint.STATE, checkpoint.MODEL):
+        assert same_weights(prefix(trainer, name), other_folder / name)
+    history = json.loads((other_folder / "history.json").read_text())
+    assert without_seconds(history) == scores(trainer)
+    assert left_behind(other_folder) == []
+
+
+def arguments(**given):
+    """The flags of inference.py as its parser would give them."""
+    return types.SimpleNamespace(
+        **{
+            "mode": "bulk",
+            "input": "",
+            "output": "",
+            "columns": "",
+            "delimiter": "",
+            "timing": False,
+            "spacy_model": "",
+            **given,
+        }
+    )
+
+
+@contextlib.contextmanager
+def piped(zygote, script, *args, **rest):
+    """A process on pipes: has .given, .out (files) and .err (a path's content by .errors()); killed
+    at the end.
+    """
+    given, feed = os.pipe()
+    results, out = os.pipe()
+    err = rest.pop("err")
+    with (
+        open(given, "rb", 0) as given,
+        open(feed, "wb", 0) as feed,
+        open(results, "rb", 0) as results,
+        open(out, "wb", 0) as out,
+        open(err, "wb") as errors,
+    ):
+        process = zygote.start(script, *args, stdin=given, stdout=out, stderr=errors, **rest)
+        given.close()
+        out.close()
+        yield types.SimpleNamespace(process=process, given=feed, out=results, pid=process.pid)
+
+
+def read_some(stream, seconds=60):
+    assert select.select([stream], [], [], seconds)[0], "nothing comes"
+    data = stream.read(1 << 16)
+    assert data, "the process has ended"
+    return data
+
+
+def no_spacy(folder):
+    """A folder for sys.path in which `import spacy` fails, whatever is installed."""
+    (folder / "no_spacy").mkdir(exist_ok=True)
+    (folder / "no_spacy" / "spacy.py").write_text("raise ImportError('No module named spacy')\n")
+    return folder / "no_spacy"
+
+
+def made(folder):
+    folder.mkdir()
+    return folder
