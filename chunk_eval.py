@@ -67,8 +67,8 @@ def parse_args():
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="count only well-formed chunks, and say how many sequences were ill-formed; without --scheme "
-        "the gold tags decide the scheme, and the tags are held in memory",
+        help="count only well-formed chunks, and say how many sequences were ill-formed; without "
+        "--scheme the gold tags decide the scheme, and the tags are held in memory",
     )
     group = parser.add_argument_group(
         "error analysis (the file is held in memory; words are the column `word`, or without "
@@ -83,8 +83,8 @@ def parse_args():
         "--train_path",
         metavar="FILE",
         nargs="+",
-        help="training files, with the columns of the input but for pred (without --columns: word first, tag "
-        "last): F1 of entities seen there and unseen",
+        help="training files, with the columns of the input but for pred (without --columns: word "
+        "first, tag last): F1 of entities seen there and unseen",
     )
     group.add_argument("--worst", metavar="N", type=int, help="show so many sentences (default 10)")
     group.add_argument("--plot", metavar="FILE", help="draw the figures to this PNG file")

@@ -291,7 +291,8 @@ class Parser(argparse.ArgumentParser):
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
             self.error(
-                f"unknown argument {unknown[0]}{suggest(unknown[0].split('=')[0], self._option_string_actions)}"
+                "unknown argument "
+                f"{unknown[0]}{suggest(unknown[0].split('=')[0], self._option_string_actions)}"
             )
         return parsed
 
@@ -328,7 +329,8 @@ def compile_regex(pattern, flag):
         return re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
         raise UserError(
-            f"{flag} {pattern!r}: not a regular expression ({error}); mend it, or give a scope such as encoder/"
+            f"{flag} {pattern!r}: not a regular expression ({error}); mend it, or give a scope "
+            "such as encoder/"
         ) from None
 
 
@@ -446,7 +448,10 @@ class Progress:
         text = f"{self.what} {done:,}"
         if self.total:
             left = (now - self.start) / max(done - self.begun, 1) * (self.total - done)
-            text = f"{self.what} {done:,}/{self.total:,} {100 * done // self.total}%, {_clock(left)} left"
+            text = (
+                f"{self.what} {done:,}/{self.total:,} {100 * done // self.total}%, {_clock(left)} "
+                "left"
+            )
             if self.terminal:
                 filled = 24 * done // self.total
                 text = f"[{'#' * filled}{'.' * (24 - filled)}] {text}"

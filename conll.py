@@ -537,13 +537,14 @@ def read_sentences(path, columns=None, own=None, need=("word", "tag"), delimiter
     sentences = [sentence for sentence in sentences if not sentence.is_docstart]
     if not sentences:
         raise UserError(
-            f"{path}:1: no sentence in this file, expected rows of columns with blank lines between sentences"
+            f"{path}:1: no sentence in this file, expected rows of columns with blank lines "
+            "between sentences"
         )
     for name in need:
         if name not in parser.columns:
             raise UserError(
-                f"{path}:{sentences[0].first_line}: no {name} column in ({' '.join(parser.columns)}); "
-                "name the columns with --columns"
+                f"{path}:{sentences[0].first_line}: no {name} column in "
+                f"({' '.join(parser.columns)}); name the columns with --columns"
             )
     if "tag" in need:
         check_tags(path, sentences)
@@ -559,8 +560,8 @@ def check_tags(name, sentences):
         for i, tag in enumerate(sentence.tags):
             if not tag or _NO_TAG.search(tag):
                 raise UserError(
-                    f"{name}:{sentence.line(i)}: {tag!r} as tag, expected one that is not empty and "
-                    "has no space in it; mend the tag, or name the columns with --columns"
+                    f"{name}:{sentence.line(i)}: {tag!r} as tag, expected one that is not empty "
+                    "and has no space in it; mend the tag, or name the columns with --columns"
                 )
 
 
@@ -585,8 +586,8 @@ CORPORA = {
         COLUMN_NAMES,
         _ALL,
         "CoNLL-2003 English, with its tags in BIO, comes from "
-        "https://www.clips.uantwerpen.be/conll2003/ner/ and needs the Reuters corpus; python etc/download.py conll2003 "
-        "fetches an unofficial copy, for research only",
+        "https://www.clips.uantwerpen.be/conll2003/ner/ and needs the Reuters corpus; python "
+        "etc/download.py conll2003 fetches an unofficial copy, for research only",
     ),
     "conll2000": Corpus(
         "txt",
@@ -646,17 +647,20 @@ def load(name, split):
     """
     if name not in CORPORA:
         raise UserError(
-            f"{name}: no corpus of this name{suggest(str(name), CORPORA)}; known are {', '.join(CORPORA)}"
+            f"{name}: no corpus of this name{suggest(str(name), CORPORA)}; known are "
+            f"{', '.join(CORPORA)}"
         )
     corpus = CORPORA[name]
     if split not in corpus.splits:
         raise UserError(
-            f"{name}: no split {split!r}{suggest(str(split), corpus.splits)}; it has {', '.join(corpus.splits)}"
+            f"{name}: no split {split!r}{suggest(str(split), corpus.splits)}; it has "
+            f"{', '.join(corpus.splits)}"
         )
     paths = [os.path.join(place, "data", name, f"{split}.{corpus.ending}") for place in PLACES]
     there = next(filter(os.path.exists, paths), None)
     if there is None:
         raise UserError(
-            f"{paths[0]}: no such file, nor {paths[1]}; {corpus.source}; put it at one of these paths"
+            f"{paths[0]}: no such file, nor {paths[1]}; {corpus.source}; put it at one of these "
+            "paths"
         )
     return read_sentences(there, corpus.columns)[0]

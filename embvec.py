@@ -44,7 +44,8 @@ def build(args):
             **models,
         )
         notes = [
-            f"no --emb_path: {len(words) - 2:,} words of the corpus, whose vectors of {args.wrd_dim} start at random"
+            f"no --emb_path: {len(words) - 2:,} words of the corpus, whose vectors of "
+            f"{args.wrd_dim} start at random"
         ]
     if emb.elmo:
         notes.append(
@@ -53,7 +54,8 @@ def build(args):
     if emb.bert:
         cased = "lowercased, without accents" if emb.bert["do_lower_case"] else "case kept"
         notes.append(
-            f"BERT from {emb.bert['weights']}: {len(emb.vocab[BERT]):,} pieces, {cased}, {emb.bert['max_seq_length']} at once"
+            f"BERT from {emb.bert['weights']}: {len(emb.vocab[BERT]):,} pieces, {cased}, "
+            f"{emb.bert['max_seq_length']} at once"
         )
     return emb, of_tags + notes
 
@@ -106,13 +108,14 @@ def _with_vectors(args, corpus, hashes, models):
         [np.zeros_like(unknown), unknown, vectors, np.repeat(unknown, len(unseen), axis=0)]
     )
     notes = [
-        f"{read:,} vectors of {args.wrd_dim} from {args.emb_path}; {len(unseen):,} words of the corpus have none, "
-        "they start at the mean of all, as the unknown word does"
+        f"{read:,} vectors of {args.wrd_dim} from {args.emb_path}; {len(unseen):,} words of the "
+        "corpus have none, they start at the mean of all, as the unknown word does"
     ]
     notes += reader.notes()
     if args.filter:
         notes.append(
-            "--filter: only words of the corpus were kept: good for training experiments, not for service"
+            "--filter: only words of the corpus were kept: good for training experiments, not for "
+            "service"
         )
     return emb, notes
 
@@ -144,8 +147,8 @@ def read_language_models(args):
         )
         if not 3 <= length <= config["max_position_embeddings"]:
             raise UserError(
-                f"--bert_max_seq_length {length}: expected at least 3, and at most the {config['max_position_embeddings']} "
-                f"max_position_embeddings of {config_path}"
+                f"--bert_max_seq_length {length}: expected at least 3, and at most the "
+                f"{config['max_position_embeddings']} max_position_embeddings of {config_path}"
             )
         lower = (
             pretrained.lowercases(found["pieces"])
@@ -171,8 +174,8 @@ def _known_to_elmo(path, corpus):
     known = set(pretrained.read_elmo_vocab(path))
     words = corpus.spelled()
     return (
-        f"; its vocabulary has {sum(word in known for word in words):,} of the corpus's {len(words):,} words, the others are read "
-        "by their characters all the same"
+        f"; its vocabulary has {sum(word in known for word in words):,} of the corpus's "
+        f"{len(words):,} words, the others are read by their characters all the same"
     )
 
 
@@ -249,7 +252,8 @@ def _add_language_model_flags(parser):
         "--bert_init_checkpoint",
         default="",
         help="BERT's weights; with them, the model reads BERT's vectors: the prefix of a "
-        "TensorFlow 1 checkpoint (D/bert_model.ckpt), a model.safetensors, or a folder with one of them",
+        "TensorFlow 1 checkpoint (D/bert_model.ckpt), a model.safetensors, or a folder with one "
+        "of them",
     )
     parser.add_argument(
         "--bert_config_path",
@@ -263,13 +267,14 @@ def _add_language_model_flags(parser):
         "--bert_do_lower_case",
         type=parse_bool,
         metavar="TRUE|FALSE",
-        help="lowercase words for BERT and take off their accents (default: unless its vocabulary has capitals)",
+        help="lowercase words for BERT and take off their accents (default: unless its vocabulary "
+        "has capitals)",
     )
     parser.add_argument(
         "--bert_max_seq_length",
         type=int,
-        help="pieces that BERT sees at once, at most; longer sentences are cut into overlapping windows "
-        "(default: max_position_embeddings, but no more than 512)",
+        help="pieces that BERT sees at once, at most; longer sentences are cut into overlapping "
+        "windows (default: max_position_embeddings, but no more than 512)",
     )
 
 
@@ -287,7 +292,8 @@ def _check_args(args):
         )
     if not args.emb_path and (args.filter or args.member):
         raise UserError(
-            "--filter and --member: there are no vectors to choose from; give --emb_path, or leave them out"
+            "--filter and --member: there are no vectors to choose from; give --emb_path, or leave "
+            "them out"
         )
     if bool(args.elmo_options_path) != bool(args.elmo_weight_path):
         raise UserError("--elmo_options_path and --elmo_weight_path: expected both or neither")

@@ -38,26 +38,29 @@ def parse_args():
     parser.add_argument(
         "--confidence",
         action="store_true",
-        help="after the tag, its probability, and on the tokens of an entity that of the entity, else _",
+        help="after the tag, its probability, and on the tokens of an entity that of the entity, "
+        "else _",
     )
     parser.add_argument(
         "--nbest",
         type=int,
         metavar="N",
-        help="write each sentence N times, with its N best tag sequences, each under a line `# k probability`; "
-        f"N is {confidence.MAX_NBEST:,} at most",
+        help="write each sentence N times, with its N best tag sequences, each under a line `# k "
+        f"probability`; N is {confidence.MAX_NBEST:,} at most",
     )
     parser.add_argument(
         "--least_confident",
         type=int,
         metavar="N",
-        help="bulk mode: write the N sentences most worth annotating, the least confident first, without tags",
+        help="bulk mode: write the N sentences most worth annotating, the least confident first, "
+        "without tags",
     )
     parser.add_argument(
         "--temperature",
         type=float,
         metavar="T",
-        help="divide the scores by T before they become probabilities: etc/calibration.py fits it (default 1)",
+        help="divide the scores by T before they become probabilities: etc/calibration.py fits it "
+        "(default 1)",
     )
     parser.add_argument(
         "--trust",
@@ -88,7 +91,8 @@ def check_form_flags(args):
         raise UserError(f"--temperature {args.temperature}: expected a number above 0")
     if args.temperature is not None and not given:
         raise UserError(
-            "--temperature: it changes no tag; expected one of --confidence, --nbest and --least_confident beside it"
+            "--temperature: it changes no tag; expected one of --confidence, --nbest and "
+            "--least_confident beside it"
         )
     if args.nbest and args.mode == "line":
         raise UserError(
@@ -96,7 +100,8 @@ def check_form_flags(args):
         )
     if args.least_confident and args.mode != "bulk":
         raise UserError(
-            f"--least_confident and --mode {args.mode}: it looks at all sentences first, bulk mode was expected"
+            f"--least_confident and --mode {args.mode}: it looks at all sentences first, bulk mode "
+            "was expected"
         )
 
 

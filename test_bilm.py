@@ -119,7 +119,8 @@ def parse_args():
     parser.add_argument(
         "--stateful",
         action="store_true",
-        help="carry the LSTM states from batch to batch, as bilm-tf does (default: each sentence by itself)",
+        help="carry the LSTM states from batch to batch, as bilm-tf does (default: each sentence "
+        "by itself)",
     )
     parser.add_argument(
         "--threads", "-j", type=int, default=0, help="threads; 0: one for each core"
@@ -132,7 +133,8 @@ def parse_args():
         args.elmo_options_path and args.emb_path
     ):
         raise UserError(
-            "expected --elmo_options_path and --elmo_weight_path, or --emb_path, an embeddings' file that names them"
+            "expected --elmo_options_path and --elmo_weight_path, or --emb_path, an embeddings' "
+            "file that names them"
         )
     return args
 
@@ -148,13 +150,15 @@ def find_elmo(args):
         if len(found) != 1:
             raise UserError(
                 f"embeddings/elmo_*_options.json: {len(found)} files, expected one; fetch it with "
-                "etc/download.py elmo-original, or name one with --elmo_options_path and --elmo_weight_path, or with --emb_path"
+                "etc/download.py elmo-original, or name one with --elmo_options_path and "
+                "--elmo_weight_path, or with --emb_path"
             )
         return read_elmo_options(found[0]), found[0].replace("_options.json", "_weights.hdf5")
     elmo = load_header(args.emb_path).get("elmo")
     if not elmo:
         raise UserError(
-            f"{args.emb_path}: names no ELMo; make it with embvec.py --elmo_options_path ... --elmo_weight_path ..."
+            f"{args.emb_path}: names no ELMo; make it with embvec.py --elmo_options_path ... "
+            "--elmo_weight_path ..."
         )
     return elmo["options"], elmo["weights"]
 

@@ -61,7 +61,8 @@ def tag_notes(tags, outside):
 def text_table(scores):
     """Scores -> a table in the manner of conlleval."""
     lines = [
-        f"processed {scores.tokens} tokens; correct: {scores.correct}; accuracy: {scores.accuracy:6.2f}%"
+        f"processed {scores.tokens} tokens; correct: {scores.correct}; accuracy: "
+        f"{scores.accuracy:6.2f}%"
     ]
     rows = [*scores.by_tag().items(), ("per-token (partial)", scores.micro)]
     for name, (correct, found, gold) in rows:

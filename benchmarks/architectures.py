@@ -170,15 +170,16 @@ def speeds(rounds, steps, sentences):
 def print_presets(figures):
     print(f"budget: {BUDGET}, seed 1")
     print(
-        "| `--model` | dev chunk F1 | dev token F1 | best epoch | trained parameters | others | s an epoch | ms a sentence |"
+        "| `--model` | dev chunk F1 | dev token F1 | best epoch | trained parameters | others | s "
+        "an epoch | ms a sentence |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for name in filter(is_finished, PRESETS):
         best, epochs = best_epoch(name)
         seconds, milliseconds, trainable, other = figures[name]
         print(
-            f"| `{name}` | {best['chunk_f1']:.2f} | {best['token_f1']:.2f} | {best['epoch']} of {epochs} | {trainable:,} | {other:,} | "
-            f"{seconds:.1f} | {milliseconds:.2f} |"
+            f"| `{name}` | {best['chunk_f1']:.2f} | {best['token_f1']:.2f} | {best['epoch']} of "
+            f"{epochs} | {trainable:,} | {other:,} | {seconds:.1f} | {milliseconds:.2f} |"
         )
 
 
@@ -193,7 +194,8 @@ def print_kernels():
             scores = [best_epoch(row)[0]["chunk_f1"] for row in rows]
             means[width] = statistics.mean(scores)
             print(
-                f"Transformer, ffn_kernel {width}, {KERNEL_EPOCHS} epochs: {means[width]:.2f} (deviation {statistics.stdev(scores):.2f}; "
+                f"Transformer, ffn_kernel {width}, {KERNEL_EPOCHS} epochs: {means[width]:.2f} "
+                f"(deviation {statistics.stdev(scores):.2f}; "
                 f"{', '.join(f'{score:.2f}' for score in scores)})"
             )
     return means
@@ -210,7 +212,8 @@ def check(figures, kernels):
         print(f"width 3 above width 1: {kernels[3] - kernels[1]:.2f} F1 (at least 1)")
         failures += ["the kernel width"] if kernels[3] - kernels[1] < 1 else []
     print(
-        f"an epoch with CRF against softmax (bilstm_crf, bilstm): {figures['CRF / softmax']:.2f} times (at most 1.5)"
+        f"an epoch with CRF against softmax (bilstm_crf, bilstm): {figures['CRF / softmax']:.2f} "
+        "times (at most 1.5)"
     )
     failures += ["the CRF's time"] if figures["CRF / softmax"] > 1.5 else []
     if failures:

@@ -160,7 +160,8 @@ class System:
         whole, self.tagged = tag(self.command, self.path, self.environment, self.one_core)
         if self.expected is not None and self.tagged != self.expected:
             raise UserError(
-                f"{' '.join(self.command)}: other tags than the engine's; the tests of inference/ say where"
+                f"{' '.join(self.command)}: other tags than the engine's; the tests of inference/ "
+                "say where"
             )
         return first, whole
 
@@ -190,8 +191,8 @@ class OnnxSession:
         worker.close()
         if answer["difference"] > TOLERANCE:
             raise UserError(
-                f"ONNX Runtime, {self.model}: an emission score is {answer['difference']:.1e} from TensorFlow's, "
-                f"expected {TOLERANCE:.0e} at most"
+                f"ONNX Runtime, {self.model}: an emission score is {answer['difference']:.1e} from "
+                f"TensorFlow's, expected {TOLERANCE:.0e} at most"
             )
         if answer["tags"] != self.expected:
             raise UserError(f"ONNX Runtime, {self.model}: other tags than the engine's")
@@ -434,7 +435,8 @@ def threads(_rounds, tagged):
                 raise UserError(f"{title}: other tags of 2 threads than of 1")
             both = at_once([*engine(model), "-j", "1"])
             print(
-                f"round {number + 1}: -j 1 {one[0]:.2f} s, -j 2 {two[0]:.2f} s, two of -j 1 at once {both:.2f} s",
+                f"round {number + 1}: -j 1 {one[0]:.2f} s, -j 2 {two[0]:.2f} s, two of -j 1 at "
+                f"once {both:.2f} s",
                 file=sys.stderr,
             )
             machine = 2 * one[0] / both
@@ -604,7 +606,8 @@ def report(rows):
         if version(package)
     ]
     print(
-        f"{' and '.join(sorted({row['date'] for row in rows}))}, {len(os.sched_getaffinity(0))} cores of {processor}; {', '.join(versions)}\n"
+        f"{' and '.join(sorted({row['date'] for row in rows}))}, {len(os.sched_getaffinity(0))} "
+        f"cores of {processor}; {', '.join(versions)}\n"
     )
     print("| 1 thread where nothing else is said | must be | the engine | beside it | ratio | |")
     print("|---|---|---|---|---|---|")

@@ -96,8 +96,9 @@ def main():
     memory, seconds = stream(command, text, expected, rounds)
     first, last = max(memory[: max(1, rounds // 20)]), max(memory)
     print(
-        f"{rounds * tokens:,} tokens in {seconds:,.0f} s, {rounds * tokens / seconds:,.0f} a second, on {args.threads or os.cpu_count()} threads; "
-        f"resident memory {first:.1f} MB at most behind the first twentieth, {last:.1f} MB at most behind all"
+        f"{rounds * tokens:,} tokens in {seconds:,.0f} s, {rounds * tokens / seconds:,.0f} a "
+        f"second, on {args.threads or os.cpu_count()} threads; resident memory {first:.1f} MB at "
+        f"most behind the first twentieth, {last:.1f} MB at most behind all"
     )
     code, said = leave(command, text)
     print(f"a reader that goes away: exit code {code}, {said or 'nothing said'}")

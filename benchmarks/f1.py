@@ -90,8 +90,9 @@ def table(names):
         best = max(history, key=lambda row: row["chunk_f1"])
         corpus, flags = ROWS[name]
         print(
-            f"| {name} | {corpus} | `{flags or '(none)'}` | {best['epoch']} of {len(history)} | {best['token_f1']:.2f} | "
-            f"{best['chunk_f1']:.2f} | {statistics.median(row['seconds'] for row in history):.0f} |"
+            f"| {name} | {corpus} | `{flags or '(none)'}` | {best['epoch']} of {len(history)} | "
+            f"{best['token_f1']:.2f} | {best['chunk_f1']:.2f} | "
+            f"{statistics.median(row['seconds'] for row in history):.0f} |"
         )
 
 

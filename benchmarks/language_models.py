@@ -45,7 +45,8 @@ ROWS = {
     "bert-features": Row("bert_glove_bilstm_crf", SMALL + " --vector_cache", ("random_cased",)),
     "bert-finetuned": Row(
         "bert_crf",
-        "--batch_size 20 --bert_learning_rate 0.001 --learning_rate 0.004 --use_word True --use_chr True",
+        "--batch_size 20 --bert_learning_rate 0.001 --learning_rate 0.004 --use_word True "
+        "--use_chr True",
         ("random_cased",),
     ),
     "bert-real": Row("bert_glove_bilstm_crf", SMALL + " --bert_layers mix", ("pretraining_ckpt",)),
@@ -106,7 +107,8 @@ def run(command, **rest):
     done = subprocess.run(command, cwd=ROOT, **rest)
     if done.returncode:
         raise UserError(
-            f"{' '.join(command[:2])}: exit code {done.returncode}, see above; run this again to go on"
+            f"{' '.join(command[:2])}: exit code {done.returncode}, see above; run this again to "
+            "go on"
         )
     return done.stdout
 
@@ -194,7 +196,8 @@ def train_killed(folder, flags, threads, epoch):
             process.kill()
     if process.wait() != -signal.SIGKILL:
         raise UserError(
-            f"{os.path.relpath(folder, ROOT)}: the training ended before it was killed in epoch {epoch}: {''.join(said[-2:]).strip()}"
+            f"{os.path.relpath(folder, ROOT)}: the training ended before it was killed in epoch "
+            f"{epoch}: {''.join(said[-2:]).strip()}"
         )
     train_into(folder, threads, lambda: flags)
 
@@ -358,7 +361,8 @@ def differing(one, other):
 
 def print_table(rows):
     print(
-        "| row | `--model` | ELMo, BERT | their parameters | word vectors | others | epochs | s an epoch | dev F1 | killed, resumed | same tags |"
+        "| row | `--model` | ELMo, BERT | their parameters | word vectors | others | epochs | s an "
+        "epoch | dev F1 | killed, resumed | same tags |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for name, each in rows.items():
@@ -373,8 +377,9 @@ def print_table(rows):
             or "all"
         )
         print(
-            f"| {name} | `{each['config']}` | {each['models']} | {pretrained:,} | {words:,} | {others:,} | {each['epochs']} | {each['seconds']:.1f} | "
-            f"{each['f1']:.2f} | {bits} | {tags} |"
+            f"| {name} | `{each['config']}` | {each['models']} | {pretrained:,} | {words:,} | "
+            f"{others:,} | {each['epochs']} | {each['seconds']:.1f} | {each['f1']:.2f} | {bits} | "
+            f"{tags} |"
         )
 
 
@@ -383,7 +388,8 @@ def main():
     parser.add_argument(
         "rows",
         nargs="*",
-        help=f"of {', '.join(ROWS)}, or with published files of {', '.join(PUBLISHED)}; default: all",
+        help=f"of {', '.join(ROWS)}, or with published files of {', '.join(PUBLISHED)}; default: "
+        "all",
     )
     parser.add_argument(
         "--epochs",

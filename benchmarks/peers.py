@@ -43,7 +43,10 @@ class CrfSuite:
     regularization.
     """
 
-    WHAT = "words, POS and shapes of 5 tokens, affixes of 3, L-BFGS with c1 0.1 and c2 0.1, 100 iterations"
+    WHAT = (
+        "words, POS and shapes of 5 tokens, affixes of 3, L-BFGS with c1 0.1 and c2 0.1, 100 "
+        "iterations"
+    )
 
     def __init__(self, folder):
         self.path = os.path.join(folder, "model.crfsuite")
@@ -130,7 +133,10 @@ class SpaCy:
     vectors.
     """
 
-    WHAT = "blank English, ner over HashEmbedCNN (width 96, depth 4) with GloVe 6B 50d, the best of 10 epochs on dev"
+    WHAT = (
+        "blank English, ner over HashEmbedCNN (width 96, depth 4) with GloVe 6B 50d, the best of "
+        "10 epochs on dev"
+    )
 
     def __init__(self, folder):
         self.path = os.path.join(folder, "model")

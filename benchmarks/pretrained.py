@@ -352,7 +352,8 @@ class Bench:
             print(f"{PEERS[kind]}: emission scores are within {far:.1e} of ours", file=sys.stderr)
             if not far < FURTHEST:
                 raise UserError(
-                    f"{PEERS[kind]}: an emission score is {far:.1e} from ours, expected {FURTHEST:.0e} at most"
+                    f"{PEERS[kind]}: an emission score is {far:.1e} from ours, expected "
+                    f"{FURTHEST:.0e} at most"
                 )
         return self.rounds("tag", workers)
 
@@ -388,7 +389,8 @@ def report(title, train, tag):
         )
         if ratios["tagging"] > MOST_RATIO and name != "onednn":
             missed.append(
-                f"tagging takes {ratios['tagging']:.2f} times as long as {PEERS[name]}, expected {MOST_RATIO} at most"
+                f"tagging takes {ratios['tagging']:.2f} times as long as {PEERS[name]}, expected "
+                f"{MOST_RATIO} at most"
             )
     return missed
 
@@ -420,8 +422,8 @@ def main():
         [args.torch_python, "-c", "import torch, transformers"], stderr=subprocess.DEVNULL
     ).returncode:
         raise UserError(
-            f"{args.torch_python}: PyTorch and transformers are not there: pip install -r requirements-bench.txt, or name an "
-            "interpreter that has them with --torch_python"
+            f"{args.torch_python}: PyTorch and transformers are not there: pip install -r "
+            "requirements-bench.txt, or name an interpreter that has them with --torch_python"
         )
     os.makedirs(BENCH, exist_ok=True)
     missed = []
@@ -436,7 +438,8 @@ def main():
                 if variable.startswith(f"{name}/")
             )
             missed += report(
-                f"{title}, {count:,} weights; {SENTENCES} x {WORDS} words; {args.threads} thread{'s' * (args.threads > 1)}",
+                f"{title}, {count:,} weights; {SENTENCES} x {WORDS} words; {args.threads} "
+                f"thread{'s' * (args.threads > 1)}",
                 train,
                 bench.tag(name),
             )

@@ -48,12 +48,14 @@ def measure(system, model, threads, onednn, sentences):
 
 def report(rows):
     print(
-        "| model | oneDNN | threads | system | line to tag p50 | p99 | session p50 | p99 | start s | anonymous MB | all MB |"
+        "| model | oneDNN | threads | system | line to tag p50 | p99 | session p50 | p99 | start s "
+        "| anonymous MB | all MB |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for row in rows:
         print(
-            "| {model} | {} | {threads} | {system} | {p50:.2f} | {p99:.2f} | {session_p50:.2f} | {session_p99:.2f} | {start:.1f} | "
+            "| {model} | {} | {threads} | {system} | {p50:.2f} | {p99:.2f} | {session_p50:.2f} | "
+            "{session_p99:.2f} | {start:.1f} | "
             "{anonymous:.0f} | {resident:.0f} |".format("on" if row["onednn"] else "off", **row)
         )
 

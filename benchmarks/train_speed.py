@@ -84,8 +84,8 @@ class TorchSystem:
             import torch
         except ImportError:
             raise UserError(
-                "PyTorch is not here: pip install -r requirements-bench.txt, or name an interpreter that has it "
-                "with --torch_python"
+                "PyTorch is not here: pip install -r requirements-bench.txt, or name an "
+                "interpreter that has it with --torch_python"
             ) from None
         from torch_tagger import PackedBiLSTM, PaddedBiLSTM, TorchTagger
 
@@ -231,7 +231,8 @@ def measure(args, rows):
         late = rows.rows[-1]["train"][name]["loss"]
         if not late < early[name]:
             raise UserError(
-                f"{SYSTEMS[name]}: the loss went from {early[name]:.3f} to {late:.3f}, expected it to fall"
+                f"{SYSTEMS[name]}: the loss went from {early[name]:.3f} to {late:.3f}, expected it "
+                "to fall"
             )
     print(
         "mean loss of the warm-up and of the last round: "
@@ -262,8 +263,8 @@ def _check_same(workers):
             f"loss of the first batch from the same weights: {losses}, expected the same"
         )
     print(
-        f"{parameters['fused']:,} trained parameters in each; the first batch's loss from the same weights: "
-        + ", ".join(f"{name} {loss:.5f}" for name, loss in losses.items()),
+        f"{parameters['fused']:,} trained parameters in each; the first batch's loss from the same "
+        "weights: " + ", ".join(f"{name} {loss:.5f}" for name, loss in losses.items()),
         file=sys.stderr,
     )
 
@@ -288,7 +289,8 @@ def report(rows, args):
         ]
         print(f"{title:32}{ratios[0]:10.2f}{ratios[1]:10.2f}")
     print(
-        f"{'fused / normal, published':32}{PUBLISHED['train']:10.2f}{PUBLISHED['tag']:10.2f}   dsindex/etagger, README"
+        f"{'fused / normal, published':32}{PUBLISHED['train']:10.2f}{PUBLISHED['tag']:10.2f}   "
+        "dsindex/etagger, README"
     )
 
 

@@ -259,7 +259,8 @@ def table(results, bins):
             for each in (result.tokens, result.entities)
         )
         lines.append(
-            f"{result.name:{width}}  {result.temperature:11.3f}  {tokens}  {result.nll:6.4f}    {entities}"
+            f"{result.name:{width}}  {result.temperature:11.3f}  {tokens}  {result.nll:6.4f}    "
+            f"{entities}"
         )
     return "\n".join(lines)
 
@@ -286,7 +287,8 @@ def plot(results, bins, path):
                 color=f"C{i // 2}",
                 linestyle="--" if i % 2 else "-",
                 linewidth=1,
-                label=f"{result.name}, temperature {result.temperature:.2f}: ECE {100 * calibration_error(events, bins):.2f}%",
+                label=f"{result.name}, temperature {result.temperature:.2f}: ECE "
+                f"{100 * calibration_error(events, bins):.2f}%",
             )
             axes.scatter(
                 probable, right, 5 + 15 * np.log10(sizes) ** 2, color=f"C{i // 2}", alpha=0.5
@@ -352,7 +354,8 @@ def main():
     ]
     count = len(gold[0])
     print(
-        f"{args.input}: temperatures fitted on {count - count // 2:,} sentences, figures in percent of {count // 2:,} others, {args.bins} bins"
+        f"{args.input}: temperatures fitted on {count - count // 2:,} sentences, figures in "
+        f"percent of {count // 2:,} others, {args.bins} bins"
     )
     print(table(results, args.bins))
     if args.plot:

@@ -65,11 +65,13 @@ def read_both(args):
     if len(a) != len(b):
         longer, line = (args.a, a[len(b)][0]) if len(a) > len(b) else (args.b, b[len(a)][0])
         raise UserError(
-            f"{longer}:{line}: the other file ends before this sentence; expected two predictions of one file"
+            f"{longer}:{line}: the other file ends before this sentence; expected two predictions "
+            "of one file"
         )
     if not a:
         raise UserError(
-            f"{args.a}:1: no sentence in this file, expected rows that end with gold and predicted tag"
+            f"{args.a}:1: no sentence in this file, expected rows that end with gold and predicted "
+            "tag"
         )
     return a, b
 
@@ -219,11 +221,13 @@ def main():
     for name, figure, (low, high) in zip(["A", "B", "B - A"], [a, b, b - a], intervals):
         sign, path = {"A": ("", f"  {args.a}"), "B": ("", f"  {args.b}"), "B - A": ("+", "")}[name]
         print(
-            f"{name:<5}  {args.metric} F1 {figure:{sign}6.2f}  95% {low:{sign}.2f} to {high:{sign}.2f}{path}"
+            f"{name:<5}  {args.metric} F1 {figure:{sign}6.2f}  95% {low:{sign}.2f} to "
+            f"{high:{sign}.2f}{path}"
         )
     print(
-        f"p = {p:.4g}: of {args.shuffles:,} shuffles {at_least:,} differ as much (p = (r + 1) / (shuffles + 1)); "
-        f"{shuffled:,} of {len(counts):,} sentences differ in their counts, seed {args.seed}"
+        f"p = {p:.4g}: of {args.shuffles:,} shuffles {at_least:,} differ as much (p = (r + 1) / "
+        f"(shuffles + 1)); {shuffled:,} of {len(counts):,} sentences differ in their counts, seed "
+        f"{args.seed}"
     )
 
 

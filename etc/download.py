@@ -274,7 +274,8 @@ ITEMS = {
     # tensorflow_datasets/text/conll2003/checksums.tsv.
     "conll2003": Item(
         "CoNLL-2003 English, word pos chunk tag, tags in BIO; an unofficial copy",
-        "the text is Reuters', for research only, by agreement with NIST: https://trec.nist.gov/data/reuters/reuters.html",
+        "the text is Reuters', for research only, by agreement with NIST: "
+        "https://trec.nist.gov/data/reuters/reuters.html",
         "https://www.clips.uantwerpen.be/conll2003/ner/",
         "TensorFlow Datasets",
         "data/conll2003",
@@ -359,7 +360,8 @@ def fetch(url, out, tries):
                     clear(out)
                 if failures >= tries:
                     raise UserError(
-                        f"{url}: {error}; given up after {tries} tries, the same command goes on later"
+                        f"{url}: {error}; given up after {tries} tries, the same command goes on "
+                        "later"
                     ) from None
                 pause = min(PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
                 tell(f"{url}: {error}; again in {pause:g} s")
@@ -418,13 +420,15 @@ def connect(url, headers):
         if error.code in (408, 429) or error.code >= 500:
             raise Broken(f"{error.code} {error.reason}") from None
         raise UserError(
-            f"{url}: {error.code} {error.reason}; if the file has moved, fetch it from a --mirror or by hand"
+            f"{url}: {error.code} {error.reason}; if the file has moved, fetch it from a --mirror "
+            "or by hand"
         ) from None
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, ssl.SSLCertVerificationError):
             raise UserError(
-                f"{url}: {reason.verify_message}; mend this machine's certificates, or those of its proxy"
+                f"{url}: {reason.verify_message}; mend this machine's certificates, or those of "
+                "its proxy"
             ) from None
         raise Broken(reason_of(reason)) from None
 
@@ -531,7 +535,8 @@ class Record:
                 found = re.fullmatch(r"([0-9a-f]{64})  (.+)\n?", line)
                 if not found and not line.startswith("#"):
                     raise UserError(
-                        f"{path}:{number}: expected 'sha256  file'; mend the line, or delete the file"
+                        f"{path}:{number}: expected 'sha256  file'; mend the line, or delete the "
+                        "file"
                     )
                 if found:
                     self.known[found[2]] = found[1]
@@ -553,8 +558,9 @@ class Record:
             )
         if digest != expected:
             raise Wrong(
-                f"{url}: {file.path} came with sha256 {digest}, the first time with {expected} ({self.path}); it is not "
-                "kept; if the publisher has changed it, delete its line there and fetch it again"
+                f"{url}: {file.path} came with sha256 {digest}, the first time with {expected} "
+                f"({self.path}); it is not kept; if the publisher has changed it, delete its line "
+                "there and fetch it again"
             )
         self.known[file.path] = digest
         with atomic_write(self.path, "w", encoding="utf-8") as out:
@@ -620,7 +626,8 @@ def unpack(archive, files, folder, record, url):
             for name in zipped.namelist():
                 if name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name):
                     raise Wrong(
-                        f"{url}: the archive has a path outside of its folder, {name!r}; it is not kept"
+                        f"{url}: the archive has a path outside of its folder, {name!r}; it is not "
+                        "kept"
                     )
             members = [zipped.getinfo(file.member) for file in files]
             check_space(folder, sum(member.file_size for member in members))
@@ -676,7 +683,8 @@ def get(name, item, out, mirror, tries):
             get_download(download, files, folder, record, mirror, tries)
     if not item.checked and any(files for _, files in missing):
         tell(
-            f"{name}: nobody publishes checksums; those of this fetch are in {record.path}, a later one must have the same"
+            f"{name}: nobody publishes checksums; those of this fetch are in {record.path}, a "
+            "later one must have the same"
         )
     for link, target in item.links:
         make_link(
@@ -699,11 +707,13 @@ def is_whole(file, folder, record):
     expected = record.expected(file)
     if not expected:
         raise UserError(
-            f"{path}: is there, but {record.path} does not say whether it is whole; move it away to fetch it"
+            f"{path}: is there, but {record.path} does not say whether it is whole; move it away "
+            "to fetch it"
         )
     if (digest := sha256_of_file(path)) != expected:
         raise UserError(
-            f"{path}: has sha256 {digest}, expected {expected}: changed or damaged; move it away to fetch it again"
+            f"{path}: has sha256 {digest}, expected {expected}: changed or damaged; move it away "
+            "to fetch it again"
         )
     record.add(file, digest, path)
     return True

@@ -65,7 +65,8 @@ def find_folders(folders):
     for top in folders:
         if not os.path.isdir(top):
             raise UserError(
-                f"{top}: no such folder; expected checkpoint folders of train.py, or one that they are in"
+                f"{top}: no such folder; expected checkpoint folders of train.py, or one that they "
+                "are in"
             )
         here = sorted(
             os.path.realpath(folder)
@@ -74,7 +75,8 @@ def find_folders(folders):
         )
         if not here:
             raise UserError(
-                f"{top}: no checkpoint folder of train.py in it, expected {HISTORY} and {META} there or below"
+                f"{top}: no checkpoint folder of train.py in it, expected {HISTORY} and {META} "
+                "there or below"
             )
         found.update(dict.fromkeys(here))
     return list(found)
@@ -96,7 +98,8 @@ def read_run(folder):
     except (LookupError, TypeError, ValueError, AttributeError):
         pass
     raise UserError(
-        f"{folder}: {HISTORY} and {META} do not tell the scores of a best epoch; they are damaged or of two runs"
+        f"{folder}: {HISTORY} and {META} do not tell the scores of a best epoch; they are damaged "
+        "or of two runs"
     )
 
 
@@ -183,8 +186,9 @@ def table(runs):
                 )
             )
             lines.append(
-                f"| {names[run.folder]} | {f'`{flag}`' if flag else ''} | {figures['epoch']} of {len(run.history)} | "
-                f"{figures['chunk_f1']:.2f} | {figures['token_f1']:.2f} | {figures['seconds']:.1f} |"
+                f"| {names[run.folder]} | {f'`{flag}`' if flag else ''} | {figures['epoch']} of "
+                f"{len(run.history)} | {figures['chunk_f1']:.2f} | {figures['token_f1']:.2f} | "
+                f"{figures['seconds']:.1f} |"
             )
         if len(group) > 1:
             columns = [[run.figures[name] for run in group] for name in MEASURES]
@@ -192,7 +196,8 @@ def table(runs):
                 (statistics.mean(each), statistics.stdev(each)) for each in columns
             )
             lines.append(
-                f"| mean of {len(group)} | {f'`{flags[group[0].folder]}`' if flags[group[0].folder] else ''} | "
+                f"| mean of {len(group)} | "
+                f"{f'`{flags[group[0].folder]}`' if flags[group[0].folder] else ''} | "
                 "{:.1f} ± {:.1f} | {:.2f} ± {:.2f} | {:.2f} ± {:.2f} | {:.1f} ± {:.1f} |".format(
                     *epoch, *chunk, *token, *seconds
                 )

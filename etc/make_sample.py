@@ -556,9 +556,10 @@ POOL_SIZES = {
     "ACRONYM": 50,
 }
 AVOID = set(  # real names that the syllables can give
-    "Bolton Brighton Burton Dalton Felton Milton Norton Preston Stanford Stamford Bradford Bedford Medford Salford Redford "
-    "Nashville Melville Granville Hamburg Salzburg Brandenburg Petersburg Finland Iceland Poland Holland Denmark Jordan "
-    "Nelson Wilson Larson Larsen Jensen Hansen Olsen Nilson Hermann Martinez Lopez Gomez Perez Ramirez Vernon Rimini "
+    "Bolton Brighton Burton Dalton Felton Milton Norton Preston Stanford Stamford Bradford Bedford "
+    "Medford Salford Redford Nashville Melville Granville Hamburg Salzburg Brandenburg Petersburg "
+    "Finland Iceland Poland Holland Denmark Jordan Nelson Wilson Larson Larsen Jensen Hansen Olsen "
+    "Nilson Hermann Martinez Lopez Gomez Perez Ramirez Vernon Rimini "
     "Sudan Bosnia Serbia Russia Prussia Persia Libya Somalia Zambia Gambia Namibia Colombia Candia India Bolivia".split()
 )
 

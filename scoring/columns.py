@@ -103,7 +103,8 @@ def parse_columns(text):
     for name in names:
         if name not in COLUMNS:
             raise UserError(
-                f"--columns: unknown column {name!r}{suggest(name, COLUMNS)}; known are {' '.join(COLUMNS)}"
+                f"--columns: unknown column {name!r}{suggest(name, COLUMNS)}; known are "
+                f"{' '.join(COLUMNS)}"
             )
     for name in ("gold", "pred"):
         if names.count(name) != 1:

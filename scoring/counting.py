@@ -49,8 +49,9 @@ def _refuse(args, name, first_line, gold, predicted):
                 schemes.split_tag("O" if tag == args.outside else tag)
             except ValueError:
                 raise UserError(
-                    f"{name}:{line}: tag {as_text(tag)!r}, expected O or PREFIX-TYPE ({args.scheme}); mend the "
-                    "tag, name the outside tag with -o, or leave out --scheme and --strict"
+                    f"{name}:{line}: tag {as_text(tag)!r}, expected O or PREFIX-TYPE "
+                    f"({args.scheme}); mend the tag, name the outside tag with -o, or leave out "
+                    "--scheme and --strict"
                 ) from None
 
 
@@ -77,7 +78,8 @@ def say_notes(args, scorer, scores):
         correct, found, phrases = scorer.official.scores.totals
         note(
             "chunk_eval.py",
-            "the readings differ, as where {} follows {}: the official script, and this one without "
+            "the readings differ, as where {} follows {}: the official script, and this one "
+            "without "
             "--scheme, counts {} phrases; found: {}; correct: {}; FB1: {:.2f}".format(
                 *reversed(pair), phrases, found, correct, percentages(correct, found, phrases)[2]
             ),

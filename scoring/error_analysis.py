@@ -228,8 +228,8 @@ def text(analysis, has_words):
     shared = sum(counts[name] for name in CATEGORIES[:4])
     lines = [
         "",
-        f"errors: {shared + counts['missed']} gold entities, {shared + counts['spurious']} predicted, "
-        f"{shared} pairs of them with tokens in common",
+        f"errors: {shared + counts['missed']} gold entities, {shared + counts['spurious']} "
+        f"predicted, {shared} pairs of them with tokens in common",
     ]
     lines += [f"{name:>17}: {counts[name]}" for name in CATEGORIES]
     lines += ["", "types: gold in rows, predicted in columns", *_matrix(analysis)]
@@ -444,7 +444,8 @@ def run(args):
         note(
             "chunk_eval.py",
             "brackets and the like start chunks that end nowhere: of the official script's "
-            f"{scores.totals[0]} correct chunks the analysis finds {analysis.categories['correct']}",
+            f"{scores.totals[0]} correct chunks the analysis finds "
+            f"{analysis.categories['correct']}",
         )
 
 

@@ -21,7 +21,8 @@ def text_table(scores):
     """Scores -> what conlleval prints; after a strict count, one line more."""
     correct, found, phrases = scores.totals
     lines = [
-        f"processed {scores.tokens} tokens with {phrases} phrases; found: {found} phrases; correct: {correct}."
+        f"processed {scores.tokens} tokens with {phrases} phrases; found: {found} phrases; "
+        f"correct: {correct}."
     ]
     if scores.tokens:
         lines.append(f"accuracy: {scores.accuracy:6.2f}%; {figures(correct, found, phrases)}")

@@ -96,7 +96,8 @@ class ColumnTagger:
         """Sentences, tokens, seconds and milliseconds per sentence, on standard error."""
         seconds = time.perf_counter() - self.started
         note(
-            f"{self.sentences:,} sentences, {self.tokens:,} tokens, {seconds:.2f} s{_per_sentence(*self.tagger.timings())}"
+            f"{self.sentences:,} sentences, {self.tokens:,} tokens, {seconds:.2f} "
+            f"s{_per_sentence(*self.tagger.timings())}"
         )
         note_bad_bytes(self.parser.bad_bytes)
         if timing:
@@ -106,7 +107,10 @@ class ColumnTagger:
 def _per_sentence(seconds, counts):
     if not counts:
         return ""
-    return f", {1000 * sum(seconds) / sum(counts):.3f} ms a sentence in the network (without the first and -DOCSTART-)"
+    return (
+        f", {1000 * sum(seconds) / sum(counts):.3f} ms a sentence in the network (without the "
+        "first and -DOCSTART-)"
+    )
 
 
 def _percentiles(seconds, counts):
@@ -176,7 +180,8 @@ def tag_lines(tagger, args, stream, name, out, form):
         out.write(b"\n")
         out.flush()
     note(
-        f"{sentences:,} sentences, {tokens:,} tokens, {time.perf_counter() - started:.2f} s{_per_sentence(*tagger.timings())}"
+        f"{sentences:,} sentences, {tokens:,} tokens, {time.perf_counter() - started:.2f} "
+        f"s{_per_sentence(*tagger.timings())}"
     )
     note_bad_bytes(bad_bytes)
     if args.timing:
@@ -190,15 +195,15 @@ def _analyzer(spacy_model):
     pipeline, why_not = _load_spacy(spacy_model or DEFAULT_SPACY_MODEL)
     if pipeline:
         note(
-            f"spaCy ({pipeline.meta['lang']}_{pipeline.meta['name']}) splits the text and fills the "
-            "POS and tag columns"
+            f"spaCy ({pipeline.meta['lang']}_{pipeline.meta['name']}) splits the text and fills "
+            "the POS and tag columns"
         )
         return lambda text: _with_spacy(pipeline, text)
     if spacy_model:
         raise UserError(f"--spacy_model {spacy_model}: {why_not}, or leave the flag out")
     note(
-        f"no spaCy with {DEFAULT_SPACY_MODEL} here: the built-in tokenizer splits the text, and the "
-        f"POS, chunk and tag columns are O; {why_not}"
+        f"no spaCy with {DEFAULT_SPACY_MODEL} here: the built-in tokenizer splits the text, and "
+        f"the POS, chunk and tag columns are O; {why_not}"
     )
     return lambda text: _plain(tokenize(text))
 

@@ -111,7 +111,8 @@ class Report(NamedTuple):
         width = max(len(name) for name, _ in rows)
         lines = [f"{'':{width}}  precision  recall      F1  support"]
         lines += [
-            f"{name:{width}}  {each.precision:9.2f}  {each.recall:6.2f}  {each.f1:6.2f}  {each.support:7}"
+            f"{name:{width}}  {each.precision:9.2f}  {each.recall:6.2f}  {each.f1:6.2f}  "
+            f"{each.support:7}"
             for name, each in rows
         ]
         return "\n".join(lines)
@@ -245,8 +246,8 @@ class Tagger:
         strange = {name(tag): place for tag, place in places.items() if name(tag) not in known}
         if strange:
             lines.append(
-                f"{next(iter(strange.values()))}: the model has no {', '.join(strange)}, which count "
-                f"as errors; it has {' '.join(filter(None, known))}"
+                f"{next(iter(strange.values()))}: the model has no {', '.join(strange)}, which "
+                f"count as errors; it has {' '.join(filter(None, known))}"
             )
         return lines
 
@@ -443,14 +444,15 @@ def _sentences(given, pos=None, chunks=None, tags=None):
 def _checked(sentence):
     if isinstance(sentence.words, str) or not all(isinstance(word, str) for word in sentence.words):
         raise UserError(
-            f"sentence {sentence.first_line}: {str(sentence.words)[:60]!r}, expected a list of words; "
-            "tokenizer.tokenize splits a text into words"
+            f"sentence {sentence.first_line}: {str(sentence.words)[:60]!r}, expected a list of "
+            "words; tokenizer.tokenize splits a text into words"
         )
     for name in ("pos", "chunks", "tags"):
         column = getattr(sentence, name)
         if column is not None and len(column) != len(sentence.words):
             raise UserError(
-                f"sentence {sentence.first_line}: {len(sentence.words)} words and {len(column)} {name}, expected as many of them"
+                f"sentence {sentence.first_line}: {len(sentence.words)} words and {len(column)} "
+                f"{name}, expected as many of them"
             )
     return sentence
 
