@@ -24,9 +24,11 @@ import time
 
 import numpy as np
 
-from cli import Parser, UserError, atomic_write, run_command, suggest  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from cli import Parser, UserError, atomic_write, run_command, suggest
 from common import Rows
-from config import load_config, model_path  # noqa: E402
+from config import load_config, model_path
 from corpora import BENCH, ROOT, corpus_flags
 from f1 import is_finished_in, train_into
 

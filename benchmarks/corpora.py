@@ -7,8 +7,8 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-import conll  # noqa: E402
-from cli import UserError  # noqa: E402
+import conll
+from cli import UserError
 
 BENCH = os.path.join(ROOT, "runs", "bench")
 GLOVE = "glove.6B.50d.txt"

@@ -14,9 +14,11 @@ import sys
 import tempfile
 import time
 
-from cli import Parser, UserError, run_command  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from cli import Parser, UserError, run_command
 from corpora import BENCH, CORPORA, GLOVE, ROOT, find
-from features.word_vectors import open_vectors  # noqa: E402
+from features.word_vectors import open_vectors
 
 MOST_SECONDS, MOST_BYTES = 10.0, 1e9
 

@@ -16,13 +16,13 @@ where a row does not reach what it must.
 
     tensorflow  a sentence at a time: `inference` on the frozen graph and on the one with constants folded, oneDNN on and off; the
                 quickest of the four counts. Through an open pipe: from a sentence's first byte in to its last byte out
-    onnx        a sentence at a time: the engine's whole way from line to tag against ONNX Runtime's session alone (onnx_tagger.py: the
+    onnx        a sentence at a time: the engine's whole way from line to tag against ONNX Runtime's session alone (peers/onnx_tagger.py: the
                 network without CRF, ids made before). Its emission scores must be TensorFlow's to within 1e-4, and the tags that numpy
                 decodes from them, outside of the time, the engine's
     bulk        a long file, dev ten times over, beside `inference.py --mode bulk`; batches as each command makes them by default. What a
                 user waits for, from the command's start to its end, and without the starts. Each is held to one core, where Python
                 and TensorFlow's thread take turns quicker than on two
-    crfsuite    dev; this and spacy have models of their own, trained on the same data (peers.py)
+    crfsuite    dev; this and spacy have models of their own, trained on the same data (peers/crfsuite_spacy.py)
     threads     the long file, -j 2 beside -j 1, and beside two processes of one thread at once, which is what the machine gives to two
                 threads: a virtual one has two cores now and one and a bit then. Rounds go on until it gives 1.9 times, and the round in
                 which it gives most counts
@@ -43,19 +43,15 @@ import subprocess
 import sys
 import time
 
-import peers
-from cli import (  # noqa: E402
-    Parser,
-    UserError,
-    file_hash,  # noqa: E402
-    run_command,
-    suggest,
-)
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from cli import Parser, UserError, file_hash, run_command, suggest
 from common import Rows, Worker
 from corpora import BENCH, ROOT
 from f1 import folder_of
 from missing_columns import tag_column
-from scoring import chunks  # noqa: E402
+from peers import crfsuite_spacy
+from scoring import chunks
 from serving import (
     INFERENCE,
     Conversation,
@@ -173,7 +169,7 @@ class OnnxSession:
         folder = os.path.join(FOLDER, f"onnx-{model}")
         self.model, self.expected = model, tag_column(expected)
         self.command = our_script(
-            "onnx_tagger.py",
+            "peers/onnx_tagger.py",
             "--restore",
             os.path.join(folder_of(model), "ner_model"),
             "--out",
@@ -393,8 +389,8 @@ def bulk(rounds, tagged):
 
 def peer(name, factors, rounds, tagged):
     """python-crfsuite or spaCy. factors: of each model."""
-    command = our_script("peers.py", name)
-    if not peers.note(name):
+    command = our_script("peers/crfsuite_spacy.py", name)
+    if not crfsuite_spacy.note(name):
         print(f"{name} is trained first, minutes", file=sys.stderr)
         subprocess.run(["nice", *command, "--train"], check=True)
     systems = {model: System([*engine(model), "-j", "1"], DEV, tagged[model]) for model in MODELS}
@@ -615,9 +611,9 @@ def report(rows):
         for line in row["lines"]:
             reached = {True: "reached", False: "**not reached**", None: ""}[line["reached"]]
             print("| {what} | {must} | {ours} | {theirs} | {ratio} | {} |".format(reached, **line))
-    for name in peers.PEERS:
+    for name in crfsuite_spacy.PEERS:
         if any(row["section"] == name for row in rows):
-            print(f"\n{peers.note(name)}")
+            print(f"\n{crfsuite_spacy.note(name)}")
 
 
 def parse_args():

@@ -12,11 +12,14 @@ else than it should.
 
 import os
 import subprocess
+import sys
 import threading
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
 import engine
-from cli import Parser, Progress, UserError, run_command  # noqa: E402
+from cli import Parser, Progress, UserError, run_command
 from serving import memory_of
 
 

@@ -12,7 +12,9 @@ import statistics
 import subprocess
 import sys
 
-from cli import Parser, UserError, run_command, suggest  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from cli import Parser, UserError, run_command, suggest
 from corpora import BENCH, ROOT, corpus_flags
 
 # name: (corpus, flags of train.py)

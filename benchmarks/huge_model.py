@@ -1,5 +1,5 @@
 """Writes an engine file of 2.2 million words of 300 dimensions: the default model's, with made-up
-words behind its own and random weights where the shape is another. What it tags means nothing;
+words after its own, and random weights where the shape is another. What it tags means nothing;
 engine.py --huge opens it.
 
     python benchmarks/huge_model.py FILE
@@ -11,11 +11,13 @@ import sys
 
 import numpy as np
 
-import checkpoint  # noqa: E402
-from cli import Parser, run_command  # noqa: E402
-from config import Config  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import checkpoint
+from cli import Parser, run_command
+from config import Config
 from f1 import folder_of
-from features.vocabulary import EmbVec  # noqa: E402
+from features.vocabulary import EmbVec
 from serving import INFERENCE
 
 WORDS, DIM = 2_200_000, 300

@@ -23,7 +23,9 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-from cli import Parser, UserError, atomic_write, run_command, suggest  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from cli import Parser, UserError, atomic_write, run_command, suggest
 from common import Rows
 from corpora import BENCH, CORPORA, ROOT, find
 from f1 import is_finished_in, train_into

@@ -7,14 +7,17 @@ Uses the rows `default` and `feature-drop` of benchmarks/f1.py, and trains them 
 finished.
 """
 
+import os
 import subprocess
 import sys
 
-from cli import Parser, run_command  # noqa: E402
-from conll import read_blocks  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from cli import Parser, run_command
+from conll import read_blocks
 from corpora import CORPORA, ROOT, find
 from f1 import folder_of, is_finished, train
-from scoring import chunks  # noqa: E402
+from scoring import chunks
 
 
 def words_alone(path):

@@ -20,12 +20,14 @@ import statistics
 import subprocess
 import sys
 
-from cli import Parser, UserError, atomic_write, run_command  # noqa: E402
-from conll import DOCSTART, read_blocks  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from cli import Parser, UserError, atomic_write, run_command
+from conll import DOCSTART, read_blocks
 from corpora import BENCH, CORPORA, ROOT, emb_path, find
 from f1 import is_finished_in, train_into
 from missing_columns import tag, tag_column
-from scoring import chunks  # noqa: E402
+from scoring import chunks
 
 FOLDER = os.path.join(BENCH, "new_labels")
 SENTENCES = 200

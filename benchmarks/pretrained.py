@@ -9,7 +9,7 @@ Makes both models' files as they are published, a corpus of one batch (16 senten
 configs/bert_softmax.yaml (fine-tuned) and of configs/elmo_bilstm_crf.yaml, that is one batch with
 its evaluation and its checkpoints, and tags with the model. Each system trains, and tags, in a
 process of its own, whose peak of resident memory is taken. transformers (requirements-bench.txt,
-see torch_bert.py) gets the trained model's weights and the same batch; it is an error when its
+see peers/torch_bert.py) gets the trained model's weights and the same batch; it is an error when its
 emission scores are other ones. Systems take turns; of training, for the memory's sake, there are
 but two. Printed are the quickest rounds: PyTorch loses far more than we do to other work on the
 machine. Exit code 1 where BERT's tagging takes more than 1.2 times as long as transformers with the
@@ -26,14 +26,16 @@ import time
 
 import numpy as np
 
-import checkpoint  # noqa: E402
-import conll  # noqa: E402
-from cli import Parser, UserError, run_command  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import checkpoint
+import conll
+from cli import Parser, UserError, run_command
 from common import Worker, peak_memory, serve
-from config import load_config, model_path  # noqa: E402
+from config import load_config, model_path
 from corpora import BENCH, ROOT
-from features.pretrained import bert_shapes, elmo_shapes  # noqa: E402
-from features.wordpiece import SPECIAL  # noqa: E402
+from features.pretrained import bert_shapes, elmo_shapes
+from features.wordpiece import SPECIAL
 
 MODELS = {"bert": ("BERT-base", "bert_softmax"), "elmo": ("ELMo", "elmo_bilstm_crf")}
 OURS = "etagger"
@@ -222,7 +224,7 @@ class Training(Ours):
         return {"seconds": time.perf_counter() - started}
 
     def batch(self, out):
-        """Writes BERT's batch for torch_bert.py: each word is one piece."""
+        """Writes BERT's batch for peers/torch_bert.py: each word is one piece."""
         tags = np.pad(
             self.inputs["target_tag_ids"], ((0, 0), (1, 1)), constant_values=-100
         )  # -100: no tag
@@ -288,7 +290,7 @@ class Bench:
         return Worker(
             [
                 self.args.torch_python,
-                os.path.join(ROOT, "benchmarks", "torch_bert.py"),
+                os.path.join(ROOT, "benchmarks", "peers", "torch_bert.py"),
                 self.path("peer"),
                 "--attention",
                 "eager" if kind == "eager" else "sdpa",

@@ -20,7 +20,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-from cli import Parser, UserError, run_command  # noqa: E402
+from cli import Parser, UserError, run_command
 
 SENTENCE = 14  # tokens on average
 TYPES = ("PER", "LOC", "ORG", "MISC")

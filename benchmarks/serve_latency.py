@@ -11,10 +11,13 @@ tags of a first sentence. The models are the rows `default` (2 BiLSTM layers) an
 benchmarks/f1.py. All systems' tags are compared.
 """
 
+import os
 import re
 import sys
 
-from cli import Parser, UserError, run_command  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from cli import Parser, UserError, run_command
 from common import Rows
 from serving import INFERENCE, SYSTEMS, Conversation, command_of, dev_sentences, milliseconds
 

@@ -14,10 +14,12 @@ import subprocess
 import sys
 import time
 
-from cli import Parser, run_command  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from cli import Parser, run_command
 from corpora import CORPORA, ROOT, find
 from missing_columns import tag_column
-from scoring import chunks  # noqa: E402
+from scoring import chunks
 from serving import INFERENCE, Conversation, binary, command_of, dev_sentences, memory_of, served
 
 # name: (system, what is appended to ner_frozen.pb)

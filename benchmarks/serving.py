@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 
-from cli import UserError  # noqa: E402
-from conll import read_blocks  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from cli import UserError
+from conll import read_blocks
 from corpora import BENCH, CORPORA, ROOT, find
 from f1 import folder_of, is_finished, train
 

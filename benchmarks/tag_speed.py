@@ -18,7 +18,9 @@ import subprocess
 import sys
 import time
 
-from cli import Parser, UserError, run_command  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from cli import Parser, UserError, run_command
 from common import Rows, Worker, serve
 from corpora import BENCH, CORPORA, ROOT, corpus_flags, find
 

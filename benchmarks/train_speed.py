@@ -21,13 +21,15 @@ import time
 
 import numpy as np
 
-from cli import Parser, UserError, run_command  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from cli import Parser, UserError, run_command
 from common import Rows, Worker, serve
-from config import Config  # noqa: E402
+from config import Config
 from corpora import BENCH, CORPORA, emb_path, find
-from features.feed import training_batches  # noqa: E402
-from training.data import load_data  # noqa: E402
-from training.trainer import Trainer  # noqa: E402
+from features.feed import training_batches
+from training.data import load_data
+from training.trainer import Trainer
 
 SYSTEMS = {
     "fused": "etagger, rnn_type fused",
@@ -87,7 +89,7 @@ class TorchSystem:
                 "PyTorch is not here: pip install -r requirements-bench.txt, or name an "
                 "interpreter that has it with --torch_python"
             ) from None
-        from torch_tagger import PackedBiLSTM, PaddedBiLSTM, TorchTagger
+        from peers.torch_tagger import PackedBiLSTM, PaddedBiLSTM, TorchTagger
 
         torch.manual_seed(config.seed)
         torch.set_num_threads(config.threads)

@@ -14,7 +14,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from cli import Parser, run_command  # noqa: E402
+from cli import Parser, run_command
 from conll import SentenceParser, add_delimiter_flag, columns_of, read_blocks, read_sentences
 
 

@@ -21,10 +21,10 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-import checkpoint  # noqa: E402
+import checkpoint
 import conll
-import schemes  # noqa: E402
-from cli import (  # noqa: E402
+import schemes
+from cli import (
     Parser,
     UserError,
     atomic_write,
@@ -33,8 +33,8 @@ from cli import (  # noqa: E402
     check_writable,
     run_command,
 )
-from tagging import confidence  # noqa: E402
-from tagging.tagger import Tagger, missing_columns  # noqa: E402
+from tagging import confidence
+from tagging.tagger import Tagger, missing_columns
 
 COOLEST, HOTTEST = 0.1, 10.0  # the temperatures that are tried
 

@@ -26,12 +26,12 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from cli import Parser, UserError, run_command  # noqa: E402
+from cli import Parser, UserError, run_command
 from scoring import counting
 from scoring.columns import (
     add_column_flags,
     add_reading_flags,
-    as_text,  # noqa: E402
+    as_text,
     columns_of,
     read_file,
     tag_sequences,

@@ -5,12 +5,9 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-import conll  # noqa: E402
-from cli import run_command  # noqa: E402
-from scoring import (
-    chunks,
-    columns,  # noqa: E402
-)
+import conll
+from cli import run_command
+from scoring import chunks, columns
 
 TEXT = """
 Chunk F1 on the test file: {ours:.2f}; each word's most frequent tag: {baseline:.2f}; {gain:.2f} above it.

@@ -51,9 +51,9 @@ from cli import (
     check_folder,
     run_command,
     suggest,
-)  # noqa: E402
-from files.structured import load_json  # noqa: E402
-from files.text import HEAD, page_of  # noqa: E402
+)
+from files.structured import load_json
+from files.text import HEAD, page_of
 
 PAUSE = 1.0  # seconds before the second try; doubled for each further one, up to LONGEST_PAUSE
 LONGEST_PAUSE = 30.0

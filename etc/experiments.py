@@ -20,10 +20,10 @@ from typing import NamedTuple
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from checkpoint import MODEL  # noqa: E402
-from cli import Parser, UserError, atomic_write, check_writable, run_command  # noqa: E402
-from config import Config  # noqa: E402
-from files.structured import load_json  # noqa: E402
+from checkpoint import MODEL
+from cli import Parser, UserError, atomic_write, check_writable, run_command
+from config import Config
+from files.structured import load_json
 
 HISTORY, META = "history.json", f"{MODEL}.json"
 OWN = ("checkpoint_dir", "summary_dir", "seed")  # what sets no run apart

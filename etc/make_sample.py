@@ -24,7 +24,7 @@ import numpy as np
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-from cli import Parser, UserError, atomic_write, run_command  # noqa: E402
+from cli import Parser, UserError, atomic_write, run_command
 
 SEED = 2003
 SPLITS = {"train": 2000, "dev": 400, "test": 400}  # sentences, without the -DOCSTART- lines

@@ -13,9 +13,9 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from cli import Parser, UserError, check_readable, run_command  # noqa: E402
-from conll import SentenceParser, add_delimiter_flag, columns_of, read_blocks  # noqa: E402
-from files.text import HEAD, check_text  # noqa: E402
+from cli import Parser, UserError, check_readable, run_command
+from conll import SentenceParser, add_delimiter_flag, columns_of, read_blocks
+from files.text import HEAD, check_text
 
 
 def read_rows(path, columns, delimiter):

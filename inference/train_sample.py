@@ -12,10 +12,10 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from cli import Parser, atomic_write, check_folder, run_command  # noqa: E402
-from graph_files import default_path  # noqa: E402
+from cli import Parser, atomic_write, check_folder, run_command
+from graph_files import default_path
 
 
 def main():

@@ -1,7 +1,7 @@
 """The network of a checkpoint in ONNX Runtime, a peer of engine.py, as quick as we know to write it
 for single sentences.
 
-    python benchmarks/onnx_tagger.py --restore PREFIX --out FOLDER     # FOLDER/network.onnx and FOLDER/dev.npz
+    python benchmarks/peers/onnx_tagger.py --restore PREFIX --out FOLDER     # FOLDER/network.onnx and FOLDER/dev.npz
 
 The graph goes from ids to emission scores: embeddings, character CNN, highway network, BiLSTM
 layers with residual connections and projection, from the checkpoint's weights; the CRF is not in
@@ -16,13 +16,16 @@ import time
 
 import numpy as np
 
-import checkpoint  # noqa: E402
+BENCHMARKS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [os.path.dirname(BENCHMARKS), BENCHMARKS]
+
+import checkpoint
 import conll
-import schemes  # noqa: E402
-from cli import Parser, UserError, run_command  # noqa: E402
+import schemes
+from cli import Parser, UserError, run_command
 from common import serve
-from config import Config  # noqa: E402
-from features.feed import Feeder  # noqa: E402
+from config import Config
+from features.feed import Feeder
 from serving import INFERENCE, dev_sentences
 
 INPUTS = ("word", "wordchr", "pos", "chk")

@@ -1,7 +1,7 @@
 """BERT with a softmax over tags in HuggingFace transformers, the peer of pretrained.py; a worker,
 see common.serve.
 
-    python benchmarks/torch_bert.py FOLDER --attention sdpa --threads 2
+    python benchmarks/peers/torch_bert.py FOLDER --attention sdpa --threads 2
 
 FOLDER: bert_config.json; weights.npz with Google's names (see pretrained.bert_shapes),
 projection/kernel and projection/bias; batch.npz with token_ids, mask, segment_ids and, to train,
@@ -11,15 +11,19 @@ as TensorFlow's are, for tagging.
 """
 
 import os
+import sys
 import time
 
 import numpy as np
 import torch
 import transformers
 
-from cli import Parser, run_command  # noqa: E402
+BENCHMARKS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [os.path.dirname(BENCHMARKS), BENCHMARKS]
+
+from cli import Parser, run_command
 from common import peak_memory, serve
-from config import load_config, model_path  # noqa: E402
+from config import load_config, model_path
 
 
 def state_name(name):

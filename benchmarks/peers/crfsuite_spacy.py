@@ -1,8 +1,8 @@
 """python-crfsuite and spaCy on CoNLL-2003, peers of engine.py: commands that train a model, and tag
 with it from file to file.
 
-    python benchmarks/peers.py crfsuite --train           # runs/bench/engine/crfsuite, minutes; spacy likewise
-    python benchmarks/peers.py crfsuite --input FILE > pred.txt
+    python benchmarks/peers/crfsuite_spacy.py crfsuite --train           # runs/bench/engine/crfsuite, minutes; spacy likewise
+    python benchmarks/peers/crfsuite_spacy.py crfsuite --input FILE > pred.txt
 
 Each row comes out with the predicted tag behind it; reading and writing are plain, so that little
 is spent outside of the libraries. python-crfsuite is a linear-chain CRF over the usual features of
@@ -17,11 +17,14 @@ import random
 import sys
 import time
 
-import conll  # noqa: E402
-from cli import Parser, UserError, check_readable, run_command  # noqa: E402
+BENCHMARKS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [os.path.dirname(BENCHMARKS), BENCHMARKS]
+
+import conll
+from cli import Parser, UserError, check_readable, run_command
 from corpora import BENCH, CORPORA, ROOT, emb_path, find
-from features.vocabulary import EmbVec  # noqa: E402
-from scoring import chunks  # noqa: E402
+from features.vocabulary import EmbVec
+from scoring import chunks
 
 AT_ONCE = 256  # sentences that spaCy gets together
 
