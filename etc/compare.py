@@ -85,7 +85,7 @@ def count_chunks(args, *files):
         counted = []
         scorer = counting.count(args, sequences, path, counted)
         if path == args.a:
-            counting.say_of_tags("compare.py", scorer, path)
+            counting.print_tag_notes(scorer, path)
         chunks = [[set(scorer.chunks(tags)) for tags in pair] for pair in counted]
         columns += [
             [len(gold & found) for gold, found in chunks],
