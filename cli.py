@@ -104,7 +104,7 @@ _ended_by = []  # the signals of ENDING that have reached this process
 
 
 class Terminated(BaseException):
-    """Raised where a signal of ENDING reaches a command: temporary files are removed on the way out."""
+    """Raised where a signal of ENDING reaches a command, so that temporary files are removed."""
 
     def __init__(self, number):
         super().__init__(number)
@@ -130,7 +130,7 @@ def _ending_signals():
 
 
 def _send_again(unraisable):
-    """Sends a signal again: Python drops the exception of one that comes while a destructor runs."""
+    """Sends a signal again that came while a destructor ran: Python drops its exception."""
     error = unraisable.exc_value
     if isinstance(error, (KeyboardInterrupt, Terminated)):
         number = getattr(error, "number", signal.SIGINT)
@@ -325,8 +325,8 @@ def parse_bool(text):
 
 
 def compile_regex(pattern, flag):
-    """The compiled `pattern`. Raises UserError, with the name of its flag, where it is not a regular
-    expression.
+    """The compiled `pattern`. Raises UserError, with the name of its flag, where it is not a
+    regular expression.
     """
     try:
         return re.compile(pattern)
@@ -337,11 +337,11 @@ def compile_regex(pattern, flag):
         ) from None
 
 
-MAX_THREADS = 1024
+MAX_THREADS = 1024  # many thousands of threads end the process
 
 
 def check_threads(count):
-    """Raises UserError for a --threads below 0 or above MAX_THREADS, which would end the process."""
+    """Raises UserError for a --threads below 0 or above MAX_THREADS."""
     if not 0 <= count <= MAX_THREADS:
         raise UserError(
             f"--threads {count}: expected 0 (one for each core) or at most {MAX_THREADS:,}"

@@ -1,9 +1,9 @@
 """CoNLL column files in and out, and the corpora that are known by name.
 
-Text rules, the same everywhere in etagger: input is bytes; only `\\n` ends a line, a `\\r` before it is kept; a line
-of nothing but spaces, tabs and `\\r` is blank; only space and tab separate columns, and runs count
-as one. A byte order mark before the text passes through and belongs to no word. A row that begins
-with -DOCSTART-, in any case, is a sentence of its own.
+The text rules are the same everywhere in etagger. Input is bytes; only `\\n` ends a line, and a
+`\\r` before it is kept. A line of nothing but spaces, tabs and `\\r` is blank. Only space and tab
+separate columns, and runs count as one. A byte order mark before the text passes through and
+belongs to no word. A row that begins with -DOCSTART-, in any case, is a sentence of its own.
 
 `--delimiter tab`: each single tab separates, and nothing else; tokens may have spaces, and fields
 may be empty.
@@ -346,8 +346,8 @@ class SentenceParser:
         return block._replace(tokens=[i for i, row in enumerate(block.rows) if _is_token(row)])
 
     def parse(self, block):
-        """A Block with rows -> Sentence, or None where no row is a token. Raises UserError with file
-        and line.
+        """A Block with rows -> Sentence, or None where no row is a token. Raises UserError with
+        file and line.
         """
         block = self.place(block)
         if block.tokens is None:
@@ -412,7 +412,7 @@ class SentenceParser:
                 )
 
     def _detect(self, row, line):
-        """The columns of a file whose first row this is. Raises UserError where they are unknown."""
+        """The columns of a file with this first row. Raises UserError where they are unknown."""
         count = len(split_columns(row, self.delimiter))
         own = self.own or ()
         if self.is_conllu:

@@ -1,15 +1,17 @@
-"""EmbVec: words, characters, POS, chunks and tags <-> ids, and the word vectors.
+"""Makes an EmbVec file, <emb_path>.pkl: vocabularies of words, characters, POS, chunks and tags,
+and the word vectors.
 
-As a command it reads word vectors and a corpus, writes <emb_path>.pkl, and prints the vocabularies
-for C++:
+It reads word vectors and a corpus, and prints the vocabularies for C++:
 
-    python embvec.py --emb_path embeddings/glove.6B.50d.txt --wrd_dim 50 --train_path data/train.txt > embeddings/vocab.txt
+    python embvec.py --emb_path embeddings/glove.6B.50d.txt --wrd_dim 50 \\
+        --train_path data/train.txt > embeddings/vocab.txt
 """
 
 import sys
 
 import numpy as np
 
+import cli
 import conll
 import schemes
 import tagset
@@ -18,20 +20,17 @@ from features import pretrained
 from features.vocabulary import BERT, PAD, UNK, EmbVec, Vocabularies, read_tokens
 from features.word_vectors import WIDEST, VectorReader, check_vectors
 
-# ---------------------------------------------------------------- the command
-
 
 def build(args):
-    """Reads what the flags name. Returns (EmbVec, lines for the user about what was read and
-    skipped).
+    """Reads what the flags name. Returns (EmbVec, lines for the user about what was read and what
+    was skipped). Raises UserError.
     """
     corpus, of_tags = _read_corpus(args)
     hashes = {path: file_hash(path) for path in [*args.train_path, *args.total_path]}
     models = read_language_models(args)
     if args.emb_path:
-        emb, notes = _with_vectors(
-            args, corpus, {**hashes, args.emb_path: file_hash(args.emb_path)}, models
-        )
+        hashes[args.emb_path] = file_hash(args.emb_path)
+        emb, notes = _with_vectors(args, corpus, hashes, models)
     else:
         words = dict.fromkeys((PAD, UNK, *corpus.words))
         emb = EmbVec(
@@ -86,7 +85,7 @@ def _read_corpus(args):
 
 
 def _with_vectors(args, corpus, hashes, models):
-    """The vocabularies, and the vectors of --emb_path. Returns what build does."""
+    """Returns what build does: an EmbVec with the vectors of --emb_path, and lines about them."""
     reader = VectorReader(
         args.emb_path,
         args.member,
@@ -102,7 +101,7 @@ def _with_vectors(args, corpus, hashes, models):
     )
     unseen = [word for word in corpus.words if emb.word_id(word) == 1 and word not in (PAD, UNK)]
     unknown = vectors.mean(axis=0, keepdims=True)
-    words.extend(unseen)  # without a vector of their own they start where the unknown word does
+    words.extend(unseen)  # these start at the vector of the unknown word
     emb.ids["wrd"].update({word: read + 2 + i for i, word in enumerate(unseen)})
     emb.vectors = np.concatenate(
         [np.zeros_like(unknown), unknown, vectors, np.repeat(unknown, len(unseen), axis=0)]
@@ -121,61 +120,65 @@ def _with_vectors(args, corpus, hashes, models):
 
 
 def read_language_models(args):
-    """What EmbVec says of ELMo and BERT, {"elmo", "bert", "pieces"}, as the flags name them; all
-    files are checked. Raises UserError.
+    """The keyword arguments of EmbVec for the language models that the flags name: elmo, bert and
+    pieces. All their files are checked. Raises UserError.
     """
-    found = {}
+    models = {}
     if args.elmo_options_path:
         options = pretrained.read_elmo_options(args.elmo_options_path)
         pretrained.elmo_weights(options, args.elmo_weight_path)
-        found["elmo"] = {
+        models["elmo"] = {
             "options": options,
             "weights": args.elmo_weight_path,
             "hash": pretrained.files_hash([args.elmo_weight_path]),
         }
     if args.bert_init_checkpoint:
-        weights = pretrained.find_bert(args.bert_init_checkpoint)
-        config_path, vocab_path = pretrained.bert_neighbours(
-            weights, args.bert_config_path, args.bert_vocab_path
+        models["pieces"], models["bert"] = _read_bert(args)
+    return models
+
+
+def _read_bert(args):
+    """(BERT's pieces, the dict with which an EmbVec describes BERT). Raises UserError."""
+    weights = pretrained.find_bert(args.bert_init_checkpoint)
+    config_path, vocab_path = pretrained.bert_neighbours(
+        weights, args.bert_config_path, args.bert_vocab_path
+    )
+    config = pretrained.read_bert_config(config_path)
+    pieces = pretrained.read_bert_vocab(vocab_path, config)
+    longest = config["max_position_embeddings"]
+    length = args.bert_max_seq_length
+    if length is None:
+        length = min(longest, 512)
+    if not 3 <= length <= longest:
+        raise UserError(
+            f"--bert_max_seq_length {length}: expected at least 3, and at most the {longest} "
+            f"max_position_embeddings of {config_path}"
         )
-        config = pretrained.read_bert_config(config_path)
-        found["pieces"] = pretrained.read_bert_vocab(vocab_path, config)
-        length = (
-            min(config["max_position_embeddings"], 512)
-            if args.bert_max_seq_length is None
-            else args.bert_max_seq_length
-        )
-        if not 3 <= length <= config["max_position_embeddings"]:
-            raise UserError(
-                f"--bert_max_seq_length {length}: expected at least 3, and at most the "
-                f"{config['max_position_embeddings']} max_position_embeddings of {config_path}"
-            )
-        lower = (
-            pretrained.lowercases(found["pieces"])
-            if args.bert_do_lower_case is None
-            else args.bert_do_lower_case
-        )
-        read = pretrained.open_bert(config, weights)
-        for name in pretrained.bert_shapes(config):
-            read(name)
-        found["bert"] = {
-            "config": config,
-            "do_lower_case": lower,
-            "max_seq_length": length,
-            "weights": weights,
-            "hash": pretrained.files_hash(pretrained.bert_files(weights)),
-        }
-    return found
+    do_lower_case = args.bert_do_lower_case
+    if do_lower_case is None:
+        do_lower_case = pretrained.lowercases(pieces)
+    read = pretrained.open_bert(config, weights)
+    for name in pretrained.bert_shapes(config):
+        read(name)
+    return pieces, {
+        "config": config,
+        "do_lower_case": do_lower_case,
+        "max_seq_length": length,
+        "weights": weights,
+        "hash": pretrained.files_hash(pretrained.bert_files(weights)),
+    }
 
 
 def _known_to_elmo(path, corpus):
+    """The part of a line that says how many words of the corpus ELMo's vocabulary has."""
     if not path:
         return ""
     known = set(pretrained.read_elmo_vocab(path))
     words = corpus.spelled()
+    count = sum(word in known for word in words)
     return (
-        f"; its vocabulary has {sum(word in known for word in words):,} of the corpus's "
-        f"{len(words):,} words, the others are read by their characters all the same"
+        f"; its vocabulary has {count:,} of the corpus's {len(words):,} words, the others are read "
+        "by their characters all the same"
     )
 
 
@@ -319,7 +322,7 @@ def main():
     sys.stdout.buffer.write(emb.vocab_text())
     sizes = ", ".join(f"{len(tokens):,} {name}" for name, tokens in emb.vocab.items())
     for note in notes + [f"wrote {args.out_path}: vocabularies of {sizes}"]:
-        print(f"embvec.py: {note}", file=sys.stderr)
+        cli.note(note)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,9 @@ import itertools
 
 from cli import UserError
 
-# ---------------------------------------------------------------- tag schemes
-
-# The prefixes of a chunk of one token, and of the first, inner and last token of a longer one. IOB1 and IOE1 mark
-# a chunk only where it touches another of its own type (Ramshaw and Marcus 1995; Tjong Kim Sang and
-# Veenstra 1999): see from_chunks.
+# The prefixes of a chunk of one token, and of the first, inner and last token of a longer one. IOB1
+# and IOE1 mark a chunk only where it touches another of its own type (Ramshaw and Marcus 1995;
+# Tjong Kim Sang and Veenstra 1999): see from_chunks.
 _PREFIXES = {
     "bio": ("B", "B", "I", "I"),
     "iob1": ("I", "I", "I", "I"),
@@ -170,8 +168,8 @@ def scheme_tags(tags, source, target):
 
 @functools.lru_cache(maxsize=None)
 def _legal_pairs(scheme):
-    """The pairs of neighbours in well-formed sequences, as (prefix, prefix, same type). ^ and $ mark
-    the beginning and the end.
+    """The pairs of neighbours in well-formed sequences, as (prefix, prefix, same type). ^ and $
+    mark the beginning and the end.
 
     In every scheme, pairs of neighbours decide whether a sequence is well-formed, and the sequences
     of four tokens and two types contain every legal pair.

@@ -31,7 +31,8 @@ _WIDE = string.ascii_letters + string.digits + "-_*"
 _LOOKS = str.maketrans(
     {
         # Cyrillic
-        **dict(zip("АВЕКМНОРСТУХІЈЅаеорсухіјѕ", "ABEKMHOPCTYXIJSaeopcyxijs")),
+        **dict(zip("АВЕКМНОРСТУХІЈЅ", "ABEKMHOPCTYXIJS")),
+        **dict(zip("аеорсухіјѕ", "aeopcyxijs")),
         # Greek
         **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEZHIKMNOPTYXo")),
         # full-width
@@ -114,8 +115,8 @@ def what_does_not_show(tag):
 
 
 def check(tags):
-    """Raises UserError for a tag that cannot be trained on: one that is not a str, an empty one, and
-    one with a character that does not show.
+    """Raises UserError for a tag that cannot be trained on: one that is not a str, an empty one,
+    and one with a character that does not show.
 
     tags: {tag: the first place where it is, such as 'train.txt:7'}.
     """

@@ -1,9 +1,9 @@
 """Every encoder and decoder of configs/ on CoNLL-2003 with GloVe 50d: dev F1, parameters, speed; a
 table and a chart.
 
-    python benchmarks/architectures.py                     # trains what is missing, hours; then measures speed and prints all
+    python benchmarks/architectures.py          # trains what is missing, hours; measures speed
     python benchmarks/architectures.py --train transformer bigru    # trains these rows alone
-    python benchmarks/architectures.py --table             # the tables of what is finished, no training
+    python benchmarks/architectures.py --table  # the tables of what is finished, no training
 
 All presets get one budget (BUDGET, and patience), seed 1. Speed is measured apart from the
 trainings, in one process on one thread: each round, every preset in turn trains on the same
@@ -47,7 +47,9 @@ PRESETS = (
 BUDGET = "--epoch 30 --patience 6"
 SEEDS, KERNEL_EPOCHS = (1, 2, 3), 8
 KERNELS = {
-    f"kernel-{width}-seed-{seed}": f"--ffn_kernel {width} --seed {seed} --epoch {KERNEL_EPOCHS} --patience 0"
+    f"kernel-{width}-seed-{seed}": (
+        f"--ffn_kernel {width} --seed {seed} --epoch {KERNEL_EPOCHS} --patience 0"
+    )
     for width in (3, 1)
     for seed in SEEDS
 }
@@ -207,9 +209,9 @@ def check(figures, kernels):
     """Raises UserError for what is not reached, of what is finished."""
     failures = []
     if all(map(is_finished, ("transformer", "bilstm_crf"))):
-        behind = best_epoch("bilstm_crf")[0]["chunk_f1"] - best_epoch("transformer")[0]["chunk_f1"]
-        print(f"Transformer behind the BiLSTM-CRF: {behind:.2f} F1 (at most 0.7)")
-        failures += ["the Transformer"] if behind > 0.7 else []
+        below = best_epoch("bilstm_crf")[0]["chunk_f1"] - best_epoch("transformer")[0]["chunk_f1"]
+        print(f"Transformer below the BiLSTM-CRF: {below:.2f} F1 (at most 0.7)")
+        failures += ["the Transformer"] if below > 0.7 else []
     if len(kernels) == 2:
         print(f"width 3 above width 1: {kernels[3] - kernels[1]:.2f} F1 (at least 1)")
         failures += ["the kernel width"] if kernels[3] - kernels[1] < 1 else []

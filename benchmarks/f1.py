@@ -48,18 +48,19 @@ def is_finished(name):
 
 
 def is_finished_in(folder):
-    """Whether a training came to its end: the last epoch, or no better score for `patience` epochs."""
+    """Whether a training has ended: by its last epoch, or without a better score for `patience`
+    epochs.
+    """
     try:
         with open(os.path.join(folder, "last_state.json"), encoding="utf-8") as stream:
             meta = json.load(stream)
     except FileNotFoundError:
         return False
     config, state = meta["config"], meta["state"]
-    return (
-        state["epoch"] >= config["epoch"]
-        or bool(config["patience"])
-        and state["epoch"] - state["best_epoch"] >= config["patience"]
-    )
+    if state["epoch"] >= config["epoch"]:
+        return True
+    patience = config["patience"]
+    return bool(patience) and state["epoch"] - state["best_epoch"] >= patience
 
 
 def train(name, threads):

@@ -1,9 +1,10 @@
 """Whole trainings on CoNLL-2003 with ELMo and BERT, from embvec.py to conlleval and C++, by the
 project's own commands; a table.
 
-    python benchmarks/language_models.py                             # the small models of ../shared, as if they were real ones
+    python benchmarks/language_models.py        # with the small models of ../shared
     python benchmarks/language_models.py bert-finetuned --epochs 2
-    python benchmarks/language_models.py --bert embeddings/cased_L-12_H-768_A-12 --elmo_options O.json --elmo_weights W.hdf5 --once
+    python benchmarks/language_models.py --bert embeddings/cased_L-12_H-768_A-12 \\
+        --elmo_options O.json --elmo_weights W.hdf5 --once
 
 Published files give the rows of the published tables: the ready-made configs that need no other
 files than those named, as they are; hours or days on few cores. Each row is trained; trained again,

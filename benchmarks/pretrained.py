@@ -363,9 +363,9 @@ class Bench:
 def report(title, train, tag):
     """Prints a model's table. Returns what is not reached, a list of str."""
     line = "{:40}{:>10}{:>9}{:>9}{:>11}{:>9}{:>9}".format
-    print(
-        f"{title}\n{line('', 'training:', '', '', 'tagging:', '', '')}\n{line('', *2 * ('load s', 'batch s', 'peak GB'))}"
-    )
+    print(title)
+    print(line("", "training:", "", "", "tagging:", "", ""))
+    print(line("", *2 * ("load s", "batch s", "peak GB")))
     for name, row in tag.items():
         cells = [
             [f"{each['load']:.1f}", f"{each['seconds']:.2f}", f"{each['gigabytes']:.2f}"]

@@ -1,7 +1,7 @@
 """Milliseconds from a sentence's lines to its tags, one sentence at a time: Python and C++, frozen
 and memory-mapped.
 
-    python benchmarks/serve_latency.py                   # all rows, some ten minutes; finished ones are kept
+    python benchmarks/serve_latency.py  # all rows, some ten minutes; finished ones are kept
     python benchmarks/serve_latency.py --sentences 500   # of each round
 
 CoNLL-2003's dev sentences go through the pipes of a process that stays open, each once. "line to

@@ -49,6 +49,7 @@ from cli import (
     __version__,
     atomic_write,
     check_folder,
+    note,
     run_command,
     suggest,
 )
@@ -85,7 +86,7 @@ class Item(NamedTuple):
 
     what: str
     terms: str
-    page: str  # where the publisher tells of it
+    page: str  # where the publisher describes it
     checked: str  # whose sha256 these are, "" where nobody publishes them
     folder: str  # below --out
     downloads: tuple
@@ -156,9 +157,8 @@ def _bert(what, date, name, config, data, index, meta, vocab, size=0):
     )
 
 
-_UNCASED = (
-    "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"  # vocab.txt of both sizes
-)
+# The vocab.txt of both sizes.
+_UNCASED = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
 _CASED = "eeaa9875b23b04b4c54ef759d03db9d1ba1554838f8fb26c5d96fa551df93d02"
 
 ITEMS = {
@@ -336,7 +336,7 @@ def open_part(part):
     except BlockingIOError:
         raise UserError(f"{part}: another process is fetching it; wait for that one") from None
     except OSError as error:
-        error.filename = error.filename or part  # a full disk is told without a name
+        error.filename = error.filename or part  # the error of a full disk names no file
         raise
 
 
@@ -364,7 +364,7 @@ def fetch(url, out, tries):
                         "later"
                     ) from None
                 pause = min(PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
-                tell(f"{url}: {error}; again in {pause:g} s")
+                note(f"{url}: {error}; again in {pause:g} s")
                 time.sleep(pause)
     except BaseException:
         if not out.tell():
@@ -386,7 +386,7 @@ def receive(url, out):
         url, {"Range": f"bytes={have}-", "If-Range": state["validator"]} if have else {}
     ) as response:
         if have and response.status == 200:
-            tell(f"{url}: the server starts from the beginning")
+            note(f"{url}: the server starts from the beginning")
             have = clear(out)
         length = length_of(response, have, state)
         check_space(os.path.dirname(out.name), (length or have) - have)
@@ -478,7 +478,7 @@ def read_state(part, url):
 
 
 def write_state(part, url, response, length):
-    """Notes beside `part` what it is the beginning of; nothing where the answer can not tell one
+    """Notes beside `part` what it is the beginning of; nothing where the answer cannot tell one
     version from another.
     """
     state = {"url": url, "validator": validator_of(response), "length": length}
@@ -571,7 +571,9 @@ class Record:
 
 
 def sha256_of(stream, what, size, out=None):
-    """sha256 of a stream in hexadecimal, copied to `out` on the way. what, size: for the progress."""
+    """The sha256 of a stream, in hexadecimal; copies it to the file `out`, if there is one. what,
+    size: for the progress.
+    """
     digest, done, progress = hashlib.sha256(), 0, Progress(what, size)
     try:
         while data := stream.read(1 << 20):
@@ -650,9 +652,8 @@ def unpack(archive, files, folder, record, url):
         RuntimeError,
         OSError,
     ) as error:
-        if (
-            isinstance(error, OSError) and error.errno != errno.EINVAL
-        ):  # a place before the archive's beginning
+        # EINVAL is what seeking to before the archive's beginning gives.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise
         raise Wrong(
             f"{url}: a damaged archive, or not the one expected ({reason_of(error)}); {AGAIN}"
@@ -675,14 +676,14 @@ def get(name, item, out, mirror, tries):
         for download in item.downloads
     ]
     if any(files for _, files in missing):
-        tell(f"{name}: {item.what}; terms: {item.terms}")
+        note(f"{name}: {item.what}; terms: {item.terms}")
     else:
-        tell(f"{name}: there already, nothing to fetch")
+        note(f"{name}: there already, nothing to fetch")
     for download, files in missing:
         if files:
             get_download(download, files, folder, record, mirror, tries)
     if not item.checked and any(files for _, files in missing):
-        tell(
+        note(
             f"{name}: nobody publishes checksums; those of this fetch are in {record.path}, a "
             "later one must have the same"
         )
@@ -758,11 +759,7 @@ def make_link(link, target):
     if not os.path.lexists(link):
         os.symlink(os.path.relpath(target, os.path.dirname(link)), link)
     elif os.path.realpath(link) != os.path.realpath(target):
-        tell(f"{link}: is there already and stays; {target} is what was fetched")
-
-
-def tell(message):
-    print(f"download.py: {message}", file=sys.stderr, flush=True)
+        note(f"{link}: is there already and stays; {target} is what was fetched")
 
 
 def main():

@@ -18,7 +18,7 @@ BOM = b"\xef\xbb\xbf"  # UTF-8's byte order mark
 
 
 class Kind(NamedTuple):
-    """What a file that is not text is. mend: what the user does about it, with {path} for the path."""
+    """What a file that is not text is. mend: what the user does about it; {path} is the path."""
 
     name: str
     mend: str

@@ -168,8 +168,8 @@ class Scores:
 
 
 class ChunkCounter:
-    """Counts chunks in pairs of tag sequences. A chunk is correct when gold and predicted tags start
-    it at the same token, with the same type, and end it at the same token.
+    """Counts chunks in pairs of tag sequences. A chunk is correct when gold and predicted tags
+    start it at the same token, with the same type, and end it at the same token.
     """
 
     def __init__(self, reading):

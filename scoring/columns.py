@@ -9,9 +9,9 @@ import sys
 import warnings
 from typing import NamedTuple, Optional
 
+import cli
 import conll
 import schemes
-import cli
 from cli import UserError, check_readable, suggest
 from files.text import HEAD, check_encoding
 
@@ -155,7 +155,9 @@ def split_blanks(line):
 
 
 def split_tabs(line):
-    """The columns of a line, which single tabs separate; some may be empty. A blank line has none."""
+    """The columns of a line, which single tabs separate; some may be empty. A blank line has no
+    columns.
+    """
     line = line.removesuffix("\n").removesuffix("\r")
     return line.split("\t") if line.strip(" \t\r") else []
 
@@ -235,8 +237,8 @@ def _is_docstart(word):
 
 
 def tag_sequences(sentences, columns=Columns()):
-    """Yields (number of its first line, gold tags, predicted tags, whether a line ended it) for each
-    sentence that read_rows yields.
+    """Yields (number of its first line, gold tags, predicted tags, whether a line ended it) for
+    each sentence that read_rows yields.
     """
     intern = sys.intern
     gold_at, pred_at = columns.gold, columns.pred

@@ -10,8 +10,8 @@ from scoring.notes import as_flags, tag_notes
 
 
 def count(args, sequences, name, counted=None):
-    """Scores all sequences of the file `name`. Returns the Scorer, not yet closed. counted: a list to
-    which what Scorer.add returns is added, or None.
+    """Scores all sequences of the file `name`. Returns the Scorer, not yet closed. counted: a list
+    to which what Scorer.add returns is added, or None.
     """
     if args.strict and not args.scheme:
         sequences = list(sequences)

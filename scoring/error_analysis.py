@@ -417,7 +417,7 @@ def _draw_groups(axes, title, groups):
 
 
 def run(args):
-    """Prints the figures of chunk_eval.py, then the analysis. args: those of chunk_eval.parse_args."""
+    """Prints the figures of chunk_eval.py, then the analysis. args: from chunk_eval.parse_args."""
     if args.plot:
         check_writable(args.plot, "--plot")
     for path in args.train_path or []:

@@ -97,8 +97,8 @@ class Figures(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Scores of a Tagger on sentences. accuracy: the share of tokens with the right tag, in percent.
-    str() of it is a table.
+    """Scores of a Tagger on sentences; str() of it is a table. accuracy: the share of tokens with
+    the right tag, in percent.
     """
 
     total: Figures
@@ -316,8 +316,8 @@ class Tagger:
     # ------------------------------------------------------------ the network
 
     def in_batches(self, sentences, run):
-        """Runs `run` on the sentences in batches, except -DOCSTART- and empty ones. Yields (indices of
-        the batch's sentences, their lengths, what `run` returned).
+        """Runs `run` on the sentences in batches, except -DOCSTART- and empty ones. Yields (indices
+        of the batch's sentences, their lengths, what `run` returned).
         """
         if self.config.bert_context:
             sentences = conll.in_documents(sentences)

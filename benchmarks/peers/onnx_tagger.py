@@ -1,13 +1,14 @@
 """The network of a checkpoint in ONNX Runtime, a peer of engine.py, as quick as we know to write it
 for single sentences.
 
-    python benchmarks/peers/onnx_tagger.py --restore PREFIX --out FOLDER     # FOLDER/network.onnx and FOLDER/dev.npz
+    python benchmarks/peers/onnx_tagger.py --restore PREFIX --out FOLDER
 
-The graph goes from ids to emission scores: embeddings, character CNN, highway network, BiLSTM
-layers with residual connections and projection, from the checkpoint's weights; the CRF is not in
-it. Sentences come one at a time, so nothing is padded but the characters of a word. dev.npz has the
-ids of CoNLL-2003's dev sentences as our Feeder makes them, TensorFlow's emission scores of each,
-and the CRF's transitions. With --run the process answers as a worker: see Session.
+It writes FOLDER/network.onnx and FOLDER/dev.npz. The graph goes from ids to emission scores:
+embeddings, character CNN, highway network, BiLSTM layers with residual connections and projection,
+with the checkpoint's weights; the CRF is not in it. Sentences come one at a time, so nothing is
+padded but the characters of a word. dev.npz has the ids of CoNLL-2003's dev sentences as our Feeder
+makes them, TensorFlow's emission scores of each, and the CRF's transition matrix. With --run the
+process answers as a worker: see Session.
 """
 
 import os
@@ -93,9 +94,8 @@ def characters(graph, config, weights):
     table[0, -1] = 1.0
     width = config.chr_filter_widths[0]
     left = (width - 1) // 2
-    kernel = np.pad(
-        weights["char_cnn/conv1d/kernel"].transpose(2, 1, 0), ((0, 0), (0, 1), (0, 0))
-    )  # (filters, chr_dim + 1, width)
+    kernel = weights["char_cnn/conv1d/kernel"].transpose(2, 1, 0)
+    kernel = np.pad(kernel, ((0, 0), (0, 1), (0, 0)))  # (filters, chr_dim + 1, width)
     kernel[:, -1, left] = -FAR
     x = graph.add("Transpose", graph.add("Gather", table, "wordchr"), perm=[0, 2, 1])
     x = graph.add("Conv", x, kernel, weights["char_cnn/conv1d/bias"], pads=[left, width - 1 - left])
@@ -173,7 +173,7 @@ def write_network(config, weights, path):
     graph.write(path, config.word_length, len(weights["projection/bias"]))
 
 
-# ---------------------------------------------------------------- what goes in, and what must come out
+# ---------------------------------------------------------------- the network and its test data
 
 
 def prepare(prefix, folder):
