@@ -429,7 +429,7 @@ def main():
         if name not in rows:
             raise UserError(f"no row {name!r}{suggest(name, rows)}; known are {', '.join(rows)}")
     for command in ("inference", "inference_mm", "convert_graphdef_memmapped_format"):
-        binary(command)  # told before the trainings where it is not built
+        binary(command)  # an error before the trainings where it is not built
     os.makedirs(bench_folder(args), exist_ok=True)
     done = {name: do(name, rows[name], args) for name in args.rows or rows}
     print_table(done)

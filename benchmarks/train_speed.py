@@ -216,18 +216,22 @@ def measure(args, rows):
         done = len(rows.rows)
         first = done % len(SYSTEMS)
         names = [*SYSTEMS][first:] + [*SYSTEMS][:first]
-        rows.add(
-            {
-                what: {
-                    name: workers[name].ask(
-                        do="run", what=what, first=WARM_UP + done * count, count=count
-                    )
-                    for name in names
-                }
-                for what, count in counts.items()
+        row = {}
+        for what, count in counts.items():
+            start = WARM_UP + done * count
+            row[what] = {
+                name: workers[name].ask(do="run", what=what, first=start, count=count)
+                for name in names
             }
-        )
+        rows.add(row)
         print(f"round {done + 1} of {args.rounds}", file=sys.stderr)
+    _check_learned(workers, rows, early)
+
+
+def _check_learned(workers, rows, early):
+    """Ends the workers. Raises UserError where a loss has not fallen since `early`, {name: mean
+    loss of the warm-up}.
+    """
     for name, worker in workers.items():
         worker.close()
         late = rows.rows[-1]["train"][name]["loss"]

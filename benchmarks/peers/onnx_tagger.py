@@ -191,17 +191,14 @@ def prepare(prefix, folder):
         {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()},
         os.path.join(folder, "network.onnx"),
     )
-    feeder, parser = (
-        Feeder(emb, config, {tag: i for i, tag in enumerate(meta["tags"])}),
-        conll.SentenceParser("dev", own=meta["columns"]),
-    )
+    feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(meta["tags"])})
+    parser = conll.SentenceParser("dev", own=meta["columns"])
     parts = {name: [] for name in (*INPUTS, "emissions", "lengths")}
     for text in dev_sentences():
         (block,) = conll.BlockReader().feed(text)
         inputs = feeder.batch([feeder.encode(parser.parse(block))])
-        emissions = session.run("logits:0", {f"{name}:0": array for name, array in inputs.items()})[
-            0
-        ]
+        feeds = {f"{name}:0": array for name, array in inputs.items()}
+        emissions = session.run("logits:0", feeds)[0]
         for name in INPUTS:
             parts[name].append(inputs[f"input_data_{name}_ids"][0])
         parts["emissions"].append(emissions)

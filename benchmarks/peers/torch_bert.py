@@ -80,10 +80,8 @@ class TorchBert:
         product = torch.ops.mkldnn
         for layer in self.model.modules():
             if isinstance(layer, torch.nn.Linear):
-                weight, bias = (
-                    product._reorder_linear_weight(layer.weight.detach()),
-                    layer.bias.detach(),
-                )
+                weight = product._reorder_linear_weight(layer.weight.detach())
+                bias = layer.bias.detach()
                 layer.forward = lambda x, weight=weight, bias=bias: product._linear_pointwise(
                     x, weight, bias, "none", [], ""
                 )
@@ -103,12 +101,8 @@ class TorchBert:
     def hidden(self, out):
         """Writes the hidden states, float32 (layers + 1, windows, pieces, hidden_size)."""
         with self._inference():
-            np.save(
-                out,
-                torch.stack(
-                    self.model(**self.inputs, output_hidden_states=True).hidden_states
-                ).numpy(),
-            )
+            states = self.model(**self.inputs, output_hidden_states=True).hidden_states
+            np.save(out, torch.stack(states).numpy())
         return {}
 
     def scores(self, out):
