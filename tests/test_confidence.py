@@ -430,9 +430,9 @@ def test_nbest_output(crf, write, trained, zygote):
     assert b"".join([rows[0], *rows[1::3]]) == write(given, crf, None) + b"\n\r\n"
     assert parts[-2] == b"\r" and all(row.endswith((b"\n\n", b"\n\r\n")) for row in rows)
     assert (
-        re.sub(rb"# \d \S+\n", b"#", write(b"\na O O O\n ", crf, output.nbest_format(crf, 2))).count(
-            b"\n \n"
-        )
+        re.sub(
+            rb"# \d \S+\n", b"#", write(b"\na O O O\n ", crf, output.nbest_format(crf, 2))
+        ).count(b"\n \n")
         == 2
     )
     assert write(b"\n \r\n", crf, output.nbest_format(crf, 3)) == b"\n \r\n"
