@@ -8,7 +8,7 @@ prints them.
 
 The last two columns are the gold tag and the predicted tag, unless --columns names others. Blank
 lines, and lines whose first column is -X-, end a sentence; a -DOCSTART- line counts as a token, as
-it does for the official script, and is a sentence of its own. A byte order mark before all of it
+it does for the official script, and is a sentence of its own. A byte order mark at the beginning
 belongs to no column.
 
 Tags that are probably not meant as they are read (no O among them, no prefixes, a character that
@@ -19,17 +19,18 @@ are read and which flag reads them as meant.
 from cli import Parser, UserError, run_command
 from scoring.chunks import score
 from scoring.columns import add_input_flags, add_reading_flags, print_latin, read_input
-from scoring.counting import count, say_notes
+from scoring.counting import count, print_notes
 from scoring.tables import output
 
 __all__ = ["score"]  # for Python: from chunk_eval import score
 
 READINGS = """\
 how chunks are read:
-  By default as the official script reads them, oddities included: it knows B, I, O and E, so that two chunks of one type
-  side by side, such as S-PER S-PER or E-LOC B-LOC, count as one. --scheme reads B, S and U as the first token of a chunk
-  and E, S, L and U as its last. A note says when the two readings differ. -o acts only with -r, --scheme or --strict:
-  the official script ignores it without -r, and lists a chunk that has no type twice.
+  By default as the official script reads them, oddities included: it knows B, I, O and E, so that
+  two chunks of one type side by side, such as S-PER S-PER or E-LOC B-LOC, count as one. --scheme
+  reads B, S and U as the first token of a chunk and E, S, L and U as its last. A note says when the
+  two readings differ. -o acts only with -r, --scheme or --strict: the official script ignores it
+  without -r, and lists a chunk that has no type twice.
   Tags without prefixes, such as PER and LOC, are no chunks to the official script. train.py reads
   them as -r does: each token that is not O is a chunk. A note says so, and names tags that are
   neither O nor PREFIX-TYPE.
@@ -40,17 +41,19 @@ how columns are found:
   at each single space, as the official script does; any other -d is a regular expression, as there:
   empty columns at a line's end are dropped.
 
---errors puts each gold and each predicted entity in one category; gold and prediction make a pair in all but the last two:
+--errors puts each gold and each predicted entity in one category; in all but the last two, a gold
+and a predicted entity make a pair:
   correct             the same tokens, the same type
   type                the same tokens, another type
   boundary            some tokens in common, not all, the same type
   boundary and type   some tokens in common, not all, another type
   missed              a gold entity without a partner
   spurious            a predicted entity without a partner
-  Each has one partner at most. Entities of the same tokens pair first; of the rest those that share tokens: the same type
-  first, then the most shared tokens, then the leftmost. So the first four and missed add up to the gold entities, the first
-  four and spurious to the predicted ones, and the rows and columns of the table of types to those of a type. F1 by length
-  counts gold and predicted entities by their own length; seen are those whose words stand as an entity in --train_path.
+  Each has one partner at most. Entities of the same tokens pair first; of the rest those that share
+  tokens: the same type first, then the most shared tokens, then the leftmost. So the first four and
+  missed add up to the gold entities, the first four and spurious to the predicted ones, and the
+  rows and columns of the table of types to those of a type. F1 by length counts gold and predicted
+  entities by their own length. An entity is seen where its words are an entity in --train_path.
 
 figures are percentages, in the table, in --json and from score().
 """
@@ -67,8 +70,8 @@ def parse_args():
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="count only well-formed chunks, and say how many sequences were ill-formed; without --scheme "
-        "the gold tags decide the scheme, and the tags are held in memory",
+        help="count only well-formed chunks, and say how many sequences were ill-formed; without "
+        "--scheme the gold tags decide the scheme, and the tags are held in memory",
     )
     group = parser.add_argument_group(
         "error analysis (the file is held in memory; words are the column `word`, or without "
@@ -83,8 +86,8 @@ def parse_args():
         "--train_path",
         metavar="FILE",
         nargs="+",
-        help="training files, with the columns of the input but for pred (without --columns: word first, tag "
-        "last): F1 of entities seen there and unseen",
+        help="training files, with the columns of the input but for pred (without --columns: word "
+        "first, tag last): F1 of entities seen there and unseen",
     )
     group.add_argument("--worst", metavar="N", type=int, help="show so many sentences (default 10)")
     group.add_argument("--plot", metavar="FILE", help="draw the figures to this PNG file")
@@ -116,7 +119,7 @@ def main():
     scorer = count(args, read_input(args), args.input or "<stdin>")
     scores = scorer.close()
     print_latin(output(args, scores))
-    say_notes(args, scorer, scores)
+    print_notes(args, scorer, scores)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What every command shares: one-line errors and exit codes, atomic files, progress, the version.
 
-Standard library only, so that the scorers start at once and a user's mistake is told before
+Standard library only, so that the scorers start at once, and a user's mistake is reported before
 TensorFlow is imported.
 """
 
@@ -23,8 +23,8 @@ __version__ = "0.1.0"
 
 
 class UserError(Exception):
-    """A mistake of the user: one line `file:line: what is wrong, what was expected, how to mend
-    it`; exit code 2.
+    """A mistake of the user. Its text is one line: `file:line: what is wrong, what was expected,
+    how to mend it`. A command that raises it exits with 2.
     """
 
 
@@ -32,11 +32,11 @@ class UserError(Exception):
 
 
 def run_command(main):
-    """Runs a command's `main()` and exits as every command of the house does.
+    """Runs a command's `main()` and exits as every command does.
 
-    UserError: one line on standard error, exit code 2. Ctrl-C: 130. SIGTERM and SIGHUP: 128 and
-    their number, once temporary files are removed. A reader that goes away: quietly 0. An error of
-    the operating system (file not found, disk full): one line, exit code 2.
+    UserError: one line on standard error, exit code 2. Ctrl-C: exit code 130. SIGTERM and SIGHUP:
+    128 plus their number, after temporary files are removed. A broken pipe: exit code 0, without a
+    message. An error of the operating system (file not found, disk full): one line, exit code 2.
     """
     take_standard_streams()
     with _ending_signals():
@@ -48,7 +48,7 @@ def run_command(main):
             code = _say("interrupted", 130)
         except Terminated as end:
             code = _say(f"ended by {signal.Signals(end.number).name}", 128 + end.number)
-        except UnicodeEncodeError as error:  # of TensorFlow, of a path
+        except UnicodeEncodeError as error:  # raised by TensorFlow for a path
             code = _say(f"{error.object!r:.200}: not UTF-8, but UTF-8 was expected here", 2)
         except BrokenPipeError:
             code = 0
@@ -66,15 +66,21 @@ def _finish(main):
     except SystemExit as end:  # --help and --version
         code = end.code or 0
     except Exception:
-        if _ended_by:  # what was under way has turned Terminated into an error of its own
+        if _ended_by:  # the code that was interrupted turned Terminated into another exception
             raise Terminated(_ended_by[0]) from None
         raise
     sys.stdout.flush()
     return code
 
 
+def note(text):
+    """Prints one line on standard error, after the name of the command that runs, if one does."""
+    command = os.path.basename(sys.argv[0])
+    print(f"{command}: {text}" if command else text, file=sys.stderr, flush=True)
+
+
 def _say(message, code):
-    print(f"{os.path.basename(sys.argv[0])}: {message}", file=sys.stderr, flush=True)
+    note(message)
     return code
 
 
@@ -85,21 +91,20 @@ def _close_stdout():
     try:
         sys.stdout.flush()
     except (OSError, UserError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        null_device = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null_device, sys.stdout.fileno())
+        os.close(null_device)
 
 
 # ---------------------------------------------------------------- signals
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 
-
 _ended_by = []  # the signals of ENDING that have reached this process
 
 
 class Terminated(BaseException):
-    """A signal of ENDING has reached a command, which removes its temporary files and exits."""
+    """Raised where a signal of ENDING reaches a command, so that temporary files are removed."""
 
     def __init__(self, number):
         super().__init__(number)
@@ -116,15 +121,16 @@ def _ending_signals():
     """Within it, SIGTERM and SIGHUP raise Terminated. One that is ignored (nohup) stays ignored."""
     hook = sys.unraisablehook
     sys.unraisablehook = _send_again
+    ending = [number for number in ENDING if signal.getsignal(number) == signal.SIG_DFL]
     try:
-        with _handlers({n: _terminate for n in ENDING if signal.getsignal(n) == signal.SIG_DFL}):
+        with _handlers(dict.fromkeys(ending, _terminate)):
             yield
     finally:
         sys.unraisablehook = hook
 
 
 def _send_again(unraisable):
-    """Where a signal comes while a destructor runs, Python drops the exception: sends it again."""
+    """Sends a signal again that came while a destructor ran: Python drops its exception."""
     error = unraisable.exc_value
     if isinstance(error, (KeyboardInterrupt, Terminated)):
         number = getattr(error, "number", signal.SIGINT)
@@ -138,7 +144,7 @@ def _send_again(unraisable):
 @contextlib.contextmanager
 def taking_over_signals(handler):
     """Within it, handler(number, frame) is called at Ctrl-C, and at SIGTERM and SIGHUP where they
-    would end a command. Changes nothing outside of the main thread.
+    would end a command. It changes nothing outside of the main thread.
     """
     ending = [number for number in ENDING if signal.getsignal(number) is _terminate]
     with _handlers(dict.fromkeys([signal.SIGINT, *ending], handler)):
@@ -164,14 +170,15 @@ def _handlers(handlers):
 class _Standard(io.RawIOBase):
     """Standard input (descriptor 0), output (1) or error (2).
 
-    Another process may have made a terminal or a pipe non-blocking for all who share it: then this
-    waits. What standard error does not take is dropped: no work of hours ends for a message.
+    Where another process has made a shared terminal or pipe non-blocking, reading and writing wait.
+    What standard error does not take is dropped: hours of work must not end because of a message.
     """
 
     NAMES = ("standard input", "standard output", "standard error")
 
     def __init__(self, descriptor):
-        self.descriptor, self.name = descriptor, ("<stdin>", "<stdout>", "<stderr>")[descriptor]
+        self.descriptor = descriptor
+        self.name = ("<stdin>", "<stdout>", "<stderr>")[descriptor]
 
     def fileno(self):
         return self.descriptor
@@ -213,16 +220,16 @@ class _Standard(io.RawIOBase):
 
 def _closed(descriptor):
     """The UserError of a command that needs a standard stream which is closed."""
-    mend = ("< FILE", "> FILE, or > /dev/null")[descriptor] if descriptor < 2 else ""
+    mend = ("< FILE", "> FILE, or > /dev/null", "")[descriptor]
     return UserError(f"{_Standard.NAMES[descriptor]} is closed; open it, such as with {mend}")
 
 
 def take_standard_streams():
-    """Puts _Standard under sys.stdin, sys.stdout and sys.stderr, unless they are someone's own.
+    """Puts _Standard under sys.stdin, sys.stdout and sys.stderr, unless a program replaced them.
 
     Where a descriptor is closed (`<&-`, `>&-`, `2>&-`) the next file that is opened would get its
-    number, and messages or results would be written into it. It is reserved: what is read from it
-    or written to it fails, and what goes to standard error is lost.
+    number, and messages or results would be written into it. So its number is reserved: reading
+    and writing fail, and what is written to standard error is lost.
     """
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         _reserve(descriptor)
@@ -233,34 +240,33 @@ def take_standard_streams():
             with contextlib.suppress(OSError):
                 stream.flush()
         raw = _Standard(descriptor)
+        unbuffered = getattr(stream, "write_through", False)  # python -u
         text = io.TextIOWrapper(
             io.BufferedWriter(raw) if descriptor else io.BufferedReader(raw, 1 << 16),
             encoding=getattr(stream, "encoding", None),
             # a path that is not UTF-8 is printed as the bytes that it has
             errors="backslashreplace" if descriptor == 2 else "surrogateescape",
-            # python -u, too, wants each line at once
-            line_buffering=descriptor == 2
-            or raw.isatty()
-            or getattr(stream, "write_through", False),
+            line_buffering=descriptor == 2 or raw.isatty() or unbuffered,
         )
         setattr(sys, name, text)
 
 
 def _reserve(descriptor):
-    """Gives the number of a closed standard stream to /dev/null, opened the wrong way round: what
-    is read from it, or written to it, fails (as in gnulib's stdopen). Standard error swallows.
+    """Gives the number of a closed standard stream to /dev/null. Standard input is opened for
+    writing and standard output for reading, so that their use fails (as in gnulib's stdopen);
+    standard error takes what is written and drops it.
     """
     try:
         os.fstat(descriptor)
     except OSError:
-        nowhere = os.open(os.devnull, os.O_RDONLY if descriptor == 1 else os.O_WRONLY)
-        if nowhere != descriptor:
-            os.dup2(nowhere, descriptor)
-            os.close(nowhere)
+        null_device = os.open(os.devnull, os.O_RDONLY if descriptor == 1 else os.O_WRONLY)
+        if null_device != descriptor:
+            os.dup2(null_device, descriptor)
+            os.close(null_device)
         os.set_inheritable(descriptor, True)
 
 
-if None in (sys.stdin, sys.stdout, sys.stderr):  # in a program of the user's, too
+if None in (sys.stdin, sys.stdout, sys.stderr):  # also where a user's program imports this
     take_standard_streams()
 
 
@@ -269,7 +275,10 @@ def check_stream(descriptor):
     find out only when their work is done.
     """
     try:
-        os.write(1, b"") if descriptor else os.read(0, 0)
+        if descriptor == 0:
+            os.read(0, 0)
+        else:
+            os.write(1, b"")
     except OSError as error:
         if error.errno == errno.EBADF:
             raise _closed(descriptor) from None
@@ -279,7 +288,7 @@ def check_stream(descriptor):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose errors are one line, and which suggests the nearest flag for a misspelled one."""
+    """An argparse parser whose errors are one line, with the nearest flag for a misspelled one."""
 
     def __init__(self, **kwargs):
         super().__init__(
@@ -290,9 +299,9 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, args=None, namespace=None):
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
-            self.error(
-                f"unknown argument {unknown[0]}{suggest(unknown[0].split('=')[0], self._option_string_actions)}"
-            )
+            flag = unknown[0].split("=")[0]
+            nearest = suggest(flag, self._option_string_actions)
+            self.error(f"unknown argument {unknown[0]}{nearest}")
         return parsed
 
     def error(self, message):
@@ -307,36 +316,32 @@ def suggest(word, known):
 
 def parse_bool(text):
     """'True', 'false', '1', 'no' ... -> bool. Raises argparse's error for anything else."""
-    value = {
-        "true": True,
-        "1": True,
-        "yes": True,
-        "on": True,
-        "false": False,
-        "0": False,
-        "no": False,
-        "off": False,
-    }.get(str(text).lower())
-    if value is None:
-        raise argparse.ArgumentTypeError(f"expected True or False, not {text!r}")
-    return value
+    word = str(text).lower()
+    if word in ("true", "1", "yes", "on"):
+        return True
+    if word in ("false", "0", "no", "off"):
+        return False
+    raise argparse.ArgumentTypeError(f"expected True or False, not {text!r}")
 
 
 def compile_regex(pattern, flag):
-    """A regular expression. Raises UserError where the value of `flag` is none."""
+    """The compiled `pattern`. Raises UserError, with the name of its flag, where it is not a
+    regular expression.
+    """
     try:
         return re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
         raise UserError(
-            f"{flag} {pattern!r}: not a regular expression ({error}); mend it, or give a scope such as encoder/"
+            f"{flag} {pattern!r}: not a regular expression ({error}); mend it, or give a scope "
+            "such as encoder/"
         ) from None
 
 
-MAX_THREADS = 1024
+MAX_THREADS = 1024  # many thousands of threads end the process
 
 
 def check_threads(count):
-    """Raises UserError for a --threads that no machine has: thousands end the process."""
+    """Raises UserError for a --threads below 0 or above MAX_THREADS."""
     if not 0 <= count <= MAX_THREADS:
         raise UserError(
             f"--threads {count}: expected 0 (one for each core) or at most {MAX_THREADS:,}"
@@ -357,7 +362,7 @@ def check_readable(path, flag):
 
 
 def check_writable(path, flag):
-    """Raises UserError when `path`, the value of `flag`, can not become a file."""
+    """Raises UserError when `path`, the value of `flag`, cannot become a file."""
     folder = os.path.dirname(os.path.abspath(path))
     if os.path.isdir(path):
         raise UserError(f"{path}: is a directory, a file was expected; check {flag}")
@@ -371,30 +376,30 @@ def check_folder(path, flag):
     """Raises UserError when the folder `path`, the value of `flag`, can neither be written to nor
     made.
     """
-    there = os.path.abspath(path)
-    while not os.path.lexists(there):
-        there = os.path.dirname(there)
-    if not os.path.isdir(there):
-        raise UserError(f"{path}: {there} is not a folder; check {flag}")
-    if not os.access(there, os.W_OK | os.X_OK):
+    nearest = os.path.abspath(path)
+    while not os.path.lexists(nearest):
+        nearest = os.path.dirname(nearest)
+    if not os.path.isdir(nearest):
+        raise UserError(f"{path}: {nearest} is not a folder; check {flag}")
+    if not os.access(nearest, os.W_OK | os.X_OK):
         raise UserError(f"{path}: permission denied; check {flag}")
 
 
 def _is_special(path):
-    """Whether `path` is a pipe or a device, which can not be renamed over."""
+    """Whether `path` is a pipe or a device, which cannot be replaced by renaming a file."""
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 @contextlib.contextmanager
 def atomic_write(path, mode="wb", **kwargs):
-    """A file that bears its name only once it is whole: written beside `path`, flushed to disk,
-    then renamed.
+    """Opens a file that is written atomically: beside `path`, flushed to disk, then renamed. After
+    an error nothing is left of it, and what was at `path` before is unchanged.
     """
     if _is_special(path):
         with open(path, mode, **kwargs) as out:
             yield out
         return
-    path = os.path.realpath(path)  # a link stays one
+    path = os.path.realpath(path)  # a symbolic link stays, and its target is replaced
     handle, beside = tempfile.mkstemp(
         prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path)
     )
@@ -409,7 +414,7 @@ def atomic_write(path, mode="wb", **kwargs):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(beside)
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-            error.filename = error.filename or path  # a full disk is told without a name
+            error.filename = error.filename or path  # the error of a full disk names no file
         raise
 
 
@@ -423,21 +428,21 @@ def _umask():
 
 
 class Progress:
-    """Progress of long work on standard error: a bar on a terminal, a plain line every `every`
-    seconds elsewhere.
+    """Progress of long work on standard error: a bar on a terminal; elsewhere a plain line every
+    `every` seconds.
     """
 
     def __init__(self, what, total, every=30.0, begun=0):
-        """begun: how many were finished before this work began, so that the time left is not told
-        too short.
+        """begun: how many of `total` were finished before this work began; the estimate of the time
+        that is left does not count them.
         """
         self.what, self.total, self.every, self.begun = what, total, every, begun
         self.terminal = sys.stderr.isatty()
         self.start = self.last = time.monotonic()
 
     def update(self, done, extra=""):
-        """`done` of `total` (0: unknown) is finished; `extra` is shown behind it, such as 'loss
-        0.41'.
+        """Shows that `done` of `total` (0: unknown) are finished, and after that `extra`, such as
+        'loss 0.41'.
         """
         now = time.monotonic()
         if now - self.last < (0.2 if self.terminal else self.every):
@@ -446,7 +451,8 @@ class Progress:
         text = f"{self.what} {done:,}"
         if self.total:
             left = (now - self.start) / max(done - self.begun, 1) * (self.total - done)
-            text = f"{self.what} {done:,}/{self.total:,} {100 * done // self.total}%, {_clock(left)} left"
+            percent = 100 * done // self.total
+            text = f"{self.what} {done:,}/{self.total:,} {percent}%, {_clock(left)} left"
             if self.terminal:
                 filled = 24 * done // self.total
                 text = f"[{'#' * filled}{'.' * (24 - filled)}] {text}"

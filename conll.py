@@ -1,9 +1,9 @@
-"""CoNLL column files in and out, and tag schemes: detect, convert, validate.
+"""CoNLL column files in and out, and the corpora that are known by name.
 
-Text rules of the house: input is bytes; only `\\n` ends a line, a `\\r` before it is kept; a line
-of nothing but spaces, tabs and `\\r` is blank; only space and tab separate columns, and runs count
-as one. A byte order mark before the text passes through and belongs to no word. A row that begins
-with -DOCSTART-, in any case, is a sentence of its own.
+The text rules are the same everywhere in etagger. Input is bytes; only `\\n` ends a line, and a
+`\\r` before it is kept. A line of nothing but spaces, tabs and `\\r` is blank. Only space and tab
+separate columns, and runs count as one. A byte order mark before the text passes through and
+belongs to no word. A row that begins with -DOCSTART-, in any case, is a sentence of its own.
 
 `--delimiter tab`: each single tab separates, and nothing else; tokens may have spaces, and fields
 may be empty.
@@ -26,44 +26,23 @@ from cli import UserError, check_readable, suggest
 from files.text import BOM, HEAD, check_text
 
 COLUMN_NAMES = ("word", "pos", "chunk", "tag")
-
-
 ID = "id"  # the first column of a CoNLL-U file
-
-
 CONLLU_COLUMNS = (ID, "word", *"_" * 8)
-
-
 DELIMITERS = ("space", "tab")
-
-
 DEFAULT_COLUMNS = {1: ("word",), 2: ("word", "tag"), 3: ("word", "pos", "chunk"), 4: COLUMN_NAMES}
-
-
 DOCSTART = "-DOCSTART-"
-
-
 MAX_LINE = 1 << 24  # bytes: a file without newlines is not gathered in memory
 
-
 _COLUMN = re.compile(rb"[^ \t]+")
-
-
 _DOCSTART = re.compile(rb"[ \t]*-DOCSTART-(?:[ \t]|\r?\Z)", re.IGNORECASE)
-
-
 _NO_TAG = re.compile("[ \t\r\0]")
-
-
 _CONLLU_ID = re.compile(rb"[0-9]+(?:[-.][0-9]+)?")
-
-
 _CONLLU_NAMES = (".conllu", ".conll-u")
 
 
 def split_columns(row, delimiter=""):
-    """The columns of a row (bytes, without its `\\n`). delimiter: `tab`, or else spaces and tabs
-    separate.
+    """The columns of a row (bytes, without its `\\n`). delimiter: `tab`: each single tab separates;
+    anything else: spaces and tabs do, and runs count as one.
     """
     row = row[:-1] if row.endswith(b"\r") else row
     return row.split(b"\t") if delimiter == "tab" else _COLUMN.findall(row)
@@ -83,8 +62,8 @@ class Block(NamedTuple):
     separator: bytes = b""  # before an appended column; b"": the row's own last one, or a space
 
     def write(self, out, *columns):
-        """Writes the block unchanged but for columns appended to its tokens' rows. A column: as
-        many bytes as tokens.
+        """Writes the block to `out`, unchanged but for the columns, which are appended to the rows
+        of its tokens. A column is a list of bytes, one for each token.
         """
         lines = list(self.rows)
         places = range(len(lines)) if self.tokens is None else self.tokens
@@ -117,17 +96,20 @@ def check_line(size, name, number, what="a token"):
 
 
 class BlockReader:
-    """Cuts a stream of bytes into Blocks; a block is out as soon as its blank line is in.
+    """Cuts a stream of bytes into Blocks. A block is returned as soon as its blank line is read.
 
-    A byte order mark before the text is a block without rows, whose `end` it is.
+    A byte order mark at the beginning is a block without rows, whose `end` is the mark.
     """
 
     def __init__(self, name="<stdin>"):
         """name: the file's name in messages."""
-        self.name, self.size = name, 0  # size: bytes of the line that is not whole yet
-        self.partial, self.rows, self.line = [], [], 0
-        self.has_docstart = False  # self.rows is a -DOCSTART- row alone
-        self.head = b""  # the first bytes, while they may be a part of a mark; None from then on
+        self.name = name
+        self.partial = []  # pieces of the last line, whose end has not been read yet
+        self.size = 0  # bytes of these pieces
+        self.rows = []  # the lines of the block that is being read
+        self.line = 0  # number of the last whole line
+        self.has_docstart = False  # whether self.rows is a -DOCSTART- row alone
+        self.head = b""  # the first bytes, while they may be part of a mark; None after that
 
     def feed(self, data):
         """Takes the next bytes of the stream. Returns the list of blocks that they complete. Raises
@@ -192,16 +174,14 @@ class Sentence(NamedTuple):
     pos: Optional[list]
     chunks: Optional[list]
     tags: Optional[list]
-    document: Optional[list] = (
-        None  # all words of its document, where they are known: see in_documents
-    )
-    start: int = 0  # where its own begin there
-    lines: Optional[list] = None  # numbers of its tokens' lines; None: one after the other
+    document: Optional[list] = None  # all words of its document, or None: see in_documents
+    start: int = 0  # index of its first word in the document
+    lines: Optional[list] = None  # numbers of its tokens' lines; None: they are consecutive
 
     @property
     def is_docstart(self):
-        """A -DOCSTART- line alone marks the begin of a document: it is tagged O and never trained
-        on.
+        """Whether the sentence is a -DOCSTART- line, which marks the beginning of a document. It is
+        tagged O, and nothing is learned from it.
         """
         return len(self.words) == 1 and self.words[0].lower() == DOCSTART.lower()
 
@@ -211,10 +191,10 @@ class Sentence(NamedTuple):
 
 
 def in_documents(sentences, past=()):
-    """The sentences with the words of their documents, each of which a -DOCSTART- begins; one that
-    has them keeps them.
+    """The sentences with the words of their documents. A -DOCSTART- sentence begins a document. A
+    sentence whose document is already set keeps it.
 
-    past: words before the first sentence.
+    past: words of the first document that come before the first sentence.
     """
     document, placed = list(past), []
     for sentence in sentences:
@@ -228,26 +208,28 @@ def in_documents(sentences, past=()):
 
 
 class DocumentReader:
-    """Pairs (block, Sentence or None) of a stream, held back until the words around each sentence
+    """Holds pairs (block, Sentence or None) of a stream back until the words around each sentence
     are known.
 
-    limit: so many words on each side, or fewer where its document begins or ends there.
+    limit: how many words on each side must be known; fewer where the document begins or ends.
     """
 
     def __init__(self, limit):
-        self.limit, self.waiting, self.past = limit, [], []
+        self.limit = limit
+        self.waiting = []  # the pairs that are held back
+        self.past = []  # words of the document before these pairs
 
     def feed(self, pairs):
         """Takes the next pairs. Returns those that are ready."""
         self.waiting += pairs
-        ready, behind = len(self.waiting), 0
-        while ready and behind < self.limit:
-            ready -= 1
-            sentence = self.waiting[ready][1]
+        ready = len(self.waiting)
+        words_after = 0  # after the pairs that are ready
+        while ready and words_after < self.limit:
+            sentence = self.waiting[ready - 1][1]
             if sentence and sentence.is_docstart:
-                ready += 1
                 break
-            behind += len(sentence.words) if sentence else 0
+            ready -= 1
+            words_after += len(sentence.words) if sentence else 0
         return self._take(ready)
 
     def close(self):
@@ -255,23 +237,21 @@ class DocumentReader:
         return self._take(len(self.waiting))
 
     def _take(self, count):
-        placed = iter(
-            in_documents([sentence for _, sentence in self.waiting if sentence], self.past)
-        )
+        sentences = [sentence for _, sentence in self.waiting if sentence]
+        placed = iter(in_documents(sentences, self.past))
         pairs = [(block, next(placed) if sentence else None) for block, sentence in self.waiting]
         for _, sentence in pairs[:count]:
-            if sentence:
-                self.past = (
-                    []
-                    if sentence.is_docstart
-                    else sentence.document[: sentence.start + len(sentence.words)][-self.limit :]
-                )
+            if sentence and sentence.is_docstart:
+                self.past = []
+            elif sentence:
+                end = sentence.start + len(sentence.words)
+                self.past = sentence.document[:end][-self.limit :]
         self.waiting = self.waiting[count:]
         return pairs[:count]
 
 
 def columns_problem(names):
-    """What is wrong with the names of a file's columns, '' where nothing is."""
+    """What is wrong with the names of a file's columns; '' where nothing is."""
     for name in names:
         if name not in COLUMN_NAMES + ("_", ID):
             return (
@@ -303,12 +283,14 @@ def parse_columns(text, delimiter=""):
 
 
 def columns_of(args):
-    """What --columns and --delimiter name: a tuple, or None: by their number. Raises UserError."""
+    """The column names that --columns gives, a tuple; None without it, where the number of columns
+    decides. Raises UserError.
+    """
     return parse_columns(args.columns, args.delimiter) if args.columns else None
 
 
 def add_delimiter_flag(parser):
-    """--delimiter, for the commands that read columns."""
+    """Adds --delimiter, for the commands that read columns."""
     parser.add_argument(
         "--delimiter",
         choices=DELIMITERS,
@@ -319,30 +301,31 @@ def add_delimiter_flag(parser):
 
 
 def choose_columns(count, own=None):
-    """The columns of a file whose rows have `count` columns, when --columns does not say.
+    """The names of the columns of a file whose rows have `count` columns, where --columns does not
+    give them: a tuple, or None where they are not known.
 
-    own: a trained model's columns; they count first, with or without the tag. Returns a tuple, or
-    None if unknown.
+    own: the columns of a trained model, which are tried first, with and without the tag.
     """
     return _own_columns(count, own) or DEFAULT_COLUMNS.get(count)
 
 
 def _own_columns(count, own):
     """`own`, or `own` without the tag, where it has `count` names; else None."""
-    for columns in (own or (), tuple(name for name in own or () if name != "tag")):
+    own = tuple(own or ())
+    for columns in (own, tuple(name for name in own if name != "tag")):
         if len(columns) == count:
-            return tuple(columns) or None
+            return columns or None
     return None
 
 
 class SentenceParser:
-    """Blocks -> Sentences, checking that every row has the columns that the first row has (or
-    --columns names).
+    """Blocks -> Sentences. Checks that every row has as many columns as the first row, or as
+    --columns names.
 
-    name: the file's name in messages. own: the columns of the model. strict: refuse what is not
-    UTF-8 (training); otherwise each such byte becomes one lone surrogate (PEP 383), which no
-    vocabulary knows, and is counted in `bad_bytes`. delimiter: `tab`, `space`, or "": space unless
-    it is a CoNLL-U file.
+    name: the file's name in messages. columns: their names, or None. own: the columns of the model.
+    strict: refuse bytes that are not UTF-8 (for training); otherwise each such byte becomes one
+    lone surrogate (PEP 383), which no vocabulary has, and is counted in `bad_bytes`. delimiter:
+    `tab`, `space`, or "": tab for a CoNLL-U file, else space.
     """
 
     def __init__(self, name, columns=None, own=None, strict=False, delimiter=""):
@@ -352,9 +335,7 @@ class SentenceParser:
         self.bad_bytes = 0
 
     def place(self, block):
-        """The block of rows with what its file's kind says: which of them are tokens, and what
-        separates columns.
-        """
+        """The block with its `tokens` and `separator`, as the kind of its file decides them."""
         is_docstart = len(block.rows) == 1 and _DOCSTART.match(block.rows[0])
         if self.is_conllu is None and not is_docstart:
             self._settle(block.rows)
@@ -365,8 +346,8 @@ class SentenceParser:
         return block._replace(tokens=[i for i, row in enumerate(block.rows) if _is_token(row)])
 
     def parse(self, block):
-        """Block with rows -> Sentence, or None where none of them is a token. Raises UserError
-        naming file and line.
+        """A Block with rows -> Sentence, or None where no row is a token. Raises UserError with
+        file and line.
         """
         block = self.place(block)
         if block.tokens is None:
@@ -396,7 +377,7 @@ class SentenceParser:
         return Sentence(block.first_line, words, *others, lines=lines)
 
     def _settle(self, rows):
-        """Decides by the first sentence's rows whether the file is CoNLL-U, see the top."""
+        """Decides by the first sentence's rows whether the file is CoNLL-U; see the module."""
         self.is_conllu = self._looks_like_conllu(rows)
         if self.is_conllu:
             self.delimiter = "tab"
@@ -404,15 +385,14 @@ class SentenceParser:
                 self.columns = (ID, *self.columns[1:])
 
     def _looks_like_conllu(self, rows):
-        named, own = self.columns, ()
+        named = self.columns
         if named is not None and ID in named:
             return True
         if self.delimiter == "space" or named is not None and not _may_be_conllu(named):
             return False
         if self.name.lower().endswith(_CONLLU_NAMES):
             return True
-        if named is None and self.own and ID in self.own:
-            own = self.own
+        own = self.own if named is None and self.own and ID in self.own else ()
         first = next((row for row in rows if not row.startswith(b"#")), None)
         if first is None:
             return bool(own)
@@ -432,7 +412,9 @@ class SentenceParser:
                 )
 
     def _detect(self, row, line):
-        count, own = len(split_columns(row, self.delimiter)), self.own or ()
+        """The columns of a file with this first row. Raises UserError where they are unknown."""
+        count = len(split_columns(row, self.delimiter))
+        own = self.own or ()
         if self.is_conllu:
             own = (ID, *own[1:]) if ID in own or _may_be_conllu(own) else ()
             columns = _own_columns(count, own)
@@ -492,7 +474,7 @@ def _may_be_conllu(columns):
 
 
 def _is_token(row):
-    """Whether a row of CoNLL-U is one: no comment, no range of words, no empty node."""
+    """Whether a row of CoNLL-U is a token, not a comment, a range of words or an empty node."""
     return split_columns(row, "tab")[0].isdigit()
 
 
@@ -514,7 +496,9 @@ def _is_utf8(cell):
 
 
 def read_blocks(stream, size=1 << 16, name="<stdin>"):
-    """Blocks of a binary stream, one after the other. name: the file's, in messages."""
+    """Yields the Blocks of a binary stream. size: bytes read at a time. name: the file's, in
+    messages.
+    """
     reader = BlockReader(name)
     while data := stream.read(size):
         yield from reader.feed(data)
@@ -537,13 +521,14 @@ def read_sentences(path, columns=None, own=None, need=("word", "tag"), delimiter
     sentences = [sentence for sentence in sentences if not sentence.is_docstart]
     if not sentences:
         raise UserError(
-            f"{path}:1: no sentence in this file, expected rows of columns with blank lines between sentences"
+            f"{path}:1: no sentence in this file, expected rows of columns with blank lines "
+            "between sentences"
         )
     for name in need:
         if name not in parser.columns:
             raise UserError(
-                f"{path}:{sentences[0].first_line}: no {name} column in ({' '.join(parser.columns)}); "
-                "name the columns with --columns"
+                f"{path}:{sentences[0].first_line}: no {name} column in "
+                f"({' '.join(parser.columns)}); name the columns with --columns"
             )
     if "tag" in need:
         check_tags(path, sentences)
@@ -551,7 +536,9 @@ def read_sentences(path, columns=None, own=None, need=("word", "tag"), delimiter
 
 
 def check_tags(name, sentences):
-    """Raises UserError for the first tag that no output could hold as a column. name: of the file."""
+    """Raises UserError for the first tag that cannot be written as a column. name: the file's, in
+    the message.
+    """
     distinct = {tag for sentence in sentences for tag in sentence.tags}
     if all(tag and not _NO_TAG.search(tag) for tag in distinct):
         return
@@ -559,8 +546,8 @@ def check_tags(name, sentences):
         for i, tag in enumerate(sentence.tags):
             if not tag or _NO_TAG.search(tag):
                 raise UserError(
-                    f"{name}:{sentence.line(i)}: {tag!r} as tag, expected one that is not empty and "
-                    "has no space in it; mend the tag, or name the columns with --columns"
+                    f"{name}:{sentence.line(i)}: {tag!r} as tag, expected one that is not empty "
+                    "and has no space in it; mend the tag, or name the columns with --columns"
                 )
 
 
@@ -578,15 +565,14 @@ class Corpus(NamedTuple):
 
 _ALL = ("train", "dev", "test")
 
-
 CORPORA = {
     "conll2003": Corpus(
         "txt",
         COLUMN_NAMES,
         _ALL,
         "CoNLL-2003 English, with its tags in BIO, comes from "
-        "https://www.clips.uantwerpen.be/conll2003/ner/ and needs the Reuters corpus; python etc/download.py conll2003 "
-        "fetches an unofficial copy, for research only",
+        "https://www.clips.uantwerpen.be/conll2003/ner/ and needs the Reuters corpus; "
+        "python etc/download.py conll2003 fetches an unofficial copy, for research only",
     ),
     "conll2000": Corpus(
         "txt",
@@ -622,20 +608,17 @@ CORPORA = {
     ),
 }
 
-
 _ROOT = os.path.dirname(os.path.abspath(__file__))
-
-
-PLACES = (_ROOT, os.path.join(os.path.dirname(_ROOT), "shared"))  # data/ is looked for in each
+PLACES = (_ROOT, os.path.join(os.path.dirname(_ROOT), "shared"))  # the folders that may have data/
 
 
 def load(name, split):
     """The sentences of a corpus, -DOCSTART- lines left out: a list of Sentence, with .words .pos
     .chunks .tags, lists of str (None for a column that the corpus does not have).
 
-    name: one of CORPORA; split: train, dev or test. Looked for are data/NAME/ of the project, then
-    ../shared/data/NAME/ beside it. Raises UserError for an unknown name, and for a file that is not
-    there: where it was looked for, and where it comes from.
+    name: one of CORPORA. split: train, dev or test. The file is looked for in data/NAME/ of the
+    project, then in ../shared/data/NAME/ beside it. Raises UserError for an unknown name, and for a
+    file that does not exist; the message says where it was looked for and where to get it.
 
     >>> import conll
     >>> sentences = conll.load("sample", "dev")
@@ -645,18 +628,16 @@ def load(name, split):
     [('BRAPIZMINSTER', 'B-LOC'), ('THEATRE', 'O'), ('REOPENS', 'O')]
     """
     if name not in CORPORA:
-        raise UserError(
-            f"{name}: no corpus of this name{suggest(str(name), CORPORA)}; known are {', '.join(CORPORA)}"
-        )
+        near = suggest(str(name), CORPORA)
+        raise UserError(f"{name}: no corpus of this name{near}; known are {', '.join(CORPORA)}")
     corpus = CORPORA[name]
     if split not in corpus.splits:
-        raise UserError(
-            f"{name}: no split {split!r}{suggest(str(split), corpus.splits)}; it has {', '.join(corpus.splits)}"
-        )
+        near = suggest(str(split), corpus.splits)
+        raise UserError(f"{name}: no split {split!r}{near}; it has {', '.join(corpus.splits)}")
     paths = [os.path.join(place, "data", name, f"{split}.{corpus.ending}") for place in PLACES]
-    there = next(filter(os.path.exists, paths), None)
-    if there is None:
-        raise UserError(
-            f"{paths[0]}: no such file, nor {paths[1]}; {corpus.source}; put it at one of these paths"
-        )
-    return read_sentences(there, corpus.columns)[0]
+    for path in paths:
+        if os.path.exists(path):
+            return read_sentences(path, corpus.columns)[0]
+    raise UserError(
+        f"{paths[0]}: no such file, nor {paths[1]}; {corpus.source}; put it at one of these paths"
+    )

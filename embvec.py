@@ -1,15 +1,17 @@
-"""EmbVec: words, characters, POS, chunks and tags <-> ids, and the word vectors.
+"""Makes an EmbVec file, <emb_path>.pkl: vocabularies of words, characters, POS, chunks and tags,
+and the word vectors.
 
-As a command it reads word vectors and a corpus, writes <emb_path>.pkl, and prints the vocabularies
-for C++:
+It reads word vectors and a corpus, and prints the vocabularies for C++:
 
-    python embvec.py --emb_path embeddings/glove.6B.50d.txt --wrd_dim 50 --train_path data/train.txt > embeddings/vocab.txt
+    python embvec.py --emb_path embeddings/glove.6B.50d.txt --wrd_dim 50 \\
+        --train_path data/train.txt > embeddings/vocab.txt
 """
 
 import sys
 
 import numpy as np
 
+import cli
 import conll
 import schemes
 import tagset
@@ -18,20 +20,17 @@ from features import pretrained
 from features.vocabulary import BERT, PAD, UNK, EmbVec, Vocabularies, read_tokens
 from features.word_vectors import WIDEST, VectorReader, check_vectors
 
-# ---------------------------------------------------------------- the command
-
 
 def build(args):
-    """Reads what the flags name. Returns (EmbVec, lines for the user about what was read and
-    skipped).
+    """Reads what the flags name. Returns (EmbVec, lines for the user about what was read and what
+    was skipped). Raises UserError.
     """
     corpus, of_tags = _read_corpus(args)
     hashes = {path: file_hash(path) for path in [*args.train_path, *args.total_path]}
     models = read_language_models(args)
     if args.emb_path:
-        emb, notes = _with_vectors(
-            args, corpus, {**hashes, args.emb_path: file_hash(args.emb_path)}, models
-        )
+        hashes[args.emb_path] = file_hash(args.emb_path)
+        emb, notes = _with_vectors(args, corpus, hashes, models)
     else:
         words = dict.fromkeys((PAD, UNK, *corpus.words))
         emb = EmbVec(
@@ -44,7 +43,8 @@ def build(args):
             **models,
         )
         notes = [
-            f"no --emb_path: {len(words) - 2:,} words of the corpus, whose vectors of {args.wrd_dim} start at random"
+            f"no --emb_path: {len(words) - 2:,} words of the corpus, whose vectors of "
+            f"{args.wrd_dim} start at random"
         ]
     if emb.elmo:
         notes.append(
@@ -53,7 +53,8 @@ def build(args):
     if emb.bert:
         cased = "lowercased, without accents" if emb.bert["do_lower_case"] else "case kept"
         notes.append(
-            f"BERT from {emb.bert['weights']}: {len(emb.vocab[BERT]):,} pieces, {cased}, {emb.bert['max_seq_length']} at once"
+            f"BERT from {emb.bert['weights']}: {len(emb.vocab[BERT]):,} pieces, {cased}, "
+            f"{emb.bert['max_seq_length']} at once"
         )
     return emb, of_tags + notes
 
@@ -84,7 +85,7 @@ def _read_corpus(args) -> tuple[Vocabularies, list[str]]:
 
 
 def _with_vectors(args, corpus: Vocabularies, hashes, models):
-    """The vocabularies, and the vectors of --emb_path. Returns what build does."""
+    """Returns what build does: an EmbVec with the vectors of --emb_path, and lines about them."""
     reader = VectorReader(
         args.emb_path,
         args.member,
@@ -100,78 +101,83 @@ def _with_vectors(args, corpus: Vocabularies, hashes, models):
     )
     unseen = [word for word in corpus.words if emb.word_id(word) == 1 and word not in (PAD, UNK)]
     unknown = vectors.mean(axis=0, keepdims=True)
-    words.extend(unseen)  # without a vector of their own they start where the unknown word does
+    words.extend(unseen)  # these start at the vector of the unknown word
     emb.ids["wrd"].update({word: read + 2 + i for i, word in enumerate(unseen)})
     emb.vectors = np.concatenate(
         [np.zeros_like(unknown), unknown, vectors, np.repeat(unknown, len(unseen), axis=0)]
     )
     notes = [
-        f"{read:,} vectors of {args.wrd_dim} from {args.emb_path}; {len(unseen):,} words of the corpus have none, "
-        "they start at the mean of all, as the unknown word does"
+        f"{read:,} vectors of {args.wrd_dim} from {args.emb_path}; {len(unseen):,} words of the "
+        "corpus have none, they start at the mean of all, as the unknown word does"
     ]
     notes += reader.notes()
     if args.filter:
         notes.append(
-            "--filter: only words of the corpus were kept: good for training experiments, not for service"
+            "--filter: only words of the corpus were kept: good for training experiments, not for "
+            "service"
         )
     return emb, notes
 
 
 def read_language_models(args):
-    """What EmbVec says of ELMo and BERT, {"elmo", "bert", "pieces"}, as the flags name them; all
-    files are checked. Raises UserError.
+    """The keyword arguments of EmbVec for the language models that the flags name: elmo, bert and
+    pieces. All their files are checked. Raises UserError.
     """
-    found = {}
+    models = {}
     if args.elmo_options_path:
         options = pretrained.read_elmo_options(args.elmo_options_path)
         pretrained.elmo_weights(options, args.elmo_weight_path)
-        found["elmo"] = {
+        models["elmo"] = {
             "options": options,
             "weights": args.elmo_weight_path,
             "hash": pretrained.files_hash([args.elmo_weight_path]),
         }
     if args.bert_init_checkpoint:
-        weights = pretrained.find_bert(args.bert_init_checkpoint)
-        config_path, vocab_path = pretrained.bert_neighbours(
-            weights, args.bert_config_path, args.bert_vocab_path
+        models["pieces"], models["bert"] = _read_bert(args)
+    return models
+
+
+def _read_bert(args):
+    """(BERT's pieces, the dict with which an EmbVec describes BERT). Raises UserError."""
+    weights = pretrained.find_bert(args.bert_init_checkpoint)
+    config_path, vocab_path = pretrained.bert_neighbours(
+        weights, args.bert_config_path, args.bert_vocab_path
+    )
+    config = pretrained.read_bert_config(config_path)
+    pieces = pretrained.read_bert_vocab(vocab_path, config)
+    longest = config["max_position_embeddings"]
+    length = args.bert_max_seq_length
+    if length is None:
+        length = min(longest, 512)
+    if not 3 <= length <= longest:
+        raise UserError(
+            f"--bert_max_seq_length {length}: expected at least 3, and at most the {longest} "
+            f"max_position_embeddings of {config_path}"
         )
-        config = pretrained.read_bert_config(config_path)
-        found["pieces"] = pretrained.read_bert_vocab(vocab_path, config)
-        length = (
-            min(config["max_position_embeddings"], 512)
-            if args.bert_max_seq_length is None
-            else args.bert_max_seq_length
-        )
-        if not 3 <= length <= config["max_position_embeddings"]:
-            raise UserError(
-                f"--bert_max_seq_length {length}: expected at least 3, and at most the {config['max_position_embeddings']} "
-                f"max_position_embeddings of {config_path}"
-            )
-        lower = (
-            pretrained.lowercases(found["pieces"])
-            if args.bert_do_lower_case is None
-            else args.bert_do_lower_case
-        )
-        read = pretrained.open_bert(config, weights)
-        for name in pretrained.bert_shapes(config):
-            read(name)
-        found["bert"] = {
-            "config": config,
-            "do_lower_case": lower,
-            "max_seq_length": length,
-            "weights": weights,
-            "hash": pretrained.files_hash(pretrained.bert_files(weights)),
-        }
-    return found
+    do_lower_case = args.bert_do_lower_case
+    if do_lower_case is None:
+        do_lower_case = pretrained.lowercases(pieces)
+    read = pretrained.open_bert(config, weights)
+    for name in pretrained.bert_shapes(config):
+        read(name)
+    return pieces, {
+        "config": config,
+        "do_lower_case": do_lower_case,
+        "max_seq_length": length,
+        "weights": weights,
+        "hash": pretrained.files_hash(pretrained.bert_files(weights)),
+    }
 
 
 def _known_to_elmo(path, corpus):
+    """The part of a line that says how many words of the corpus ELMo's vocabulary has."""
     if not path:
         return ""
     known = set(pretrained.read_elmo_vocab(path))
     words = corpus.spelled()
+    count = sum(word in known for word in words)
     return (
-        f"; its vocabulary has {sum(word in known for word in words):,} of the corpus's {len(words):,} words, the others are read "
+        f"; its vocabulary has {count:,} of the corpus's {len(words):,} words, the others are read "
         "by their characters all the same"
     )
 
@@ -249,7 +255,8 @@ def _add_language_model_flags(parser):
         "--bert_init_checkpoint",
         default="",
         help="BERT's weights; with them, the model reads BERT's vectors: the prefix of a "
-        "TensorFlow 1 checkpoint (D/bert_model.ckpt), a model.safetensors, or a folder with one of them",
+        "TensorFlow 1 checkpoint (D/bert_model.ckpt), a model.safetensors, or a folder with one "
+        "of them",
     )
     parser.add_argument(
         "--bert_config_path",
@@ -263,13 +270,14 @@ def _add_language_model_flags(parser):
         "--bert_do_lower_case",
         type=parse_bool,
         metavar="TRUE|FALSE",
-        help="lowercase words for BERT and take off their accents (default: unless its vocabulary has capitals)",
+        help="lowercase words for BERT and take off their accents (default: unless its vocabulary "
+        "has capitals)",
     )
     parser.add_argument(
         "--bert_max_seq_length",
         type=int,
-        help="pieces that BERT sees at once, at most; longer sentences are cut into overlapping windows "
-        "(default: max_position_embeddings, but no more than 512)",
+        help="pieces that BERT sees at once, at most; longer sentences are cut into overlapping "
+        "windows (default: max_position_embeddings, but no more than 512)",
     )
 
 
@@ -287,7 +295,8 @@ def _check_args(args):
         )
     if not args.emb_path and (args.filter or args.member):
         raise UserError(
-            "--filter and --member: there are no vectors to choose from; give --emb_path, or leave them out"
+            "--filter and --member: there are no vectors to choose from; give --emb_path, or leave "
+            "them out"
         )
     if bool(args.elmo_options_path) != bool(args.elmo_weight_path):
         raise UserError("--elmo_options_path and --elmo_weight_path: expected both or neither")
@@ -313,7 +322,7 @@ def main():
     sys.stdout.buffer.write(emb.vocab_text())
     sizes = ", ".join(f"{len(tokens):,} {name}" for name, tokens in emb.vocab.items())
     for note in notes + [f"wrote {args.out_path}: vocabularies of {sizes}"]:
-        print(f"embvec.py: {note}", file=sys.stderr)
+        cli.note(note)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python inference.py --mode bucket --restore checkpoint/ner_model < data/test.txt > pred.txt
 
-Columns come out byte for byte as they went in, with the predicted tag behind: as many rows as
-before, in the same order.
+The output has the rows of the input, byte for byte and in the same order, each with the predicted
+tag after it.
 """
 
 import math
@@ -12,7 +12,7 @@ import checkpoint
 from cli import Parser, UserError, parse_bool, run_command
 from tagging import confidence
 from tagging.command import add_tagging_flags, check_tagging_flags, run
-from tagging.output import confidence_form, least_confident_form, nbest_form, plain_form
+from tagging.output import confidence_format, least_confident_format, nbest_format, plain_format
 from tagging.tagger import Tagger
 
 __all__ = ["Tagger"]  # for Python: from inference import Tagger
@@ -38,26 +38,29 @@ def parse_args():
     parser.add_argument(
         "--confidence",
         action="store_true",
-        help="after the tag, its probability, and on the tokens of an entity that of the entity, else _",
+        help="after the tag, its probability, and on the tokens of an entity that of the entity, "
+        "else _",
     )
     parser.add_argument(
         "--nbest",
         type=int,
         metavar="N",
-        help="write each sentence N times, with its N best tag sequences, each under a line `# k probability`; "
-        f"N is {confidence.MAX_NBEST:,} at most",
+        help="write each sentence N times, with its N best tag sequences, each under a line `# k "
+        f"probability`; N is {confidence.MAX_NBEST:,} at most",
     )
     parser.add_argument(
         "--least_confident",
         type=int,
         metavar="N",
-        help="bulk mode: write the N sentences most worth annotating, the least confident first, without tags",
+        help="bulk mode: write the N sentences most worth annotating, the least confident first, "
+        "without tags",
     )
     parser.add_argument(
         "--temperature",
         type=float,
         metavar="T",
-        help="divide the scores by T before they become probabilities: etc/calibration.py fits it (default 1)",
+        help="divide the scores by T before they become probabilities: etc/calibration.py fits it "
+        "(default 1)",
     )
     parser.add_argument(
         "--trust",
@@ -67,7 +70,7 @@ def parse_args():
     return parser.parse_args()
 
 
-def check_form_flags(args):
+def check_format_flags(args):
     """Checks --confidence, --nbest, --least_confident and --temperature. Raises UserError."""
     given = [
         f"--{name}"
@@ -88,7 +91,8 @@ def check_form_flags(args):
         raise UserError(f"--temperature {args.temperature}: expected a number above 0")
     if args.temperature is not None and not given:
         raise UserError(
-            "--temperature: it changes no tag; expected one of --confidence, --nbest and --least_confident beside it"
+            "--temperature: it changes no tag; expected one of --confidence, --nbest and "
+            "--least_confident beside it"
         )
     if args.nbest and args.mode == "line":
         raise UserError(
@@ -96,26 +100,25 @@ def check_form_flags(args):
         )
     if args.least_confident and args.mode != "bulk":
         raise UserError(
-            f"--least_confident and --mode {args.mode}: it looks at all sentences first, bulk mode was expected"
+            f"--least_confident and --mode {args.mode}: it looks at all sentences first, bulk mode "
+            "was expected"
         )
 
 
-def form_of(tagger, args):
-    """The Form that the flags ask for."""
+def output_format_of(tagger, args):
+    """The OutputFormat that the flags ask for."""
     if args.confidence:
-        return confidence_form(tagger)
+        return confidence_format(tagger)
     if args.nbest:
-        return nbest_form(tagger, args.nbest)
-    return (
-        least_confident_form(tagger, args.least_confident)
-        if args.least_confident
-        else plain_form(tagger)
-    )
+        return nbest_format(tagger, args.nbest)
+    if args.least_confident:
+        return least_confident_format(tagger, args.least_confident)
+    return plain_format(tagger)
 
 
 def check_restore(args):
-    """Checks that the checkpoint is whole, and the one that --emb_path and --wrd_dim speak of.
-    Raises UserError.
+    """Raises UserError where the checkpoint is not whole, or where --emb_path and --wrd_dim do not
+    agree with it.
     """
     meta = checkpoint.load_meta(checkpoint.resolve(args.restore))
     checkpoint.check_wrd_dim(args.wrd_dim, meta)
@@ -125,7 +128,7 @@ def check_restore(args):
 
 def main():
     args = parse_args()
-    check_form_flags(args)
+    check_format_flags(args)
     check_tagging_flags(args)
     check_restore(args)
     tagger = Tagger.load(
@@ -136,7 +139,7 @@ def main():
         trust=args.trust,
         temperature=args.temperature or 1.0,
     )
-    run(tagger, args, form_of(tagger, args))
+    run(tagger, args, output_format_of(tagger, args))
 
 
 if __name__ == "__main__":

@@ -7,11 +7,9 @@ import itertools
 
 from cli import UserError
 
-# ---------------------------------------------------------------- tag schemes
-
-# For a chunk of one token, then the first, inner and last token of a longer one. IOB1 and IOE1 mark
-# a chunk only where it touches another of its own type (Ramshaw and Marcus 1995; Tjong Kim Sang and
-# Veenstra 1999): see from_chunks.
+# The prefixes of a chunk of one token, and of the first, inner and last token of a longer one. IOB1
+# and IOE1 mark a chunk only where it touches another of its own type (Ramshaw and Marcus 1995;
+# Tjong Kim Sang and Veenstra 1999): see from_chunks.
 _PREFIXES = {
     "bio": ("B", "B", "I", "I"),
     "iob1": ("I", "I", "I", "I"),
@@ -22,12 +20,8 @@ _PREFIXES = {
     "bilou": ("U", "B", "I", "L"),
 }
 
-
 SCHEMES = tuple(_PREFIXES)
-
-
 RAW = "raw"  # tags without prefixes, such as part-of-speech tags
-
 
 _STARTS, _ENDS = set("BSU"), set("ESLU")
 
@@ -46,11 +40,12 @@ def chunks(tags):
     """Chunks of a tag sequence in any of SCHEMES, well-formed or not, as (start, end, type) with
     end exclusive.
 
-    One reading serves them all: B, S and U begin a chunk, E, S, L and U end it; besides, it begins
-    where the tag before is O or of another type. An ill-formed sequence is read as conlleval reads
-    it.
+    One reading serves all schemes: B, S and U begin a chunk, and E, S, L and U end it; a chunk also
+    begins where the tag before is O or of another type. An ill-formed sequence is read as conlleval
+    reads it.
     """
-    found, start, kind = [], None, None
+    found = []
+    start = kind = None
     for i, tag in enumerate(tags):
         prefix, this = split_tag(tag)
         if start is not None and (prefix == "O" or prefix in _STARTS or this != kind):
@@ -67,8 +62,8 @@ def chunks(tags):
 
 
 def entities(tags, scheme):
-    """The chunks of a tag sequence in `scheme`; of tags without prefixes (RAW), each token that is
-    not O is one.
+    """The entities of a tag sequence, as (start, end, type) with end exclusive. scheme: one of
+    SCHEMES, where they are the chunks, or RAW, where each token that is not O is an entity.
     """
     if scheme == RAW:
         return [(i, i + 1, tag) for i, tag in enumerate(tags) if tag != "O"]
@@ -76,7 +71,7 @@ def entities(tags, scheme):
 
 
 def from_chunks(spans, length, scheme):
-    """(start, end, type) chunks, sorted and disjoint -> list of `length` tags in `scheme`, one of
+    """Chunks (start, end, type), sorted and disjoint -> a list of `length` tags in `scheme`, one of
     SCHEMES.
     """
     single, first, inner, last = _PREFIXES[scheme]
@@ -88,33 +83,34 @@ def from_chunks(spans, length, scheme):
             prefixes = [first] + [inner] * (end - start - 2) + [last]
         if scheme == "iob1" and k and spans[k - 1][1:] == (start, kind):
             prefixes[0] = "B"
-        if (
-            scheme == "ioe1"
-            and k + 1 < len(spans)
-            and (spans[k + 1][0], spans[k + 1][2]) == (end, kind)
-        ):
-            prefixes[-1] = "E"
+        if scheme == "ioe1" and k + 1 < len(spans):
+            next_start, _, next_kind = spans[k + 1]
+            if (next_start, next_kind) == (end, kind):
+                prefixes[-1] = "E"
         tags[start:end] = [f"{prefix}-{kind}" if kind else prefix for prefix in prefixes]
     return tags
 
 
 def convert(tags, source, target):
-    """A tag sequence from one scheme to another, without loss; unchanged where both are the same."""
+    """A tag sequence in `source` -> the same chunks in `target`. Without loss; where both schemes
+    are the same the tags are unchanged.
+    """
     return list(tags) if source == target else from_chunks(chunks(tags), len(tags), target)
 
 
 def first_error(tags, scheme):
-    """The first place where a sequence is ill-formed in `scheme`: (index, expected tag), or None."""
+    """(index, expected tag) of the first tag that is ill-formed in `scheme`, or None."""
     if scheme == RAW:
         return None
     expected = from_chunks(chunks(tags), len(tags), scheme)
-    return next(
-        ((i, want) for i, (tag, want) in enumerate(zip(tags, expected)) if tag != want), None
-    )
+    for i, (tag, well_formed_tag) in enumerate(zip(tags, expected)):
+        if tag != well_formed_tag:
+            return i, well_formed_tag
+    return None
 
 
 def well_formed(tags, scheme):
-    """Whether first_error finds none, told by neighbouring tags alone: much quicker."""
+    """Whether first_error finds nothing. It looks at pairs of neighbouring tags, and is quicker."""
     return scheme == RAW or all(
         map(_may_follow, ["O", *tags], [*tags, "O"], itertools.repeat(scheme))
     )
@@ -126,7 +122,9 @@ def _may_follow(before, tag, scheme):
 
 
 def validate(sentences, scheme, name):
-    """Raises UserError with file and line for the first ill-formed tag of Sentences in `scheme`."""
+    """Raises UserError for the first tag of conll.Sentences that is ill-formed in `scheme`. name:
+    the file's, for the message.
+    """
     for sentence in sentences:
         error = first_error(sentence.tags, scheme)
         if error:
@@ -153,12 +151,13 @@ def detect(sequences):
 
 
 def _extra(scheme):
+    """The prefix that a scheme has only where two chunks of one type touch, or ''."""
     return {"iob1": "B", "ioe1": "E"}.get(scheme, "")
 
 
 def scheme_tags(tags, source, target):
-    """The tag vocabulary in another scheme: O, then for each type, in order of appearance, the
-    target's prefixes.
+    """A tag vocabulary in another scheme: O, then for each type, in order of appearance, a tag for
+    each of the target's prefixes.
     """
     if source == target:
         return list(tags)
@@ -169,11 +168,11 @@ def scheme_tags(tags, source, target):
 
 @functools.cache
 def _legal_pairs(scheme):
-    """Pairs of neighbours in well-formed sequences: (prefix, prefix, same type); ^ and $ stand for
-    begin and end.
+    """The pairs of neighbours in well-formed sequences, as (prefix, prefix, same type). ^ and $
+    mark the beginning and the end.
 
-    Every scheme is decided by neighbours alone, so all sequences of four tokens and two types show
-    every legal pair.
+    In every scheme, pairs of neighbours decide whether a sequence is well-formed, and the sequences
+    of four tokens and two types contain every legal pair.
     """
     pairs = set()
     for cuts in itertools.product((False, True), repeat=3):
@@ -183,24 +182,26 @@ def _legal_pairs(scheme):
             layout = [(start, end, kind) for (start, end), kind in zip(spans, kinds) if kind]
             tags = [split_tag(tag) for tag in from_chunks(layout, 4, scheme)]
             framed = [("^", "")] + tags + [("$", "")]
-            pairs |= {_pair(a, b) for a, b in zip(framed, framed[1:])}
+            pairs |= {_pair(before, after) for before, after in zip(framed, framed[1:])}
     return pairs
 
 
 def _pair(before, after):
     """Two (prefix, type) -> (prefix, prefix, whether both are in chunks of one type)."""
-    (a, kind), (b, other) = before, after
-    return a, b, kind == other and a not in "^O" and b not in "$O"
+    (last, last_kind), (this, kind) = before, after
+    return last, this, last_kind == kind and last not in "^O" and this not in "$O"
 
 
 def legal_transitions(tags, scheme):
     """Which tags of a vocabulary may begin a well-formed sequence, follow one another, and end it.
 
-    Returns (begin, between, end), lists of bool: [tag], [from][to], [tag].
+    Returns (begin, between, end), lists of bool of shapes (tags,), (tags, tags) from row to column,
+    and (tags,).
     """
     if scheme == RAW:
         return [True] * len(tags), [[True] * len(tags)] * len(tags), [True] * len(tags)
-    pairs, split = _legal_pairs(scheme), [split_tag(tag) for tag in tags]
+    pairs = _legal_pairs(scheme)
+    split = [split_tag(tag) for tag in tags]
     begin = [_pair(("^", ""), tag) in pairs for tag in split]
     between = [[_pair(before, tag) in pairs for tag in split] for before in split]
     end = [_pair(tag, ("$", "")) in pairs for tag in split]

@@ -1,10 +1,10 @@
 """What is probably not meant in a set of tags: no O, no prefixes, letters that look alike.
 
-A tag is O or PREFIX-TYPE, such as B-PER (`conll.split_tag`). Where another tag stands among them,
-all tags are read without prefixes: the whole tag is a type, and each token that is not O is an
-entity of its own. That is right for part-of-speech tags and wrong for `B_PER`, `b-per`, `PER-B`,
-`(PER*` or a 0 in place of O, so that whoever reads tags says how it reads them, in one line for
-each Finding. Pure rules; standard library only, since the scorers import it.
+A tag is O or PREFIX-TYPE, such as B-PER (`schemes.split_tag`). Where one tag is neither, all tags
+are read without prefixes: the whole tag is a type, and each token that is not O is an entity of its
+own. That is right for part-of-speech tags and wrong for `B_PER`, `b-per`, `PER-B`, `(PER*` or a 0
+in place of O. So every command that reads tags says how it reads them, in one line for each
+Finding. Pure rules; standard library only, since the scorers import it.
 """
 
 import re
@@ -30,9 +30,13 @@ _BRACKETS = re.compile(r"((?:\([^()*\s]+)*)\*?(\)*)")  # OntoNotes and CoNLL-200
 _WIDE = string.ascii_letters + string.digits + "-_*"
 _LOOKS = str.maketrans(
     {
-        **dict(zip("АВЕКМНОРСТУХІЈЅаеорсухіјѕ", "ABEKMHOPCTYXIJSaeopcyxijs")),  # Cyrillic
-        **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEZHIKMNOPTYXo")),  # Greek
-        **{chr(ord(each) + 0xFEE0): each for each in _WIDE},  # full-width
+        # Cyrillic
+        **dict(zip("АВЕКМНОРСТУХІЈЅ", "ABEKMHOPCTYXIJS")),
+        **dict(zip("аеорсухіјѕ", "aeopcyxijs")),
+        # Greek
+        **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEZHIKMNOPTYXo")),
+        # full-width
+        **{chr(ord(character) + 0xFEE0): character for character in _WIDE},
         **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63", "-"),
     }
 )
@@ -49,9 +53,9 @@ class Finding(NamedTuple):
 
     kind: str  # stray, plain, column, prefixes, outside, untyped, alike or case
     tag: str  # the first tag that it is about
-    what: str  # what is found: the begin of a sentence
-    mend: str  # what to do about it
-    meant: str = ""  # the tag that is probably meant; "" where there is no telling
+    what: str  # what is found: the beginning of a sentence
+    mend: str  # what to do about it: the end of that sentence
+    meant: str = ""  # the tag that is probably meant; "" where that is not known
 
 
 # ---------------------------------------------------------------- characters that do not show
@@ -77,8 +81,8 @@ def hidden(tag):
 
 
 def _joins(tag, i):
-    """Whether a joiner, or a variation selector, shows at a place of a tag: it stands in a script
-    that is joined, or in emoji.
+    """Whether the joiner or variation selector at an index of a tag shows: whether the characters
+    around it belong to a joined script or are emoji.
     """
     before, after = tag[i - 1 : i] if i else "", tag[i + 1 : i + 2]
     return before >= _FIRST_JOINED and (tag[i] >= "\ufe00" or after >= _FIRST_JOINED)
@@ -91,13 +95,15 @@ def named(character):
 
 
 def shown(tag):
-    """A tag for a message: characters that do not show by their number, '' as an empty tag."""
+    """A tag as messages show it: characters that do not show are given by their numbers."""
     if not tag:
         return "'' (empty)"
-    number = {each: f"<U+{ord(each):04X}>" for each in tag if hidden(f"x{each}x")}
+    numbers = {
+        character: f"<U+{ord(character):04X}>" for character in tag if hidden(f"x{character}x")
+    }
     if tag != tag.strip(" "):
-        number[" "] = "<U+0020>"
-    return "".join(number.get(each, each) for each in tag)
+        numbers[" "] = "<U+0020>"
+    return "".join(numbers.get(character, character) for character in tag)
 
 
 def what_does_not_show(tag):
@@ -109,10 +115,10 @@ def what_does_not_show(tag):
 
 
 def check(tags):
-    """Raises UserError for a tag with which nobody can train.
+    """Raises UserError for a tag that cannot be trained on: one that is not a str, an empty one,
+    and one with a character that does not show.
 
-    tags: {tag: its first place, such as 'train.txt:7'}. Refused are an empty one, one that is not
-    a str, and one with a character that does not show.
+    tags: {tag: the first place where it is, such as 'train.txt:7'}.
     """
     for tag, place in tags.items():
         if not isinstance(tag, str):
@@ -120,7 +126,8 @@ def check(tags):
             raise UserError(f"{place}: tag {tag!r} is of type {kind}, expected str; give its name")
         if not tag:
             raise UserError(f"{place}: the tag is empty, expected one; write O outside of entities")
-        if what := what_does_not_show(tag):
+        what = what_does_not_show(tag)
+        if what:
             raise UserError(
                 f"{place}: {what}, expected visible characters alone; take it out of the tags"
             )
@@ -130,7 +137,7 @@ def check(tags):
 
 
 def _parts(tag):
-    """(prefix, type) of O or PREFIX-TYPE; None of another tag."""
+    """(prefix, type) of a tag that is O or PREFIX-TYPE; None for any other."""
     try:
         return schemes.split_tag(tag)
     except ValueError:
@@ -143,8 +150,8 @@ def looks(tag):
 
 
 def meant(tag):
-    """The O or PREFIX-TYPE that is probably meant by a tag that is neither; None where there is no
-    telling.
+    """The O or PREFIX-TYPE that is probably meant by a tag that is neither; None where that is not
+    known.
 
     >>> [meant(tag) for tag in ("0", "B_PER", "b-PER", "PER-B", "(PER*", "X-PER")]
     ['O', 'B-PER', 'B-PER', 'B-PER', 'B-PER', None]
@@ -154,13 +161,18 @@ def meant(tag):
         return "O"
     if latin != tag and _parts(latin):
         return latin
-    if match := _BRACKETS.fullmatch(latin):
-        opened = match[1].rpartition("(")[2]
+    brackets = _BRACKETS.fullmatch(latin)
+    if brackets:
+        opened = brackets[1].rpartition("(")[2]
         return f"B-{opened}" if opened else "I-..."
-    if match := _PREFIX_FIRST.fullmatch(latin):
-        return f"{match[1].upper().replace('W', 'S')}-{match[2]}"
-    if match := _PREFIX_LAST.fullmatch(latin):
-        return f"{match[2].upper()}-{match[1]}"
+    prefix_first = _PREFIX_FIRST.fullmatch(latin)
+    if prefix_first:
+        prefix, kind = prefix_first.groups()
+        return f"{prefix.upper().replace('W', 'S')}-{kind}"
+    prefix_last = _PREFIX_LAST.fullmatch(latin)
+    if prefix_last:
+        kind, prefix = prefix_last.groups()
+        return f"{prefix.upper()}-{kind}"
     return None
 
 
@@ -169,29 +181,34 @@ def outside(tags):
     if "O" in tags:
         return None
     strays = [tag for tag in tags if _parts(tag) is None]
-    named_so = [tag for tag in strays if meant(tag) == "O"]
-    alone = len(strays) == 1 < len(tags) and _typed(tags) and "-" not in strays[0]
-    return next(iter(named_so or (strays if alone else [])), None)
+    for tag in strays:
+        if meant(tag) == "O":
+            return tag
+    if len(strays) == 1 and len(tags) > 1 and _typed(tags) and "-" not in strays[0]:
+        return strays[0]
+    return None
 
 
 def _typed(tags):
-    """The tags of the form PREFIX-TYPE."""
-    return [tag for tag in tags if (parts := _parts(tag)) and parts[1]]
+    """The tags of the form PREFIX-TYPE, with a type."""
+    parts_of = {tag: _parts(tag) for tag in tags}
+    return [tag for tag, parts in parts_of.items() if parts and parts[1]]
 
 
 def findings(tags, tokens=0, more=()):
     """What is probably not meant in a set of tags: a list of Finding, at most one of each kind.
 
-    tags: {tag: how many tokens bear it, or 0}, in order of appearance. tokens: how many tokens
-    there are, 0 where that is not known. more: tags of another set, whose types are to be those of
+    tags: {tag: how many tokens have it, or 0}, in order of appearance. tokens: how many tokens
+    there are; 0 where that is not known. more: tags of another set, which should have the types of
     the first.
     """
     strays = [tag for tag in tags if _parts(tag) is None]
     found = [_of_strays(tags, strays, tokens)] if strays else _of_prefixes(tags)
     found.append(_untyped(tags, strays))
-    about = {each.tag for each in found if each}
+    about = {finding.tag for finding in found if finding}
     both = {**tags, **{tag: 0 for tag in more if tag not in tags}}
-    return [each for each in (*found, _alike(both, about), _case(both, about)) if each]
+    found += [_alike(both, about), _case(both, about)]
+    return [finding for finding in found if finding]
 
 
 def _of_strays(tags, strays, tokens):
@@ -249,7 +266,10 @@ def _of_prefixes(tags):
     found = []
     if schemes.detect([[tag] for tag in tags]) == schemes.RAW:
         what = f"the prefixes {' '.join(prefixes)} belong to no one scheme"
-        rarest = min(prefixes, key=lambda each: sum(tags[tag] for tag in tags if tag[0] == each))
+        tokens_of = {
+            prefix: sum(tags[tag] for tag in tags if tag[0] == prefix) for prefix in prefixes
+        }
+        rarest = min(prefixes, key=tokens_of.get)
         mend = f"bring the tags into one of {', '.join(schemes.SCHEMES)}"
         found.append(Finding("prefixes", first[rarest], what, mend))
     if "O" not in tags:
@@ -270,7 +290,7 @@ def _untyped(tags, strays):
 
 
 def _names(tags):
-    """{type, or the whole tag where it has no prefix: [the tags that bear it]}."""
+    """{type, or the whole tag where it has no prefix: [the tags that have it]}."""
     names = {}
     for tag in tags:
         parts = _parts(tag)
@@ -298,8 +318,8 @@ def _words(one, other, names):
 
 
 def _alike(tags, about):
-    """Two types that look the same, or one that mixes letters that look like Latin ones with Latin
-    ones.
+    """The Finding of two types that look the same, or of one type with both Latin letters and
+    letters of another script that look Latin; or None.
     """
     names, twins = _names(tags), _twins(tags, looks)
     if twins:
@@ -320,17 +340,18 @@ def _alike(tags, about):
 
 
 def _unlike(tag):
-    """'U+0420 CYRILLIC CAPITAL LETTER ER looks like P', of the first such character of a tag; ''
-    where there is none but what is composed in another way.
+    """How a tag differs from what it looks like: 'U+0420 CYRILLIC CAPITAL LETTER ER looks like P',
+    of its first such character, or that it is composed in another way; '' where it does not differ.
     """
-    odd = next((each for each in tag if each.translate(_LOOKS) != each), None)
-    if odd is None:
-        return "" if tag == unicodedata.normalize("NFC", tag) else "composed in another way"
-    return f"{named(odd)} looks like {odd.translate(_LOOKS)}"
+    for character in tag:
+        latin = character.translate(_LOOKS)
+        if latin != character:
+            return f"{named(character)} looks like {latin}"
+    return "" if tag == unicodedata.normalize("NFC", tag) else "composed in another way"
 
 
 def _case(tags, about):
-    """Two types that differ in case alone."""
+    """The Finding of two types that differ in case alone, or None."""
     twins = _twins(tags, str.casefold)
     if not twins:
         return None
@@ -347,9 +368,9 @@ def _case(tags, about):
 
 
 def collect(parts, by_value=False):
-    """({tag: how many tokens bear it}, {tag: its first place}) of [(name, conll.Sentences)].
+    """({tag: how many tokens have it}, {tag: its first place}) of [(name, conll.Sentences)].
 
-    A place is name:line; with by_value, name:sentence, since the sentences come from no file.
+    A place is name:line; with by_value, where the sentences come from no file, name:sentence.
     """
     counts, places = Counter(), {}
     for name, sentences in parts:
@@ -364,8 +385,8 @@ def collect(parts, by_value=False):
 def train_lines(tags, places, scheme, more=(), mixed=""):
     """What train.py and embvec.py say of the training tags: a list of lines.
 
-    tags, more: see `findings`. places: {tag: its first place}, of both. scheme: that of the tags,
-    by conll.detect. mixed: what `mixed_schemes` says.
+    tags, more: see `findings`. places: {tag: its first place}, for both. scheme: that of the tags,
+    by schemes.detect. mixed: what `mixed_schemes` returns.
     """
     lines = []
     for found in findings(tags, sum(tags.values()), more):
@@ -386,26 +407,33 @@ def train_lines(tags, places, scheme, more=(), mixed=""):
 
 def mixed_schemes(parts, scheme, others=""):
     """'a.txt is in bio, b.txt in iobes' where the files [(name, conll.Sentences)] are in several
-    schemes, or in another than `scheme`; else ''.
+    schemes, or in another one than `scheme`; else ''.
 
-    scheme: that of all of them together, or of `others`, what they are compared with. A file is in
-    another scheme where at most half as many of its sentences are well-formed in that one.
+    scheme: that of all files together, or of `others`, with which they are compared. A file differs
+    where at most half as many of its tag sequences are well-formed in `scheme` as in its own.
     """
     own, differ = {}, set()
     for name, sentences in parts:
-        distinct = {tuple(each.tags) for each in sentences if set(each.tags) != {"O"}}
+        distinct = {tuple(one.tags) for one in sentences if set(one.tags) != {"O"}}
         own[name] = schemes.detect(distinct)
-        if own[name] not in (schemes.RAW, scheme):
-            here, there = (
-                sum(schemes.well_formed(tags, each) for tags in distinct)
-                if each != schemes.RAW
-                else 0
-                for each in (own[name], scheme)
-            )
-            differ |= {name} if 2 * there <= here and distinct else set()
+        if own[name] in (schemes.RAW, scheme):
+            continue
+        in_own = _count_well_formed(distinct, own[name])
+        if distinct and 2 * _count_well_formed(distinct, scheme) <= in_own:
+            differ.add(name)
     if not differ or (scheme == schemes.RAW and len({own[name] for name in differ}) < 2):
         return ""
-    named = [(name, each) for name, each in own.items() if not others or name in differ]
-    named += [(others, scheme)] if others else []
-    verbs = ["is in"] + ["in"] * len(named)
-    return ", ".join(f"{name} {verb} {each}" for verb, (name, each) in zip(verbs, named))
+    pairs = [(name, found) for name, found in own.items() if not others or name in differ]
+    if others:
+        pairs.append((others, scheme))
+    (first, first_scheme), *rest = pairs
+    return ", ".join(
+        [f"{first} is in {first_scheme}", *(f"{name} in {found}" for name, found in rest)]
+    )
+
+
+def _count_well_formed(sequences, scheme):
+    """How many sequences are well-formed in a scheme; 0 for RAW, which is none."""
+    if scheme == schemes.RAW:
+        return 0
+    return sum(schemes.well_formed(tags, scheme) for tags in sequences)

@@ -1,13 +1,14 @@
-"""A look at ELMo's layers: the shape of each layer of each sentence, its mean, and its norm (of a
-token's vector, L2; the mean).
+"""Prints ELMo's layers for each sentence: the shape of each layer, its mean, and the mean L2 norm
+of its token vectors.
 
-    python test_bilm.py                                             # the ELMo that etc/download.py has put into embeddings/
+    python test_bilm.py     # the ELMo that etc/download.py has put into embeddings/
     python test_bilm.py --emb_path embeddings/glove.6B.100d.txt.pkl
-    python test_bilm.py --elmo_options_path options.json --elmo_weight_path weights.hdf5 --input sentences.txt --stateful
+    python test_bilm.py --elmo_options_path options.json --elmo_weight_path weights.hdf5 \\
+        --input sentences.txt --stateful
 
-Layer 0 is the token layer, twice; those above are the LSTMs', forward beside backward. Each
-sentence stands by itself; with --stateful the figures are those of bilm-tf, fed with the same
-batches.
+Layer 0 is the token layer, twice; the layers above are those of the LSTMs, forward and backward
+concatenated. Each sentence is read by itself; with --stateful the figures are those of bilm-tf for
+the same batches.
 """
 
 import glob
@@ -29,8 +30,8 @@ SENTENCES = [
 
 
 def read_sentences(path):
-    """[[word, ...], ...] of a file, one sentence a line, tokens apart by spaces or tabs; blank
-    lines are none. Raises UserError.
+    """The sentences of a file, lists of words: one sentence a line, its tokens separated by spaces
+    or tabs; blank lines are left out. Raises UserError.
     """
     check_readable(path, "--input")
     with open(path, "rb") as stream:
@@ -49,8 +50,8 @@ def layers_of(sentences, options, weights, batch_size, stateful=False, threads=0
     """Yields the layers of each sentence, float32 (sentence, n_layers + 1, 2 * projection_dim),
     batch by batch.
 
-    stateful: row k of a batch goes on from the LSTM states that row k of the batch before has left,
-    as in bilm-tf; else each sentence starts from zeros.
+    stateful: row k of a batch starts from the LSTM states after row k of the batch before, as in
+    bilm-tf; otherwise each sentence starts from zeros.
     """
     from layers.elmo import elmo_layers, elmo_state, update_elmo_state
     from tf1 import new_session, put, quiet, tf
@@ -60,9 +61,8 @@ def layers_of(sentences, options, weights, batch_size, stateful=False, threads=0
         ids = tf.placeholder(tf.int32, [None, None, characters])
         with tf.variable_scope("elmo"):
             state = elmo_state(options, batch_size) if stateful else []
-            layers, final = elmo_layers(
-                ids, options, [each[: tf.shape(ids)[0]] for each in state] or None
-            )
+            initial = [variable[: tf.shape(ids)[0]] for variable in state]
+            layers, final = elmo_layers(ids, options, initial or None)
             update = update_elmo_state(state, final)
         session = new_session(threads)
         session.run(tf.global_variables_initializer())
@@ -71,18 +71,19 @@ def layers_of(sentences, options, weights, batch_size, stateful=False, threads=0
     for start in range(0, len(sentences), batch_size):
         batch = [elmo_ids(words, characters) for words in sentences[start : start + batch_size]]
         padded = np.zeros((len(batch), max(map(len, batch)), characters), np.int32)
-        for row, each in zip(padded, batch):
-            row[: len(each)] = each
+        for row, sentence in zip(padded, batch):
+            row[: len(sentence)] = sentence
         values, _ = session.run([layers, update], {ids: padded})
-        yield from (value[: len(each) - 2] for value, each in zip(values, batch))
+        for value, sentence in zip(values, batch):
+            yield value[: len(sentence) - 2]  # without <S> and </S>
 
 
 def report(number, words, layers):
-    """Lines about a sentence. layers: float32 (sentence, layers, dim)."""
-    head = " ".join(words).encode(errors="replace").decode()
-    lines = [
-        f"sentence {number}: {len(words)} tokens: {head[:60]}{' ...' if len(head) > 60 else ''}"
-    ]
+    """The lines about a sentence. layers: float32 (sentence, layers, dim)."""
+    text = " ".join(words).encode(errors="replace").decode()
+    if len(text) > 60:
+        text = f"{text[:60]} ..."
+    lines = [f"sentence {number}: {len(words)} tokens: {text}"]
     for k in range(layers.shape[1]):
         layer = layers[:, k]
         norm = np.linalg.norm(layer, axis=-1).mean()
@@ -119,7 +120,8 @@ def parse_args():
     parser.add_argument(
         "--stateful",
         action="store_true",
-        help="carry the LSTM states from batch to batch, as bilm-tf does (default: each sentence by itself)",
+        help="carry the LSTM states from batch to batch, as bilm-tf does (default: each sentence "
+        "by itself)",
     )
     parser.add_argument(
         "--threads", "-j", type=int, default=0, help="threads; 0: one for each core"
@@ -132,14 +134,15 @@ def parse_args():
         args.elmo_options_path and args.emb_path
     ):
         raise UserError(
-            "expected --elmo_options_path and --elmo_weight_path, or --emb_path, an embeddings' file that names them"
+            "expected --elmo_options_path and --elmo_weight_path, or --emb_path, an embeddings' "
+            "file that names them"
         )
     return args
 
 
 def find_elmo(args):
-    """(options, path of the weights) that the flags name, or else of the one in embeddings/. Raises
-    UserError.
+    """(options, path of the weights) of the ELMo that the flags name, or else of the only one in
+    embeddings/. Raises UserError.
     """
     if args.elmo_options_path:
         return read_elmo_options(args.elmo_options_path), args.elmo_weight_path
@@ -148,13 +151,15 @@ def find_elmo(args):
         if len(found) != 1:
             raise UserError(
                 f"embeddings/elmo_*_options.json: {len(found)} files, expected one; fetch it with "
-                "etc/download.py elmo-original, or name one with --elmo_options_path and --elmo_weight_path, or with --emb_path"
+                "etc/download.py elmo-original, or name one with --elmo_options_path and "
+                "--elmo_weight_path, or with --emb_path"
             )
         return read_elmo_options(found[0]), found[0].replace("_options.json", "_weights.hdf5")
     elmo = load_header(args.emb_path).get("elmo")
     if not elmo:
         raise UserError(
-            f"{args.emb_path}: names no ELMo; make it with embvec.py --elmo_options_path ... --elmo_weight_path ..."
+            f"{args.emb_path}: names no ELMo; make it with embvec.py --elmo_options_path ... "
+            "--elmo_weight_path ..."
         )
     return elmo["options"], elmo["weights"]
 

@@ -1,5 +1,5 @@
 """TensorFlow's version 1 interface, `from tf1 import tf`, without the log lines that would bury
-ours; and sessions.
+ours; sessions, and what runs in them.
 """
 
 import contextlib
@@ -11,33 +11,35 @@ from cli import check_threads
 
 @contextlib.contextmanager
 def quiet():
-    """Keeps from standard error what TensorFlow's C++ logs as errors at import and with the first
-    session (CUDA not found); no setting of 2.21 silences that. What goes wrong comes as exceptions,
-    and passes.
+    """Keeps TensorFlow's C++ log lines from standard error. At import and with the first session it
+    logs as an error that CUDA is not found, and no setting of version 2.21 silences that. Real
+    errors are exceptions, and pass.
     """
     sys.stderr.flush()
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    saved = os.dup(2)
+    null_device = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null_device, 2)
     try:
         yield
     finally:
         os.dup2(saved, 2)
         os.close(saved)
-        os.close(nowhere)
+        os.close(null_device)
 
 
-os.environ.setdefault(
-    "TF_CPP_MIN_LOG_LEVEL", "2"
-)  # no warnings: BlockLSTM has one for each step of odd size
+# No warnings: BlockLSTM gives one at each step of odd size.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 with quiet():
     import tensorflow.compat.v1 as tf
 tf.logging.set_verbosity(tf.logging.ERROR)
 
 
 def new_session(threads=0, rewrite=True, seconds=0):
-    """A session of the default graph on `threads` threads; 0: one for each core. rewrite: whether
-    TensorFlow may rewrite the graph, which takes its constants on trust. seconds: that a run may
-    take, before it fails; 0: any number. Raises UserError.
+    """A session of the default graph. Raises UserError for a number of threads out of bounds.
+
+    threads: how many; 0: one for each core. rewrite: whether TensorFlow may rewrite the graph; its
+    rewriter does not check the graph's constants. seconds: how long a run may take before it
+    fails; 0: without limit.
     """
     check_threads(threads)
     threads = threads or os.cpu_count()
@@ -53,9 +55,11 @@ def new_session(threads=0, rewrite=True, seconds=0):
 
 
 def put(session, variables, values):
-    """Gives variables their values, arrays of their shapes, without ops of their own in the graph.
-    All in one run: a session prepares each new one by a walk over the whole graph, which for BERT's
-    200 variables takes longer than the values themselves.
+    """Gives variables their values, arrays of the variables' shapes, by the initializers that the
+    graph has already.
+
+    It is one run for all variables: a session prepares each new set of fetches by a walk over the
+    whole graph, which for BERT's 200 variables takes longer than the values themselves.
     """
     feeds = {
         variable.initializer.inputs[1]: value
@@ -65,13 +69,17 @@ def put(session, variables, values):
 
 
 def callable_of(session, fetches, inputs, example=None):
-    """A function {input name: array} -> values of `fetches`. inputs: {name: placeholder}; the rest
-    of a dict is ignored.
+    """A function that runs `fetches` in the session: {input name: array} -> their values. Entries
+    that are not among the inputs are ignored.
 
-    example: a dict to run once, so that the first call is as fast as the later ones.
+    inputs: {name: placeholder}. example: input to run once, so that the first call is as fast as
+    the later ones.
     """
     call = session.make_callable(fetches, feed_list=list(inputs.values()))
-    run = lambda values: call(*(values[name] for name in inputs))
+
+    def run(values):
+        return call(*(values[name] for name in inputs))
+
     if example:
         run(example)
     return run

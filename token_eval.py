@@ -12,30 +12,32 @@ note on standard error says so; no figure changes.
 """
 
 import json
-import sys
 
+import cli
 import tagset
 from cli import Parser, run_command
-from scoring.chunks import percentages, remember
+from scoring.chunks import remember
 from scoring.columns import add_input_flags, as_latin, as_text, note, print_latin, read_input
 from scoring.notes import as_flags, hidden_notes
+from scoring.tables import figures, json_figures
 from scoring.tokens import Scores, score
 
 __all__ = ["score"]  # for Python: from token_eval import score
 
 FIGURES = """\
 figures:
-  The last line, "per-token (partial)", is the micro average over all tags but O: a token whose gold tag is not O and is
-  found counts, even where its chunk is found only in part. Behind each F1 stand the tokens predicted as that tag.
+  The last line, "per-token (partial)", is the micro average over all tags but O: a token whose gold
+  tag is not O and is found counts, even where its chunk is found only in part. The number after
+  each F1 is that of the tokens predicted as that tag.
   Figures are percentages, in the table, in --json and from score().
 """
 
 
 def tag_notes(tags, outside):
-    """Lines about tags that probably mean O, where none is the outside tag, and about those with a
+    """Lines about tags that probably mean O, where none is the outside tag, and about tags with a
     character that does not show.
 
-    tags: {tag: 'file:line: '}, as text.
+    tags: {tag: 'file:line: '}, as text. outside: the outside tag.
     """
     lines = hidden_notes(tags)
     tags = [tag for tag in tags if not tagset.hidden(tag)]
@@ -47,10 +49,9 @@ def tag_notes(tags, outside):
             f"no tag is {outside}, so that all tags count in the last line; {tagset.shown(wanted)} "
             f"probably means outside: {as_flags(outside=wanted)} leaves it out"
         )
-    elif any(
-        found.kind in ("stray", "plain", "column")
-        for found in tagset.findings(dict.fromkeys(tags, 0))
-    ):
+        return lines
+    kinds = {finding.kind for finding in tagset.findings(dict.fromkeys(tags, 0))}
+    if not kinds.isdisjoint(("stray", "plain", "column")):
         lines.append(
             f"no tag is {outside}, so that all tags count in the last line; -o names the outside "
             "tag, if there is one"
@@ -61,37 +62,25 @@ def tag_notes(tags, outside):
 def text_table(scores):
     """Scores -> a table in the manner of conlleval."""
     lines = [
-        f"processed {scores.tokens} tokens; correct: {scores.correct}; accuracy: {scores.accuracy:6.2f}%"
+        f"processed {scores.tokens} tokens; correct: {scores.correct}; "
+        f"accuracy: {scores.accuracy:6.2f}%"
     ]
     rows = [*scores.by_tag().items(), ("per-token (partial)", scores.micro)]
     for name, (correct, found, gold) in rows:
-        figures = "precision: {:6.2f}%; recall: {:6.2f}%; FB1: {:6.2f}".format(
-            *percentages(correct, found, gold)
-        )
-        lines.append(f"{name:>19}: {figures}  {found}")
+        lines.append(f"{name:>19}: {figures(correct, found, gold)}  {found}")
     return "\n".join(lines) + "\n"
 
 
 def json_text(scores):
     """Scores -> one JSON object; figures in percent."""
-
-    def entry(correct, found, gold):
-        precision, recall, f1 = percentages(correct, found, gold)
-        return {
-            "gold": gold,
-            "found": found,
-            "correct": correct,
-            "precision": precision,
-            "recall": recall,
-            "f1": f1,
-        }
-
     result = {
         "tokens": scores.tokens,
         "correct": scores.correct,
         "accuracy": scores.accuracy,
-        "micro": entry(*scores.micro),
-        "tags": {as_text(tag): entry(*counts) for tag, counts in scores.by_tag().items()},
+        "micro": json_figures(*scores.micro, "gold"),
+        "tags": {
+            as_text(tag): json_figures(*counts, "gold") for tag, counts in scores.by_tag().items()
+        },
     }
     return json.dumps(result, indent=2) + "\n"
 
@@ -112,8 +101,9 @@ def parse_args():
 
 def main():
     args = parse_args()
-    scores, name = Scores(args.outside), args.input or "<stdin>"
-    places: dict[str, int] = {}
+    name = args.input or "<stdin>"
+    scores = Scores(args.outside)
+    places: dict[str, int] = {}  # {tag: number of the first line that has it}
     for first_line, gold, predicted, _ in read_input(args):
         known = len(scores.pairs)
         scores.pairs.update(zip(gold, predicted))
@@ -122,10 +112,10 @@ def main():
             remember(places, predicted, first_line)
     print_latin(json_text(scores) if args.json else text_table(scores))
     if not scores.tokens:
-        note("token_eval.py", f"no tokens in {name}")
+        note(f"no tokens in {name}")
     tags = {as_text(tag): f"{name}:{line}: " for tag, line in places.items()}
     for line in tag_notes(tags, as_text(args.outside)):
-        print(f"token_eval.py: note: {line}", file=sys.stderr)
+        cli.note(f"note: {line}")
 
 
 if __name__ == "__main__":

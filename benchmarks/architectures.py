@@ -1,9 +1,9 @@
 """Every encoder and decoder of configs/ on CoNLL-2003 with GloVe 50d: dev F1, parameters, speed; a
 table and a chart.
 
-    python benchmarks/architectures.py                     # trains what is missing, hours; then measures speed and prints all
+    python benchmarks/architectures.py          # trains what is missing, hours; measures speed
     python benchmarks/architectures.py --train transformer bigru    # trains these rows alone
-    python benchmarks/architectures.py --table             # the tables of what is finished, no training
+    python benchmarks/architectures.py --table  # the tables of what is finished, no training
 
 All presets get one budget (BUDGET, and patience), seed 1. Speed is measured apart from the
 trainings, in one process on one thread: each round, every preset in turn trains on the same
@@ -46,7 +46,9 @@ PRESETS = (
 BUDGET = "--epoch 30 --patience 6"
 SEEDS, KERNEL_EPOCHS = (1, 2, 3), 8
 KERNELS = {
-    f"kernel-{width}-seed-{seed}": f"--ffn_kernel {width} --seed {seed} --epoch {KERNEL_EPOCHS} --patience 0"
+    f"kernel-{width}-seed-{seed}": (
+        f"--ffn_kernel {width} --seed {seed} --epoch {KERNEL_EPOCHS} --patience 0"
+    )
     for width in (3, 1)
     for seed in SEEDS
 }
@@ -171,15 +173,16 @@ def speeds(rounds, steps, sentences):
 def print_presets(figures):
     print(f"budget: {BUDGET}, seed 1")
     print(
-        "| `--model` | dev chunk F1 | dev token F1 | best epoch | trained parameters | others | s an epoch | ms a sentence |"
+        "| `--model` | dev chunk F1 | dev token F1 | best epoch | trained parameters | others | s "
+        "an epoch | ms a sentence |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for name in filter(is_finished, PRESETS):
         best, epochs = best_epoch(name)
         seconds, milliseconds, trainable, other = figures[name]
         print(
-            f"| `{name}` | {best['chunk_f1']:.2f} | {best['token_f1']:.2f} | {best['epoch']} of {epochs} | {trainable:,} | {other:,} | "
-            f"{seconds:.1f} | {milliseconds:.2f} |"
+            f"| `{name}` | {best['chunk_f1']:.2f} | {best['token_f1']:.2f} | {best['epoch']} of "
+            f"{epochs} | {trainable:,} | {other:,} | {seconds:.1f} | {milliseconds:.2f} |"
         )
 
 
@@ -194,7 +197,8 @@ def print_kernels():
             scores = [best_epoch(row)[0]["chunk_f1"] for row in rows]
             means[width] = statistics.mean(scores)
             print(
-                f"Transformer, ffn_kernel {width}, {KERNEL_EPOCHS} epochs: {means[width]:.2f} (deviation {statistics.stdev(scores):.2f}; "
+                f"Transformer, ffn_kernel {width}, {KERNEL_EPOCHS} epochs: {means[width]:.2f} "
+                f"(deviation {statistics.stdev(scores):.2f}; "
                 f"{', '.join(f'{score:.2f}' for score in scores)})"
             )
     return means
@@ -204,14 +208,15 @@ def check(figures, kernels):
     """Raises UserError for what is not reached, of what is finished."""
     failures = []
     if all(map(is_finished, ("transformer", "bilstm_crf"))):
-        behind = best_epoch("bilstm_crf")[0]["chunk_f1"] - best_epoch("transformer")[0]["chunk_f1"]
-        print(f"Transformer behind the BiLSTM-CRF: {behind:.2f} F1 (at most 0.7)")
-        failures += ["the Transformer"] if behind > 0.7 else []
+        below = best_epoch("bilstm_crf")[0]["chunk_f1"] - best_epoch("transformer")[0]["chunk_f1"]
+        print(f"Transformer below the BiLSTM-CRF: {below:.2f} F1 (at most 0.7)")
+        failures += ["the Transformer"] if below > 0.7 else []
     if len(kernels) == 2:
         print(f"width 3 above width 1: {kernels[3] - kernels[1]:.2f} F1 (at least 1)")
         failures += ["the kernel width"] if kernels[3] - kernels[1] < 1 else []
     print(
-        f"an epoch with CRF against softmax (bilstm_crf, bilstm): {figures['CRF / softmax']:.2f} times (at most 1.5)"
+        f"an epoch with CRF against softmax (bilstm_crf, bilstm): {figures['CRF / softmax']:.2f} "
+        "times (at most 1.5)"
     )
     failures += ["the CRF's time"] if figures["CRF / softmax"] > 1.5 else []
     if failures:

@@ -21,7 +21,7 @@ class Worker:
     """
 
     def __init__(self, command):
-        self.name = " ".join(os.path.basename(each) for each in command[1:4])
+        self.name = " ".join(os.path.basename(word) for word in command[1:4])
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
         )
@@ -58,17 +58,16 @@ def peak_memory():
 
 
 class Rows:
-    """Finished rows of a benchmark, runs/bench/NAME.jsonl. Only those made with the same settings
-    and code count.
+    """Finished rows of a benchmark, in runs/bench/NAME.jsonl. Only rows made with the same settings
+    and the same code count.
 
-    folders: whose code counts besides that at the top.
+    folders: folders whose code counts besides that of the commands, the model and the benchmarks.
     """
 
     def __init__(self, name, settings, afresh=False, folders=()):
         self.path = os.path.join(BENCH, f"{name}.jsonl")
-        self.key = hashlib.sha256(json.dumps([settings, _code_hash(folders)]).encode()).hexdigest()[
-            :16
-        ]
+        identity = json.dumps([settings, _code_hash(folders)]).encode()
+        self.key = hashlib.sha256(identity).hexdigest()[:16]
         self.rows = [] if afresh else self._stored()
         if self.rows:
             print(
@@ -90,10 +89,14 @@ class Rows:
             out.write(json.dumps({"key": self.key, "row": row}) + "\n")
 
 
+CODE = ("", "layers", "features", "files", "scoring", "tagging", "training")
+CODE += ("benchmarks", "benchmarks/peers")  # the folders of what a benchmark may run
+
+
 def _code_hash(folders):
-    """Of all source files that a benchmark may run."""
+    """sha256 of all source files of CODE and of `folders`, in hexadecimal."""
     digest = hashlib.sha256()
-    for folder in ("", "layers", "benchmarks", *folders):
+    for folder in (*CODE, *folders):
         for name in sorted(os.listdir(os.path.join(ROOT, folder))):
             if name.endswith((".py", ".cc", ".h")):
                 with open(os.path.join(ROOT, folder, name), "rb") as source:

@@ -38,7 +38,8 @@ def find(folder, name):
             if os.path.exists(path):
                 return os.path.relpath(path, ROOT)
     raise UserError(
-        f"{folder}/{name}: no such file, neither here nor in ../shared; put it there to run this benchmark"
+        f"{folder}/{name}: no such file, neither here nor in ../shared; put it there to run this "
+        "benchmark"
     )
 
 

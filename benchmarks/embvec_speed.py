@@ -80,7 +80,8 @@ def main():
             print(f"{run:3}{seconds:10.2f}{peak / 1e6:10.0f}", flush=True)
             if seconds >= MOST_SECONDS or peak >= MOST_BYTES:
                 raise UserError(
-                    f"expected less than {MOST_SECONDS:.0f} s and {MOST_BYTES / 1e6:.0f} MB; is the machine busy?"
+                    f"expected less than {MOST_SECONDS:.0f} s and {MOST_BYTES / 1e6:.0f} MB; is "
+                    "the machine busy?"
                 )
 
 

@@ -1,34 +1,42 @@
 """The C++ engine beside TensorFlow's C++ API, ONNX Runtime, inference.py, python-crfsuite and
 spaCy: the headline table.
 
-    python benchmarks/engine.py                   # all sections, some ten minutes once the peers are trained
+    python benchmarks/engine.py                   # all sections, ten minutes with trained peers
     python benchmarks/engine.py start memory      # some; finished ones are kept
-    python benchmarks/engine.py --huge            # a model of 2.2 million words of 300 dimensions as well: 2.7 GB of disk meanwhile
+    python benchmarks/engine.py --huge            # a model of 2.2 million words as well
+
+--huge makes a model of 2.2 million words of 300 dimensions, for which it needs 2.7 GB of disk.
 
 The models are the rows `default` (2 BiLSTM layers) and `1layer` of benchmarks/f1.py, the text
 CoNLL-2003's dev file without -DOCSTART- lines: each sentence once in a fresh process, from a file
 of columns to a file of columns. One method for all: the wall time of a command on the file, less
 that of the same command on the file's first sentence alone, so that no start-up counts;
-milliseconds a sentence and tokens a second are of the sentences behind the first. Systems that are
+milliseconds a sentence and tokens a second are of the sentences after the first. Systems that are
 compared take turns, a round each; what is subtracted and divided are medians of the rounds.
 Whatever runs our models must give the same tags, byte for byte, in every round. It is an error
 where a row does not reach what it must.
 
-    tensorflow  a sentence at a time: `inference` on the frozen graph and on the one with constants folded, oneDNN on and off; the
-                quickest of the four counts. Through an open pipe: from a sentence's first byte in to its last byte out
-    onnx        a sentence at a time: the engine's whole way from line to tag against ONNX Runtime's session alone (onnx_tagger.py: the
-                network without CRF, ids made before). Its emission scores must be TensorFlow's to within 1e-4, and the tags that numpy
-                decodes from them, outside of the time, the engine's
-    bulk        a long file, dev ten times over, beside `inference.py --mode bulk`; batches as each command makes them by default. What a
-                user waits for, from the command's start to its end, and without the starts. Each is held to one core, where Python
-                and TensorFlow's thread take turns quicker than on two
-    crfsuite    dev; this and spacy have models of their own, trained on the same data (peers.py)
-    threads     the long file, -j 2 beside -j 1, and beside two processes of one thread at once, which is what the machine gives to two
-                threads: a virtual one has two cores now and one and a bit then. Rounds go on until it gives 1.9 times, and the round in
-                which it gives most counts
-    start       from the process's start to the tags of a first sentence, the pipe kept open; `true` from start to end
-    memory      after dev, a sentence at a time, the pipe still open. Most of the pages are both anonymous and private dirty, so that
-                the sum is more than there are
+    tensorflow  a sentence at a time: `inference` on the frozen graph and on the one with constants
+                folded, oneDNN on and off; the quickest of the four counts. Through an open pipe:
+                from a sentence's first byte in to its last byte out
+    onnx        a sentence at a time: the engine's whole way from line to tag against ONNX Runtime's
+                session alone (peers/onnx_tagger.py: the network without CRF, ids made before). Its
+                emission scores must be TensorFlow's to within 1e-4, and the tags that numpy decodes
+                from them, outside of the time, the engine's
+    bulk        a long file, dev ten times over, beside `inference.py --mode bulk`; batches as each
+                command makes them by default. What a user waits for, from the command's start to
+                its end, and without the starts. Each is held to one core, where Python and
+                TensorFlow's thread take turns quicker than on two
+    crfsuite    dev; this and spacy have models of their own, trained on the same data
+                (peers/crfsuite_spacy.py)
+    threads     the long file, -j 2 beside -j 1, and beside two processes of one thread at once,
+                which is what the machine gives to two threads: a virtual machine does not always
+                give two whole cores. Rounds go on until it gives 1.9 times, and the round in which
+                it gives most counts
+    start       from the process's start to the tags of a first sentence, the pipe kept open; `true`
+                from start to end
+    memory      after dev, a sentence at a time, the pipe still open. Most of the pages are both
+                anonymous and private dirty, so that the sum is more than there are
     size        libetagger.so, stripped
     opening     a process that opens the model and finds no input, less `etagger --version`
 
@@ -44,12 +52,12 @@ import sys
 import time
 
 import _top
-import peers
 from cli import Parser, UserError, file_hash, run_command, suggest
 from common import Rows, Worker
 from corpora import BENCH, ROOT
 from f1 import folder_of
 from missing_columns import tag_column
+from peers import crfsuite_spacy
 from scoring import chunks
 from serving import (
     INFERENCE,
@@ -140,13 +148,8 @@ class System:
     """
 
     def __init__(self, command, path, expected, one_core=False, **environment):
-        self.command, self.path, self.expected, self.one_core, self.environment = (
-            command,
-            path,
-            expected,
-            one_core,
-            environment,
-        )
+        self.command, self.path, self.expected = command, path, expected
+        self.one_core, self.environment = one_core, environment
         self.tagged = b""
 
     def round(self):
@@ -155,7 +158,8 @@ class System:
         whole, self.tagged = tag(self.command, self.path, self.environment, self.one_core)
         if self.expected is not None and self.tagged != self.expected:
             raise UserError(
-                f"{' '.join(self.command)}: other tags than the engine's; the tests of inference/ say where"
+                f"{' '.join(self.command)}: other tags than the engine's; the tests of inference/ "
+                "say where"
             )
         return first, whole
 
@@ -167,7 +171,7 @@ class OnnxSession:
         folder = os.path.join(FOLDER, f"onnx-{model}")
         self.model, self.expected = model, tag_column(expected)
         self.command = our_script(
-            "onnx_tagger.py",
+            "peers/onnx_tagger.py",
             "--restore",
             os.path.join(folder_of(model), "ner_model"),
             "--out",
@@ -185,8 +189,8 @@ class OnnxSession:
         worker.close()
         if answer["difference"] > TOLERANCE:
             raise UserError(
-                f"ONNX Runtime, {self.model}: an emission score is {answer['difference']:.1e} from TensorFlow's, "
-                f"expected {TOLERANCE:.0e} at most"
+                f"ONNX Runtime, {self.model}: an emission score is {answer['difference']:.1e} from "
+                f"TensorFlow's, expected {TOLERANCE:.0e} at most"
             )
         if answer["tags"] != self.expected:
             raise UserError(f"ONNX Runtime, {self.model}: other tags than the engine's")
@@ -233,13 +237,16 @@ def beside(what, unit, ours, theirs, note, factor=None):
     """A row: ours must be `factor` times as good as theirs; 1: better; None: nothing is claimed."""
     ratio = ours / theirs if unit == "tokens/s" else theirs / ours
     must = {None: "", 1: "faster"}.get(factor, f"{factor}x")
+    reached = None
+    if factor is not None:
+        reached = ratio > 1 if factor == 1 else ratio >= factor
     return {
         "what": what,
         "must": must,
         "ours": _figure(ours, unit),
         "theirs": f"{_figure(theirs, unit)}, {note}",
         "ratio": f"{ratio:.2f}",
-        "reached": None if factor is None else ratio > 1 if factor == 1 else ratio >= factor,
+        "reached": reached,
     }
 
 
@@ -259,7 +266,8 @@ def _figure(value, unit):
     return f"{value:,.0f} {unit}" if unit == "tokens/s" else f"{value:.2f} {unit}"
 
 
-# ---------------------------------------------------------------- sections: (rounds, {model: the engine's output for DEV}) -> rows
+# ---------------------------------------------------------------- sections
+# A section is a function (rounds, {model: the engine's output for DEV}) -> rows of the table.
 
 
 def tensorflow(rounds, tagged):
@@ -358,18 +366,13 @@ def bulk(rounds, tagged):
             rounds,
             both=True,
         )
-        whole, behind = (
-            [a_second(each, COPIES) for each in seconds]
-            for seconds in (
-                [whole for _, whole in pairs.values()],
-                [whole - first for first, whole in pairs.values()],
-            )
-        )
+        with_start = [a_second(whole, COPIES) for _, whole in pairs.values()]
+        without = [a_second(whole - first, COPIES) for first, whole in pairs.values()]
         rows.append(
             beside(
                 f"{title}, a long file, start to end",
                 "tokens/s",
-                *whole,
+                *with_start,
                 "inference.py --mode bulk",
                 factor=5,
             )
@@ -378,7 +381,7 @@ def bulk(rounds, tagged):
             beside(
                 f"{title}, a long file, without the starts",
                 "tokens/s",
-                *behind,
+                *without,
                 "inference.py --mode bulk",
             )
         )
@@ -387,8 +390,8 @@ def bulk(rounds, tagged):
 
 def peer(name, factors, rounds, tagged):
     """python-crfsuite or spaCy. factors: of each model."""
-    command = our_script("peers.py", name)
-    if not peers.note(name):
+    command = our_script("peers/crfsuite_spacy.py", name)
+    if not crfsuite_spacy.note(name):
         print(f"{name} is trained first, minutes", file=sys.stderr)
         subprocess.run(["nice", *command, "--train"], check=True)
     systems = {model: System([*engine(model), "-j", "1"], DEV, tagged[model]) for model in MODELS}
@@ -429,7 +432,8 @@ def threads(_rounds, tagged):
                 raise UserError(f"{title}: other tags of 2 threads than of 1")
             both = at_once([*engine(model), "-j", "1"])
             print(
-                f"round {number + 1}: -j 1 {one[0]:.2f} s, -j 2 {two[0]:.2f} s, two of -j 1 at once {both:.2f} s",
+                f"round {number + 1}: -j 1 {one[0]:.2f} s, -j 2 {two[0]:.2f} s, two of -j 1 at "
+                f"once {both:.2f} s",
                 file=sys.stderr,
             )
             machine = 2 * one[0] / both
@@ -599,7 +603,8 @@ def report(rows):
         if version(package)
     ]
     print(
-        f"{' and '.join(sorted({row['date'] for row in rows}))}, {len(os.sched_getaffinity(0))} cores of {processor}; {', '.join(versions)}\n"
+        f"{' and '.join(sorted({row['date'] for row in rows}))}, {len(os.sched_getaffinity(0))} "
+        f"cores of {processor}; {', '.join(versions)}\n"
     )
     print("| 1 thread where nothing else is said | must be | the engine | beside it | ratio | |")
     print("|---|---|---|---|---|---|")
@@ -607,9 +612,9 @@ def report(rows):
         for line in row["lines"]:
             reached = {True: "reached", False: "**not reached**", None: ""}[line["reached"]]
             print("| {what} | {must} | {ours} | {theirs} | {ratio} | {} |".format(reached, **line))
-    for name in peers.PEERS:
+    for name in crfsuite_spacy.PEERS:
         if any(row["section"] == name for row in rows):
-            print(f"\n{peers.note(name)}")
+            print(f"\n{crfsuite_spacy.note(name)}")
 
 
 def parse_args():
@@ -668,9 +673,9 @@ def main():
             )
     wanted = [row for row in rows.rows if row["section"] in args.sections]
     report(wanted)
-    behind = sum(line["reached"] is False for row in wanted for line in row["lines"])
-    if behind:
-        raise UserError(f"{behind} rows do not reach what they must, see above")
+    missed = sum(line["reached"] is False for row in wanted for line in row["lines"])
+    if missed:
+        raise UserError(f"{missed} rows do not reach what they must, see above")
 
 
 if __name__ == "__main__":

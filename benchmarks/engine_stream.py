@@ -6,7 +6,7 @@ reader that goes away at the end.
 
 CoNLL-2003's dev file goes to the standard input of `etagger MODEL` again and again; what comes out
 must be the same bytes each time. Resident memory is read from /proc all along. It is an error where
-it grows by more than 5% behind the first twentieth, or where the command says or returns anything
+it grows by more than 5% after the first twentieth, or where the command says or returns anything
 else than it should.
 """
 
@@ -66,7 +66,7 @@ def stream(command, text, expected, rounds):
 
 
 def leave(command, text):
-    """Closes the reading end behind some output. Returns the exit code and what the command says."""
+    """Closes the reading end after some output. Returns the exit code and the messages."""
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -97,8 +97,9 @@ def main():
     memory, seconds = stream(command, text, expected, rounds)
     first, last = max(memory[: max(1, rounds // 20)]), max(memory)
     print(
-        f"{rounds * tokens:,} tokens in {seconds:,.0f} s, {rounds * tokens / seconds:,.0f} a second, on {args.threads or os.cpu_count()} threads; "
-        f"resident memory {first:.1f} MB at most behind the first twentieth, {last:.1f} MB at most behind all"
+        f"{rounds * tokens:,} tokens in {seconds:,.0f} s, {rounds * tokens / seconds:,.0f} a "
+        f"second, on {args.threads or os.cpu_count()} threads; resident memory {first:.1f} MB at "
+        f"most after the first twentieth, {last:.1f} MB at most after all"
     )
     code, said = leave(command, text)
     print(f"a reader that goes away: exit code {code}, {said or 'nothing said'}")

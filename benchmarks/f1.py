@@ -47,18 +47,19 @@ def is_finished(name):
 
 
 def is_finished_in(folder):
-    """Whether a training came to its end: the last epoch, or no better score for `patience` epochs."""
+    """Whether a training has ended: by its last epoch, or without a better score for `patience`
+    epochs.
+    """
     try:
         with open(os.path.join(folder, "last_state.json"), encoding="utf-8") as stream:
             meta = json.load(stream)
     except FileNotFoundError:
         return False
     config, state = meta["config"], meta["state"]
-    return (
-        state["epoch"] >= config["epoch"]
-        or bool(config["patience"])
-        and state["epoch"] - state["best_epoch"] >= config["patience"]
-    )
+    if state["epoch"] >= config["epoch"]:
+        return True
+    patience = config["patience"]
+    return bool(patience) and state["epoch"] - state["best_epoch"] >= patience
 
 
 def train(name, threads):
@@ -91,8 +92,9 @@ def table(names):
         best = max(history, key=lambda row: row["chunk_f1"])
         corpus, flags = ROWS[name]
         print(
-            f"| {name} | {corpus} | `{flags or '(none)'}` | {best['epoch']} of {len(history)} | {best['token_f1']:.2f} | "
-            f"{best['chunk_f1']:.2f} | {statistics.median(row['seconds'] for row in history):.0f} |"
+            f"| {name} | {corpus} | `{flags or '(none)'}` | {best['epoch']} of {len(history)} | "
+            f"{best['token_f1']:.2f} | {best['chunk_f1']:.2f} | "
+            f"{statistics.median(row['seconds'] for row in history):.0f} |"
         )
 
 

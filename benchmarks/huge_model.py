@@ -1,5 +1,5 @@
 """Writes an engine file of 2.2 million words of 300 dimensions: the default model's, with made-up
-words behind its own and random weights where the shape is another. What it tags means nothing;
+words after its own, and random weights where the shape is another. What it tags means nothing;
 engine.py --huge opens it.
 
     python benchmarks/huge_model.py FILE

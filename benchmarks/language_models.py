@@ -1,9 +1,10 @@
 """Whole trainings on CoNLL-2003 with ELMo and BERT, from embvec.py to conlleval and C++, by the
 project's own commands; a table.
 
-    python benchmarks/language_models.py                             # the small models of ../shared, as if they were real ones
+    python benchmarks/language_models.py        # with the small models of ../shared
     python benchmarks/language_models.py bert-finetuned --epochs 2
-    python benchmarks/language_models.py --bert embeddings/cased_L-12_H-768_A-12 --elmo_options O.json --elmo_weights W.hdf5 --once
+    python benchmarks/language_models.py --bert embeddings/cased_L-12_H-768_A-12 \\
+        --elmo_options O.json --elmo_weights W.hdf5 --once
 
 Published files give the rows of the published tables: the ready-made configs that need no other
 files than those named, as they are; hours or days on few cores. Each row is trained; trained again,
@@ -46,7 +47,8 @@ ROWS = {
     "bert-features": Row("bert_glove_bilstm_crf", SMALL + " --vector_cache", ("random_cased",)),
     "bert-finetuned": Row(
         "bert_crf",
-        "--batch_size 20 --bert_learning_rate 0.001 --learning_rate 0.004 --use_word True --use_chr True",
+        "--batch_size 20 --bert_learning_rate 0.001 --learning_rate 0.004 --use_word True "
+        "--use_chr True",
         ("random_cased",),
     ),
     "bert-real": Row("bert_glove_bilstm_crf", SMALL + " --bert_layers mix", ("pretraining_ckpt",)),
@@ -107,7 +109,8 @@ def run(command, **rest):
     done = subprocess.run(command, cwd=ROOT, **rest)
     if done.returncode:
         raise UserError(
-            f"{' '.join(command[:2])}: exit code {done.returncode}, see above; run this again to go on"
+            f"{' '.join(command[:2])}: exit code {done.returncode}, see above; run this again to "
+            "go on"
         )
     return done.stdout
 
@@ -195,7 +198,8 @@ def train_killed(folder, flags, threads, epoch):
             process.kill()
     if process.wait() != -signal.SIGKILL:
         raise UserError(
-            f"{os.path.relpath(folder, ROOT)}: the training ended before it was killed in epoch {epoch}: {''.join(said[-2:]).strip()}"
+            f"{os.path.relpath(folder, ROOT)}: the training ended before it was killed in epoch "
+            f"{epoch}: {''.join(said[-2:]).strip()}"
         )
     train_into(folder, threads, lambda: flags)
 
@@ -359,7 +363,8 @@ def differing(one, other):
 
 def print_table(rows):
     print(
-        "| row | `--model` | ELMo, BERT | their parameters | word vectors | others | epochs | s an epoch | dev F1 | killed, resumed | same tags |"
+        "| row | `--model` | ELMo, BERT | their parameters | word vectors | others | epochs | s an "
+        "epoch | dev F1 | killed, resumed | same tags |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for name, each in rows.items():
@@ -374,8 +379,9 @@ def print_table(rows):
             or "all"
         )
         print(
-            f"| {name} | `{each['config']}` | {each['models']} | {pretrained:,} | {words:,} | {others:,} | {each['epochs']} | {each['seconds']:.1f} | "
-            f"{each['f1']:.2f} | {bits} | {tags} |"
+            f"| {name} | `{each['config']}` | {each['models']} | {pretrained:,} | {words:,} | "
+            f"{others:,} | {each['epochs']} | {each['seconds']:.1f} | {each['f1']:.2f} | {bits} | "
+            f"{tags} |"
         )
 
 
@@ -384,7 +390,8 @@ def main():
     parser.add_argument(
         "rows",
         nargs="*",
-        help=f"of {', '.join(ROWS)}, or with published files of {', '.join(PUBLISHED)}; default: all",
+        help=f"of {', '.join(ROWS)}, or with published files of {', '.join(PUBLISHED)}; default: "
+        "all",
     )
     parser.add_argument(
         "--epochs",
@@ -421,7 +428,7 @@ def main():
         if name not in rows:
             raise UserError(f"no row {name!r}{suggest(name, rows)}; known are {', '.join(rows)}")
     for command in ("inference", "inference_mm", "convert_graphdef_memmapped_format"):
-        binary(command)  # told before the trainings where it is not built
+        binary(command)  # an error before the trainings where it is not built
     os.makedirs(bench_folder(args), exist_ok=True)
     done = {name: do(name, rows[name], args) for name in args.rows or rows}
     print_table(done)

@@ -9,11 +9,11 @@ Makes both models' files as they are published, a corpus of one batch (16 senten
 configs/bert_softmax.yaml (fine-tuned) and of configs/elmo_bilstm_crf.yaml, that is one batch with
 its evaluation and its checkpoints, and tags with the model. Each system trains, and tags, in a
 process of its own, whose peak of resident memory is taken. transformers (requirements-bench.txt,
-see torch_bert.py) gets the trained model's weights and the same batch; it is an error when its
-emission scores are other ones. Systems take turns; of training, for the memory's sake, there are
-but two. Printed are the quickest rounds: PyTorch loses far more than we do to other work on the
-machine. Exit code 1 where BERT's tagging takes more than 1.2 times as long as transformers with the
-quicker attention, or a process of ours needs 12 GB. Takes 4 GB of disk for a while, in runs/bench/.
+see peers/torch_bert.py) gets the trained model's weights and the same batch; it is an error when
+its emission scores differ. Systems take turns; because of the memory, only two train. Printed are
+the quickest rounds: PyTorch loses far more than we do to other work on the machine. Exit code 1
+where BERT's tagging takes more than 1.2 times as long as transformers with the quicker attention,
+or a process of ours needs 12 GB. It takes 4 GB of disk in runs/bench/ while it runs.
 """
 
 import json
@@ -98,20 +98,20 @@ def make_files(folder):
     _write(in_folder("train.txt"), "\n".join("".join(rows) for rows in sentences))
     _write(in_folder("bert_config.json"), json.dumps(BERT_BASE))
     _write(in_folder("options.json"), json.dumps(ELMO))
-    pooler = {
-        "bert/pooler/dense/kernel": (768, 768),
-        "bert/pooler/dense/bias": (768,),
-    }  # which tagging does not need
-    _write_checkpoint(
-        in_folder("bert_model.ckpt"),
-        {
-            name: _random(rng, name, shape)
-            for name, shape in (bert_shapes(BERT_BASE) | pooler).items()
-        },
-    )
+    # Published checkpoints have the pooler, which tagging does not need.
+    pooler = {"bert/pooler/dense/kernel": (768, 768), "bert/pooler/dense/bias": (768,)}
+    shapes = bert_shapes(BERT_BASE) | pooler
+    weights = {name: _random(rng, name, shape) for name, shape in shapes.items()}
+    _write_checkpoint(in_folder("bert_model.ckpt"), weights)
     with h5py.File(in_folder("weights.hdf5"), "w") as file:
         for name, shape in elmo_shapes(ELMO).items():
             file[name] = _random(rng, name, shape)
+    _make_emb_files(folder)
+
+
+def _make_emb_files(folder):
+    """Runs embvec.py for each of MODELS on the files that make_files has written."""
+    in_folder = lambda name: os.path.join(folder, name)
     flags = {
         "bert": [
             "--bert_init_checkpoint",
@@ -223,10 +223,9 @@ class Training(Ours):
         return {"seconds": time.perf_counter() - started}
 
     def batch(self, out):
-        """Writes BERT's batch for torch_bert.py: each word is one piece."""
-        tags = np.pad(
-            self.inputs["target_tag_ids"], ((0, 0), (1, 1)), constant_values=-100
-        )  # -100: no tag
+        """Writes BERT's batch for peers/torch_bert.py: each word is one piece."""
+        no_tag = -100  # as transformers has it
+        tags = np.pad(self.inputs["target_tag_ids"], ((0, 0), (1, 1)), constant_values=no_tag)
         names = {"token_ids": "token_ids", "mask": "token_masks", "segment_ids": "segment_ids"}
         np.savez(
             out,
@@ -289,7 +288,7 @@ class Bench:
         return Worker(
             [
                 self.args.torch_python,
-                os.path.join(ROOT, "benchmarks", "torch_bert.py"),
+                os.path.join(ROOT, "benchmarks", "peers", "torch_bert.py"),
                 self.path("peer"),
                 "--attention",
                 "eager" if kind == "eager" else "sdpa",
@@ -342,18 +341,17 @@ class Bench:
         workers = {}
         for kind in (OURS, *(PEERS if name == "bert" else ())):
             workers[kind] = self.ours(name, "tag") if kind == OURS else self.peer(kind)
-            workers[kind].ask(
-                do="scores", out=self.path(f"{kind}.npy")
-            )  # when it has, the next one loads
+            # The worker has loaded when it answers; then the next one loads.
+            workers[kind].ask(do="scores", out=self.path(f"{kind}.npy"))
         ours = np.load(self.path(f"{OURS}.npy"))
         for kind in [*workers][1:]:
-            far = float(
-                np.abs(np.load(self.path(f"{kind}.npy"))[:, 1:-1] - ours).max()
-            )  # without [CLS] and [SEP]
+            theirs = np.load(self.path(f"{kind}.npy"))[:, 1:-1]  # without [CLS] and [SEP]
+            far = float(np.abs(theirs - ours).max())
             print(f"{PEERS[kind]}: emission scores are within {far:.1e} of ours", file=sys.stderr)
             if not far < FURTHEST:
                 raise UserError(
-                    f"{PEERS[kind]}: an emission score is {far:.1e} from ours, expected {FURTHEST:.0e} at most"
+                    f"{PEERS[kind]}: an emission score is {far:.1e} from ours, expected "
+                    f"{FURTHEST:.0e} at most"
                 )
         return self.rounds("tag", workers)
 
@@ -361,9 +359,9 @@ class Bench:
 def report(title, train, tag):
     """Prints a model's table. Returns what is not reached, a list of str."""
     line = "{:40}{:>10}{:>9}{:>9}{:>11}{:>9}{:>9}".format
-    print(
-        f"{title}\n{line('', 'training:', '', '', 'tagging:', '', '')}\n{line('', *2 * ('load s', 'batch s', 'peak GB'))}"
-    )
+    print(title)
+    print(line("", "training:", "", "", "tagging:", "", ""))
+    print(line("", *2 * ("load s", "batch s", "peak GB")))
     for name, row in tag.items():
         cells = [
             [f"{each['load']:.1f}", f"{each['seconds']:.2f}", f"{each['gigabytes']:.2f}"]
@@ -389,7 +387,8 @@ def report(title, train, tag):
         )
         if ratios["tagging"] > MOST_RATIO and name != "onednn":
             missed.append(
-                f"tagging takes {ratios['tagging']:.2f} times as long as {PEERS[name]}, expected {MOST_RATIO} at most"
+                f"tagging takes {ratios['tagging']:.2f} times as long as {PEERS[name]}, expected "
+                f"{MOST_RATIO} at most"
             )
     return missed
 
@@ -417,12 +416,11 @@ def main():
         return serve(
             {"train": Training, "tag": Tagging}[task](name, args.folder, args.threads).answer
         )
-    if subprocess.run(
-        [args.torch_python, "-c", "import torch, transformers"], stderr=subprocess.DEVNULL
-    ).returncode:
+    check = [args.torch_python, "-c", "import torch, transformers"]
+    if subprocess.run(check, stderr=subprocess.DEVNULL).returncode:
         raise UserError(
-            f"{args.torch_python}: PyTorch and transformers are not there: pip install -r requirements-bench.txt, or name an "
-            "interpreter that has them with --torch_python"
+            f"{args.torch_python}: PyTorch and transformers are not there: pip install -r "
+            "requirements-bench.txt, or name an interpreter that has them with --torch_python"
         )
     os.makedirs(BENCH, exist_ok=True)
     missed = []
@@ -437,12 +435,13 @@ def main():
                 if variable.startswith(f"{name}/")
             )
             missed += report(
-                f"{title}, {count:,} weights; {SENTENCES} x {WORDS} words; {args.threads} thread{'s' * (args.threads > 1)}",
+                f"{title}, {count:,} weights; {SENTENCES} x {WORDS} words; {args.threads} "
+                f"thread{'s' * (args.threads > 1)}",
                 train,
                 bench.tag(name),
             )
-    for each in missed:
-        print(f"not reached: {each}", file=sys.stderr)
+    for line in missed:
+        print(f"not reached: {line}", file=sys.stderr)
     return 1 if missed else 0
 
 

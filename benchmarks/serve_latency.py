@@ -1,7 +1,7 @@
 """Milliseconds from a sentence's lines to its tags, one sentence at a time: Python and C++, frozen
 and memory-mapped.
 
-    python benchmarks/serve_latency.py                   # all rows, some ten minutes; finished ones are kept
+    python benchmarks/serve_latency.py  # all rows, some ten minutes; finished ones are kept
     python benchmarks/serve_latency.py --sentences 500   # of each round
 
 CoNLL-2003's dev sentences go through the pipes of a process that stays open, each once. "line to
@@ -49,12 +49,14 @@ def measure(system, model, threads, onednn, sentences):
 
 def report(rows):
     print(
-        "| model | oneDNN | threads | system | line to tag p50 | p99 | session p50 | p99 | start s | anonymous MB | all MB |"
+        "| model | oneDNN | threads | system | line to tag p50 | p99 | session p50 | p99 | start s "
+        "| anonymous MB | all MB |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for row in rows:
         print(
-            "| {model} | {} | {threads} | {system} | {p50:.2f} | {p99:.2f} | {session_p50:.2f} | {session_p99:.2f} | {start:.1f} | "
+            "| {model} | {} | {threads} | {system} | {p50:.2f} | {p99:.2f} | {session_p50:.2f} | "
+            "{session_p99:.2f} | {start:.1f} | "
             "{anonymous:.0f} | {resident:.0f} |".format("on" if row["onednn"] else "off", **row)
         )
 

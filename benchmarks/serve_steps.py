@@ -84,7 +84,8 @@ def main():
         data = stream.read()
     gold, empty = tag_column(data), empty_session()
     print(
-        "| step | MB | compressed MB | anonymous MB | above an empty session | tokens/s, start included | chunk F1 |"
+        "| step | MB | compressed MB | anonymous MB | above an empty session | tokens/s, start "
+        "included | chunk F1 |"
     )
     print("|---|---|---|---|---|---|---|")
     for name, (system, ending) in STEPS.items():

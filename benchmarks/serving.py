@@ -18,7 +18,10 @@ from f1 import folder_of, is_finished, train
 INFERENCE = os.path.join(ROOT, "inference")
 BUILD = os.path.join(INFERENCE, "cc", "build")
 FOLDED = "strip_unused_nodes fold_constants merge_duplicate_nodes sort_by_execution_order"
-ROUNDED = "strip_unused_nodes fold_constants merge_duplicate_nodes round_weights(num_steps=256) sort_by_execution_order"
+ROUNDED = (
+    "strip_unused_nodes fold_constants merge_duplicate_nodes round_weights(num_steps=256) "
+    "sort_by_execution_order"
+)
 
 
 def binary(name):

@@ -85,10 +85,10 @@ class TorchSystem:
             import torch
         except ImportError:
             raise UserError(
-                "PyTorch is not here: pip install -r requirements-bench.txt, or name an interpreter that has it "
-                "with --torch_python"
+                "PyTorch is not here: pip install -r requirements-bench.txt, or name an "
+                "interpreter that has it with --torch_python"
             ) from None
-        from torch_tagger import PackedBiLSTM, PaddedBiLSTM, TorchTagger
+        from peers.torch_tagger import PackedBiLSTM, PaddedBiLSTM, TorchTagger
 
         torch.manual_seed(config.seed)
         torch.set_num_threads(config.threads)
@@ -215,24 +215,29 @@ def measure(args, rows):
         done = len(rows.rows)
         first = done % len(SYSTEMS)
         names = [*SYSTEMS][first:] + [*SYSTEMS][:first]
-        rows.add(
-            {
-                what: {
-                    name: workers[name].ask(
-                        do="run", what=what, first=WARM_UP + done * count, count=count
-                    )
-                    for name in names
-                }
-                for what, count in counts.items()
+        row = {}
+        for what, count in counts.items():
+            start = WARM_UP + done * count
+            row[what] = {
+                name: workers[name].ask(do="run", what=what, first=start, count=count)
+                for name in names
             }
-        )
+        rows.add(row)
         print(f"round {done + 1} of {args.rounds}", file=sys.stderr)
+    _check_learned(workers, rows, early)
+
+
+def _check_learned(workers, rows, early):
+    """Ends the workers. Raises UserError where a loss has not fallen since `early`, {name: mean
+    loss of the warm-up}.
+    """
     for name, worker in workers.items():
         worker.close()
         late = rows.rows[-1]["train"][name]["loss"]
         if not late < early[name]:
             raise UserError(
-                f"{SYSTEMS[name]}: the loss went from {early[name]:.3f} to {late:.3f}, expected it to fall"
+                f"{SYSTEMS[name]}: the loss went from {early[name]:.3f} to {late:.3f}, expected it "
+                "to fall"
             )
     print(
         "mean loss of the warm-up and of the last round: "
@@ -263,8 +268,8 @@ def _check_same(workers):
             f"loss of the first batch from the same weights: {losses}, expected the same"
         )
     print(
-        f"{parameters['fused']:,} trained parameters in each; the first batch's loss from the same weights: "
-        + ", ".join(f"{name} {loss:.5f}" for name, loss in losses.items()),
+        f"{parameters['fused']:,} trained parameters in each; the first batch's loss from the same "
+        "weights: " + ", ".join(f"{name} {loss:.5f}" for name, loss in losses.items()),
         file=sys.stderr,
     )
 
@@ -289,7 +294,8 @@ def report(rows, args):
         ]
         print(f"{title:32}{ratios[0]:10.2f}{ratios[1]:10.2f}")
     print(
-        f"{'fused / normal, published':32}{PUBLISHED['train']:10.2f}{PUBLISHED['tag']:10.2f}   dsindex/etagger, README"
+        f"{'fused / normal, published':32}{PUBLISHED['train']:10.2f}{PUBLISHED['tag']:10.2f}   "
+        "dsindex/etagger, README"
     )
 
 

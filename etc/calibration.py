@@ -1,19 +1,20 @@
 """How far a model's probabilities can be believed: reliability diagram and expected calibration
 error.
 
-    python etc/calibration.py --restore softmax/checkpoint crf/checkpoint --input data/dev.txt --plot reliability.png
+    python etc/calibration.py --restore softmax/checkpoint crf/checkpoint --input data/dev.txt
+    python etc/calibration.py --restore checkpoint --input data/dev.txt --plot reliability.png
 
-Of each checkpoint, with a softmax or a CRF, as it is and after temperature scaling (all its scores
-divided by one number): the probability of the predicted tag of each token, and of each predicted
-entity, beside how often they are right. The expected calibration error is the mean distance of the
-two over bins of probability, weighted by how much is in a bin (Guo et al. 2017). The temperature is
-fitted on every other sentence (the first, the third, ...) by the negative log-likelihood of the
-gold tags of the tokens; all figures are of the others. inference.py --temperature takes what is
-found here. --input needs gold tags, best those of sentences that the model was not chosen by.
+For each checkpoint, with a softmax or a CRF, the table has two rows: the model as it is, and after
+temperature scaling, which divides all its scores by one number. A row compares the probability of
+the predicted tag of each token, and of each predicted entity, with how often they are right. The
+expected calibration error is the mean distance of the two over bins of probability, weighted by the
+number of predictions in a bin (Guo et al. 2017). The temperature is fitted on every other sentence
+(the first, the third, ...) by the negative log-likelihood of the gold tags of the tokens; all
+figures are those of the other sentences. inference.py --temperature takes the temperature. --input
+needs gold tags, best those of sentences by which the model was not selected.
 """
 
 import math
-import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ from cli import (
     check_readable,
     check_threads,
     check_writable,
+    note,
     run_command,
 )
 from tagging import confidence
@@ -43,14 +45,13 @@ class Part(NamedTuple):
     ids: np.ndarray  # int32 (batch, sentence)
     logits: np.ndarray  # float32 (batch, sentence, tags)
     lengths: list  # tokens of each sentence
-    gold: (
-        np.ndarray
-    )  # int (batch, sentence); -1: a tag that the model does not know, or behind the end
+    # int (batch, sentence); -1: a tag that the model does not know, or after the sentence's end
+    gold: np.ndarray
     gold_entities: list  # a set of (start, end, type) for each sentence
 
 
 class Events(NamedTuple):
-    """Predictions: how probable the model holds them (float64) and whether they are right (bool)."""
+    """Predictions: their probabilities by the model (float64) and whether they are right (bool)."""
 
     probable: np.ndarray
     right: np.ndarray
@@ -73,9 +74,10 @@ def bins_of(events, count):
     """
     place = np.minimum((events.probable * count).astype(int), count - 1)
     sizes = np.bincount(place, minlength=count)
-    probable, right = (np.bincount(place, weights=each, minlength=count) for each in events)
-    there = sizes > 0
-    return sizes[there], probable[there] / sizes[there], right[there] / sizes[there]
+    probable = np.bincount(place, weights=events.probable, minlength=count)
+    right = np.bincount(place, weights=events.right, minlength=count)
+    filled = sizes > 0
+    return sizes[filled], probable[filled] / sizes[filled], right[filled] / sizes[filled]
 
 
 def calibration_error(events, count):
@@ -114,50 +116,50 @@ def parts_of(tagger, sentences):
             tags = schemes.convert(sentences[place].tags, meta["data_scheme"], meta["tag_scheme"])
             row[: len(tags)] = [tagger.feeder.tag_ids.get(tag, -1) for tag in tags]
             entities.append(set(schemes.entities(tags, meta["tag_scheme"])))
-        parts.append(
-            Part(
-                ids[: len(places), : max(lengths)],
-                logits[: len(places), : max(lengths)],
-                lengths,
-                gold,
-                entities,
-            )
-        )
+        count, longest = gold.shape
+        part = Part(ids[:count, :longest], logits[:count, :longest], lengths, gold, entities)
+        parts.append(part)
     return parts
+
+
+def chain_of(tagger, part, temperature):
+    """The confidence.Chain of a Part."""
+    return confidence.chain(
+        part.logits, part.lengths, tagger.transitions, tagger.graph.legal, temperature
+    )
 
 
 def result_of(name, tagger, parts, temperature):
     """The Result of a model on Parts."""
-    tokens, entities, losses, names = [], [], [], tagger.meta["tags"]
+    tokens, entities, losses = [], [], []
     for part in parts:
-        chain = confidence.chain(
-            part.logits, part.lengths, tagger.transitions, tagger.graph.legal, temperature
-        )
+        chain = chain_of(tagger, part, temperature)
         marginals = confidence.marginals(chain)
         inside = np.arange(part.ids.shape[1]) < np.array(part.lengths)[:, None]
         of_predicted = np.take_along_axis(marginals, part.ids[..., None], axis=-1)[..., 0]
         tokens.append((of_predicted[inside], (part.ids == part.gold)[inside]))
         losses.append(gold_losses(marginals, part.gold))
-        spans = [
-            (k, *span)
-            for k, (row, length) in enumerate(zip(part.ids.tolist(), part.lengths))
-            for span in schemes.entities(
-                [names[i] for i in row[:length]], tagger.meta["tag_scheme"]
-            )
-        ]
-        entities.append(
-            (
-                confidence.entity_probabilities(chain, spans, tagger.edges),
-                np.array([tuple(span) in part.gold_entities[k] for k, *span in spans], bool),
-            )
-        )
+        spans = predicted_entities(tagger, part)
+        probable = confidence.entity_probabilities(chain, spans, tagger.edges)
+        right = [tuple(span) in part.gold_entities[k] for k, *span in spans]
+        entities.append((probable, np.array(right, bool)))
     losses = np.concatenate(losses)
     return Result(
         name,
         temperature,
-        *(Events(*map(np.concatenate, zip(*each))) for each in (tokens, entities)),
+        *(Events(*map(np.concatenate, zip(*pairs))) for pairs in (tokens, entities)),
         float(losses.mean()) if len(losses) else math.nan,
     )
+
+
+def predicted_entities(tagger, part):
+    """The entities that a model predicts in a Part: [(index of the sentence, start, end, type)]."""
+    names, scheme = tagger.meta["tags"], tagger.meta["tag_scheme"]
+    return [
+        (k, *span)
+        for k, (row, length) in enumerate(zip(part.ids.tolist(), part.lengths))
+        for span in schemes.entities([names[i] for i in row[:length]], scheme)
+    ]
 
 
 def read_gold(path, args):
@@ -188,12 +190,8 @@ def read_gold(path, args):
 def gold_losses(marginals, gold):
     """-log of the probability of each gold tag that the model knows, float64 (tokens,)."""
     known = gold >= 0
-    return -np.log(
-        np.maximum(
-            np.take_along_axis(marginals, np.maximum(gold, 0)[..., None], axis=-1)[..., 0][known],
-            1e-300,
-        )
-    )
+    of_gold = np.take_along_axis(marginals, np.maximum(gold, 0)[..., None], axis=-1)[..., 0]
+    return -np.log(np.maximum(of_gold[known], 1e-300))
 
 
 def fitted_temperature(tagger, parts):
@@ -202,22 +200,12 @@ def fitted_temperature(tagger, parts):
     """
 
     def loss(log_temperature):
-        chains = (
-            confidence.chain(
-                part.logits,
-                part.lengths,
-                tagger.transitions,
-                tagger.graph.legal,
-                math.exp(log_temperature),
-            )
+        temperature = math.exp(log_temperature)
+        losses = [
+            gold_losses(confidence.marginals(chain_of(tagger, part, temperature)), part.gold)
             for part in parts
-        )
-        return np.concatenate(
-            [
-                gold_losses(confidence.marginals(chain), part.gold)
-                for chain, part in zip(chains, parts)
-            ]
-        ).sum()
+        ]
+        return np.concatenate(losses).sum()
 
     return math.exp(minimum(loss, math.log(COOLEST), math.log(HOTTEST)))
 
@@ -228,7 +216,7 @@ def results_of(path, sentences, args):
     """
     tagger = Tagger.load(path, args.batch_size, threads=args.threads, trust=args.trust)
     if missing := missing_columns(tagger.config, sentences, args.input):
-        print(f"calibration.py: {missing}", file=sys.stderr)
+        note(missing)
     fit, held_out = parts_of(tagger, sentences[::2]), parts_of(tagger, sentences[1::2])
     name = f"{'CRF' if tagger.config.use_crf else 'softmax'} {path}"
     return [
@@ -255,7 +243,8 @@ def table(results, bins):
             for each in (result.tokens, result.entities)
         )
         lines.append(
-            f"{result.name:{width}}  {result.temperature:11.3f}  {tokens}  {result.nll:6.4f}    {entities}"
+            f"{result.name:{width}}  {result.temperature:11.3f}  {tokens}  {result.nll:6.4f}    "
+            f"{entities}"
         )
     return "\n".join(lines)
 
@@ -282,7 +271,8 @@ def plot(results, bins, path):
                 color=f"C{i // 2}",
                 linestyle="--" if i % 2 else "-",
                 linewidth=1,
-                label=f"{result.name}, temperature {result.temperature:.2f}: ECE {100 * calibration_error(events, bins):.2f}%",
+                label=f"{result.name}, temperature {result.temperature:.2f}: ECE "
+                f"{100 * calibration_error(events, bins):.2f}%",
             )
             axes.scatter(
                 probable, right, 5 + 15 * np.log10(sizes) ** 2, color=f"C{i // 2}", alpha=0.5
@@ -348,7 +338,8 @@ def main():
     ]
     count = len(gold[0])
     print(
-        f"{args.input}: temperatures fitted on {count - count // 2:,} sentences, figures in percent of {count // 2:,} others, {args.bins} bins"
+        f"{args.input}: temperatures fitted on {count - count // 2:,} sentences, figures in "
+        f"percent of {count // 2:,} others, {args.bins} bins"
     )
     print(table(results, args.bins))
     if args.plot:

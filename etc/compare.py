@@ -41,8 +41,8 @@ BLOCK = 1000  # shuffles at a time
 
 
 def read_both(args):
-    """The sentences of A and of B, as chunk_eval.tag_sequences gives them. Raises UserError where
-    their gold tags differ.
+    """The sentences of A and of B, as scoring.columns.tag_sequences gives them. Raises UserError
+    where their gold tags differ.
     """
     columns = columns_of(args)
     a, b = (
@@ -62,11 +62,13 @@ def read_both(args):
     if len(a) != len(b):
         longer, line = (args.a, a[len(b)][0]) if len(a) > len(b) else (args.b, b[len(a)][0])
         raise UserError(
-            f"{longer}:{line}: the other file ends before this sentence; expected two predictions of one file"
+            f"{longer}:{line}: the other file ends before this sentence; expected two predictions "
+            "of one file"
         )
     if not a:
         raise UserError(
-            f"{args.a}:1: no sentence in this file, expected rows that end with gold and predicted tag"
+            f"{args.a}:1: no sentence in this file, expected rows that end with gold and predicted "
+            "tag"
         )
     return a, b
 
@@ -80,7 +82,7 @@ def count_chunks(args, *files):
         counted = []
         scorer = counting.count(args, sequences, path, counted)
         if path == args.a:
-            counting.say_of_tags("compare.py", scorer, path)
+            counting.print_tag_notes(scorer, path)
         chunks = [[set(scorer.chunks(tags)) for tags in pair] for pair in counted]
         columns += [
             [len(gold & found) for gold, found in chunks],
@@ -130,9 +132,8 @@ def randomization_test(counts, shuffles, seed):
     for done in range(0, shuffles, BLOCK):
         swapped = rng.integers(0, 2, (min(BLOCK, shuffles - done), len(change)), np.int8)
         differences = np.subtract(*both_f1(total + swapped @ change))
-        at_least += int(
-            (np.abs(differences) >= real - 1e-9).sum()
-        )  # equal but for rounding is equal
+        # What differs by rounding alone counts as equal.
+        at_least += int((np.abs(differences) >= real - 1e-9).sum())
     return (at_least + 1) / (shuffles + 1), at_least, len(change)
 
 
@@ -140,13 +141,12 @@ def bootstrap_intervals(counts, samples, seed):
     """95% intervals of F1 of A, of B, and of B - A: three pairs (low, high), by counts (sentences,
     5).
 
-    Sentences with equal counts are told apart by nothing, so a sample is how often each kind of
-    them was drawn.
+    Sentences with the same counts are interchangeable, so a sample is the number of times that each
+    kind of them was drawn.
     """
     kinds, times = np.unique(counts, axis=0, return_counts=True)
-    drawn = np.random.default_rng(seed).multinomial(
-        times.sum(), times / times.sum(), samples
-    )  # (samples, kinds)
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(times.sum(), times / times.sum(), samples)  # (samples, kinds)
     a, b = both_f1(drawn @ kinds)
     return [tuple(np.percentile(each, [2.5, 97.5])) for each in (a, b, b - a)]
 
@@ -216,11 +216,13 @@ def main():
     for name, figure, (low, high) in zip(["A", "B", "B - A"], [a, b, b - a], intervals):
         sign, path = {"A": ("", f"  {args.a}"), "B": ("", f"  {args.b}"), "B - A": ("+", "")}[name]
         print(
-            f"{name:<5}  {args.metric} F1 {figure:{sign}6.2f}  95% {low:{sign}.2f} to {high:{sign}.2f}{path}"
+            f"{name:<5}  {args.metric} F1 {figure:{sign}6.2f}  95% {low:{sign}.2f} to "
+            f"{high:{sign}.2f}{path}"
         )
     print(
-        f"p = {p:.4g}: of {args.shuffles:,} shuffles {at_least:,} differ as much (p = (r + 1) / (shuffles + 1)); "
-        f"{shuffled:,} of {len(counts):,} sentences differ in their counts, seed {args.seed}"
+        f"p = {p:.4g}: of {args.shuffles:,} shuffles {at_least:,} differ as much "
+        f"(p = (r + 1) / (shuffles + 1)); {shuffled:,} of {len(counts):,} sentences differ in "
+        f"their counts, seed {args.seed}"
     )
 
 

@@ -1,4 +1,6 @@
-"""The last lines of `make demo`: what it made, how far it is from the baseline, what to try next."""
+"""The last lines of `make demo`: what it made, how far it is above the baseline, and what to try
+next.
+"""
 
 import os
 import sys
@@ -9,14 +11,15 @@ from cli import run_command
 from scoring import chunks, columns
 
 TEXT = """
-Chunk F1 on the test file: {ours:.2f}; each word's most frequent tag: {baseline:.2f}; {gain:.2f} above it.
+Chunk F1 on the test file: {ours:.2f}; each word's most frequent tag: {baseline:.2f}; \
+{gain:.2f} above it.
 
 Made in {folder}/:
   sample.50d.pkl, vocab.txt   word vectors and vocabularies
   checkpoint/ner_model.*      the best model, with all that is needed to tag
   checkpoint/learning_curve.png, history.json
   summaries/                  tensorboard --logdir {folder}/summaries/ --port 6008
-  pred.txt                    data/sample/test.txt with the predicted tag behind each row
+  pred.txt                    data/sample/test.txt with the predicted tag after each row
 
 Try next:
   echo "{text}" | .venv/bin/python inference.py --mode line --restore {folder}/checkpoint

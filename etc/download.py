@@ -30,7 +30,6 @@ import os
 import re
 import shutil
 import ssl
-import sys
 import time
 import urllib.error
 import urllib.parse
@@ -47,6 +46,7 @@ from cli import (
     __version__,
     atomic_write,
     check_folder,
+    note,
     run_command,
     suggest,
 )
@@ -83,7 +83,7 @@ class Item(NamedTuple):
 
     what: str
     terms: str
-    page: str  # where the publisher tells of it
+    page: str  # where the publisher describes it
     checked: str  # whose sha256 these are, "" where nobody publishes them
     folder: str  # below --out
     downloads: tuple
@@ -154,9 +154,8 @@ def _bert(what, date, name, config, data, index, meta, vocab, size=0):
     )
 
 
-_UNCASED = (
-    "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"  # vocab.txt of both sizes
-)
+# The vocab.txt of both sizes.
+_UNCASED = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
 _CASED = "eeaa9875b23b04b4c54ef759d03db9d1ba1554838f8fb26c5d96fa551df93d02"
 
 ITEMS = {
@@ -272,7 +271,8 @@ ITEMS = {
     # tensorflow_datasets/text/conll2003/checksums.tsv.
     "conll2003": Item(
         "CoNLL-2003 English, word pos chunk tag, tags in BIO; an unofficial copy",
-        "the text is Reuters', for research only, by agreement with NIST: https://trec.nist.gov/data/reuters/reuters.html",
+        "the text is Reuters', for research only, by agreement with NIST: "
+        "https://trec.nist.gov/data/reuters/reuters.html",
         "https://www.clips.uantwerpen.be/conll2003/ner/",
         "TensorFlow Datasets",
         "data/conll2003",
@@ -333,7 +333,7 @@ def open_part(part):
     except BlockingIOError:
         raise UserError(f"{part}: another process is fetching it; wait for that one") from None
     except OSError as error:
-        error.filename = error.filename or part  # a full disk is told without a name
+        error.filename = error.filename or part  # the error of a full disk names no file
         raise
 
 
@@ -357,10 +357,11 @@ def fetch(url, out, tries):
                     clear(out)
                 if failures >= tries:
                     raise UserError(
-                        f"{url}: {error}; given up after {tries} tries, the same command goes on later"
+                        f"{url}: {error}; given up after {tries} tries, the same command goes on "
+                        "later"
                     ) from None
                 pause = min(PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
-                tell(f"{url}: {error}; again in {pause:g} s")
+                note(f"{url}: {error}; again in {pause:g} s")
                 time.sleep(pause)
     except BaseException:
         if not out.tell():
@@ -382,7 +383,7 @@ def receive(url, out):
         url, {"Range": f"bytes={have}-", "If-Range": state["validator"]} if have else {}
     ) as response:
         if have and response.status == 200:
-            tell(f"{url}: the server starts from the beginning")
+            note(f"{url}: the server starts from the beginning")
             have = clear(out)
         length = length_of(response, have, state)
         check_space(os.path.dirname(out.name), (length or have) - have)
@@ -416,13 +417,15 @@ def connect(url, headers):
         if error.code in (408, 429) or error.code >= 500:
             raise Broken(f"{error.code} {error.reason}") from None
         raise UserError(
-            f"{url}: {error.code} {error.reason}; if the file has moved, fetch it from a --mirror or by hand"
+            f"{url}: {error.code} {error.reason}; if the file has moved, fetch it from a --mirror "
+            "or by hand"
         ) from None
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, ssl.SSLCertVerificationError):
             raise UserError(
-                f"{url}: {reason.verify_message}; mend this machine's certificates, or those of its proxy"
+                f"{url}: {reason.verify_message}; mend this machine's certificates, or those of "
+                "its proxy"
             ) from None
         raise Broken(reason_of(reason)) from None
 
@@ -472,7 +475,7 @@ def read_state(part, url):
 
 
 def write_state(part, url, response, length):
-    """Notes beside `part` what it is the beginning of; nothing where the answer can not tell one
+    """Notes beside `part` what it is the beginning of; nothing where the answer cannot tell one
     version from another.
     """
     state = {"url": url, "validator": validator_of(response), "length": length}
@@ -529,7 +532,8 @@ class Record:
                 found = re.fullmatch(r"([0-9a-f]{64})  (.+)\n?", line)
                 if not found and not line.startswith("#"):
                     raise UserError(
-                        f"{path}:{number}: expected 'sha256  file'; mend the line, or delete the file"
+                        f"{path}:{number}: expected 'sha256  file'; mend the line, or delete the "
+                        "file"
                     )
                 if found:
                     self.known[found[2]] = found[1]
@@ -551,8 +555,9 @@ class Record:
             )
         if digest != expected:
             raise Wrong(
-                f"{url}: {file.path} came with sha256 {digest}, the first time with {expected} ({self.path}); it is not "
-                "kept; if the publisher has changed it, delete its line there and fetch it again"
+                f"{url}: {file.path} came with sha256 {digest}, the first time with {expected} "
+                f"({self.path}); it is not kept; if the publisher has changed it, delete its line "
+                "there and fetch it again"
             )
         self.known[file.path] = digest
         with atomic_write(self.path, "w", encoding="utf-8") as out:
@@ -563,7 +568,9 @@ class Record:
 
 
 def sha256_of(stream, what, size, out=None):
-    """sha256 of a stream in hexadecimal, copied to `out` on the way. what, size: for the progress."""
+    """The sha256 of a stream, in hexadecimal; copies it to the file `out`, if there is one. what,
+    size: for the progress.
+    """
     digest, done, progress = hashlib.sha256(), 0, Progress(what, size)
     try:
         while data := stream.read(1 << 20):
@@ -618,7 +625,8 @@ def unpack(archive, files, folder, record, url):
             for name in zipped.namelist():
                 if name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name):
                     raise Wrong(
-                        f"{url}: the archive has a path outside of its folder, {name!r}; it is not kept"
+                        f"{url}: the archive has a path outside of its folder, {name!r}; it is not "
+                        "kept"
                     )
             members = [zipped.getinfo(file.member) for file in files]
             check_space(folder, sum(member.file_size for member in members))
@@ -641,9 +649,8 @@ def unpack(archive, files, folder, record, url):
         RuntimeError,
         OSError,
     ) as error:
-        if (
-            isinstance(error, OSError) and error.errno != errno.EINVAL
-        ):  # a place before the archive's beginning
+        # EINVAL is what seeking to before the archive's beginning gives.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise
         raise Wrong(
             f"{url}: a damaged archive, or not the one expected ({reason_of(error)}); {AGAIN}"
@@ -666,15 +673,16 @@ def get(name, item, out, mirror, tries):
         for download in item.downloads
     ]
     if any(files for _, files in missing):
-        tell(f"{name}: {item.what}; terms: {item.terms}")
+        note(f"{name}: {item.what}; terms: {item.terms}")
     else:
-        tell(f"{name}: there already, nothing to fetch")
+        note(f"{name}: there already, nothing to fetch")
     for download, files in missing:
         if files:
             get_download(download, files, folder, record, mirror, tries)
     if not item.checked and any(files for _, files in missing):
-        tell(
-            f"{name}: nobody publishes checksums; those of this fetch are in {record.path}, a later one must have the same"
+        note(
+            f"{name}: nobody publishes checksums; those of this fetch are in {record.path}, a "
+            "later one must have the same"
         )
     for link, target in item.links:
         make_link(
@@ -697,11 +705,13 @@ def is_whole(file, folder, record):
     expected = record.expected(file)
     if not expected:
         raise UserError(
-            f"{path}: is there, but {record.path} does not say whether it is whole; move it away to fetch it"
+            f"{path}: is there, but {record.path} does not say whether it is whole; move it away "
+            "to fetch it"
         )
     if (digest := sha256_of_file(path)) != expected:
         raise UserError(
-            f"{path}: has sha256 {digest}, expected {expected}: changed or damaged; move it away to fetch it again"
+            f"{path}: has sha256 {digest}, expected {expected}: changed or damaged; move it away "
+            "to fetch it again"
         )
     record.add(file, digest, path)
     return True
@@ -746,11 +756,7 @@ def make_link(link, target):
     if not os.path.lexists(link):
         os.symlink(os.path.relpath(target, os.path.dirname(link)), link)
     elif os.path.realpath(link) != os.path.realpath(target):
-        tell(f"{link}: is there already and stays; {target} is what was fetched")
-
-
-def tell(message):
-    print(f"download.py: {message}", file=sys.stderr, flush=True)
+        note(f"{link}: is there already and stays; {target} is what was fetched")
 
 
 def main():

@@ -15,12 +15,11 @@ import json
 import os
 import shlex
 import statistics
-import sys
 from typing import NamedTuple
 
 import _top
 from checkpoint import MODEL
-from cli import Parser, UserError, atomic_write, check_writable, run_command
+from cli import Parser, UserError, atomic_write, check_writable, note, run_command
 from config import Config
 from files.structured import load_json
 
@@ -36,9 +35,7 @@ class Run(NamedTuple):
     config: dict  # all hyper-parameters
     history: list  # a dict for each epoch: epoch, seconds, chunk_f1, token_f1, ...
     best_epoch: int
-    # of the best model, which may be of the midst of an epoch; {} of older trainings, which had no
-    # such
-    best_scores: dict
+    best_scores: dict  # of the best model, also in the middle of an epoch; {} for old trainings
 
     @property
     def figures(self):
@@ -64,7 +61,8 @@ def find_folders(folders):
     for top in folders:
         if not os.path.isdir(top):
             raise UserError(
-                f"{top}: no such folder; expected checkpoint folders of train.py, or one that they are in"
+                f"{top}: no such folder; expected checkpoint folders of train.py, or one that they "
+                "are in"
             )
         here = sorted(
             os.path.realpath(folder)
@@ -73,7 +71,8 @@ def find_folders(folders):
         )
         if not here:
             raise UserError(
-                f"{top}: no checkpoint folder of train.py in it, expected {HISTORY} and {META} there or below"
+                f"{top}: no checkpoint folder of train.py in it, expected {HISTORY} and {META} "
+                "there or below"
             )
         found.update(dict.fromkeys(here))
     return list(found)
@@ -95,7 +94,8 @@ def read_run(folder):
     except (LookupError, TypeError, ValueError, AttributeError):
         pass
     raise UserError(
-        f"{folder}: {HISTORY} and {META} do not tell the scores of a best epoch; they are damaged or of two runs"
+        f"{folder}: {HISTORY} and {META} do not tell the scores of a best epoch; they are damaged "
+        "or of two runs"
     )
 
 
@@ -119,14 +119,15 @@ def flags_of(runs):
     top of this file.
     """
     defaults = Config().to_dict()
-    configs, flags = [{**defaults, **run.config} for run in runs], [[] for _ in runs]
+    configs = [{**defaults, **run.config} for run in runs]
+    flags = [[] for _ in runs]
     for name in [name for name in configs[0] if name not in OWN]:
         values = [config.get(name) for config in configs]
         usual = _usual(values, defaults.get(name))
-        for each, value in zip(flags, values):
+        for own, value in zip(flags, values):
             if [value] != usual:
-                each.append(f"--{name} {_value(value)}")
-    return [" ".join(each) for each in flags]
+                own.append(f"--{name} {_value(value)}")
+    return [" ".join(own) for own in flags]
 
 
 def _usual(values, default):
@@ -141,9 +142,8 @@ def _usual(values, default):
 
 
 def _value(value):
-    return " ".join(
-        shlex.quote(str(each)) for each in (value if isinstance(value, list) else [value])
-    )
+    values = value if isinstance(value, list) else [value]
+    return " ".join(shlex.quote(str(one)) for one in values)
 
 
 def by_seed(runs):
@@ -168,7 +168,8 @@ def names_of(runs):
 
 def table(runs):
     """Runs -> lines of a Markdown table, runs of different seeds together."""
-    names, flags = names_of(runs), dict(zip((run.folder for run in runs), flags_of(runs)))
+    names = names_of(runs)
+    flags = {run.folder: flag for run, flag in zip(runs, flags_of(runs))}
     lines = [
         "| run | flags | best epoch | dev chunk F1 | dev token F1 | s/epoch |",
         "|---|---|---|---|---|---|",
@@ -176,26 +177,22 @@ def table(runs):
     for group in by_seed(runs):
         for run in group:
             figures = run.figures
-            flag = " ".join(
-                filter(
-                    None, [flags[run.folder], f"--seed {run.config.get('seed')}" * (len(group) > 1)]
-                )
-            )
+            seed = f"--seed {run.config.get('seed')}" if len(group) > 1 else ""
+            flag = " ".join(filter(None, [flags[run.folder], seed]))
             lines.append(
-                f"| {names[run.folder]} | {f'`{flag}`' if flag else ''} | {figures['epoch']} of {len(run.history)} | "
-                f"{figures['chunk_f1']:.2f} | {figures['token_f1']:.2f} | {figures['seconds']:.1f} |"
+                f"| {names[run.folder]} | {f'`{flag}`' if flag else ''} | {figures['epoch']} of "
+                f"{len(run.history)} | {figures['chunk_f1']:.2f} | {figures['token_f1']:.2f} | "
+                f"{figures['seconds']:.1f} |"
             )
         if len(group) > 1:
             columns = [[run.figures[name] for run in group] for name in MEASURES]
-            epoch, chunk, token, seconds = (
-                (statistics.mean(each), statistics.stdev(each)) for each in columns
-            )
-            lines.append(
-                f"| mean of {len(group)} | {f'`{flags[group[0].folder]}`' if flags[group[0].folder] else ''} | "
-                "{:.1f} ± {:.1f} | {:.2f} ± {:.2f} | {:.2f} ± {:.2f} | {:.1f} ± {:.1f} |".format(
-                    *epoch, *chunk, *token, *seconds
-                )
-            )
+            means = [
+                f"{statistics.mean(column):.{places}f} ± {statistics.stdev(column):.{places}f}"
+                for column, places in zip(columns, (1, 2, 2, 1))
+            ]
+            flag = flags[group[0].folder]
+            cells = [f"mean of {len(group)}", f"`{flag}`" if flag else "", *means]
+            lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
@@ -246,7 +243,7 @@ def main():
         try:
             runs.append(read_run(folder))
         except UserError as error:
-            print(f"experiments.py: left out: {error}", file=sys.stderr)
+            note(f"left out: {error}")
     if not runs:
         raise UserError(f"{args.folders[0]}: no run that can be read, see above")
     print("\n".join(table(runs)))

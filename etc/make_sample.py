@@ -1,14 +1,15 @@
 """Writes the sample data of the project: an invented newswire with named entities, and word vectors
-that go with it.
+that belong to it.
 
-    python etc/make_sample.py                       # data/sample/{train,dev,test}.txt and embeddings/sample.50d.txt
+    python etc/make_sample.py
     python etc/make_sample.py --seed 7 --out_dir elsewhere --no_vectors
 
-Every name and every sentence comes from this file: names are built from syllables, GRAMMAR says how
-the news is written. A share of the names, and of the ways to write a sentence, is held out of
-train.txt, so that the other files test what a tagger makes of names that it has never seen. The
-vectors are a truncated SVD (Levy and Goldberg 2014) of the PPMI word-context matrix of a larger
-text from the same grammar. The same --seed gives the same files.
+The files are data/sample/{train,dev,test}.txt and embeddings/sample.50d.txt. Every name and every
+sentence comes from this program: names are built from syllables, and GRAMMAR says how the news is
+written. A share of the names, and of the ways to write a sentence, is held out of train.txt, so
+that the other files test a tagger on names that it has never seen. The vectors are a truncated SVD
+(Levy and Goldberg 2014) of the PPMI word-context matrix of a larger text from the same grammar. The
+same --seed gives the same files.
 """
 
 import collections
@@ -41,18 +42,23 @@ MAX_LENGTH = 40  # tokens of a sentence
 
 # ---------------------------------------------------------------- the grammar
 #
-# One rule after the other: `name:` or `name TYPE:`, then its alternatives, one a line or separated by ` | `; a leading
-# `*3` makes the alternatives of its line three times as likely. What a rule with a TYPE gives is one entity of that type.
-#   {rule}  another rule, a pool of names or numbers (in capitals: see make_names, WORD_POOLS and NUMBERS)
-#   [ ]     a noun phrase; < > a verb phrase; outside, a word is a chunk by its part of speech (see CHUNK_OF)
+# A rule begins with a line `name:` or `name TYPE:`. Its alternatives follow, one on a line or
+# several separated by ` | `; a line that begins with eight spaces goes on with the line above. `*3`
+# at the beginning of a line makes its alternatives three times as likely. What a rule with a TYPE
+# gives is one entity of that type.
+#   {rule}  another rule, or in capitals a pool of names or numbers (see make_names, WORD_POOLS and
+#           NUMBERS)
+#   [ ]     a noun phrase; < > a verb phrase; outside of both, the part of speech of a word decides
+#           its chunk (see CHUNK_OF)
 #   ( )     may be left out
-#   word_X  a word with part of speech X; without it, guess_pos knows
-#   +x      glued to the word before; LPAR and RPAR are parentheses
+#   word_X  a word with part of speech X; without _X, guess_pos decides
+#   +x      joined to the word before; LPAR and RPAR are parentheses
 
 GRAMMAR = """
 person PER:
     *12 {GIVEN} {SURNAME}
-    {GIVEN} {INITIAL} {SURNAME} | {INITIAL} {SURNAME} | {GIVEN} {SURNAME} +- +{SURNAME} | {GIVEN} van_NNP {SURNAME}
+    {GIVEN} {INITIAL} {SURNAME} | {INITIAL} {SURNAME} | {GIVEN} {SURNAME} +- +{SURNAME}
+    {GIVEN} van_NNP {SURNAME}
 surname PER:
     *5 {FAMOUS}
     {SURNAME}
@@ -63,7 +69,8 @@ city LOC:
 country LOC:
     {COUNTRY}
 region LOC:
-    {CITY} Valley | Lake {CITY} | Mount {SURNAME} | Cape {CITY} | North {COUNTRY} | {CITY} Province | Port {SURNAME}
+    {CITY} Valley | Lake {CITY} | Mount {SURNAME} | Cape {CITY} | North {COUNTRY} | {CITY} Province
+    Port {SURNAME}
     {SURNAME} Bay | {CITY} River | Upper {CITY} | {SURNAME} Island
 street LOC:
     {SURNAME} Street | {CITY} Airport | {SURNAME} Bridge | {CITY} Square | {SURNAME} Park
@@ -78,15 +85,18 @@ club ORG:
     {CLUBTOWN} United | {CLUBTOWN} Rovers | FC {CLUBTOWN} | Dynamo {CLUBTOWN} | {CLUBTOWN} Athletic
 company ORG:
     *3 {COMPANY} Corp | {COMPANY} Inc | {SURNAME} Ltd
-    {SURNAME} Industries | {SURNAME} & {SURNAME} | {COUNTRY} Airlines | {SURNAME} Brothers | {CITY} Steel
-    {COMPANY} Pharmaceuticals | {NATION} Telecom | {NATION} Railways | {SURNAME} Motors | {COMPANY} Holdings
+    {SURNAME} Industries | {SURNAME} & {SURNAME} | {COUNTRY} Airlines | {SURNAME} Brothers
+    {CITY} Steel
+    {COMPANY} Pharmaceuticals | {NATION} Telecom | {NATION} Railways | {SURNAME} Motors
+    {COMPANY} Holdings
     {CITY} Power & Light | {SURNAME} , {SURNAME} & Co
 firm ORG:
     *8 {COMPANY}
     *3 {ACRONYM}
     {SURNAME}
 bank ORG:
-    Bank of {CITY} | Bank of {COUNTRY} | {SURNAME} & {SURNAME} Bank | First {CITY} Bank | National Bank of {COUNTRY}
+    Bank of {CITY} | Bank of {COUNTRY} | {SURNAME} & {SURNAME} Bank | First {CITY} Bank
+    National Bank of {COUNTRY}
     {COMPANY} Securities | {SURNAME} Capital
 business:
     *4 {firm}
@@ -97,10 +107,13 @@ university ORG:
     {CITY} University | {SURNAME} College | {CITY} Institute of Technology | {SURNAME} Institute
 agency ORG:
     *12 {ACRONYM}
-    Ministry of Finance | Foreign Ministry | Ministry of Health | Supreme Court | {CITY} Police Department
-    Central Bank of {COUNTRY} | National Weather Office | {CITY} City Council | {NATION} Football Federation
+    Ministry of Finance | Foreign Ministry | Ministry of Health | Supreme Court
+    {CITY} Police Department
+    Central Bank of {COUNTRY} | National Weather Office | {CITY} City Council
+    {NATION} Football Federation
 party ORG:
-    Liberal Party | {NATION} People 's Party | Democratic Union | {COUNTRY} First | Green Alliance | {SURNAME} Party
+    Liberal Party | {NATION} People 's Party | Democratic Union | {COUNTRY} First | Green Alliance
+    {SURNAME} Party
     *6 {ACRONYM}
 paper ORG:
     {CITY} Herald | {CITY} Times | {SURNAME} Post | {COUNTRY} Today
@@ -109,14 +122,17 @@ nation MISC:
 nationals MISC:
     {NATIONALS}
 tournament MISC:
-    {CITY} Open | {NATION} Grand Prix | {SURNAME} Cup | {CITY} Marathon | Tour of {COUNTRY} | {NATION} Open
+    {CITY} Open | {NATION} Grand Prix | {SURNAME} Cup | {CITY} Marathon | Tour of {COUNTRY}
+    {NATION} Open
     {CITY} Games | {COMPANY} Classic | World Cup | {SURNAME} Trophy
 pact MISC:
-    Treaty of {CITY} | {CITY} Accord | {SURNAME} Plan | {SURNAME} Act | Battle of {CITY} | {CITY} Declaration
+    Treaty of {CITY} | {CITY} Accord | {SURNAME} Plan | {SURNAME} Act | Battle of {CITY}
+    {CITY} Declaration
 prize MISC:
     {SURNAME} Prize | {CITY} Film Festival | {COMPANY} Award | Festival of {CITY}
 title MISC:
-    The_DT {TITLEWORD} of {CITY} | {TITLEWORD} and_CC {TITLEWORD} | A_DT {TITLEWORD} in {COUNTRY} | {GIVEN} and_CC {GIVEN}
+    The_DT {TITLEWORD} of {CITY} | {TITLEWORD} and_CC {TITLEWORD} | A_DT {TITLEWORD} in {COUNTRY}
+    {GIVEN} and_CC {GIVEN}
     The_DT {TITLEWORD} | My_PRP$ {TITLEWORD} | {CITY} | {SURNAME} 's {TITLEWORD}
 product MISC:
     {COMPANY} {MODEL} | {SURNAME} {MODEL} | {COMPANY} +-100_NNP | {COMPANY} +-7_NNP
@@ -126,9 +142,11 @@ based MISC:
 weekday:
     Monday | Tuesday | Wednesday | Thursday | Friday | Saturday | Sunday
 month:
-    January | February | March | April | May | June | July | August | September | October | November | December
+    January | February | March | April | May | June | July | August | September | October | November
+    December
 when:
-    on {weekday} | late_RB on {weekday} | on [{weekday} evening] | in {month} | earlier_RBR [this week]
+    on {weekday} | late_RB on {weekday} | on [{weekday} evening] | in {month}
+    earlier_RBR [this week]
     [last_JJ {weekday}] | on [{month} {DAY}] | overnight_RB
 said:
     *8 said
@@ -138,15 +156,18 @@ office:
 job:
     analyst | economist | lawyer | dealer | spokeswoman | spokesman | trader | director | adviser
 profession:
-    painter | novelist | composer | singer | architect | poet | actress | pianist | conductor | photographer
+    painter | novelist | composer | singer | architect | poet | actress | pianist | conductor
+    photographer
 players:
     striker | midfielder | goalkeeper | captain | defender | winger | coach | substitute
 staff:
-    doctors | farmers | miners | teachers | nurses | engineers | villagers | students | drivers | fishermen | pilots
+    doctors | farmers | miners | teachers | nurses | engineers | villagers | students | drivers
+    fishermen | pilots
 officials:
     officials | diplomats | ministers | police | troops | negotiators | lawmakers | soldiers
 goods:
-    wheat | copper | cotton | coffee | timber | gas | oil | sugar | steel | coal | rice | cocoa | tin
+    wheat | copper | cotton | coffee | timber | gas | oil | sugar | steel | coal | rice | cocoa
+    tin
 crop:
     barley | maize | apples | grapes | olives | wheat | tea
 sector:
@@ -154,11 +175,13 @@ sector:
 updown:
     rose | fell | climbed | slipped | jumped | dropped | gained | edged_VBD lower_JJR | eased
 adjective:
-    new | controversial | modest | bitter | early | costly | surprising | difficult | brief | small | major | secret
+    new | controversial | modest | bitter | early | costly | surprising | difficult | brief | small
+    major | secret
 group:
     committee | commission | board | crowd | delegation | panel | jury | union | cabinet | council
 event:
-    strike | vote | meeting | election | inquiry | summit | trial | merger | dispute | flood | fire | crisis | harvest
+    strike | vote | meeting | election | inquiry | summit | trial | merger | dispute | flood | fire
+    crisis | harvest
 bodypart:
     knee | ankle | shoulder | hamstring | back | wrist
 animal:
@@ -169,7 +192,8 @@ damage:
     roads | bridges | roofs | farms | power lines | crops | houses | schools
 who:
     *4 {person}
-    [{office} {person}] | [{office} {surname}] | [Mr. {surname}] | [Dr. {surname}] | [Mrs. {surname}]
+    [{office} {person}] | [{office} {surname}] | [Mr. {surname}] | [Dr. {surname}]
+    [Mrs. {surname}]
 official:
     [{office} {person}] | [{office} {surname}] | [{nation} {office} {person}]
     {person} , [a {nation} minister] ,
@@ -177,13 +201,16 @@ official:
     [{country} 's foreign minister] , {person} , | [a spokesman] for [the {agency}]
 what:
     *4 [the {event}]
-    [the {adjective} {event}] | [the {event}] in {place} | [the {nation} {event}] | [last_JJ month 's {event}]
-    [the {event}] over [{goods}] | [the {event}] at {actor} | [a {event}] that_WDT {surname} <called> [a {adjective} mistake]
+    [the {adjective} {event}] | [the {event}] in {place} | [the {nation} {event}]
+    [last_JJ month 's {event}]
+    [the {event}] over [{goods}] | [the {event}] at {actor}
+    [a {event}] that_WDT {surname} <called> [a {adjective} mistake]
     [the {event}] and [the {adjective} {event}] in {city}
 man:
     *4 {person}
     {person} , {AGE} , | {person} of {country} | [the {profession} {person}]
-    {person} , [a former {nation} {profession}] , | {person} , [a {nation} {profession}] at [the {university}] ,
+    {person} , [a former {nation} {profession}] ,
+    {person} , [a {nation} {profession}] at [the {university}] ,
     {person} , [whose_WP$ {relative}] <came_VBD> from {cityland} ,
 relative:
     father | mother | brother | sister | daughter | son | wife | husband
@@ -202,7 +229,8 @@ ordinal:
 tail:
     ( ( , {sourced} ) )
 lead:
-    in {city} , | meanwhile_RB , | separately , | according_VBG to [the {paper}] , | {actor} <said> | in {country} ,
+    in {city} , | meanwhile_RB , | separately , | according_VBG to [the {paper}] , | {actor} <said>
+    in {country} ,
     [the {agency}] <said>
 general:
     *2 {actor} <blamed> {actor} for {what} .
@@ -221,7 +249,8 @@ general:
     [the mayor] of {city} , {man} , <thanked> {club} and {firm} .
     {firm} , {firm} and {firm} <sponsor_VBP> [the {tournament}] .
     [{surname} 's {relative}] , {person} , <works_VBZ> for {business} in {cityland} .
-    {surname} <knows_VBZ> {city} well_RB : [it] <is> [the town] where_WRB [he] <met_VBD> [his {relative}] .
+    {surname} <knows_VBZ> {city} well_RB : [it] <is> [the town] where_WRB [he] <met_VBD> [his
+        {relative}] .
     [{goods}] from {place} <goes_VBZ> to {country} by [ship] , {sourced} .
     {who} <spoke_VBD> at [the {university}] {when} about {what} .
     [the {paper}] <called> {surname} " [the best_JJS {profession}] in {country} " .
@@ -234,7 +263,8 @@ general:
     [visitors] from {country} <like_VBP> {place} , [{surname} 's {relative}] <told> [the {paper}] .
     [young_JJ {nationals}] <speak_VBP> {nation} at [home] , {person} <wrote> in " {title} " .
     [winter_NN] <came_VBD> early_RB to {place} , and [{staff}] <asked> [the {agency}] for [help] .
-    [market_NN day] in {city} <is> on [{weekday}] , and [{person}] <sells_VBZ> [{crop}] from {region} .
+    [market_NN day] in {city} <is> on [{weekday}] , and [{person}] <sells_VBZ> [{crop}] from
+        {region} .
 speaker:
     *3 {who}
     {surname}
@@ -244,14 +274,19 @@ clause:
     [it] <was> [a {adjective} decision] | {what} <had_VBD cost_VBN> [the country] [{MONEY} million]
     [there] <was> [no {adjective} evidence] | [they] <would wait_VB> for [the {group}]
     {actor} <had_VBD broken_VBN> [the {pact}] | {what} <would end_VB> {when}
-    [{person}] <would lead_VB> [the {group}] | [{nation} {officials}] <were_VBD not_RB told_VBN> about {what}
+    [{person}] <would lead_VB> [the {group}]
+    [{nation} {officials}] <were_VBD not_RB told_VBN> about {what}
     {actor} <had_VBD paid_VBN> [too_RB little] | [nothing] <had_VBD changed_VBN> since {YEAR}
-    [the {event}] in {place} <was_VBD over_RB> | [the {surname} family] <had_VBD left_VBN> [the country]
+    [the {event}] in {place} <was_VBD over_RB>
+    [the {surname} family] <had_VBD left_VBN> [the country]
 quote:
     [We] <did_VBD not_RB expect_VB> [this {event}] | [This] <is> [a {adjective} day] for {country}
-    [The {event}] <has_VBZ taught_VBN> [us] [a {adjective} lesson] | [I] <will> never_RB <go_VB> back_RB to {city}
-    [You] <can_MD not_RB stop_VB> [the {nationals}] | [{surname}] <was> [the best_JJS player] on [the field]
-    [Nobody] at {actor} <wanted> [this] | [We] <trust_VBP> {actor} | [I] <owe_VBP> [everything] to {actor}
+    [The {event}] <has_VBZ taught_VBN> [us] [a {adjective} lesson]
+    [I] <will> never_RB <go_VB> back_RB to {city}
+    [You] <can_MD not_RB stop_VB> [the {nationals}]
+    [{surname}] <was> [the best_JJS player] on [the field]
+    [Nobody] at {actor} <wanted> [this] | [We] <trust_VBP> {actor}
+    [I] <owe_VBP> [everything] to {actor}
     [{club}] <were> simply_RB [the better_JJR side] | [Our_PRP$ {staff}] <are> tired_JJ
 reason:
     after {what} | because {clause} | despite [a {adjective} {event}] | following_VBG {what}
@@ -262,23 +297,32 @@ sport:
     {club} <drew_VBD> {DRAW} with {club} ( after [a goal] by {surname} ) {when} {tail} .
     {country} <beat_VBD> {country} {GOALS} in [a {tournament} qualifier] in {city} {when} {tail} .
     [{club} {players} {person}] <scored> [{COUNT} goals] in [the {GOALS} victory] over {club} .
-    *2 {person} <beat_VBD> {person} {SETS} {SETS} ( {when} ) <to reach_VB> [the final] of [the {tournament}] .
+    *2 {person} <beat_VBD> {person} {SETS} {SETS} ( {when} ) <to reach_VB> [the final] of [the
+        {tournament}] .
     {surname} , {YOUNG} , <beat_VBD> {surname} {SETS} {SETS} in [the {tournament}] .
-    [{nation} {players} {person}] <will miss_VB> [the match] against {country} with [a {bodypart} injury] .
-    [{nation} champion] {person} <won> [the {tournament}] {when} , [{COUNT} seconds] ahead_RB of {man} .
+    [{nation} {players} {person}] <will miss_VB> [the match] against {country} with [a {bodypart}
+        injury] .
+    [{nation} champion] {person} <won> [the {tournament}] {when} , [{COUNT} seconds] ahead_RB of
+        {man} .
     {club} <signed> [{nation} {players} {person}] from {club} for [{MONEY} million] {when} {tail} .
     [{club} coach {person}] <resigned> {when} ( {reason} ) .
-    {surname} <scored> twice_RB as_IN {club} <moved> to [the top] of [the table] with [a {GOALS} win] at {club} .
+    {surname} <scored> twice_RB as_IN {club} <moved> to [the top] of [the table] with [a {GOALS}
+        win] at {club} .
     {surname} , [the {nation} {players}] , <joined> {club} from {club} [last_JJ year] .
     " {quote} , " <said> [{club} coach {surname}] .
     [champions {club}] <travel_VBP> to {city} {when} <to meet_VB> {club} .
-    {man} <set_VBD> [a world record] of [{COUNT} metres] at [the {tournament}] in {city} {when} {tail} .
-    [the {nationals}] <lost_VBD> [their opening match] to {country} , but [{surname}] <was_VBD not_RB worried_JJ> .
-    {man} <saved> [a penalty] before [{surname}] <headed> [{club}] into [the lead] in [the {MINUTE} minute] .
-    [the referee] , {person} of {country} , <sent> [{club} {players} {surname}] off_RP in [the {MINUTE} minute] .
+    {man} <set_VBD> [a world record] of [{COUNT} metres] at [the {tournament}] in {city} {when}
+        {tail} .
+    [the {nationals}] <lost_VBD> [their opening match] to {country} , but [{surname}] <was_VBD
+        not_RB worried_JJ> .
+    {man} <saved> [a penalty] before [{surname}] <headed> [{club}] into [the lead] in [the
+        {MINUTE} minute] .
+    [the referee] , {person} of {country} , <sent> [{club} {players} {surname}] off_RP in [the
+        {MINUTE} minute] .
     [young_JJ players] from {club} <trained> in {city} {when} {tail} .
     [the draw] for [the {tournament}] : {country} v_IN {country} , {country} v_IN {country} .
-    {club} <have_VBP won_VBN> [{COUNT} matches] in [a row] , and [{club}] <have_VBP lost_VBN> [{COUNT}] .
+    {club} <have_VBP won_VBN> [{COUNT} matches] in [a row] , and [{club}] <have_VBP lost_VBN>
+        [{COUNT}] .
 scores:
     *4 {club} {DIGIT} {club} {DIGIT}
     *3 {club} {DIGIT} {DIGIT} {DIGIT} {DIGIT} {COUNT} {COUNT} {COUNT}
@@ -288,32 +332,41 @@ scores:
     Scorers : {surname} {DIGIT} , {surname} {COUNT} , {COUNT} LPAR penalty RPAR
     Attendance : {BIG}
 sport_head:
-    {club} BEAT_VBD {club} IN {tournament} | {surname} WINS_VBZ {tournament} | {club} SIGN_VBP [{nation} STRIKER]
-    SOCCER - {club} HELD_VBN BY {club} | TENNIS - {surname} THROUGH_RB TO FINAL | [{tournament} RESULTS]
-    CYCLING - {surname} LEADS_VBZ {tournament} | {country} NAME_VBP TEAM FOR {city} | SOCCER - [{nation} LEAGUE STANDINGS]
+    {club} BEAT_VBD {club} IN {tournament} | {surname} WINS_VBZ {tournament}
+    {club} SIGN_VBP [{nation} STRIKER]
+    SOCCER - {club} HELD_VBN BY {club} | TENNIS - {surname} THROUGH_RB TO FINAL
+    [{tournament} RESULTS]
+    CYCLING - {surname} LEADS_VBZ {tournament} | {country} NAME_VBP TEAM FOR {city}
+    SOCCER - [{nation} LEAGUE STANDINGS]
 
 market:
     [shares] in [{business}] {updown} [{PERCENT} percent] to [{MONEY} {currency}] {when} {tail} .
     *2 {business} <said> {when} [it] <would cut_VB> [{BIG} jobs] in {cityland} {reason} .
     {business} <agreed to buy_VB> {business} for [{MONEY} million {currency}] {when} {tail} .
-    {business} <posted> [a net profit] of [{MONEY} million {currency}] , up_RB from [{MONEY} million] [a year] earlier_RBR .
+    {business} <posted> [a net profit] of [{MONEY} million {currency}] , up_RB from [{MONEY}
+        million] [a year] earlier_RBR .
     [{goods} prices] {updown} [{PERCENT} percent] in {city} {when} , {sourced} .
     [the {nation} {currency}] {updown} against [the {nation} {currency}] {when} {reason} .
-    [price rises_NNS] in {country} <worried> [{bank} {job}] {person} , [who] <expected> [{PERCENT} percent] [this year] .
+    [price rises_NNS] in {country} <worried> [{bank} {job}] {person} , [who] <expected> [{PERCENT}
+        percent] [this year] .
     {based} {firm} <named> {person} [its {adjective} chief executive] {when} {tail} .
     [{based} company] {business} <opened> [a factory] near {place} {when} {tail} .
-    {firm} , [which_WDT] <owns_VBZ> {firm} , <said> [sales] of [the {product}] <had_VBD doubled_VBN> in {country} .
+    {firm} , [which_WDT] <owns_VBZ> {firm} , <said> [sales] of [the {product}] <had_VBD
+        doubled_VBN> in {country} .
     [banks] in {city} <cut_VBD> [their lending rates] {when} {reason} .
     [{nation} inflation] <slowed> to [{PERCENT} percent] in {month} , [the {agency}] <said> .
     " {quote} , " <said> {person} , [a {job}] at {bank} .
-    {firm} <rose_VBD> [{PERCENT} percent] on [the {city} exchange] , and [{firm}] <lost_VBD> [{PERCENT}] .
+    {firm} <rose_VBD> [{PERCENT} percent] on [the {city} exchange] , and [{firm}] <lost_VBD>
+        [{PERCENT}] .
     [{business} chairman] {person} <sold> [{BIG} shares] to {business} {when} {tail} .
     {person} , [founder] of {firm} , <died> in {city} {when} at [the age] of [{AGE}] .
     [summit talks] between {country} and {country} on [{goods} quotas] <failed> {when} {tail} .
     [the {sector} sector] in {country} <shrank_VBD> by [{PERCENT} percent] in {YEAR} , {sourced} .
-    {bank} <lent_VBD> [{firm}] [{MONEY} million {currency}] <to build_VB> [a {goods} plant] in {region} .
+    {bank} <lent_VBD> [{firm}] [{MONEY} million {currency}] <to build_VB> [a {goods} plant] in
+        {region} .
     [{product} sales] <helped> [{firm}] to [a {adjective} profit] , but {firm} <lost_VBD> [money] .
-    [harvest delays] <pushed> [{goods}] higher_RBR in {city} , where_WRB [{job} {surname}] <saw_VBD> [little trade] .
+    [harvest delays] <pushed> [{goods}] higher_RBR in {city} , where_WRB [{job} {surname}]
+        <saw_VBD> [little trade] .
     {firm} and {firm} <called> off_RP [their merger] {when} , and {surname} <resigned> .
 currency:
     crowns | marks | florins | dollars | ducats
@@ -333,14 +386,16 @@ politics:
     {official} <arrived> in {city} {when} for [talks] with {official} .
     [{nation} {officials}] <met_VBD> [their {nation} counterparts] in {cityland} {when} {reason} .
     [the {party}] <won> [{COUNT} seats] in [the {nation} parliament] , {sourced} .
-    {country} and {country} <signed> [the {pact}] {when} , <ending_VBG> [a {adjective} {event}] over {region} .
+    {country} and {country} <signed> [the {pact}] {when} , <ending_VBG> [a {adjective} {event}]
+        over {region} .
     {person} , [leader] of [the {party}] , <accused> {official} of <hiding_VBG> {what} .
     [the {nation} {group}] <rejected> [a {adjective} plan] by {who} <to close_VB> [{BIG} schools] .
     [{BIG} people] <marched> through {city} {when} against {surname} and [his_PRP$ {party} allies] .
     " {quote} , " {who} {said} in {city} {when} {tail} .
     " {quote} , " <said> {surname} , [who] <leads_VBZ> [the {party}] .
     {country} <recalled> [its ambassador] to {country} {when} {reason} .
-    {country} , [which] <borders_VBZ> {country} and {country} , <closed> [its {adjective} embassy] in {city} .
+    {country} , [which] <borders_VBZ> {country} and {country} , <closed> [its {adjective} embassy]
+        in {city} .
     [{nation} troops] <left_VBD> {region} {when} under [the {pact}] .
     [a court] in {city} <jailed> {man} for [{COUNT} years] {when} {tail} .
     [the {agency}] <denied> [a report] in [the {paper}] that {clause} .
@@ -353,33 +408,39 @@ politics:
     [{office} {surname}] <flew> from {city} to {city} {when} , {sourced} .
     [the_DT {surname} government] <fell> {when} {reason} .
 politics_head:
-    {country} , {country} SIGN_VBP {pact} | {surname} MEETS_VBZ [{nation} LEADER] | [{nation} ELECTION] SET_VBN FOR {month}
-    {surname} DENIES_VBZ REPORT | {country} CLOSES_VBZ EMBASSY IN {city} | {party} WINS_VBZ [{city} VOTE]
+    {country} , {country} SIGN_VBP {pact} | {surname} MEETS_VBZ [{nation} LEADER]
+    [{nation} ELECTION] SET_VBN FOR {month}
+    {surname} DENIES_VBZ REPORT | {country} CLOSES_VBZ EMBASSY IN {city}
+    {party} WINS_VBZ [{city} VOTE]
 
 weather:
     [heavy_JJ snow] <cut_VBD off_RP> {place} {when} , and [{city} airport] <was_VBD closed_VBN> .
     [a storm] <damaged> [{damage}] in {cityland} {when} , {sourced} .
     [frost] <damaged> [{crop}] across {region} {when} {tail} .
     [winter storms] <killed> [{COUNT} {staff}] near {place} {when} {tail} .
-    [rivers] in {country} <burst_VBD> [their banks] {reason} , and [{BIG} people] <left_VBD> {city} .
+    [rivers] in {country} <burst_VBD> [their banks] {reason} , and [{BIG} people] <left_VBD>
+        {city} .
     {place} <recorded> [{COUNT} degrees] {when} , [the_DT coldest_JJS day] since {YEAR} .
     [rain] <will spread_VB> from {region} to {city} by {weekday} , [the {agency}] <said> .
     [an earthquake] <shook_VBD> {place} {when} , {sourced} .
     [{staff}] in {place} <lost_VBD> [{PERCENT} percent] of [their {crop}] , {who} <said> .
     [Hurricane {storm}] <moved> toward {region} with [winds] of [{COUNT} miles] [an hour] .
     " {quote} , " <said> {person} , [who_WP] <farms_VBZ> near {city} .
-    {city} : cloudy_JJ , [{COUNT} degrees] ; {city} : sunny_JJ , [{COUNT}] ; {city} : rain , [{COUNT}] .
+    {city} : cloudy_JJ , [{COUNT} degrees] ; {city} : sunny_JJ , [{COUNT}] ; {city} : rain ,
+        [{COUNT}] .
     [gale warnings] <were_VBD issued_VBN> for {region} and {region} {when} {tail} .
     [hope_NN] <faded> for [{COUNT} {staff}] <trapped_VBN> under [the {city} mine] in {region} .
     [snow] <fell> on {place} and {place} {when} {tail} .
 storm MISC:
     {GIVEN}
 weather_head:
-    STORM HITS_VBZ {place} | SNOW CUTS_VBZ OFF_RP {city} | FLOODS IN {country} KILL_VBP {COUNT} | [{country} WEATHER]
+    STORM HITS_VBZ {place} | SNOW CUTS_VBZ OFF_RP {city} | FLOODS IN {country} KILL_VBP {COUNT}
+    [{country} WEATHER]
 
 culture:
     [{nation} {profession} {person}] <won> [the {prize}] {when} for " {title} " .
-    {person} , [the {nation} {profession}] , <died> in {city} {when} . | {surname} <was> [{AGE}] and <lived> in {cityland} .
+    {person} , [the {nation} {profession}] , <died> in {city} {when} .
+    {surname} <was> [{AGE}] and <lived> in {cityland} .
     [the novel] " {title} " by {person} <sold> [{BIG} copies] in {country} .
     [the {university}] <bought> [a painting] by {surname} for [{MONEY} million {currency}] .
     [critics] at [the {paper}] <praised> " {title} " , [a film] <set_VBN> in {place} .
@@ -394,12 +455,15 @@ culture:
     [page_NN one] of [the {paper}] <carried> [a photograph] of {who} {when} {tail} .
     [rose_NN growers] from {city} <named> [a flower] after {man} .
 culture_head:
-    [{nation} FILM] WINS_VBZ {prize} | [{nation} PAINTER {surname}] DIES_VBZ AT {AGE} | [{city} THEATRE] REOPENS_VBZ
+    [{nation} FILM] WINS_VBZ {prize} | [{nation} PAINTER {surname}] DIES_VBZ AT {AGE}
+    [{city} THEATRE] REOPENS_VBZ
 
 science:
     [scientists] at [the {university}] <found> [{animal}] near {region} {when} {tail} .
-    {person} of {university} <said> [the drug] <could help_VB> [{PERCENT} percent] of [{disease} patients] .
-    [researchers] from {university} and {university} <tested> [{BIG} {staff}] for [{disease}] , {sourced} .
+    {person} of {university} <said> [the drug] <could help_VB> [{PERCENT} percent] of [{disease}
+        patients] .
+    [researchers] from {university} and {university} <tested> [{BIG} {staff}] for [{disease}] ,
+        {sourced} .
     [{nation} doctors] <reported> [{COUNT} cases] of [{disease}] in {place} {when} {tail} .
     {firm} <will launch_VB> [the {product}] from {region} in {month} .
     [the {agency}] <approved> [a {disease} vaccine] made_VBN by {company} {when} {tail} .
@@ -407,12 +471,15 @@ science:
     {who} , [professor] of [medicine] at [the {university}] , {said} that {clause} .
     [numbers] of [{animal}] in {region} <have_VBP fallen_VBN> by [{PERCENT} percent] since {YEAR} .
     " {quote} , " <said> {surname} , [whose_WP$ team] <found> [the {animal}] .
-    [field_NN trials] in {country} <showed> [{adjective} results] , {surname} <wrote> in [the {paper}] .
-    [the {product} rocket] , <built_VBN> by {firm} for [the {agency}] , <exploded> over {region} {when} {tail} .
+    [field_NN trials] in {country} <showed> [{adjective} results] , {surname} <wrote> in [the
+        {paper}] .
+    [the {product} rocket] , <built_VBN> by {firm} for [the {agency}] , <exploded> over {region}
+        {when} {tail} .
     [{based} researchers] <won> [the {prize}] for [work] on [{disease}] .
     [lake_NN water] near {city} <contained> [{goods}] , [the {university}] <said> .
 science_head:
-    [{nation} SCIENTISTS] FIND_VBP {animal} | [{disease} CASES] RISE_VBP IN {place} | {firm} LAUNCHES_VBZ {product}
+    [{nation} SCIENTISTS] FIND_VBP {animal} | [{disease} CASES] RISE_VBP IN {place}
+    {firm} LAUNCHES_VBZ {product}
 
 accident:
     [a bus] <carrying_VBG> [{COUNT} {nationals}] <crashed> near {place} {when} , {sourced} .
@@ -428,7 +495,8 @@ accident:
     {surname} <told> [the {agency}] that {clause} .
     [two_CD {nationals}] and [a {based} {job}] <were_VBD held_VBN> in {cityland} {when} {tail} .
 accident_head:
-    [BUS CRASH] KILLS_VBZ {COUNT} IN {country} | FIRE AT [{firm} PLANT] | [{city} POLICE] HOLD_VBP [{nation} LAWYER]
+    [BUS CRASH] KILLS_VBZ {COUNT} IN {country} | FIRE AT [{firm} PLANT]
+    [{city} POLICE] HOLD_VBP [{nation} LAWYER]
 dateline:
     *3 {city} {DATE}
     {city} , {country} {DATE}
@@ -452,8 +520,11 @@ TOPICS = (
 
 LEXICON = {
     "DT": "all the a an This this no these any",
-    "IN": "without than of in on at by for from with against over after before about since toward through between among "
-    "under near into across if because despite amid that while during behind IN BY FOR AT",
+    "IN": (
+        "without than of in on at by for from with against over after before about since toward "
+        "through between among under near into across if because despite amid that while during "
+        "behind IN BY FOR AT"
+    ),
     "TO": "to TO",
     "CC": "and but or &",
     "MD": "would will could may might",
@@ -463,12 +534,20 @@ LEXICON = {
     "PRP$": "their its his our",
     "WP": "who",
     "WDT": "which",
-    "JJ": "new controversial modest bitter early costly surprising difficult brief small major secret net little old most "
-    "opening chief cloudy late foreign former",
-    "VBD": "said told rose fell won sold bought found gave chose flew wrote was were had did lost left sent drew met made",
+    "JJ": (
+        "new controversial modest bitter early costly surprising difficult brief small major "
+        "secret net little old most opening chief cloudy late foreign former"
+    ),
+    "VBD": (
+        "said told rose fell won sold bought found gave chose flew wrote was were had did lost "
+        "left sent drew met made"
+    ),
     "VBZ": "is has plays",
     "VBP": "are have",
-    "NN": "news gas chess business crisis actress diabetes family nothing Nobody everything BUS TENNIS support",
+    "NN": (
+        "news gas chess business crisis actress diabetes family nothing Nobody everything BUS "
+        "TENNIS support"
+    ),
     "NNS": "people police fishermen",
     "NNP": "FC",
     "NNPS": "Brothers Railways Motors Holdings Securities",
@@ -526,7 +605,9 @@ def guess_pos(word):
 ONSETS = "B Br C D Dr F Fl G Gr H J K Kl Kr L M N P Pr Qu R S Sk Sl St T Tr V Vr W Y Z".split()
 CODAS = "l r n m nd rk lm st sk v z rn d b ld g p sh".split()
 ENDINGS = {
-    "SURNAME": "son sen ov ova ski ez ini etti mann ak ic ard er ley enko as quist ides eau".split(),
+    "SURNAME": (
+        "son sen ov ova ski ez ini etti mann ak ic ard er ley enko as quist ides eau"
+    ).split(),
     "GIVEN": "a en ik in ela ina us an is ette or elle io".split(),
     "CITY": "ton ford bury mouth stad grad ovo burg haven pur abad ville minster dale wick".split(),
     "COUNTRY": "ia land stan mark ova".split(),
@@ -539,10 +620,21 @@ ADJECTIVES = {
     "mark": ("markish", "marks"),
     "ova": ("ovan", "ovans"),
 }
-GIVEN_NAMES = "Anna John Peter Maria Paul Sara David Laura Martin Helen Thomas Eva Mark Julia Simon Clara Rose Grant".split()
-SURNAME_WORDS = "Price Frost Banks Young March Stone Rivers Hope Grant Field Winter Page Rose Snow Gale Marsh May".split()
-COMPANY_WORDS = "Summit Pioneer Horizon Beacon Anchor Harvest Orchard Falcon Crown Compass Meridian Sterling".split()
-TITLE_WORDS = "Garden Winter River House Daughter Letter Silence Harvest Stranger Bridge Song Clock Mirror Island".split()
+GIVEN_NAMES = (
+    "Anna John Peter Maria Paul Sara David Laura Martin Helen Thomas Eva Mark Julia Simon Clara "
+    "Rose Grant"
+).split()
+SURNAME_WORDS = (
+    "Price Frost Banks Young March Stone Rivers Hope Grant Field Winter Page Rose Snow Gale Marsh "
+    "May"
+).split()
+COMPANY_WORDS = (
+    "Summit Pioneer Horizon Beacon Anchor Harvest Orchard Falcon Crown Compass Meridian Sterling"
+).split()
+TITLE_WORDS = (
+    "Garden Winter River House Daughter Letter Silence Harvest Stranger Bridge Song Clock Mirror "
+    "Island"
+).split()
 MODELS = "Explorer Comet Voyager Swift Pilot Ranger 200 500".split()
 CITY_FORMS = ["{}"] * 55 + ["San {}", "New {}", "Port {}", "St. {}", "El {}"]
 POOL_SIZES = {
@@ -554,10 +646,12 @@ POOL_SIZES = {
     "ACRONYM": 50,
 }
 AVOID = set(  # real names that the syllables can give
-    "Bolton Brighton Burton Dalton Felton Milton Norton Preston Stanford Stamford Bradford Bedford Medford Salford Redford "
-    "Nashville Melville Granville Hamburg Salzburg Brandenburg Petersburg Finland Iceland Poland Holland Denmark Jordan "
-    "Nelson Wilson Larson Larsen Jensen Hansen Olsen Nilson Hermann Martinez Lopez Gomez Perez Ramirez Vernon Rimini "
-    "Sudan Bosnia Serbia Russia Prussia Persia Libya Somalia Zambia Gambia Namibia Colombia Candia India Bolivia".split()
+    "Bolton Brighton Burton Dalton Felton Milton Norton Preston Stanford Stamford Bradford Bedford "
+    "Medford Salford Redford Nashville Melville Granville Hamburg Salzburg Brandenburg Petersburg "
+    "Finland Iceland Poland Holland Denmark Jordan Nelson Wilson Larson Larsen Jensen Hansen Olsen "
+    "Nilson Hermann Martinez Lopez Gomez Perez Ramirez Vernon Rimini "
+    "Sudan Bosnia Serbia Russia Prussia Persia Libya Somalia Zambia Gambia Namibia Colombia Candia "
+    "India Bolivia".split()
 )
 
 
@@ -713,6 +807,7 @@ BRACKETS = {"[": "NP", "<": "VP", "(": "maybe"}
 def parse_grammar(text):
     """GRAMMAR -> {name: Rule}."""
     rules, rule = {}, None
+    text = re.sub(r"\n {8}", " ", text)  # lines that go on with the line above
     for line in filter(str.strip, text.splitlines()):
         if not line.startswith(" "):
             name, _, kind = line.rstrip(":").partition(" ")
@@ -963,9 +1058,8 @@ def factorize(matrix):
     values, right = values[::-1][:VECTOR_DIM], right[:, ::-1][:, :VECTOR_DIM]
     vectors = matrix @ right / values**0.25  # U S / sqrt(S), S being the root of the eigenvalues
     largest = np.abs(vectors).argmax(axis=0)
-    vectors *= np.sign(
-        vectors[largest, np.arange(VECTOR_DIM)]
-    )  # an eigenvector's sign is arbitrary
+    # An eigenvector's sign is arbitrary: its largest number is made positive.
+    vectors *= np.sign(vectors[largest, np.arange(VECTOR_DIM)])
     return vectors * (0.4 / vectors.std())
 
 

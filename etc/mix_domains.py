@@ -30,12 +30,13 @@ def read_rows(path, columns, delimiter):
                 sentences.append(block.rows)
                 if sentence.tags is None:
                     raise UserError(
-                        f"{path}:{block.first_line}: no tag column in ({' '.join(parser.columns)}); "
-                        "name the columns with --columns"
+                        f"{path}:{block.first_line}: no tag column in "
+                        f"({' '.join(parser.columns)}); name the columns with --columns"
                     )
     if not sentences:
         raise UserError(
-            f"{path}:1: no sentence in this file, expected rows of columns with blank lines between sentences"
+            f"{path}:1: no sentence in this file, expected rows of columns with blank lines "
+            "between sentences"
         )
     return sentences, parser.columns
 
@@ -49,7 +50,8 @@ def mix(domains, count, seed):
     for path, sentences in domains.items():
         if len(sentences) < count:
             raise UserError(
-                f"{path}: {len(sentences)} sentences, expected {count} at least; give a smaller --sentences"
+                f"{path}: {len(sentences)} sentences, expected {count} at least; give a smaller "
+                "--sentences"
             )
         drawn += rng.sample(sentences, count)
     rng.shuffle(drawn)

@@ -1,8 +1,8 @@
-"""Reads pickles of plain containers and arrays of numbers, and runs nothing.
+"""Reads pickles of plain containers and arrays of numbers, and runs no code.
 
-Python's own unpickler asks for what the file says: nine bytes make its memo two gigabytes, and a
-key of nested tuples takes it years to hash. So the few opcodes that protocol 4 has for dicts with
-keys of text, lists, text, bytes, numbers and numpy arrays are read here, and no others (CPython's
+Python's own unpickler allocates what the file says: nine bytes make its memo two gigabytes, and it
+takes years to hash a key of nested tuples. So this module reads the few opcodes that protocol 4 has
+for dicts with keys of text, lists, text, bytes, numbers and numpy arrays, and no others (CPython's
 Lib/pickletools.py documents them). Memory and time are in proportion to the file.
 """
 
@@ -28,7 +28,7 @@ _TUPLE = {0x29: 0, 0x85: 1, 0x86: 2, 0x87: 3}
 
 
 class Refused(ValueError):
-    """The pickle holds what is neither a plain container nor an array; says what."""
+    """The pickle holds something other than plain containers and arrays; the message says what."""
 
 
 class _Dtype:
@@ -80,7 +80,10 @@ class _Reader:
         self.stack, self.memo, self.containers = [], [], 0
 
     def read(self):
-        """A vocabulary is short text and its number in the memo, by the hundred thousand."""
+        """The value of the pickle, and the index after it.
+
+        The two opcodes of short text, of which a vocabulary has hundreds of thousands, come first.
+        """
         data, stack, memo, at = self.data, self.stack, self.memo, self.at
         while True:
             opcode = data[at]
@@ -99,9 +102,9 @@ class _Reader:
                 self._rare(opcode)
                 at = self.at
 
-    def _text(self, form, width, is_text):
-        """Text or bytes; of many bytes a memoryview, so that they are not held twice."""
-        (size,) = struct.unpack_from(form, self.data, self.at)
+    def _text(self, size_format, width, is_text):
+        """Text or bytes. More than 1 MiB of bytes is a memoryview, so that there is no copy."""
+        (size,) = struct.unpack_from(size_format, self.data, self.at)
         start = self.at + width
         self.at = start + size
         if self.at > len(self.data):
@@ -111,13 +114,13 @@ class _Reader:
         piece = self.data[start : self.at]
         return piece.decode("utf-8", "surrogatepass") if is_text else piece
 
-    def _number(self, form, width):
-        (value,) = struct.unpack_from(form, self.data, self.at)
+    def _number(self, number_format, width):
+        (value,) = struct.unpack_from(number_format, self.data, self.at)
         self.at += width
         return value
 
     def _rare(self, opcode):
-        """What is no text and no end; most of it stands once in a file."""
+        """Any other opcode; most of these are rare in a file."""
         stack = self.stack
         if opcode in _SIZE:
             stack.append(self._text(*_SIZE[opcode]))
@@ -167,7 +170,7 @@ class _Reader:
             self._array(opcode)
 
     def _array(self, opcode):
-        """Classes, calls of them, and their states: those of an array alone."""
+        """Classes, calls of them, and their states; an array's are the only ones."""
         stack = self.stack
         if opcode == 0x93:  # STACK_GLOBAL
             name = stack.pop()

@@ -1,16 +1,16 @@
 """JSON and YAML from files that may come from a stranger: the one place that reads them, and checks
-of what they hold. Standard library only, PyYAML apart.
+of what they hold. Standard library only, and PyYAML for YAML.
 
-A mistake is a ValueError of one line; where it is known it has the line's number as `lineno`, as
-json.JSONDecodeError has.
+A mistake in a file is a ValueError of one line. Where the number of its line is known, it is the
+error's `lineno`, as for json.JSONDecodeError.
 """
 
 import json
 import reprlib
 import typing
 
-MOST_NESTED = 64  # brackets in brackets; what etagger writes has six
-MOST_YAML = 1 << 18  # bytes; PyYAML is slow, and a config has a few hundred
+MOST_NESTED = 64  # depth of brackets; in what etagger writes it is six
+MOST_YAML = 1 << 18  # characters; PyYAML is slow, and a config has a few hundred
 MOST_SCALAR = 1 << 12  # characters of a value in YAML; a path has no more
 
 _short = reprlib.Repr()
@@ -34,7 +34,10 @@ def load_json(text):
     level = [value]
     for _ in range(MOST_NESTED):
         level = [
-            child for each in level for child in _children(each) if type(child) in (list, dict)
+            child
+            for container in level
+            for child in _children(container)
+            if type(child) in (list, dict)
         ]
     if level:
         raise ValueError(_too_deep())
@@ -42,7 +45,9 @@ def load_json(text):
 
 
 def _children(value):
-    return value.values() if type(value) is dict else value if type(value) is list else ()
+    if type(value) is dict:
+        return value.values()
+    return value if type(value) is list else ()
 
 
 def _too_deep():
@@ -73,7 +78,7 @@ def load_yaml(text):
 
 
 def _plain_loader():
-    """A yaml.SafeLoader with the bounds above."""
+    """A subclass of yaml.SafeLoader that keeps to the bounds above."""
     import yaml
 
     class PlainLoader(yaml.SafeLoader):
@@ -110,17 +115,17 @@ def _plain_loader():
 
 
 def conforms(value, kind):
-    """Whether a value of JSON is of a type: str, int, float, bool, dict, or Optional, a list or a
-    dict of such. Whole numbers have 64 bits, text can be written as UTF-8.
+    """Whether a value of JSON is of a type: str, int, float, bool or dict, or an Optional, list or
+    dict of these. A whole number must fit into 64 bits, and text must be encodable as UTF-8.
     """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Union:
-        return any(conforms(value, each) for each in arguments)
+        return any(conforms(value, option) for option in arguments)
     if origin is list:
-        return type(value) is list and all(conforms(each, arguments[0]) for each in value)
+        return type(value) is list and all(conforms(item, arguments[0]) for item in value)
     if origin is dict:
         return type(value) is dict and all(
-            conforms(name, str) and conforms(each, arguments[1]) for name, each in value.items()
+            conforms(name, str) and conforms(item, arguments[1]) for name, item in value.items()
         )
     if kind is str:
         return type(value) is str and _is_utf8(value)
@@ -134,7 +139,7 @@ def conforms(value, kind):
 def _is_utf8(text):
     try:
         text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair
+    except UnicodeEncodeError:  # a lone surrogate
         return False
     return True
 
@@ -163,4 +168,6 @@ def type_name(kind):
         return " or ".join(map(type_name, arguments))
     if origin in (list, dict):
         return f"{'a list' if origin is list else 'an object'} of {type_name(arguments[-1])}"
-    return "null" if kind is type(None) else "an object" if kind is dict else kind.__name__
+    if kind is type(None):
+        return "null"
+    return "an object" if kind is dict else kind.__name__

@@ -1,9 +1,9 @@
-"""What a TensorFlow checkpoint says that it holds: PREFIX.index, checked before TensorFlow reads
-it, which ends the process where a shape is none, and asks for the memory of any shape.
+"""The index of a TensorFlow checkpoint, PREFIX.index, checked before TensorFlow reads it.
 
-The index is a table of LevelDB (its doc/table_format.md): blocks of sorted keys, each stored
-without what it shares with the key before. Key '' has a BundleHeaderProto, a variable's name a
-BundleEntryProto (tensor_bundle.proto).
+TensorFlow ends the process where a shape is invalid, and asks for the memory of whatever shape the
+index states. The index is a table of LevelDB (its doc/table_format.md): blocks of sorted keys, each
+stored without the prefix that it shares with the key before. The value of the key '' is a
+BundleHeaderProto, that of a variable's name a BundleEntryProto (tensor_bundle.proto).
 """
 
 import math
@@ -16,7 +16,7 @@ from cli import UserError
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48  # bytes
 _TRAILER = 5  # of a block: its compression and a checksum
-# DataType -> its name, bytes of an element. A string is in the file with its length at least.
+# {DataType: (its name, bytes of an element)}. A string takes at least one byte, for its length.
 _TYPES = {
     1: ("float32", 4),
     2: ("float64", 8),
@@ -47,7 +47,8 @@ def read_index(prefix):
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
 
-    from tf1 import tf  # noqa: F401  before its protobufs, which would let its log lines out
+    # TensorFlow's protobufs would print its log lines; after tf1 they do not.
+    from tf1 import tf  # noqa: F401
 
     path = prefix + ".index"
     with open(path, "rb") as stream:
@@ -76,8 +77,8 @@ def read_index(prefix):
 
 
 def open_checkpoint(prefix):
-    """({name: Entry}, a function from a name to its array), see read_index. Both raise
-    UserError.
+    """Returns what read_index does, and a function from a variable's name to its array. Both this
+    function and that one raise UserError.
     """
     from tf1 import tf
 
@@ -116,7 +117,7 @@ def _data_sizes(prefix, shards):
 
 
 def _entry(message, sizes):
-    """(Entry, bytes in the data files) of a BundleEntryProto."""
+    """A BundleEntryProto -> (Entry, bytes in the data files). Raises ValueError."""
     if message.dtype not in _TYPES:
         raise ValueError(f"a variable of type {message.dtype}")
     dtype, width = _TYPES[message.dtype]
@@ -127,7 +128,8 @@ def _entry(message, sizes):
         raise ValueError(f"a variable of shape ({', '.join(map(str, shape[:8]))})")
     if message.slices:  # its values are entries of their own
         return Entry(dtype, shape), 0
-    whole, begin, size = math.prod(shape) * width, message.offset, message.size
+    whole = math.prod(shape) * width
+    begin, size = message.offset, message.size
     fits = 0 <= message.shard_id < len(sizes) and begin >= 0
     fits = fits and size >= 0 and begin + size <= sizes[message.shard_id]
     if not fits or (size < whole if dtype == "string" else size != whole):
@@ -136,7 +138,7 @@ def _entry(message, sizes):
 
 
 def _table(data):
-    """(key, value) of each entry, bytes both."""
+    """Yields (key, value) of each entry of the index; both are bytes."""
     footer = data[-_FOOTER:]
     if len(footer) < _FOOTER or struct.unpack("<Q", footer[-8:])[0] != _MAGIC:
         raise ValueError("its last bytes are not those of an index")
@@ -147,14 +149,16 @@ def _table(data):
 
 
 def _handle(data, at):
-    """((offset, size) of a block, where it ends)."""
+    """Reads a block handle at data[at]. Returns ((offset, size) of the block, index after the
+    handle).
+    """
     offset, at = _varint(data, at)
     size, at = _varint(data, at)
     return (offset, size), at
 
 
 def _block(data, offset, size):
-    """(key, value) of each entry of a block."""
+    """Yields (key, value) of each entry of a block."""
     end = offset + size
     if end + _TRAILER > len(data) or size < 4:
         raise ValueError("a block that the file does not have")
@@ -174,7 +178,7 @@ def _block(data, offset, size):
 
 
 def _varint(data, at):
-    """(whole number below 2**64, where it ends)."""
+    """Reads a varint at data[at]. Returns (whole number below 2**64, index after it)."""
     value = shift = 0
     while shift < 70:
         byte = data[at]

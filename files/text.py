@@ -1,6 +1,7 @@
-"""Text files of the user: what is no UTF-8 text is refused by its name, with the way to mend it.
+"""Text files of the user. A file that is not UTF-8 text is refused in a line that says what it is
+and what to do about it.
 
-A file is known by its first bytes, never by the ending of its name. Standard library only.
+A file is recognized by its first bytes, never by the ending of its name. Standard library only.
 """
 
 import re
@@ -17,7 +18,7 @@ BOM = b"\xef\xbb\xbf"  # UTF-8's byte order mark
 
 
 class Kind(NamedTuple):
-    """What a file is that is no text. mend: what its user does about it; {path} is filled in."""
+    """What a file that is not text is. mend: what the user does about it; {path} is the path."""
 
     name: str
     mend: str
@@ -93,7 +94,7 @@ def packing_of(head):
 
 
 def page_of(head):
-    """The Kind of a page that a server gave in place of a file, or None."""
+    """The Kind of a page that a server sent in place of a file, or None."""
     text = head.removeprefix(BOM).lstrip().lower()
     is_html = text.startswith(b"<!doctype html") or (
         re.match(rb"<html[\s>]", text) and re.search(rb"<(head|body|title)[\s>]", text)
@@ -106,7 +107,9 @@ def page_of(head):
 
 
 def _zip_kind(head):
-    """What writes its files as zip archives is known by the name of the first member."""
+    """The Kind of a file that is a zip archive inside, known by the name of its first member; None
+    for an archive of files.
+    """
     if not head.startswith(b"PK\x03\x04"):
         return None
     member = head[30 : 30 + int.from_bytes(head[26:28], "little")]
@@ -167,8 +170,8 @@ def is_binary(head):
 
 
 def check_text(head, path, expected="UTF-8 text"):
-    """Raises UserError where the file `path`, which begins with the bytes `head`, is of a Kind, or
-    of another encoding than UTF-8.
+    """Raises UserError where the file `path`, which begins with the bytes `head`, is of a Kind or
+    has another encoding than UTF-8. expected: what the message says was expected.
     """
     kind = kind_of(head)
     if kind:
@@ -178,9 +181,8 @@ def check_text(head, path, expected="UTF-8 text"):
 
 
 def check_encoding(head, name):
-    """Raises UserError where a stream that begins with the bytes `head` is UTF-16 or UTF-32.
-
-    name: in the message.
+    """Raises UserError where a stream that begins with the bytes `head` is UTF-16 or UTF-32. name:
+    the stream's, for the message.
     """
     encoding = encoding_of(head)
     if encoding:
@@ -190,7 +192,7 @@ def check_encoding(head, name):
 
 
 class HeadCheck:
-    """check_encoding for a stream whose bytes come bit by bit."""
+    """check_encoding for a stream that is read in pieces. name: the stream's, for the message."""
 
     def __init__(self, name):
         self.name, self.head = name, b""
@@ -203,8 +205,8 @@ class HeadCheck:
 
 
 def check_not_a_page(path, expected):
-    """Raises UserError where the file `path` is one of those that come in place of a binary file:
-    an HTML page or a Git LFS pointer.
+    """Raises UserError where the file `path`, expected to be binary, is an HTML page or a Git LFS
+    pointer that came in its place.
     """
     with open(path, "rb") as stream:
         head = stream.read(HEAD)
@@ -229,8 +231,8 @@ def read_text(path, flag, expected="UTF-8 text"):
 
 
 def read_lines(path, flag):
-    """Pairs (number, line) of a file, the value of `flag`: numbers from 1, lines as str without
-    `\\n`, `\\r` before it and byte order mark. Raises UserError.
+    """Yields (number, line) of a file, the value of `flag`. Numbers count from 1; lines are str
+    without `\\n`, the `\\r` before it, and a byte order mark. Raises UserError.
     """
     check_readable(path, flag)
     with open(path, "rb") as stream:

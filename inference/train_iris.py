@@ -27,7 +27,9 @@ SPECIES = {
 
 
 def flowers(count, rng):
-    """`count` flowers of each species: features float32 (3 * count, 4), species int32 (3 * count,)."""
+    """`count` flowers of each species: features, float32 (3 * count, 4), and species, int32
+    (3 * count,).
+    """
     features = np.concatenate(
         [rng.normal(mean, deviation, (count, 4)) for mean, deviation in SPECIES.values()]
     )

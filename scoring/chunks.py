@@ -6,21 +6,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import schemes
-from scoring.notes import _as_arguments, tag_notes
+from scoring.notes import as_arguments, tag_notes
 
 # ---------------------------------------------------------------- reading tags as chunks
 
 # Neighbouring prefixes of one type between which conlleval ends a chunk, and between which it
 # starts one.
 _ENDS = frozenset(["BB", "BO", "IB", "IO", "EE", "EI", "EO"])
-
-
 _STARTS = frozenset(["BB", "IB", "OB", "OI", "OE", "EE", "EI"])
 
 
 def conlleval_split(tag):
-    """'B-PER' -> ('B', 'PER'); 'NONE' -> ('NONE', ''). The type 0 counts as none: Perl holds it for
-    false.
+    """'B-PER' -> ('B', 'PER'); 'NONE' -> ('NONE', ''). The type 0 counts as no type, since the
+    script is in Perl, where '0' is false.
     """
     prefix, _, kind = tag.partition("-")
     return prefix, "" if kind == "0" else kind
@@ -40,15 +38,17 @@ def conlleval_boundary(before, after):
 
 
 def scheme_boundary(before, after):
-    """The same by the reading of `conll.chunks`: B, S and U start a chunk; E, S, L and U end it."""
+    """What conlleval_boundary says, by the reading of schemes.chunks: B, S and U start a chunk; E,
+    S, L and U end it.
+    """
     (last, last_kind), (this, kind) = before, after
     changes = last in ("O", "E", "S", "L", "U") or this in ("O", "B", "S", "U") or kind != last_kind
     return changes and last != "O", changes and this != "O"
 
 
 class _Steps(dict):
-    """What may follow one tag: {tag: (chunk ends, chunk starts, (prefix, type), steps from there)},
-    filled when met.
+    """What the tags that follow one tag mean: {tag: (chunk ends, chunk starts, (prefix, type), the
+    _Steps of that tag)}. An entry is made when it is first looked up.
     """
 
     def __init__(self, reading, parts):
@@ -62,23 +62,26 @@ class _Steps(dict):
 
 
 class Reading:
-    """A way to read tags as chunks. split: tag -> (prefix, type), ValueError for a bad tag;
-    boundary: as above.
+    """A way to read tags as chunks. split: tag -> (prefix, type), or ValueError for a bad tag.
+    boundary: conlleval_boundary or scheme_boundary.
     """
 
     def __init__(self, split, boundary):
-        self.split, self.boundary, self.known = split, boundary, {}
+        self.split, self.boundary = split, boundary
+        self.known = {}  # {tag: its _Steps}
 
     def steps(self, tag):
+        """The _Steps of a tag."""
         if tag not in self.known:
             self.known[tag] = _Steps(self, self.split(tag))
         return self.known[tag]
 
     def chunks(self, tags):
-        """The chunks of one sequence as (start, end, type), end exclusive: one for each token that
-        starts one.
+        """The chunks of one sequence as (start, end, type), end exclusive. Each token that starts a
+        chunk gives one.
         """
-        found, start, kind, steps = [], None, None, self.steps("O")
+        found, steps = [], self.steps("O")
+        start = kind = None
         for i, tag in enumerate(tags):
             ends, starts, parts, steps = steps[tag]
             if start is not None and (ends or starts):
@@ -92,12 +95,13 @@ class Reading:
 
 
 def conlleval_reading():
+    """The reading of the official script."""
     return Reading(conlleval_split, conlleval_boundary)
 
 
 def raw_reading(outside):
-    """-r: a tag is a type without prefix, and every token that is not outside is a chunk of its
-    own.
+    """The reading of -r: a tag is a type without a prefix, and every token that is not outside is a
+    chunk of its own.
     """
 
     def split(tag):
@@ -107,6 +111,7 @@ def raw_reading(outside):
 
 
 def scheme_reading():
+    """The reading that all of schemes.SCHEMES share."""
     return Reading(schemes.split_tag, scheme_boundary)
 
 
@@ -123,8 +128,8 @@ def percentages(correct: int, found: int, phrases: int) -> tuple[float, float, f
 
 @dataclass
 class Scores:
-    """Chunks by type: phrases (gold), found (predicted) and correct; tokens whose tag is right;
-    percentages of all.
+    """Numbers of chunks by type: phrases (gold), found (predicted) and correct; numbers of tokens
+    and of tokens whose tag is right; percentages over all types.
     """
 
     tokens: int = 0
@@ -164,8 +169,9 @@ class Scores:
 
 
 class ChunkCounter:
-    """Counts chunks in pairs of tag sequences. A chunk is correct when gold and prediction start it
-    at one token, with one type, and end it at one token."""
+    """Counts chunks in pairs of tag sequences. A chunk is correct when gold and predicted tags
+    start it at the same token, with the same type, and end it at the same token.
+    """
 
     def __init__(self, reading):
         self.reading, self.scores = reading, Scores()
@@ -173,8 +179,8 @@ class ChunkCounter:
         self.state = (outside, outside, "", False)
 
     def add(self, gold, predicted, ended=True):
-        """Counts two sequences of one length. ended: a sentence ends here, which conlleval takes
-        for one more O.
+        """Counts two sequences of one length. ended: whether a sentence ends here, which conlleval
+        reads as one more O.
         """
         scores = self.scores
         phrases, found, correct, same = scores.phrases, scores.found, scores.correct, 0
@@ -204,7 +210,7 @@ class ChunkCounter:
         self.state = gold_steps, pred_steps, kind, is_open
 
     def close(self):
-        """The end of the input. Returns the Scores."""
+        """Ends the input. Returns the Scores."""
         *_, kind, is_open = self.state
         if is_open:
             self.scores.correct[kind] += 1
@@ -213,7 +219,8 @@ class ChunkCounter:
 
 def only_well_formed(tags, scheme):
     """The sequence with O in place of every chunk that is ill-formed in `scheme`."""
-    spans, kept = schemes.chunks(tags), ["O"] * len(tags)
+    spans = schemes.chunks(tags)
+    kept = ["O"] * len(tags)
     expected = schemes.from_chunks(spans, len(tags), scheme)
     for start, end, _ in spans:
         if list(tags[start:end]) == expected[start:end]:
@@ -222,36 +229,37 @@ def only_well_formed(tags, scheme):
 
 
 def remember(places, tags, first_line):
-    """Puts the tags of a sequence that are new into {tag: the line where it stood first}.
+    """Adds the tags of a sequence that are new to `places`, {tag: number of the first line that has
+    it}.
 
-    first_line: the line of the first of them, from 1; 0 where there are no lines.
+    first_line: the line of the sequence's first tag, from 1; 0 where there are no lines.
     """
     for i, tag in enumerate(tags):
         places.setdefault(tag, first_line + i if first_line else 0)
 
 
 class Scorer:
-    """Scores pairs of sequences in conlleval's reading, and beside it in that of a scheme when
-    there is one.
+    """Scores pairs of sequences by conlleval's reading and, where a scheme is given, by its reading
+    too.
     """
 
     def __init__(self, scheme=None, strict=False, raw=False, outside="O"):
         self.scheme, self.strict, self.raw, self.outside = scheme, strict, raw, outside
         self.official = ChunkCounter(raw_reading(outside) if raw else conlleval_reading())
         self.own = ChunkCounter(scheme_reading()) if scheme else None
-        self.sequences, self.ill_formed = 0, [0, 0]
-        self.tags = {}  # all tags that were counted, and the line where each stood first
-        self.known = 0  # how many tags the reading had met when that was last looked after
+        self.sequences = 0
+        self.ill_formed = [0, 0]  # sequences: gold, predicted
+        self.tags = {}  # {tag that was counted: number of the first line that has it}
+        self.known = 0  # how many tags the reading had met when `tags` was last brought up to date
 
     def add(self, gold, predicted, ended=True, first_line=0):
         """Counts two sequences of one length. Returns them as they are counted: with a scheme O is
         the outside tag, and with strict there are well-formed chunks only. first_line: see
-        remember."""
+        `remember`.
+        """
         as_given = gold, predicted
         if self.scheme and self.outside != "O":
-            gold, predicted = (
-                ["O" if tag == self.outside else tag for tag in tags] for tags in (gold, predicted)
-            )
+            gold, predicted = self._with_o(gold), self._with_o(predicted)
         self.sequences += 1
         self.official.add(gold, predicted, ended)
         known = len(self.official.reading.known)  # with an O from the start
@@ -269,6 +277,9 @@ class Scorer:
         """The chunks of a sequence that `add` returned, (start, end, type)."""
         return (self.own or self.official).reading.chunks(tags)
 
+    def _with_o(self, tags):
+        return ["O" if tag == self.outside else tag for tag in tags]
+
     def _well_formed(self, side, tags):
         if schemes.well_formed(tags, self.scheme):
             return tags
@@ -276,7 +287,7 @@ class Scorer:
         return only_well_formed(tags, self.scheme)
 
     def close(self):
-        """Returns the Scores. Accuracy is always that of the tags as they stand."""
+        """Returns the Scores. Accuracy is always that of the tags as they were given."""
         official = self.official.close()
         scores = self.own.close() if self.own else official
         scores.tokens, scores.correct_tags = official.tokens, official.correct_tags
@@ -286,7 +297,7 @@ class Scorer:
         return scores
 
     def difference(self):
-        """A pair of neighbouring tags that conlleval reads otherwise than a scheme does, or None."""
+        """A pair of neighbouring tags that conlleval and a scheme read differently, or None."""
         for last, steps in self.official.reading.known.items():
             for tag, (ends, starts, *_) in steps.items():
                 try:
@@ -307,22 +318,23 @@ def score(
     outside: str = "O",
     warn: bool = True,
 ) -> Scores:
-    """Scores of gold and predicted tag sequences (iterables of lists of str): conlleval's, unless
-    `scheme` is given.
+    """The Scores of gold and predicted tag sequences (iterables of lists of str), as conlleval
+    counts, or as `scheme` reads the tags. Precision, recall and F1 are percentages.
 
-    scheme: one of conll.SCHEMES; strict (with a scheme): only well-formed chunks count; raw: tags
-    have no prefixes; outside: the outside tag of raw tags or of a scheme. `.f1` and its like are
-    percentages. warn: warn of tags that are probably not meant as they are read. Raises ValueError
-    for sequences of unequal length, and with a scheme for a tag that is not O or PREFIX-TYPE.
+    scheme: one of schemes.SCHEMES. strict (with a scheme): only well-formed chunks count. raw: tags
+    have no prefixes. outside: the outside tag of raw tags or of a scheme. warn: warn of tags that
+    are probably not meant as they are read. Raises ValueError for sequences of unequal length, and
+    with a scheme for a tag that is not O or PREFIX-TYPE.
     """
     scorer = Scorer(scheme, strict, raw, outside)
     for gold, predicted in zip(gold_sequences, predicted_sequences, strict=True):
         scorer.add(gold, predicted)
-    for line in tag_notes(scorer, scorer.tags, "", _as_arguments) if warn else ():
-        warnings.warn(line, stacklevel=2)
+    if warn:
+        for line in tag_notes(scorer, scorer.tags, "", as_arguments):
+            warnings.warn(line, stacklevel=2)
     return scorer.close()
 
 
 def trained_reading(scheme):
-    """The arguments of `score` with which training scores tags in what conll.detect finds."""
+    """The arguments with which training calls `score`. scheme: what schemes.detect returns."""
     return {"raw": True} if scheme == schemes.RAW else {"scheme": scheme}

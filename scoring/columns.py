@@ -1,4 +1,4 @@
-"""Input that the scorers share: columns of gold and predicted tags."""
+"""What the scorers share: their flags, and input in columns of gold and predicted tags."""
 
 import argparse
 import functools
@@ -9,27 +9,23 @@ import sys
 import warnings
 from typing import NamedTuple, Optional
 
+import cli
 import conll
 import schemes
 from cli import UserError, check_readable, suggest
 from files.text import HEAD, check_encoding
 
 BREAK = "-X-"  # first column of a line that ends a sentence
-
-
 TAB = re.compile("\t")  # what `--delimiter tab` stands for
-
-
 BYTE_ORDER_MARK = "\xef\xbb\xbf"  # UTF-8's, as Latin-1
-
-
 COLUMNS = ("gold", "pred", "word", "pos", "chunk", "_")
 
 
-# ---------------------------------------------------------------- input, shared with token_eval.py
+# ---------------------------------------------------------------- flags
 
 
 def add_column_flags(parser):
+    """Adds the flags that say what the columns are."""
     parser.add_argument(
         "-d",
         dest="delimiter",
@@ -61,12 +57,14 @@ def _named_delimiter(text):
 
 
 def add_input_flags(parser):
+    """Adds the flags for one file to score, and for JSON."""
     add_column_flags(parser)
     parser.add_argument("--input", metavar="FILE", help="file to score (default: standard input)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def add_reading_flags(parser):
+    """Adds the flags that say how tags are read as chunks."""
     parser.add_argument(
         "-o",
         dest="outside",
@@ -86,9 +84,12 @@ def add_reading_flags(parser):
     )
 
 
+# ---------------------------------------------------------------- input
+
+
 class Columns(NamedTuple):
-    """Where the columns are, from 0 or, counted from the last, from -1. width None: as many as the
-    first row has.
+    """Indices of the columns, from 0, or from -1 counted from the last. width: how many there are;
+    None: as many as the first row has.
     """
 
     width: Optional[int] = None
@@ -103,7 +104,8 @@ def parse_columns(text):
     for name in names:
         if name not in COLUMNS:
             raise UserError(
-                f"--columns: unknown column {name!r}{suggest(name, COLUMNS)}; known are {' '.join(COLUMNS)}"
+                f"--columns: unknown column {name!r}{suggest(name, COLUMNS)}; known are "
+                f"{' '.join(COLUMNS)}"
             )
     for name in ("gold", "pred"):
         if names.count(name) != 1:
@@ -131,9 +133,11 @@ def read_input(args):
 
 
 def read_file(path, delimiter=None, width=None, flag="--input", last="gold and predicted tag last"):
-    """The rows of a file, or of standard input without a path: see read_rows. Lines come as
-    Latin-1, a character for each byte, so that widths, order and bytes are those of the official
-    script; a byte order mark before them all is left out."""
+    """The rows of a file, or of standard input where `path` is empty: see read_rows.
+
+    Lines are decoded as Latin-1, a character for each byte, so that widths, order and bytes are
+    those of the official script. A byte order mark at the beginning is left out.
+    """
     split = delimiter_split(delimiter) if delimiter is not None else split_blanks
     if path:
         check_readable(path, flag)
@@ -145,29 +149,29 @@ def read_file(path, delimiter=None, width=None, flag="--input", last="gold and p
 
 
 def split_blanks(line):
-    """Columns of a line; a blank line has none."""
+    """The columns of a line, which spaces and tabs separate; a blank line has none."""
     cells = line.rstrip("\r\n").replace("\t", " ").split(" ")
     return [cell for cell in cells if cell] if "" in cells else cells
 
 
 def split_tabs(line):
-    """Columns of a line, of which some may be empty; a line of blanks alone has none."""
+    """The columns of a line, which single tabs separate; some may be empty. A blank line has no
+    columns.
+    """
     line = line.removesuffix("\n").removesuffix("\r")
     return line.split("\t") if line.strip(" \t\r") else []
 
 
 def delimiter_split(delimiter):
-    """-d, or TAB -> a function from a line to its columns; for -d, as in Perl's split, empty
-    columns at the end are dropped.
+    """A function from a line to its columns. delimiter: TAB, or the regular expression of -d, for
+    which empty columns at the end are dropped, as Perl's split does.
     """
     if delimiter is TAB:
         return split_tabs
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # [[:space:]] is only a FutureWarning
-            pattern = re.compile(
-                delimiter.encode(errors="surrogateescape").decode("latin-1"), re.ASCII
-            )
+            warnings.simplefilter("error")  # for [[:space:]] there is only a FutureWarning
+            pattern = re.compile(as_latin(delimiter), re.ASCII)
     except (re.error, FutureWarning) as error:
         raise UserError(
             f"-d {delimiter}: not a regular expression ({error}); write a backslash before "
@@ -189,12 +193,13 @@ def delimiter_split(delimiter):
 
 
 def read_rows(stream, name, split, width=None, last="gold and predicted tag last"):
-    """(number of its first line, its rows as lists of columns, whether a line ended it) for each
-    sentence of a text stream. A row that begins with -DOCSTART- is one of its own; no line ends it,
-    or what is before it, but a blank one.
+    """Yields (number of its first line, its rows as lists of columns, whether a line ended it) for
+    each sentence of a text stream. A row that begins with -DOCSTART- is a sentence of its own;
+    neither that sentence nor the one before it counts as ended, unless a blank line comes.
 
-    width: how many columns a row has; None: as many as the first row, 2 at least (last: what they
-    are). Raises UserError for a row with another number.
+    name: the stream's, in messages. split: a function from a line to its columns. width: the
+    expected number of columns; None: as many as the first row, at least 2. last: what those two
+    are, for the message. Raises UserError for a row with another number of columns.
     """
     because = "as --columns names" if width else ""
     rows, alone = [], False  # alone: the last row is a -DOCSTART-
@@ -206,9 +211,10 @@ def read_rows(stream, name, split, width=None, last="gold and predicted tag last
         cells = split(line)
         if len(cells) != width and cells:
             if width is not None or len(cells) < 2:
+                count = f"{len(cells)} column{'s' * (len(cells) != 1)}"
+                expected = f"{width} {because}" if width else f"at least 2, {last}"
                 raise UserError(
-                    f"{name}:{number}: {len(cells)} column{'s' * (len(cells) != 1)}, expected "
-                    f"{f'{width} {because}' if width else f'at least 2, {last}'}; "
+                    f"{name}:{number}: {count}, expected {expected}; "
                     "mend the row, or give the delimiter with -d or --delimiter tab"
                 )
             width, because = len(cells), f"as in line {number}"
@@ -231,33 +237,32 @@ def _is_docstart(word):
 
 
 def tag_sequences(sentences, columns=Columns()):
-    """What read_rows yields -> (number of its first line, gold tags, predicted tags, whether a line
-    ended it) of each.
+    """Yields (number of its first line, gold tags, predicted tags, whether a line ended it) for
+    each sentence that read_rows yields.
     """
-    intern, gold_at, pred_at = sys.intern, columns.gold, columns.pred
+    intern = sys.intern
+    gold_at, pred_at = columns.gold, columns.pred
     for first_line, rows, ended in sentences:
-        yield (
-            first_line,
-            [intern(row[gold_at]) for row in rows],
-            [intern(row[pred_at]) for row in rows],
-            ended,
-        )
+        gold = [intern(row[gold_at]) for row in rows]
+        predicted = [intern(row[pred_at]) for row in rows]
+        yield first_line, gold, predicted, ended
 
 
 def as_text(latin):
-    """What was read as Latin-1 -> the Unicode text that its bytes are."""
+    """Text that was read as Latin-1 -> the Unicode text that its bytes encode in UTF-8."""
     return latin.encode("latin-1").decode("utf-8", "replace")
 
 
 def as_latin(text):
-    """What came from the command line -> its bytes as Latin-1, as the input is read."""
+    """Text of the command line -> its bytes as Latin-1, as the input is read."""
     return text.encode(errors="surrogateescape").decode("latin-1")
 
 
 def print_latin(text):
-    """Prints text that was read as Latin-1: the bytes that came in."""
+    """Prints text that was read as Latin-1, as the bytes that were read."""
     sys.stdout.buffer.write(text.encode("latin-1"))
 
 
-def note(command, text):
-    print(f"{command}: note: {as_text(text)}", file=sys.stderr)
+def note(text):
+    """Prints a note, text that was read as Latin-1, on standard error."""
+    cli.note(f"note: {as_text(text)}")

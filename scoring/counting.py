@@ -1,7 +1,6 @@
 """Counts the chunks of a file as a command's flags say."""
 
-import sys
-
+import cli
 import schemes
 import tagset
 from cli import UserError
@@ -11,8 +10,9 @@ from scoring.notes import as_flags, tag_notes
 
 
 def count(args, sequences, name, counted=None):
-    """Scores all sequences of the file `name`. Returns the Scorer, still open. counted: a list that
-    takes what Scorer.add returns."""
+    """Scores all sequences of the file `name`. Returns the Scorer, not yet closed. counted: a list
+    to which what Scorer.add returns is added, or None.
+    """
     if args.strict and not args.scheme:
         sequences = list(sequences)
         args.scheme = _scheme_of_gold(args, sequences)
@@ -29,10 +29,10 @@ def count(args, sequences, name, counted=None):
 
 def _scheme_of_gold(args, sequences):
     """The scheme of the gold tags, for --strict. Raises UserError where they follow none."""
-    gold = [["O" if tag == args.outside else tag for tag in each[1]] for each in sequences]
+    gold = [["O" if tag == args.outside else tag for tag in tags] for _, tags, _, _ in sequences]
     scheme = schemes.detect(gold)
     if scheme == schemes.RAW:
-        tags = dict.fromkeys((as_text(tag) for each in gold for tag in each), 0)
+        tags = dict.fromkeys((as_text(tag) for sequence in gold for tag in sequence), 0)
         why = tagset.findings(tags, sum(map(len, gold)))[0].what
         raise UserError(
             f"--strict: the gold tags follow no scheme ({why}), tags such as B-PER, I-PER and O "
@@ -49,42 +49,43 @@ def _refuse(args, name, first_line, gold, predicted):
                 schemes.split_tag("O" if tag == args.outside else tag)
             except ValueError:
                 raise UserError(
-                    f"{name}:{line}: tag {as_text(tag)!r}, expected O or PREFIX-TYPE ({args.scheme}); mend the "
-                    "tag, name the outside tag with -o, or leave out --scheme and --strict"
+                    f"{name}:{line}: tag {as_text(tag)!r}, expected O or PREFIX-TYPE "
+                    f"({args.scheme}); mend the tag, name the outside tag with -o, or leave out "
+                    "--scheme and --strict"
                 ) from None
 
 
-def say_of_tags(command, scorer, name):
-    """Notes of a command about the tags of the file `name`: see tag_notes."""
+def print_tag_notes(scorer, name):
+    """Prints notes about the tags of the file `name` on standard error: see tag_notes."""
     places = {}
     for tag, line in scorer.tags.items():
         places.setdefault(as_text(tag), line)
     for line in tag_notes(scorer, places, name, as_flags):
-        print(f"{command}: note: {line}", file=sys.stderr)
+        cli.note(f"note: {line}")
 
 
-def say_notes(args, scorer, scores):
-    """What the figures do not show, on standard error."""
-    say_of_tags("chunk_eval.py", scorer, args.input or "<stdin>")
+def print_notes(args, scorer, scores):
+    """Prints on standard error what the figures of chunk_eval.py do not show."""
+    name = args.input or "<stdin>"
+    print_tag_notes(scorer, name)
     if not scores.tokens:
-        note("chunk_eval.py", f"no tokens in {args.input or '<stdin>'}")
+        note(f"no tokens in {name}")
     if args.outside != "O" and not (args.raw or args.scheme):
-        note(
-            "chunk_eval.py", "-o acts only with -r, --scheme or --strict, as in the official script"
-        )
+        note("-o acts only with -r, --scheme or --strict, as in the official script")
     pair = None if args.raw else scorer.difference()
-    if pair and args.scheme:
+    if pair is None:
+        return
+    before, after = pair
+    differ = f"the readings differ, as where {after} follows {before}"
+    if args.scheme:
         correct, found, phrases = scorer.official.scores.totals
+        f1 = percentages(correct, found, phrases)[2]
         note(
-            "chunk_eval.py",
-            "the readings differ, as where {} follows {}: the official script, and this one without "
-            "--scheme, counts {} phrases; found: {}; correct: {}; FB1: {:.2f}".format(
-                *reversed(pair), phrases, found, correct, percentages(correct, found, phrases)[2]
-            ),
+            f"{differ}: the official script, and this one without --scheme, counts {phrases} "
+            f"phrases; found: {found}; correct: {correct}; FB1: {f1:.2f}"
         )
-    elif pair:
+    else:
         note(
-            "chunk_eval.py",
-            "the readings differ, as where {} follows {}: these are the official script's figures; "
-            "--scheme reads S, E, M, L and U as what they are".format(*reversed(pair)),
+            f"{differ}: these are the official script's figures; --scheme reads S, E, M, L and U "
+            "as what they are"
         )

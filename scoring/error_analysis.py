@@ -27,7 +27,7 @@ from scoring.tables import figures, json_figures
 
 CATEGORIES = ("correct", "type", "boundary", "boundary and type", "missed", "spurious")
 SEEN = ("seen with its type", "seen with others", "unseen")
-ENTITY_LENGTHS = (1, 2, 3, 4, 5, 7, 11)  # the least of each group, in tokens
+ENTITY_LENGTHS = (1, 2, 3, 4, 5, 7, 11)  # the lowest length of each group, in tokens
 SENTENCE_LENGTHS = (1, 6, 11, 21, 31, 51)
 
 
@@ -45,16 +45,14 @@ class Sentence(NamedTuple):
 
 
 def align(gold, predicted):
-    """Entities of one sentence -> [(gold entity or None, predicted entity or None)], each of them
-    in exactly one pair.
+    """Entities of one sentence -> [(gold entity or None, predicted entity or None)], each entity in
+    exactly one pair.
 
     Entities of the same tokens make a pair. Of the rest those that share tokens do: the same type
-    first, then the most shared tokens, then the leftmost. Who is left stays alone.
+    first, then the most shared tokens, then the leftmost. An entity that is left has no partner.
     """
-    gold_left, predicted_left = (
-        {entity[:2]: entity for entity in gold},
-        {entity[:2]: entity for entity in predicted},
-    )
+    gold_left = {entity[:2]: entity for entity in gold}
+    predicted_left = {entity[:2]: entity for entity in predicted}
     pairs = [
         (gold_left.pop(span), predicted_left.pop(span))
         for span in list(gold_left)
@@ -64,15 +62,13 @@ def align(gold, predicted):
         first, second = pair[0][:2], pair[1][:2]
         if first in gold_left and second in predicted_left:
             pairs.append((gold_left.pop(first), predicted_left.pop(second)))
-    return (
-        pairs
-        + [(entity, None) for entity in gold_left.values()]
-        + [(None, entity) for entity in predicted_left.values()]
-    )
+    pairs += [(entity, None) for entity in gold_left.values()]
+    pairs += [(None, entity) for entity in predicted_left.values()]
+    return pairs
 
 
 def _sharing(gold, predicted):
-    """All pairs that share tokens, of entities in order."""
+    """Yields all pairs (gold, predicted) of entities that share tokens. Both lists are in order."""
     i = j = 0
     while i < len(gold) and j < len(predicted):
         if max(gold[i][0], predicted[j][0]) < min(gold[i][1], predicted[j][1]):
@@ -84,13 +80,13 @@ def _sharing(gold, predicted):
 
 
 def _rank(pair):
-    """What is paired first comes first."""
+    """The sort key of a pair: pairs are made in this order."""
     (start, end, kind), (other_start, other_end, other_kind) = pair
     return kind != other_kind, max(start, other_start) - min(end, other_end), start, other_start
 
 
 def category(pair):
-    """The one of CATEGORIES that a pair of `align` belongs to."""
+    """The one of CATEGORIES to which a pair of `align` belongs."""
     gold, predicted = pair
     if predicted is None:
         return "missed"
@@ -104,23 +100,25 @@ def category(pair):
 # ---------------------------------------------------------------- counting
 
 
+def _no_counts():
+    return [0, 0, 0]
+
+
 @dataclass
 class Analysis:
-    """Counts over all sentences. The groups' lists are [correct, found, phrases], as
-    chunk_eval.percentages takes them.
+    """Counts over all sentences. The counts of a group are [correct, found, phrases], as
+    scoring.chunks.percentages takes them.
     """
 
-    pairs: Counter = field(
-        default_factory=Counter
-    )  # {(category, gold type or None, predicted type or None): pairs}
-    entity_length: dict = field(
-        default_factory=lambda: defaultdict(lambda: [0, 0, 0])
-    )  # {least of the group: counts}
-    sentence_length: dict = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0]))
-    seen: Optional[dict] = None  # {one of SEEN: counts}; None without training entities
-    worst: list = field(
-        default_factory=list
-    )  # [(Sentence, its wrong pairs)], the most of them first
+    # {(category, gold type or None, predicted type or None): pairs}
+    pairs: Counter = field(default_factory=Counter)
+    # {lowest length of the group: counts}
+    entity_length: dict = field(default_factory=lambda: defaultdict(_no_counts))
+    sentence_length: dict = field(default_factory=lambda: defaultdict(_no_counts))
+    # {one of SEEN: counts}; None without training entities
+    seen: Optional[dict] = None
+    # [(Sentence, its wrong pairs)], the sentences with the most of them first
+    worst: list = field(default_factory=list)
 
     @property
     def categories(self):
@@ -137,8 +135,9 @@ class Analysis:
 
     @property
     def table(self):
-        """Pairs by gold type (rows) and predicted type (columns), in the order of `kinds`; no gold
-        and no prediction last.
+        """Numbers of pairs by gold type (rows) and predicted type (columns), in the order of
+        `kinds`. The last row has the pairs without a gold entity, the last column those without a
+        predicted one.
         """
         kinds = [*self.kinds, None]
         return [
@@ -151,72 +150,88 @@ def analyse(sentences, trained=None, worst=10):
     """Sentences -> Analysis.
 
     trained: {(word, ...): set of types} of the training entities, for which all sentences need
-    their words. worst: how many sentences to keep; of equally many errors the earlier one.
+    their words; or None. worst: how many of the sentences with the most errors to keep; of two with
+    as many errors, the earlier one comes first.
     """
-    analysis = Analysis(seen=None if trained is None else {name: [0, 0, 0] for name in SEEN})
+    analysis = Analysis()
+    if trained is not None:
+        analysis.seen = {name: _no_counts() for name in SEEN}
     wrong = []
     for sentence in sentences:
         pairs = align(sentence.gold, sentence.predicted)
         for pair in pairs:
-            gold_type, predicted_type = (entity and entity[2] for entity in pair)
+            gold_type, predicted_type = (entity[2] if entity else None for entity in pair)
             analysis.pairs[category(pair), gold_type, predicted_type] += 1
             _count_groups(analysis, sentence, pair, trained)
         errors = [pair for pair in pairs if category(pair) != "correct"]
         if errors:
             wrong.append((sentence, errors))
-    analysis.worst = heapq.nlargest(worst, wrong, key=lambda each: len(each[1]))
+    analysis.worst = heapq.nlargest(worst, wrong, key=lambda item: len(item[1]))
     return analysis
 
 
 def _count_groups(analysis, sentence, pair, trained):
-    """Adds a pair to the groups of its entities; those of a correct pair are in the same ones."""
-    for place, entity in ((1, pair[1]), (2, pair[0])):
-        if entity is None:
-            continue
-        groups = [
-            analysis.entity_length[_group(entity[1] - entity[0], ENTITY_LENGTHS)],
-            analysis.sentence_length[_group(sentence.length, SENTENCE_LENGTHS)],
-        ]
-        if trained is not None:
-            kinds = trained.get(tuple(sentence.words[entity[0] : entity[1]]), ())
-            groups.append(analysis.seen[SEEN[0 if entity[2] in kinds else 1 if kinds else 2]])
-        for group in groups:
-            group[place] += 1
-            group[0] += place == 2 and pair[0] == pair[1]
+    """Adds a pair to the counts of the groups that its entities are in."""
+    gold, predicted = pair
+    if predicted is not None:
+        for counts in _counts_of(analysis, sentence, predicted, trained):
+            counts[1] += 1
+    if gold is not None:
+        for counts in _counts_of(analysis, sentence, gold, trained):
+            counts[2] += 1
+            counts[0] += gold == predicted  # both entities are in the same groups
 
 
-def _group(length, least):
-    return max(each for each in least if each <= length)
+def _counts_of(analysis, sentence, entity, trained):
+    """The counts of the groups that an entity is in, as a list."""
+    start, end, kind = entity
+    groups = [
+        analysis.entity_length[_group(end - start, ENTITY_LENGTHS)],
+        analysis.sentence_length[_group(sentence.length, SENTENCE_LENGTHS)],
+    ]
+    if trained is not None:
+        groups.append(analysis.seen[_seen(kind, trained.get(tuple(sentence.words[start:end]), ()))])
+    return groups
 
 
-def group_name(group, least):
-    """The first of a group of lengths -> '7-10', '11+' and the like."""
-    after = [each for each in least if each > group]
-    return (
-        f"{group}+"
-        if not after
-        else str(group)
-        if after[0] == group + 1
-        else f"{group}-{after[0] - 1}"
-    )
+def _seen(kind, trained_kinds):
+    """The one of SEEN for an entity whose words have `trained_kinds` in the training files."""
+    with_its_type, with_others, unseen = SEEN
+    if kind in trained_kinds:
+        return with_its_type
+    return with_others if trained_kinds else unseen
+
+
+def _group(length, lowest):
+    """The lowest length of the group that a length is in. lowest: those of all groups."""
+    return max(first for first in lowest if first <= length)
+
+
+def group_name(group, lowest):
+    """'7-10', '11+' and the like, for the group whose lowest length is `group`."""
+    higher = [first for first in lowest if first > group]
+    if not higher:
+        return f"{group}+"
+    if higher[0] == group + 1:
+        return str(group)
+    return f"{group}-{higher[0] - 1}"
 
 
 def groups_of(analysis):
     """[(title, {name of a group: counts})]: by entity length, by sentence length, and seen against
-    unseen where it is known.
+    unseen where there are training entities.
     """
-    lengths = {
-        group_name(each, ENTITY_LENGTHS): analysis.entity_length[each]
-        for each in sorted(analysis.entity_length)
-    }
-    sentences = {
-        group_name(each, SENTENCE_LENGTHS): analysis.sentence_length[each]
-        for each in sorted(analysis.sentence_length)
-    }
-    groups = [("entity length, in tokens", lengths), ("sentence length, in tokens", sentences)]
-    return groups + (
-        [("seen in the training files", analysis.seen)] if analysis.seen is not None else []
-    )
+    groups = [
+        ("entity length, in tokens", _named(analysis.entity_length, ENTITY_LENGTHS)),
+        ("sentence length, in tokens", _named(analysis.sentence_length, SENTENCE_LENGTHS)),
+    ]
+    if analysis.seen is not None:
+        groups.append(("seen in the training files", analysis.seen))
+    return groups
+
+
+def _named(groups, lowest):
+    return {group_name(group, lowest): groups[group] for group in sorted(groups)}
 
 
 # ---------------------------------------------------------------- output
@@ -228,30 +243,26 @@ def text(analysis, has_words):
     shared = sum(counts[name] for name in CATEGORIES[:4])
     lines = [
         "",
-        f"errors: {shared + counts['missed']} gold entities, {shared + counts['spurious']} predicted, "
-        f"{shared} pairs of them with tokens in common",
+        f"errors: {shared + counts['missed']} gold entities, "
+        f"{shared + counts['spurious']} predicted, {shared} pairs of them with tokens in common",
     ]
     lines += [f"{name:>17}: {counts[name]}" for name in CATEGORIES]
     lines += ["", "types: gold in rows, predicted in columns", *_matrix(analysis)]
     for title, groups in groups_of(analysis):
-        lines += ["", f"{title}:"] + [
-            f"{name:>18}: {figures(*each)}  {each[2]} gold, {each[1]} predicted"
-            for name, each in groups.items()
-        ]
+        lines += ["", f"{title}:"]
+        for name, (correct, found, phrases) in groups.items():
+            shown = figures(correct, found, phrases)
+            lines.append(f"{name:>18}: {shown}  {phrases} gold, {found} predicted")
     if analysis.worst:
         hint = "" if has_words else " (to read them, name their column: --columns)"
         lines += ["", f"the sentences with the most errors{hint}:"]
     for sentence, errors in analysis.worst:
         found = Counter(map(category, errors))
-        lines.append(
-            f"line {sentence.line}: "
-            + ", ".join(f"{found[name]} {name}" for name in CATEGORIES if found[name])
-        )
+        numbers = ", ".join(f"{found[name]} {name}" for name in CATEGORIES if found[name])
+        lines.append(f"line {sentence.line}: {numbers}")
         if sentence.words:
-            lines += [
-                f"    {name}: {marked(sentence.words, entities)}"
-                for name, entities in (("gold", sentence.gold), ("pred", sentence.predicted))
-            ]
+            lines.append(f"    gold: {marked(sentence.words, sentence.gold)}")
+            lines.append(f"    pred: {marked(sentence.words, sentence.predicted)}")
     return "\n".join(lines) + "\n"
 
 
@@ -263,12 +274,10 @@ def _matrix(analysis):
         [name, *map(str, counts)] for name, counts in zip([*names, "spurious"], analysis.table)
     ]
     rows[-1][-1] = ""
-    width = [max(map(len, column)) for column in zip(*rows)]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    widths[0] = 17
     return [
-        "  ".join(
-            [f"{row[0]:>17}", *(f"{cell:>{size}}" for cell, size in zip(row[1:], width[1:]))]
-        ).rstrip()
-        for row in rows
+        "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths)).rstrip() for row in rows
     ]
 
 
@@ -284,14 +293,17 @@ def marked(words, entities):
 def as_json(analysis):
     """Analysis -> what --json shows under `errors`. A type is null where there is no entity."""
 
-    def kind(name):
-        return name if name is None else as_text(name)
+    def json_kind(kind):
+        return None if kind is None else as_text(kind)
 
-    def entity(each):
-        return each and {"start": each[0], "end": each[1], "type": as_text(each[2])}
+    def json_entity(entity):
+        if entity is None:
+            return None
+        start, end, kind = entity
+        return {"start": start, "end": end, "type": as_text(kind)}
 
     by_entity, by_sentence, *by_seen = (
-        {name: json_figures(*each) for name, each in groups.items()}
+        {name: json_figures(*counts) for name, counts in groups.items()}
         for _, groups in groups_of(analysis)
     )
     worst = [
@@ -299,8 +311,12 @@ def as_json(analysis):
             "line": sentence.line,
             "words": sentence.words and [as_text(word) for word in sentence.words],
             "errors": [
-                {"category": category(pair), "gold": entity(pair[0]), "predicted": entity(pair[1])}
-                for pair in errors
+                {
+                    "category": category((gold, predicted)),
+                    "gold": json_entity(gold),
+                    "predicted": json_entity(predicted),
+                }
+                for gold, predicted in errors
             ],
         }
         for sentence, errors in analysis.worst
@@ -311,8 +327,8 @@ def as_json(analysis):
     pairs = [
         {
             "category": name,
-            "gold": kind(gold),
-            "predicted": kind(predicted),
+            "gold": json_kind(gold),
+            "predicted": json_kind(predicted),
             "count": analysis.pairs[name, gold, predicted],
         }
         for name, gold, predicted in order
@@ -335,12 +351,13 @@ def draw(analysis):
         raise UserError(
             "--plot: matplotlib is not installed; pip install matplotlib, or leave --plot out"
         ) from None
-    figure, groups = Figure(figsize=(13, 9)), groups_of(analysis)
+    figure = Figure(figsize=(13, 9))
+    groups = groups_of(analysis)
     panels = figure.subplot_mosaic("AAABBB;CCDDEE" if len(groups) == 3 else "AAABBB;CCCDDD")
     _draw_categories(panels["A"], analysis)
     _draw_matrix(panels["B"], analysis)
-    for name, (title, each) in zip("CDE", groups):
-        _draw_groups(panels[name], title, each)
+    for panel, (title, counts_by_name) in zip("CDE", groups):
+        _draw_groups(panels[panel], title, counts_by_name)
     figure.tight_layout()
     return figure
 
@@ -350,10 +367,11 @@ def _label(kind):
 
 
 def _draw_categories(axes, analysis):
-    """Stacked bars of the errors of each type; an error counts for its gold type, a spurious entity
-    for its own.
+    """Draws stacked bars of the errors of each type. An error counts for its gold type, a spurious
+    entity for its own.
     """
-    kinds, errors = analysis.kinds, Counter()
+    kinds = analysis.kinds
+    errors = Counter()  # {(category, type): pairs}
     for (name, gold, predicted), count in analysis.pairs.items():
         errors[name, predicted if gold is None else gold] += count
     left = [0] * len(kinds)
@@ -367,22 +385,16 @@ def _draw_categories(axes, analysis):
 
 
 def _draw_matrix(axes, analysis):
-    """The table of types, coloured by the share of a row."""
+    """Draws the table of types; a cell's colour shows its share of the row."""
     kinds, table = analysis.kinds, analysis.table
-    axes.imshow(
-        [[count / max(sum(row), 1) for count in row] for row in table], cmap="Blues", vmin=0, vmax=1
-    )
+    shares = [[count / max(sum(row), 1) for count in row] for row in table]
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for i, row in enumerate(table):
         for j, count in enumerate(row):
-            if i + j < 2 * len(kinds):
-                axes.text(
-                    j,
-                    i,
-                    count,
-                    ha="center",
-                    va="center",
-                    color="white" if count > 0.6 * sum(row) else "black",
-                )
+            if i + j == 2 * len(kinds):  # neither a gold nor a predicted entity
+                continue
+            color = "white" if count > 0.6 * sum(row) else "black"
+            axes.text(j, i, count, ha="center", va="center", color=color)
     axes.set_xticks(range(len(kinds) + 1), [*map(_label, kinds), "missed"], rotation=45, ha="right")
     axes.set_yticks(range(len(kinds) + 1), [*map(_label, kinds), "spurious"])
     axes.set_xlabel("predicted")
@@ -390,7 +402,7 @@ def _draw_matrix(axes, analysis):
 
 
 def _draw_groups(axes, title, groups):
-    """F1 of each group as a bar, the gold entities in it above."""
+    """Draws F1 of each group as a bar, with the number of its gold entities above."""
     bars = axes.bar(
         [name.replace(" with", "\nwith") for name in groups],
         [percentages(*counts)[2] for counts in groups.values()],
@@ -405,59 +417,63 @@ def _draw_groups(axes, title, groups):
 
 
 def run(args):
-    """Prints what chunk_eval.py prints, then the analysis. args: those of chunk_eval.parse_args."""
+    """Prints the figures of chunk_eval.py, then the analysis. args: from chunk_eval.parse_args."""
     if args.plot:
         check_writable(args.plot, "--plot")
     for path in args.train_path or []:
         check_readable(path, "--train_path")
     columns = columns_of(args)
-    name, rows, counted = (
-        args.input or "<stdin>",
-        list(read_file(args.input, args.delimiter, columns.width)),
-        [],
-    )
-    word_at = columns.word if columns.width else 0 if rows and len(rows[0][1][0]) > 2 else None
+    name = args.input or "<stdin>"
+    rows = list(read_file(args.input, args.delimiter, columns.width))
+    word_at = _word_column(columns, rows)
     if rows and args.train_path and word_at is None:
         raise UserError(
             f"{name}:{rows[0][0]}: --train_path needs the words, and there is no word column; "
             "name it, as in --columns 'word gold pred', or leave --train_path out"
         )
+    counted = []
     scorer = counting.count(args, tag_sequences(rows, columns), name, counted)
     scores = scorer.close()
     trained = training_entities(args, columns) if args.train_path else None
-    analysis = analyse(
-        _sentences(rows, counted, scorer, word_at),
-        trained,
-        10 if args.worst is None else args.worst,
-    )
+    worst = 10 if args.worst is None else args.worst
+    analysis = analyse(_sentences(rows, counted, scorer, word_at), trained, worst)
     if args.plot:
         figure = draw(analysis)
         with atomic_write(args.plot) as out:
             figure.savefig(out, format="png")
-    more = {"errors": as_json(analysis)} if args.json else {}
-    print_latin(
-        tables.output(args, scores, **more)
-        + ("" if args.json else text(analysis, word_at is not None))
-    )
-    counting.say_notes(args, scorer, scores)
-    if analysis.categories["correct"] != scores.totals[0]:
+    if args.json:
+        print_latin(tables.output(args, scores, errors=as_json(analysis)))
+    else:
+        print_latin(tables.output(args, scores) + text(analysis, word_at is not None))
+    counting.print_notes(args, scorer, scores)
+    official, found = scores.totals[0], analysis.categories["correct"]
+    if found != official:
         note(
-            "chunk_eval.py",
             "brackets and the like start chunks that end nowhere: of the official script's "
-            f"{scores.totals[0]} correct chunks the analysis finds {analysis.categories['correct']}",
+            f"{official} correct chunks the analysis finds {found}"
         )
 
 
+def _word_column(columns, rows):
+    """The index of the column of words: the one that --columns names, or without --columns the
+    first of three or more; else None.
+    """
+    if columns.width:
+        return columns.word
+    has_words = rows and len(rows[0][1][0]) > 2
+    return 0 if has_words else None
+
+
 def _sentences(rows, counted, scorer, word_at):
-    """A Sentence for each sentence read."""
+    """Yields a Sentence for each sentence that was read and counted."""
     for (line, cells, _), tags in zip(rows, counted):
         words = None if word_at is None else [row[word_at] for row in cells]
         yield Sentence(line, len(cells), words, *map(scorer.chunks, tags))
 
 
 def training_entities(args, columns):
-    """The entities of --train_path, {(word, ...): set of types}; its columns are those of the input
-    without `pred`.
+    """The entities of --train_path, {(word, ...): set of types}. The columns of these files are
+    those of the input without `pred`.
     """
     if columns.width:
         gold, word = (at - (at > columns.pred) for at in (columns.gold, columns.word))
@@ -466,14 +482,9 @@ def training_entities(args, columns):
         columns = Columns(None, -1, -1, 0)
     entities = defaultdict(set)
     for path in args.train_path:
-        counted, rows = (
-            [],
-            list(
-                read_file(
-                    path, args.delimiter, columns.width, "--train_path", "word first and tag last"
-                )
-            ),
-        )
+        expected = "word first and tag last"
+        rows = list(read_file(path, args.delimiter, columns.width, "--train_path", expected))
+        counted = []
         scorer = counting.count(args, tag_sequences(rows, columns), path, counted)
         for sentence in _sentences(rows, counted, scorer, columns.word):
             for start, end, kind in sentence.gold:

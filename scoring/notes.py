@@ -6,14 +6,12 @@ import schemes
 import tagset
 from scoring.columns import as_text
 
-# ---------------------------------------------------------------- tags that are probably not meant
-
 
 def tag_notes(scorer, places, name, options):
     """Lines about tags that are probably not meant as a Scorer reads them.
 
-    places: {tag: the line where it stood first, or 0}, as text. name: the file's, for its lines.
-    options: a function from arguments of `score` to the words that name them.
+    places: {tag: number of the first line that has it, or 0}. name: that of the file. options:
+    as_flags or as_arguments, which says how the user chooses another reading.
     """
     at = {tag: f"{name}:{line}: " if line else "" for tag, line in places.items()}
     lines = hidden_notes(at)
@@ -27,16 +25,19 @@ def tag_notes(scorer, places, name, options):
 
 
 def hidden_notes(at):
-    """A line about the first tag with a character that does not show. at: {tag: 'file:line: '}."""
+    """A list of one line about the first tag with a character that does not show, or an empty list.
+    at: {tag: 'file:line: '}.
+    """
     for tag, place in at.items():
-        if tag and (what := tagset.what_does_not_show(tag)):
+        what = tagset.what_does_not_show(tag) if tag else ""
+        if what:
             return [f"{place}{what}: it is another tag than one without; take it out of the tags"]
     return []
 
 
 def _how_read(scorer, found, tags, options):
-    """How a Scorer reads what a tagset.Finding is about, up to what is to be done; None where it
-    reads that as it is meant.
+    """The middle of a line: how a Scorer reads what a tagset.Finding is about; '' where that needs
+    no words, None where the reading is the one that is meant.
     """
     if found.kind in ("alike", "case"):
         return ""
@@ -50,8 +51,8 @@ def _how_read(scorer, found, tags, options):
     if scorer.scheme or found.kind not in ("stray", "plain", "column"):
         return None
     if found.kind == "stray":
-        rest = [[tag] for tag in tags if tag != no_o]
-        scheme = schemes.detect(rest)
+        others = [[tag] for tag in tags if tag != no_o]
+        scheme = schemes.detect(others)
         if found.tag == no_o and scheme != schemes.RAW:
             flags = options(scheme=scheme, outside=no_o)
             return f"the official script does not know it as outside, {flags} does; or "
@@ -59,10 +60,10 @@ def _how_read(scorer, found, tags, options):
             "the official script takes what stands before the first hyphen for the prefix, and the "
             "rest for the type; "
         )
-    flags = options(raw=True) if no_o is None else options(raw=True, outside=no_o)
-    not_outside = f" that is not {'O' if no_o is None else tagset.shown(no_o)}"
-    if no_o is None and "O" not in tags:
-        not_outside = ""
+    if no_o is not None:
+        flags, not_outside = options(raw=True, outside=no_o), f" that is not {tagset.shown(no_o)}"
+    else:
+        flags, not_outside = options(raw=True), " that is not O" if "O" in tags else ""
     return (
         f"the official script finds no chunks in them; {flags} reads each token{not_outside} as a "
         "chunk, as train.py does; "
@@ -70,10 +71,17 @@ def _how_read(scorer, found, tags, options):
 
 
 def as_flags(scheme=None, raw=False, outside=None):
-    """Arguments of `score` as flags of the command."""
-    words = ["-r"] * raw + ([f"--scheme {scheme}"] if scheme else [])
-    return " ".join(words + ([f"-o {shlex.quote(outside)}"] if outside is not None else []))
+    """Arguments of `score` as flags of the commands that score."""
+    flags = []
+    if raw:
+        flags.append("-r")
+    if scheme:
+        flags.append(f"--scheme {scheme}")
+    if outside is not None:
+        flags.append(f"-o {shlex.quote(outside)}")
+    return " ".join(flags)
 
 
-def _as_arguments(**options):
+def as_arguments(**options):
+    """Arguments of `score` as Python writes them."""
     return ", ".join(f"{name}={value!r}" for name, value in options.items())

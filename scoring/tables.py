@@ -5,12 +5,10 @@ import json
 from scoring.chunks import percentages
 from scoring.columns import as_text
 
-# ---------------------------------------------------------------- output
-
 
 def listed_types(scores):
-    """Types in order of their bytes. conlleval lists a chunk without a type twice if both columns
-    have one.
+    """The types in the order of their bytes. Where both columns have chunks without a type,
+    conlleval lists that type, '', twice.
     """
     types = set(scores.phrases) | set(scores.found)
     twice = [""] if "" in scores.phrases and "" in scores.found else []
@@ -18,10 +16,11 @@ def listed_types(scores):
 
 
 def text_table(scores):
-    """Scores -> what conlleval prints; after a strict count, one line more."""
+    """Scores -> the table that conlleval prints."""
     correct, found, phrases = scores.totals
     lines = [
-        f"processed {scores.tokens} tokens with {phrases} phrases; found: {found} phrases; correct: {correct}."
+        f"processed {scores.tokens} tokens with {phrases} phrases; "
+        f"found: {found} phrases; correct: {correct}."
     ]
     if scores.tokens:
         lines.append(f"accuracy: {scores.accuracy:6.2f}%; {figures(correct, found, phrases)}")
@@ -47,17 +46,18 @@ def latex_table(scores):
 
 
 def strict_line(scores):
+    """Scores of a strict count -> a line that says how many sequences were ill-formed."""
     return (
         f"ill-formed sequences ({scores.reading}): gold {scores.ill_formed_gold}, "
         f"predicted {scores.ill_formed_predicted}, of {scores.sequences}\n"
     )
 
 
-def json_figures(correct, found, phrases):
+def json_figures(correct, found, gold, name_of_gold="phrases"):
     """Counts -> a dict of them and their percentages."""
-    precision, recall, f1 = percentages(correct, found, phrases)
+    precision, recall, f1 = percentages(correct, found, gold)
     return {
-        "phrases": phrases,
+        name_of_gold: gold,
         "found": found,
         "correct": correct,
         "precision": precision,
@@ -67,7 +67,7 @@ def json_figures(correct, found, phrases):
 
 
 def json_text(scores, strict, **more):
-    """Scores, and what else there is -> one JSON object; figures in percent."""
+    """Scores -> one JSON object, with `more` as further entries; figures in percent."""
     result = {
         "reading": scores.reading,
         "strict": strict,
@@ -88,9 +88,8 @@ def json_text(scores, strict, **more):
 
 
 def output(args, scores, **more):
-    """What the flags ask for. more: what else --json shows."""
+    """What chunk_eval.py prints for its flags. more: further entries of --json."""
     if args.json:
         return json_text(scores, args.strict, **more)
-    return (latex_table(scores) if args.latex else text_table(scores)) + (
-        strict_line(scores) if args.strict else ""
-    )
+    table = latex_table(scores) if args.latex else text_table(scores)
+    return table + strict_line(scores) if args.strict else table

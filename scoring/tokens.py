@@ -9,7 +9,9 @@ from scoring.chunks import percentages
 
 @dataclass
 class Scores:
-    """Tokens by (gold tag, predicted tag), and percentages over all tags but the outside tag."""
+    """Numbers of tokens by (gold tag, predicted tag), and percentages over all tags but the outside
+    tag.
+    """
 
     outside: str = "O"
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)

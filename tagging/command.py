@@ -1,4 +1,4 @@
-"""What the commands that tag share: flags, and a run from input to output."""
+"""What the commands that tag share: their flags, and a run from input to output."""
 
 import contextlib
 import os
@@ -6,22 +6,12 @@ import sys
 
 import conll
 from cli import UserError, atomic_write, check_readable, check_stream, check_threads, check_writable
-from tagging.output import plain_form
+from tagging.output import plain_format
 from tagging.streams import DEFAULT_SPACY_MODEL, tag_columns, tag_lines
 
 
-@contextlib.contextmanager
-def opened_output(path):
-    """Standard output, or a file that bears its name only once it is whole."""
-    if not path:
-        yield sys.stdout.buffer
-        return
-    with atomic_write(path) as out:
-        yield out
-
-
 def add_tagging_flags(parser, mode="bulk"):
-    """The flags that every command has that tags."""
+    """Adds the flags that all commands that tag have. mode: the default of --mode."""
     parser.add_argument(
         "--mode",
         choices=("bulk", "bucket", "line"),
@@ -80,15 +70,23 @@ def check_tagging_flags(args):
         check_stream(1)
 
 
-def run(tagger, args, form=None):
-    """Tags what the flags name. form: what comes out; default: the rows, and the tag."""
-    form = form or plain_form(tagger)
-    with contextlib.ExitStack() as stack:
-        stream = stack.enter_context(open(args.input, "rb")) if args.input else sys.stdin.buffer
-        out = stack.enter_context(opened_output(args.output))
-        name = args.input or "<stdin>"
+def run(tagger, args, output_format=None):
+    """Tags what the flags name. output_format: an OutputFormat; default: each row with its tag."""
+    output_format = output_format or plain_format(tagger)
+    name = args.input or "<stdin>"
+    with _open_input(args.input) as stream, _open_output(args.output) as out:
         if args.mode == "line":
-            tag_lines(tagger, args, stream, name, out, form)
+            tag_lines(tagger, args, stream, name, out, output_format)
         else:
             size = os.path.getsize(args.input) if args.input else 0
-            tag_columns(tagger, args, stream, name, out, size, form)
+            tag_columns(tagger, args, stream, name, out, size, output_format)
+
+
+def _open_input(path):
+    """A context manager: the file, or standard input, which stays open after it."""
+    return open(path, "rb") if path else contextlib.nullcontext(sys.stdin.buffer)
+
+
+def _open_output(path):
+    """A context manager: a file that is written atomically, or standard output."""
+    return atomic_write(path) if path else contextlib.nullcontext(sys.stdout.buffer)

@@ -1,10 +1,10 @@
-"""How sure a linear-chain model is of its tags: tokens, sentences, entities and the n best
-sequences, exactly.
+"""How sure a linear-chain model is of its tags: exact probabilities of tokens, sentences and
+entities, and the n best tag sequences.
 
-Scores are emission scores and a transition matrix, as the graph gives them (`logits`,
-`crf_transitions`); a softmax for each token is a chain whose transitions are 0. All sums run over
-all tag sequences, or over the well-formed ones alone where decoding is held to them, as logarithms
-in float64, a batch at a time. Numpy only.
+The scores are emission scores and a transition matrix, as the graph gives them (`logits`,
+`crf_transitions`); a softmax for each token is a chain whose transition scores are 0. All sums run
+over all tag sequences, or over the well-formed ones alone where decoding is constrained to them.
+They are logarithms in float64, and a batch is computed at a time. Numpy only.
 """
 
 from typing import NamedTuple
@@ -16,43 +16,42 @@ from cli import UserError
 from scoring.chunks import scheme_boundary
 
 MAX_NBEST = 1000  # sequences: nbest keeps so many for each token and each tag
-PATHS_AT_ONCE = 1 << 22  # that nbest compares: some 100 MB
-TINY = 1e-250  # where exp() comes near its smallest number, sums are made again in logarithms
+PATHS_AT_ONCE = 1 << 22  # how many paths nbest compares at a time: some 100 MB
+TINY = 1e-250  # sums of exp() below it are computed again as logarithms: they may be rounded to 0
 
 
 class Chain(NamedTuple):
-    """The scores of a batch, and their sums by forward-backward. -inf is what is forbidden.
+    """The scores of a batch, and their sums by the forward-backward algorithm; -inf is forbidden.
 
-    Behind a sentence's end stand numbers that mean nothing.
+    After a sentence's end the numbers mean nothing.
     """
 
-    # float64 (sentence, batch, tags), at most 0; the first and last tags that are forbidden are in
-    # here
+    # Emission scores, float64 (sentence, batch, tags), at most 0; -inf also for a tag that no
+    # sequence may begin or end with.
     emissions: np.ndarray
     lengths: np.ndarray  # int (batch,)
     transitions: np.ndarray  # float64 (tags, tags), from row to column
-    # float64 (sentence, batch, tags): all beginnings up to this token with this tag, its emission
-    # score included
+    # Forward variables, float64 (sentence, batch, tags): the sum over all beginnings up to this
+    # token with this tag, its emission score included.
     alpha: np.ndarray
-    beta: (
-        np.ndarray
-    )  # the same shape: all ends behind this token with this tag, its emission score left out
-    log_z: np.ndarray  # float64 (batch,): all sequences
+    # Backward variables, the same shape: the sum over all continuations after this token with this
+    # tag, its emission score not included.
+    beta: np.ndarray
+    log_z: np.ndarray  # float64 (batch,): the sum over all sequences
 
 
 def chain(emissions, lengths, transitions, legal=None, temperature=1.0):
-    """Sums over all tag sequences by the forward-backward algorithm (Rabiner 1989; Lafferty,
-    McCallum and Pereira 2001).
+    """The Chain of a batch: sums over all tag sequences by the forward-backward algorithm (Rabiner
+    1989; Lafferty, McCallum and Pereira 2001).
 
     emissions: float (batch, sentence, tags). lengths: (batch,), at least 1. transitions: float
-    (tags, tags). legal: conll.legal_transitions, to which the sequences are held, or None.
-    temperature: what all scores are divided by.
+    (tags, tags). legal: what schemes.legal_transitions gives, to which the sequences are
+    constrained, or None. temperature: what all scores are divided by.
     """
     lengths = np.asarray(lengths)
     emissions = np.array(np.swapaxes(emissions, 0, 1), np.float64) / temperature
-    emissions -= emissions.max(
-        axis=-1, keepdims=True
-    )  # changes no probability; long sums stay small
+    # This changes no probability, and keeps long sums small.
+    emissions -= emissions.max(axis=-1, keepdims=True)
     transitions = np.asarray(transitions, np.float64) / temperature
     if legal:
         begin, between, end = (np.where(allowed, 0.0, -np.inf) for allowed in legal)
@@ -72,8 +71,8 @@ def chain(emissions, lengths, transitions, legal=None, temperature=1.0):
 
 
 def _move(transitions):
-    """A function: scores (rows, from) -> log of the sum over `from` of exp(scores + transitions),
-    (rows, to).
+    """One step of the forward or the backward algorithm, as a function: scores (rows, from) -> the
+    log of the sum over `from` of exp(scores + transitions), (rows, to).
     """
     highest = transitions.max()
     factors = np.exp(transitions - highest)
@@ -93,7 +92,7 @@ def _move(transitions):
 
 
 def _log_sum(scores, axis):
-    """log of the sum of exp(scores); -inf where all of them are."""
+    """The log of the sum of exp(scores) along an axis; -inf where all scores are -inf."""
     peak = scores.max(axis=axis, keepdims=True)
     peak = np.where(np.isfinite(peak), peak, 0.0)
     with np.errstate(divide="ignore"):
@@ -104,29 +103,28 @@ def _log_sum(scores, axis):
 
 
 def marginals(chain):
-    """p(tag of a token | sentence), float64 (batch, sentence, tags); each token's sum to 1."""
+    """p(tag of a token | sentence), float64 (batch, sentence, tags): 1 in sum for each token."""
     scores = chain.alpha + chain.beta
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
     return np.swapaxes(weights / weights.sum(axis=-1, keepdims=True), 0, 1)
 
 
 def sequence_log_probability(chain, tags):
-    """log p(tags | sentence), float64 (batch,). tags: int (batch, sentence), anything behind the
-    end.
+    """log p(tags | sentence), float64 (batch,). tags: int (batch, sentence); those after the end of
+    a sentence do not count.
     """
-    tags, steps = np.swapaxes(tags, 0, 1), len(chain.emissions)
+    tags = np.swapaxes(tags, 0, 1)
     scores = np.take_along_axis(chain.emissions, tags[..., None], axis=-1)[..., 0]
     scores[1:] += chain.transitions[tags[:-1], tags[1:]]
-    return (
-        np.where(np.arange(steps)[:, None] < chain.lengths, scores, 0.0).sum(axis=0) - chain.log_z
-    )
+    inside = np.arange(len(chain.emissions))[:, None] < chain.lengths  # (sentence, batch)
+    return np.where(inside, scores, 0.0).sum(axis=0) - chain.log_z
 
 
 # ---------------------------------------------------------------- entities
 
 
 class Edges(NamedTuple):
-    """How conll.entities reads neighbouring tags."""
+    """How schemes.entities reads neighbouring tags."""
 
     kinds: dict  # {entity type: number}
     kind_of: np.ndarray  # int (tags,): the number of a tag's type; -1: O
@@ -135,15 +133,13 @@ class Edges(NamedTuple):
 
 
 def edges(tags, scheme):
-    """The Edges of a tag vocabulary in one of conll.SCHEMES, or conll.RAW."""
+    """The Edges of a tag vocabulary. scheme: one of schemes.SCHEMES, or schemes.RAW."""
     if scheme == schemes.RAW:
         parts = [("O", "") if tag == "O" else ("S", tag) for tag in tags]
     else:
         parts = [schemes.split_tag(tag) for tag in tags]
-    kinds = {
-        kind: i
-        for i, kind in enumerate(dict.fromkeys(kind for prefix, kind in parts if prefix != "O"))
-    }
+    distinct = dict.fromkeys(kind for prefix, kind in parts if prefix != "O")
+    kinds = {kind: i for i, kind in enumerate(distinct)}
     kind_of = np.array([-1 if prefix == "O" else kinds[kind] for prefix, kind in parts])
     both = np.array([[scheme_boundary(before, after) for after in parts] for before in parts], bool)
     return Edges(kinds, kind_of, both[..., 1], both[..., 0])
@@ -153,17 +149,16 @@ def entity_probabilities(chain, spans, edges):
     """How probable entities are, float64 (entities,). spans: (index in the batch, start, end, type)
     of each, end exclusive.
 
-    The probability of an entity is that of all tag sequences in which conll.entities reads it, with
-    this start, this end and this type, whatever stands around it: constrained forward-backward
-    (Culotta and McCallum 2004), where the sequences that go on into the entity from the token
-    before, or out of it into the token behind, do not count.
+    The probability of an entity is that of all tag sequences in which schemes.entities reads an
+    entity with this start, this end and this type, whatever the other tags are: constrained
+    forward-backward (Culotta and McCallum 2004). A sequence in which the entity begins before
+    `start`, or goes on after `end`, does not count.
     """
     if not spans:
         return np.zeros(0)
     row, start, end = np.array([span[:3] for span in spans]).T
-    of_kind = (
-        np.array([edges.kinds[kind] for *_, kind in spans])[:, None] == edges.kind_of
-    )  # (entities, tags)
+    kinds = np.array([edges.kinds[kind] for *_, kind in spans])
+    of_kind = kinds[:, None] == edges.kind_of  # (entities, tags)
     into, within, out_of = (
         np.where(allowed, chain.transitions, -np.inf)
         for allowed in (edges.starts, ~edges.starts, edges.ends)
@@ -173,22 +168,17 @@ def entity_probabilities(chain, spans, edges):
     scores = np.where((start > 0)[:, None], before, 0.0) + chain.emissions[start, row]
     scores = np.where(of_kind, scores, -np.inf)
     for t in range(1, (end - start).max()):
-        on = start + t < end
-        moved = (
-            _log_sum(scores[on][..., None] + within, axis=1)
-            + chain.emissions[start[on] + t, row[on]]
-        )
-        scores[on] = np.where(of_kind[on], moved, -np.inf)
+        longer = start + t < end  # the entities that have a token at start + t
+        moved = _log_sum(scores[longer][..., None] + within, axis=1)
+        moved = moved + chain.emissions[start[longer] + t, row[longer]]
+        scores[longer] = np.where(of_kind[longer], moved, -np.inf)
 
-    at_end, behind = end == chain.lengths[row], np.minimum(end, len(chain.alpha) - 1)
-    after = (
-        _log_sum(scores[..., None] + out_of, axis=1)
-        + chain.emissions[behind, row]
-        + chain.beta[behind, row]
-    )
-    log_z = _log_sum(
-        chain.alpha[start, row] + chain.beta[start, row], axis=-1
-    )  # chain.log_z but for rounding, which the sums share
+    at_end = end == chain.lengths[row]
+    following = np.minimum(end, len(chain.alpha) - 1)  # the token after the entity, if there is one
+    after = _log_sum(scores[..., None] + out_of, axis=1)
+    after = after + chain.emissions[following, row] + chain.beta[following, row]
+    # This is chain.log_z, but with the rounding errors that `scores` and `after` have as well.
+    log_z = _log_sum(chain.alpha[start, row] + chain.beta[start, row], axis=-1)
     total = _log_sum(np.where(at_end[:, None], scores, after), axis=-1) - log_z
     return np.exp(np.minimum(total, 0.0))
 
@@ -197,7 +187,7 @@ def entity_probabilities(chain, spans, edges):
 
 
 def check_count(count, name):
-    """Raises UserError for more sequences than nbest gives. name: of the flag or argument."""
+    """Raises UserError for a count that nbest does not take. name: of the flag or argument."""
     if not 1 <= count <= MAX_NBEST:
         raise UserError(
             f"{name} {count}: expected 1 to {MAX_NBEST:,}; time and memory grow with it"
@@ -205,44 +195,49 @@ def check_count(count, name):
 
 
 def nbest(chain, count):
-    """The `count` best tag sequences, by the list Viterbi algorithm (Seshadri and Sundberg 1994):
-    exact.
+    """The `count` best tag sequences, by the list Viterbi algorithm (Seshadri and Sundberg 1994),
+    which is exact.
 
-    Returns (tags, int32 (batch, count, sentence), and log probabilities, float64 (batch, count)),
-    the best first; -inf where there are not so many sequences. Of equals, the one whose later tags
-    have lower ids comes first.
+    Returns tags, int32 (batch, count, sentence), and log probabilities, float64 (batch, count), the
+    best first; -inf where there are fewer sequences. Of sequences with one probability, the one
+    whose later tags have lower ids comes first.
     """
-    emissions, (steps, batch, tags) = chain.emissions, chain.emissions.shape
+    emissions = chain.emissions
+    steps, batch, tags = emissions.shape
     inside = (np.arange(steps)[:, None] < chain.lengths)[..., None, None]  # (sentence, batch, 1, 1)
     stay = np.arange(tags * count).reshape(tags, count)
-    pointers = np.empty(
-        (steps, batch, tags, count), np.int32
-    )  # tag * count + rank, one token before
+    # The back pointers are tag * count + rank of the token before.
+    pointers = np.empty((steps, batch, tags, count), np.int32)
     scores = np.full((batch, tags, count), -np.inf)  # of the best paths to each tag
     scores[:, :, 0] = emissions[0]
     for t in range(1, steps):
         origin, best = _best_paths(scores, chain.transitions)
         best += emissions[t][..., None]
-        scores, pointers[t] = np.where(inside[t], best, scores), np.where(inside[t], origin, stay)
+        scores = np.where(inside[t], best, scores)
+        pointers[t] = np.where(inside[t], origin, stay)
 
     scores = scores.reshape(batch, tags * count)
     place = np.argsort(-scores, axis=-1, kind="stable")[:, :count]  # (batch, count)
     found = np.empty((batch, count, steps), np.int32)
     for t in range(steps - 1, -1, -1):
         found[:, :, t] = place // count
-        place = np.take_along_axis(pointers[t].reshape(batch, -1), place, axis=-1) if t else place
+        if t:
+            place = np.take_along_axis(pointers[t].reshape(batch, -1), place, axis=-1)
     return found, -np.sort(-scores, axis=-1)[:, :count] - chain.log_z[:, None]
 
 
 def _best_paths(scores, transitions):
-    """The best paths that go on to each tag: (where they come from, tag * count + rank, and their
-    scores), both (batch, tags, count). scores: float64 (batch, tags, count), the best to each tag.
+    """One step of the list Viterbi algorithm: the `count` best paths to each tag of the next token.
+
+    scores: float64 (batch, tags, count), of the best paths to each tag. Returns back pointers
+    (tag * count + rank) and scores, both (batch, tags, count).
     """
     batch, tags, count = scores.shape
-    origin, best = np.empty((batch, tags, count), np.int32), np.empty((batch, tags, count))
-    some = max(1, PATHS_AT_ONCE // (batch * tags * count))  # tags at once
-    for first in range(0, tags, some):
-        to = slice(first, first + some)
+    origin = np.empty((batch, tags, count), np.int32)
+    best = np.empty((batch, tags, count))
+    at_once = max(1, PATHS_AT_ONCE // (batch * tags * count))  # tags
+    for first in range(0, tags, at_once):
+        to = slice(first, first + at_once)
         paths = scores[:, None] + transitions.T[to, :, None]  # (batch, to, from, rank)
         paths = paths.reshape(batch, -1, tags * count)
         origin[:, to] = np.argsort(-paths, axis=-1, kind="stable")[..., :count]

@@ -1,50 +1,63 @@
-"""What is written of a tagged sentence."""
+"""What is written for a tagged sentence: its rows with the tag, with probabilities, n times, or
+only the rows of the least confident sentences.
+"""
 
 import heapq
 from typing import NamedTuple
 
-# ---------------------------------------------------------------- what is written of a sentence
 
+class OutputFormat(NamedTuple):
+    """How tagged sentences are written. The fields are functions.
 
-class Form(NamedTuple):
-    """What comes out. answer: conll.Sentences -> an answer for each. write(out, block, answer):
-    answer is None for blank lines.
+    answer(sentences): list of conll.Sentence -> a list with what `write` needs of each. write(out,
+    block, answer): writes one conll.Block; answer is None for blank lines. close(out): writes what
+    is left at the end of the input.
     """
 
     answer: object
     write: object
-    close: object = lambda out: None  # at the end of the input
+    close: object = lambda out: None
 
 
-def plain_form(tagger):
-    """The rows, and the tag."""
-    return Form(lambda sentences: [(tags,) for tags in tagger.tag(sentences)], write_columns)
+def plain_format(tagger):
+    """Each row with its tag."""
+
+    def answer(sentences):
+        return [(tags,) for tags in tagger.tag(sentences)]
+
+    return OutputFormat(answer, write_columns)
 
 
-def confidence_form(tagger):
-    """The rows, the tag, its probability, and on each token of an entity that of the entity."""
-    return Form(
-        lambda sentences: [_confidence_columns(found) for found in tagger.confident(sentences)],
-        write_columns,
-    )
+def confidence_format(tagger):
+    """Each row with its tag, the tag's probability, and the probability of the entity that the
+    token is in; `_` outside of entities.
+    """
+
+    def answer(sentences):
+        return [_confidence_columns(found) for found in tagger.confident(sentences)]
+
+    return OutputFormat(answer, write_columns)
 
 
 def _confidence_columns(found):
+    of_tags = [f"{probability:.6f}" for probability in found.probabilities]
     of_entities = ["_"] * len(found.tags)
     for start, end, _, probability in found.entities:
         of_entities[start:end] = [f"{probability:.6f}"] * (end - start)
-    return found.tags, [f"{probability:.6f}" for probability in found.probabilities], of_entities
+    return found.tags, of_tags, of_entities
 
 
 def write_columns(out, block, columns):
-    block.write(out, *([cell.encode() for cell in column] for column in columns or ()))
+    """Writes a conll.Block with columns, lists of str, after its rows; None: without any."""
+    encoded = [[cell.encode() for cell in column] for column in columns or ()]
+    block.write(out, *encoded)
 
 
-def nbest_form(tagger, count):
-    """Each sentence `count` times, the rows and the tag, under a line `# k probability` and with a
-    blank line behind.
+def nbest_format(tagger, count):
+    """Each sentence `count` times: a line `# k probability`, the rows with their tags, and a blank
+    line.
     """
-    return Form(lambda sentences: tagger.nbest(sentences, count), _write_nbest)
+    return OutputFormat(lambda sentences: tagger.nbest(sentences, count), _write_nbest)
 
 
 def _write_nbest(out, block, paths):
@@ -56,9 +69,9 @@ def _write_nbest(out, block, paths):
         write_columns(out, _ended(block), (tags,))
 
 
-def least_confident_form(tagger, count):
-    """The `count` sentences of which the model is least confident, as they came; the least
-    confident first.
+def least_confident_format(tagger, count):
+    """The `count` sentences of which the model is least confident, unchanged and without tags; the
+    least confident first.
     """
     picked = LeastConfident(count)
 
@@ -66,31 +79,32 @@ def least_confident_form(tagger, count):
         logs = tagger.log_probabilities(sentences)
         return [(sentence, log / len(sentence.words)) for sentence, log in zip(sentences, logs)]
 
-    return Form(answer, picked.add, picked.write)
+    return OutputFormat(answer, picked.add, picked.write)
 
 
 class LeastConfident:
-    """Keeps the sentences that are worth annotating: those with the least log p(tags | sentence) /
-    tokens.
+    """Keeps the sentences most worth annotating: those whose log p(tags | sentence), divided by the
+    number of tokens, is lowest.
 
-    Least confidence (Culotta and McCallum 2005; Settles and Craven 2008), by the token, as in Shen
-    et al. 2018: without that the longest sentences would be picked. Of sentences with the same
-    words the first one is kept.
+    This is least confidence (Culotta and McCallum 2005; Settles and Craven 2008), normalized by
+    length as in Shen et al. 2018: without that the longest sentences would be picked. Of several
+    sentences with the same words the first one is kept.
     """
 
     def __init__(self, count):
-        self.count, self.heap, self.words = (
-            count,
-            [],
-            set(),
-        )  # the heap's first is the most confident
+        self.count = count
+        self.heap = []  # the most confident of those that are kept comes first
+        self.words = set()  # the words of each sentence in the heap
 
     def add(self, _, block, answer):
-        if answer is None or answer[0].is_docstart or tuple(answer[0].words) in self.words:
+        if answer is None:
             return
-        words, sureness = tuple(answer[0].words), answer[1]
+        sentence, log_probability = answer
+        words = tuple(sentence.words)
+        if sentence.is_docstart or words in self.words:
+            return
         self.words.add(words)
-        heapq.heappush(self.heap, (-sureness, -block.first_line, words, block))
+        heapq.heappush(self.heap, (-log_probability, -block.first_line, words, block))
         if len(self.heap) > self.count:
             self.words.remove(heapq.heappop(self.heap)[2])
 
@@ -102,8 +116,10 @@ class LeastConfident:
 
 def _ended(block):
     """The block, ended by a blank line."""
-    return block._replace(end=_carriage(block) if block.end is None else block.end, newline=True)
+    end = _carriage(block) if block.end is None else block.end
+    return block._replace(end=end, newline=True)
 
 
 def _carriage(block):
+    """The carriage return that ends the block's lines, or nothing."""
     return b"\r" if block.rows[0].endswith(b"\r") else b""

@@ -5,26 +5,30 @@ import sys
 import time
 
 import conll
-from cli import Progress, UserError
+from cli import Progress, UserError, note
 from features.tokenizer import tokenize
 from files.text import BOM, HeadCheck
-from tagging.output import plain_form
+from tagging.output import plain_format
 from tagging.tagger import missing_columns
 
 DEFAULT_SPACY_MODEL = "en_core_web_sm"
-
-
-READ_SIZE = 1 << 16  # bytes taken from the input at a time; what they complete is tagged together
+READ_SIZE = 1 << 16  # bytes; the sentences that end in one read are tagged together
 
 
 # ---------------------------------------------------------------- columns in, columns out
 
 
 class ColumnTagger:
-    """Tags Blocks of a column file and writes them; counts sentences, tokens and seconds."""
+    """Tags the conll.Blocks of a column file and writes them to `out`, a binary stream; counts
+    sentences, tokens and seconds.
 
-    def __init__(self, tagger, name, columns, out, form=None, delimiter=""):
-        self.tagger, self.out, self.form = tagger, out, form or plain_form(tagger)
+    name: the input's, in messages. columns: their names, or None. output_format: an OutputFormat;
+    default: each row with its tag.
+    """
+
+    def __init__(self, tagger, name, columns, out, output_format=None, delimiter=""):
+        self.tagger, self.out = tagger, out
+        self.format = output_format or plain_format(tagger)
         self.parser = conll.SentenceParser(
             name,
             columns,
@@ -32,14 +36,16 @@ class ColumnTagger:
             delimiter=delimiter or tagger.meta["delimiter"],
         )
         self.sentences = self.tokens = 0
-        self.documents = None  # holds back what is tagged by its neighbours
+        self.documents = None  # holds sentences back until the words around them are known
         if tagger.config.bert_context:
             self.documents = conll.DocumentReader(tagger.feeder.wordpiece.capacity)
         self.started = time.perf_counter()
         self.warned = False
 
     def process(self, blocks):
-        """Tags and writes blocks. A bad row raises UserError once the blocks before it are out."""
+        """Tags and writes blocks. Raises UserError for a bad row, after the blocks before it are
+        written.
+        """
         good, failure = [], None
         for block in blocks:
             try:
@@ -61,71 +67,85 @@ class ColumnTagger:
         sentences = [sentence for _, sentence in pairs if sentence]
         self._warn_of_missing(sentences)
         alone = 0
-        if not self.tagger.seconds:  # the first sentence goes alone: it is left out of the figures
-            alone = next(
-                (i for i, sentence in enumerate(sentences, 1) if not sentence.is_docstart), 0
-            )
-        answers = iter([*self.form.answer(sentences[:alone]), *self.form.answer(sentences[alone:])])
+        if not self.tagger.seconds:  # the first sentence is a batch by itself: see timings()
+            numbered = enumerate(sentences, 1)
+            alone = next((i for i, sentence in numbered if not sentence.is_docstart), 0)
+        first, others = sentences[:alone], sentences[alone:]
+        answers = iter([*self.format.answer(first), *self.format.answer(others)])
         for block, sentence in pairs:
-            self.form.write(self.out, block, next(answers) if sentence else None)
+            self.format.write(self.out, block, next(answers) if sentence else None)
         self.out.flush()
         self.sentences += len(sentences)
         self.tokens += sum(len(sentence.words) for sentence in sentences)
 
     def _warn_of_missing(self, sentences):
-        if self.warned or not any(not sentence.is_docstart for sentence in sentences):
+        """Warns once, at the first sentence, of columns that the input lacks."""
+        first = next((sentence for sentence in sentences if not sentence.is_docstart), None)
+        if self.warned or first is None:
             return
         self.warned = True
         if missing := missing_columns(self.tagger.config, sentences, self.parser.name):
             note(missing)
-        real = next(sentence for sentence in sentences if not sentence.is_docstart)
-        if self.parser.delimiter == "tab" and len(self.parser.columns) == 1:
-            if any(" " in word for word in real.words):
-                note(
-                    f"{self.parser.name} has no tabs: each row is one token, its spaces included; "
-                    "--delimiter space reads columns that spaces separate"
-                )
+        has_no_tabs = self.parser.delimiter == "tab" and len(self.parser.columns) == 1
+        if has_no_tabs and any(" " in word for word in first.words):
+            note(
+                f"{self.parser.name} has no tabs: each row is one token, its spaces included; "
+                "--delimiter space reads columns that spaces separate"
+            )
 
     def close(self, blocks):
-        """Tags and writes the last blocks, and what the form has kept."""
+        """Tags and writes the last blocks, and what the output format has kept until the end."""
         self.process(blocks)
         self._write_held_back()
-        self.form.close(self.out)
+        self.format.close(self.out)
 
     def report(self, timing):
         """Sentences, tokens, seconds and milliseconds per sentence, on standard error."""
         seconds = time.perf_counter() - self.started
-        note(
-            f"{self.sentences:,} sentences, {self.tokens:,} tokens, {seconds:.2f} s{_per_sentence(*self.tagger.timings())}"
-        )
-        note_bad_bytes(self.parser.bad_bytes)
-        if timing:
-            note(_percentiles(*self.tagger.timings()))
+        _report(self.tagger, self.sentences, self.tokens, seconds, self.parser.bad_bytes, timing)
+
+
+def _report(tagger, sentences, tokens, seconds, bad_bytes, timing):
+    """Prints the figures of a run on standard error."""
+    per_sentence = _per_sentence(*tagger.timings())
+    note(f"{sentences:,} sentences, {tokens:,} tokens, {seconds:.2f} s{per_sentence}")
+    note_bad_bytes(bad_bytes)
+    if timing:
+        note(_percentiles(*tagger.timings()))
+
+
+def note_bad_bytes(count):
+    if count:
+        note(f"{count:,} bytes are not UTF-8: read as unknown characters, passed through unchanged")
 
 
 def _per_sentence(seconds, counts):
     if not counts:
         return ""
-    return f", {1000 * sum(seconds) / sum(counts):.3f} ms a sentence in the network (without the first and -DOCSTART-)"
+    milliseconds = 1000 * sum(seconds) / sum(counts)
+    return f", {milliseconds:.3f} ms a sentence in the network (without the first and -DOCSTART-)"
 
 
 def _percentiles(seconds, counts):
-    """How long a sentence waited for the batch that it was tagged in."""
-    waits = sorted(1000 * each for each, count in zip(seconds, counts) for _ in range(count))
+    """A line with the percentiles of the time that sentences waited for their batch."""
+    waits = sorted(1000 * wait for wait, count in zip(seconds, counts) for _ in range(count))
     if not waits:
         return "no sentence but the first: no percentiles"
-    picks = "  ".join(
-        f"p{p} {waits[min(len(waits) - 1, len(waits) * p // 100)]:.3f}" for p in (50, 90, 99)
-    )
+    places = {percent: min(len(waits) - 1, len(waits) * percent // 100) for percent in (50, 90, 99)}
+    picks = "  ".join(f"p{percent} {waits[place]:.3f}" for percent, place in places.items())
     return f"milliseconds of a sentence's batch: {picks}"
 
 
-def tag_columns(tagger, args, stream, name, out, size=0, form=None):
-    """bucket and bulk mode. size: bytes of the input, for the progress bar; 0: no bar."""
-    work = ColumnTagger(tagger, name, conll.columns_of(args), out, form, args.delimiter)
-    reader, done, head = conll.BlockReader(name), 0, HeadCheck(name)
+def tag_columns(tagger, args, stream, name, out, size=0, output_format=None):
+    """Tags a stream of columns: bucket and bulk mode. stream, out: binary. name: the input's, in
+    messages. size: bytes of the input, for the progress bar; 0: no bar.
+    """
+    work = ColumnTagger(tagger, name, conll.columns_of(args), out, output_format, args.delimiter)
+    reader, head = conll.BlockReader(name), HeadCheck(name)
+    done = 0
     progress = Progress("bytes", size) if size else None
-    while data := stream.read1(READ_SIZE):  # what is there: a slow pipe is answered at once
+    # read1 returns what has come so far, so that a slow pipe is answered at once.
+    while data := stream.read1(READ_SIZE):
         head.feed(data)
         work.process(reader.feed(data))
         done += len(data)
@@ -140,9 +160,11 @@ def tag_columns(tagger, args, stream, name, out, size=0, form=None):
 # ---------------------------------------------------------------- raw text in, columns out
 
 
-def tag_lines(tagger, args, stream, name, out, form):
-    """line mode: a sentence a line; out come `word pos chunk tag prediction` rows and a blank line.
-    name: of the stream, in messages. form: one of columns.
+def tag_lines(tagger, args, stream, name, out, output_format):
+    """Tags raw text, a sentence a line: line mode. Writes `word pos chunk tag prediction` rows, and
+    a blank line after each sentence.
+
+    stream, out: binary. name: the input's, in messages. output_format: one that writes columns.
     """
     analyze = _analyzer(args.spacy_model)
     prompt = stream.isatty()
@@ -165,46 +187,44 @@ def tag_lines(tagger, args, stream, name, out, form):
         words, pos, entities = analyze(text)
         if words:
             sentence = conll.Sentence(sentences + 1, words, pos, None, None)
-            if not sentences and (missing := missing_columns(tagger.config, [sentence], name)):
+            missing = "" if sentences else missing_columns(tagger.config, [sentence], name)
+            if missing:
                 note(missing)
-            columns = form.answer([sentence])[0]
-            rows = zip(words, pos or ["O"] * len(words), ["O"] * len(words), entities, *columns)
-            out.write(
-                "".join(" ".join(row) + "\n" for row in rows).encode(errors="surrogateescape")
-            )
-            sentences, tokens = sentences + 1, tokens + len(words)
+            columns = output_format.answer([sentence])[0]
+            empty = ["O"] * len(words)
+            rows = zip(words, pos or empty, empty, entities, *columns)
+            lines = "".join(" ".join(row) + "\n" for row in rows)
+            out.write(lines.encode(errors="surrogateescape"))
+            sentences += 1
+            tokens += len(words)
         out.write(b"\n")
         out.flush()
-    note(
-        f"{sentences:,} sentences, {tokens:,} tokens, {time.perf_counter() - started:.2f} s{_per_sentence(*tagger.timings())}"
-    )
-    note_bad_bytes(bad_bytes)
-    if args.timing:
-        note(_percentiles(*tagger.timings()))
+    seconds = time.perf_counter() - started
+    _report(tagger, sentences, tokens, seconds, bad_bytes, args.timing)
 
 
 def _analyzer(spacy_model):
-    """A function text -> (words, POS or None, entity tags): spaCy where it is installed with a
-    model, or our own tokenizer.
+    """A function text -> (words, POS tags or None, entity tags), by spaCy where it is installed
+    with a model, else by the built-in tokenizer.
     """
     pipeline, why_not = _load_spacy(spacy_model or DEFAULT_SPACY_MODEL)
     if pipeline:
         note(
-            f"spaCy ({pipeline.meta['lang']}_{pipeline.meta['name']}) splits the text and fills the "
-            "POS and tag columns"
+            f"spaCy ({pipeline.meta['lang']}_{pipeline.meta['name']}) splits the text and fills "
+            "the POS and tag columns"
         )
         return lambda text: _with_spacy(pipeline, text)
     if spacy_model:
         raise UserError(f"--spacy_model {spacy_model}: {why_not}, or leave the flag out")
     note(
-        f"no spaCy with {DEFAULT_SPACY_MODEL} here: the built-in tokenizer splits the text, and the "
-        f"POS, chunk and tag columns are O; {why_not}"
+        f"no spaCy with {DEFAULT_SPACY_MODEL} here: the built-in tokenizer splits the text, and "
+        f"the POS, chunk and tag columns are O; {why_not}"
     )
     return lambda text: _plain(tokenize(text))
 
 
 def _load_spacy(name):
-    """spaCy's pipeline `name` and ""; or None, and why it is not there and what helps."""
+    """(spaCy's pipeline `name`, ""); or (None, why it cannot be loaded and what helps)."""
     try:
         import spacy
     except ImportError as error:
@@ -217,11 +237,11 @@ def _load_spacy(name):
         reason = _first_line(error)
     try:
         installed = ", ".join(sorted(spacy.util.get_installed_models()))
-    except Exception:  # of a spaCy that is too old, or damaged
+    except Exception:  # whatever a spaCy raises that is too old, or damaged
         installed = ""
-    there = f"with the models {installed}" if installed else "without any model that it knows of"
+    models = f"with the models {installed}" if installed else "without any model that it knows of"
     return None, (
-        f"{reason}; spaCy is installed {there}: name another with --spacy_model, or get this one "
+        f"{reason}; spaCy is installed {models}: name another with --spacy_model, or get this one "
         f"with `python -m spacy download {name}`"
     )
 
@@ -235,7 +255,7 @@ def _plain(words):
 
 
 def _with_spacy(pipeline, text):
-    if conll.bad_bytes(text):  # spaCy takes nothing that is not UTF-8
+    if conll.bad_bytes(text):  # spaCy accepts UTF-8 alone
         return _plain(tokenize(text))
     tokens = [token for token in pipeline(text.strip()) if not token.is_space]
     pos = [token.tag_ for token in tokens]
@@ -244,15 +264,3 @@ def _with_spacy(pipeline, text):
     ]
     words = [token.text.replace(" ", "_") for token in tokens]
     return words, pos if all(pos) else None, entities
-
-
-# ---------------------------------------------------------------- the command
-
-
-def note(text):
-    print(f"inference.py: {text}", file=sys.stderr)
-
-
-def note_bad_bytes(count):
-    if count:
-        note(f"{count:,} bytes are not UTF-8: read as unknown characters, passed through unchanged")

@@ -27,20 +27,21 @@ WORDS_KEPT = 50_000  # distinct words whose ids are remembered
 
 
 class MissingColumns(UserWarning):
-    """The sentences lack columns that the model was trained with: see missing_columns."""
+    """The sentences lack columns that the model was trained with; see missing_columns."""
 
 
 def missing_columns(config, sentences, whose):
-    """The line about columns that the model of this Config was trained with and some of the
-    conll.Sentences lack; '' where none is missing, or the model was trained with feature_drop.
+    """A line about columns that the model of this Config was trained with and some of the
+    conll.Sentences lack. It is '' where none is missing, or the model was trained with
+    feature_drop.
 
     whose: the name of the input.
     """
-    real = [each for each in sentences if each.words and not each.is_docstart]
+    real = [sentence for sentence in sentences if sentence.words and not sentence.is_docstart]
     missing = [
         name
-        for name, cells in (("pos", "pos"), ("chunk", "chunks"))
-        if name in trained_columns(config) and any(getattr(each, cells) is None for each in real)
+        for name, field in (("pos", "pos"), ("chunk", "chunks"))
+        if name in trained_columns(config) and any(getattr(one, field) is None for one in real)
     ]
     if not missing:
         return ""
@@ -57,7 +58,7 @@ def trained_columns(config):
 
 
 def columns_note(config):
-    """The line for the end of a training: '' where the model needs no columns but the words."""
+    """A line for the end of a training; '' where the model needs no columns but the words."""
     names = trained_columns(config)
     if not names:
         return ""
@@ -83,14 +84,12 @@ class Confident(NamedTuple):
     """A sentence's tags and how sure the model is of them."""
 
     tags: list  # in the scheme of the training data
-    probabilities: (
-        list  # of the tag that the model gave the token, in the scheme in which it learned
-    )
+    probabilities: list  # of the tag that the model gave each token, in the model's own scheme
     entities: list  # (start, end, type, probability), end exclusive
 
 
 class Figures(NamedTuple):
-    """Precision, recall and F1 in percent; support: how many entities there are in the gold tags."""
+    """Precision, recall and F1 in percent; support: the number of entities in the gold tags."""
 
     precision: float
     recall: float
@@ -99,8 +98,8 @@ class Figures(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Scores of a Tagger on sentences. accuracy: of all tokens, in percent. print() shows it as a
-    table.
+    """Scores of a Tagger on sentences; str() of it is a table. accuracy: the share of tokens with
+    the right tag, in percent.
     """
 
     total: Figures
@@ -112,8 +111,9 @@ class Report(NamedTuple):
         width = max(len(name) for name, _ in rows)
         lines = [f"{'':{width}}  precision  recall      F1  support"]
         lines += [
-            f"{name:{width}}  {each.precision:9.2f}  {each.recall:6.2f}  {each.f1:6.2f}  {each.support:7}"
-            for name, each in rows
+            f"{name:{width}}  {row.precision:9.2f}  {row.recall:6.2f}  {row.f1:6.2f}  "
+            f"{row.support:7}"
+            for name, row in rows
         ]
         return "\n".join(lines)
 
@@ -123,16 +123,17 @@ Words = Iterable[Sequence[str] | conll.Sentence]
 
 
 class Tagger:
-    """Tags sentences; Tagger.load makes one, with a graph and a session of its own.
+    """Tags sentences. Tagger.load makes one from a checkpoint, with a graph and a session of its
+    own.
 
-    From Python: predict, predict_entities and evaluate take lists of words, with their POS and
-    chunk tags where the model knows them (without those: a MissingColumns warning, once), or
-    conll.Sentences. A model with bert_context reads each list as a document. The commands give
-    conll.Sentences to tag, confident, nbest and log_probabilities.
+    predict, predict_entities and evaluate are for Python: they take lists of words, with POS and
+    chunk tags where the model was trained with them (a MissingColumns warning, once, where they are
+    missing), or conll.Sentences. A model with bert_context reads each list as a document. The
+    commands give conll.Sentences to tag, confident, nbest and log_probabilities.
 
-    run: {input name: array} -> tag ids, int32 (batch, sentence). graph: the Graph of a checkpoint,
-    from which all but tag() and predict() need the scores; None for an exported one. prefix: the
-    checkpoint, for those who train on from it.
+    run: a function {input name: array} -> tag ids, int32 (batch, sentence). graph: the Graph of a
+    checkpoint, whose scores all methods but tag() and predict() need; None for an exported graph.
+    prefix: that of the checkpoint, for trainings that start from it.
     """
 
     history: list[dict[str, Any]]  # the scores by epoch, where training.fit made it
@@ -140,11 +141,9 @@ class Tagger:
     def __init__(self, run, config, meta, feeder, graph=None, prefix="", temperature=1.0):
         self.run, self.config, self.meta, self.feeder = run, config, meta, feeder
         self.graph, self.prefix, self.temperature = graph, prefix, temperature
-        self.seconds, self.counts = (
-            array.array("d"),
-            array.array("i"),
-        )  # of each batch; its sentences
-        self.warned = False  # of missing columns
+        self.seconds = array.array("d")  # that each batch took
+        self.counts = array.array("i")  # sentences of each batch
+        self.warned = False  # whether there was a warning of missing columns
 
     @classmethod
     def load(
@@ -157,11 +156,12 @@ class Tagger:
         trust: bool = False,
         temperature: float = 1.0,
     ) -> "Tagger":
-        """From a checkpoint's folder or prefix. trust: import the encoder where it is the user's
-        own code. Raises UserError.
+        """A Tagger from a checkpoint's folder or prefix. Raises UserError.
 
-        temperature: what scores are divided by before they become probabilities; it changes no tag.
-        etc/calibration.py fits it.
+        batch_size and max_batch_tokens: the largest batch, in sentences and in tokens. constrained:
+        decode well-formed tag sequences only. threads: 0: one for each core. trust: import the
+        encoder where it is the user's own code. temperature: what scores are divided by before
+        they become probabilities; it changes no tag, and etc/calibration.py fits it.
         """
         prefix = checkpoint.resolve(os.fspath(path))
         meta = checkpoint.load_meta(prefix)
@@ -179,8 +179,8 @@ class Tagger:
         return cls(run, config, meta, feeder, graph, prefix, temperature)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes a whole checkpoint into the folder `path`, which is made where it is missing:
-        Tagger.load takes it.
+        """Writes a checkpoint that Tagger.load takes into the folder `path`, which is made where it
+        is missing.
         """
         checkpoint.save(
             os.path.join(path, checkpoint.MODEL),
@@ -196,15 +196,15 @@ class Tagger:
         self, sentences: Words, pos: Columns | None = None, chunks: Columns | None = None
     ) -> list[list[str]]:
         """Lists of words -> a list of tags for each, in the scheme of the training data. pos,
-        chunks: lists of lists, too.
+        chunks: lists of tags, one for each list of words.
         """
-        return self.tag(self._given(sentences, pos, chunks))
+        return self.tag(self._as_sentences(sentences, pos, chunks))
 
     def predict_entities(
         self, sentences: Words, pos: Columns | None = None, chunks: Columns | None = None
     ) -> list[list[Entity]]:
         """Lists of words -> a list of Entity for each."""
-        given = self._given(sentences, pos, chunks)
+        given = self._as_sentences(sentences, pos, chunks)
         return [
             [
                 Entity(kind, start, end, " ".join(sentence.words[start:end]), score)
@@ -225,7 +225,7 @@ class Tagger:
         Warns of gold tags that are probably not meant as they are read. Raises UserError.
         """
         scheme = self.meta["data_scheme"]
-        given = self._given(sentences, pos, chunks, tags)
+        given = self._as_sentences(sentences, pos, chunks, tags)
         if any(sentence.tags is None for sentence in given):
             raise UserError(
                 "evaluate: expected gold tags beside the words, a list for each sentence"
@@ -247,8 +247,8 @@ class Tagger:
         return Report(_figures(*scores.totals), types, scores.accuracy)
 
     def _gold_lines(self, sentences):
-        """What is probably not meant among gold tags: a list of lines. Raises UserError for tags
-        with which nobody can train.
+        """Lines about gold tags that are probably not meant as they are read. Raises UserError for
+        tags that tagset.check refuses.
         """
         scheme, parts = self.meta["data_scheme"], [("evaluate", sentences)]
         tags, places = tagset.collect(parts, by_value=True)
@@ -262,21 +262,22 @@ class Tagger:
         strange = {name(tag): place for tag, place in places.items() if name(tag) not in known}
         if strange:
             lines.append(
-                f"{next(iter(strange.values()))}: the model has no {', '.join(strange)}, which count "
-                f"as errors; it has {' '.join(filter(None, known))}"
+                f"{next(iter(strange.values()))}: the model has no {', '.join(strange)}, which "
+                f"count as errors; it has {' '.join(filter(None, known))}"
             )
         return lines
 
-    def _given(self, *columns):
-        """_sentences; the first time that they lack a column, a warning about it."""
-        given = _sentences(*columns)
+    def _as_sentences(self, *columns):
+        """What the module's _as_sentences gives; warns the first time that a column is missing."""
+        given = _as_sentences(*columns)
         missing = "" if self.warned else missing_columns(self.config, given, "the input")
         if missing:
             self.warned = True
             warnings.warn(missing, MissingColumns, stacklevel=3)
         return given
 
-    # ------------------------------------------------------------ conll.Sentences; a -DOCSTART- is O, for certain
+    # ------------------------------------------------------------ conll.Sentences
+    # A -DOCSTART- sentence is not run: its tag is O, with probability 1.
 
     def tag(self, sentences: Sequence[conll.Sentence]) -> list[list[str]]:
         """A list of tags for each sentence, in the scheme of the training data."""
@@ -297,29 +298,28 @@ class Tagger:
             rows = [row[:length] for row, length in zip(ids.tolist(), lengths)]
             spans = [(k, *span) for k, row in enumerate(rows) for span in self._entities(row)]
             for k, (place, row) in enumerate(zip(places, rows)):
-                found[place] = Confident(
-                    self._names(row), of_tags[k, range(len(row)), row].tolist(), []
-                )
-            for (k, *span), probability in zip(
-                spans, confidence.entity_probabilities(chain, spans, self.edges).tolist()
-            ):
+                probabilities = of_tags[k, range(len(row)), row].tolist()
+                found[place] = Confident(self._names(row), probabilities, [])
+            of_spans = confidence.entity_probabilities(chain, spans, self.edges)
+            for (k, *span), probability in zip(spans, of_spans.tolist()):
                 found[places[k]].entities.append((*span, probability))
         return found
 
     def nbest(
         self, sentences: Sequence[conll.Sentence], count: int
     ) -> list[list[tuple[float, list[str]]]]:
-        """For each sentence its `count` best tag sequences, or all where there are fewer:
-        (probability, tags), the best first. Raises UserError for a count above confidence.MAX_NBEST.
+        """For each sentence its `count` best tag sequences, or all where there are fewer, as
+        (probability, tags), the best first. Raises UserError for a count below 1 or above
+        confidence.MAX_NBEST.
         """
         confidence.check_count(count, "nbest")
         found = [[(1.0, ["O"] * len(sentence.words))] for sentence in sentences]
         for places, lengths, _, chain in self._chains(sentences):
             paths, logs = confidence.nbest(chain, count)
             for place, length, rows, log in zip(places, lengths, paths.tolist(), logs):
-                there = zip(np.exp(log).tolist(), rows[: np.isfinite(log).sum()])
+                existing = zip(np.exp(log).tolist(), rows[: np.isfinite(log).sum()])
                 found[place] = [
-                    (probability, self._names(row[:length])) for probability, row in there
+                    (probability, self._names(row[:length])) for probability, row in existing
                 ]
         return found
 
@@ -327,17 +327,16 @@ class Tagger:
         """log p(tags | sentence) of the tags that tag() gives each sentence."""
         found = [0.0] * len(sentences)
         for places, _, ids, chain in self._chains(sentences):
-            for place, value in zip(
-                places, confidence.sequence_log_probability(chain, ids).tolist()
-            ):
+            values = confidence.sequence_log_probability(chain, ids)
+            for place, value in zip(places, values.tolist()):
                 found[place] = value
         return found
 
     # ------------------------------------------------------------ the network
 
     def in_batches(self, sentences, run):
-        """Runs the sentences in batches, but -DOCSTART- and empty ones: yields (their indices,
-        their lengths, *results).
+        """Runs `run` on the sentences in batches, except -DOCSTART- and empty ones. Yields (indices
+        of the batch's sentences, their lengths, what `run` returned).
         """
         if self.config.bert_context:
             sentences = conll.in_documents(sentences)
@@ -346,26 +345,25 @@ class Tagger:
         ]
         self.feeder.table.trim()
         examples = [self.feeder.encode(sentences[i]) for i in places]
-        for batch, size, length in tagging_batches(
-            [len(example) for example in examples], self.config
-        ):
+        sizes = [len(example) for example in examples]
+        for batch, size, length in tagging_batches(sizes, self.config):
             filled = batch + batch[-1:] * (size - len(batch))
             started = time.perf_counter()
             results = run(self.feeder.batch([examples[k] for k in filled], length=length))
             self.seconds.append(time.perf_counter() - started)
             self.counts.append(len(batch))
-            yield [places[k] for k in batch], [len(examples[k]) for k in batch], results
+            yield [places[k] for k in batch], [sizes[k] for k in batch], results
 
     def timings(self) -> tuple[Sequence[float], Sequence[int]]:
-        """Seconds of each batch, and how many sentences it had; without the first, which pays for
-        the start.
+        """(seconds of each batch, sentences of each batch), without the first batch, which includes
+        what the session prepares once.
         """
         return self.seconds[1:], self.counts[1:]
 
     @functools.cached_property
     def scores(self):
-        """`run` with the emission scores: -> [int32 (batch, sentence), float32 (batch, sentence,
-        tags)].
+        """A function like `run` that returns [tag ids, int32 (batch, sentence); emission scores,
+        float32 (batch, sentence, tags)].
         """
         from tf1 import callable_of
 
@@ -387,23 +385,19 @@ class Tagger:
         return confidence.edges(self.meta["tags"], self.meta["tag_scheme"])
 
     def _chains(self, sentences):
-        """in_batches, with the scores as a Chain: yields (indices of sentences, their lengths, tag
-        ids, Chain).
+        """Runs the sentences in batches, see in_batches. Yields (indices of the batch's sentences,
+        their lengths, tag ids, the scores as a Chain).
         """
         for places, lengths, (ids, logits) in self.in_batches(sentences, self.scores):
             count, longest = len(places), max(lengths)
-            yield (
-                places,
+            chain = confidence.chain(
+                logits[:count, :longest],
                 lengths,
-                ids[:count, :longest],
-                confidence.chain(
-                    logits[:count, :longest],
-                    lengths,
-                    self.transitions,
-                    self.graph.legal,
-                    self.temperature,
-                ),
+                self.transitions,
+                self.graph.legal,
+                self.temperature,
             )
+            yield places, lengths, ids[:count, :longest], chain
 
     def _names(self, ids):
         names = self.meta["tags"]
@@ -421,57 +415,62 @@ class Graph(NamedTuple):
     session: object
     model: object
     saver: object  # of the weights
-    legal: tuple | None  # conll.legal_transitions where decoding is held to them
+    legal: tuple | None  # schemes.legal_transitions where decoding is constrained to them
 
 
 def _graph(prefix, config, meta, feeder, threads):
-    """The checkpoint's graph without dropout. Returns (`run`, see Tagger, and the Graph)."""
+    """Loads the checkpoint's graph, without dropout. Returns (the `run` of a Tagger, the Graph)."""
     from model import Model
     from tf1 import callable_of, new_session, quiet, tf
 
-    legal = (
-        schemes.legal_transitions(meta["tags"], meta["tag_scheme"]) if config.constrained else None
-    )
+    legal = None
+    if config.constrained:
+        legal = schemes.legal_transitions(meta["tags"], meta["tag_scheme"])
     with tf.Graph().as_default(), quiet():
         model = Model(config, feeder.sizes(), legal=legal)
         graph = Graph(new_session(threads), model, tf.train.Saver(model.variables), legal)
         checkpoint.restore(graph.session, graph.saver, prefix)
-        return callable_of(
-            graph.session, model.logits_indices, model.inputs, feeder.smallest()
-        ), graph
+        example = feeder.smallest()
+        return callable_of(graph.session, model.logits_indices, model.inputs, example), graph
 
 
-def _sentences(given, pos=None, chunks=None, tags=None):
+def _as_sentences(given, pos=None, chunks=None, tags=None):
     """Lists of words, or conll.Sentences, and columns beside them -> conll.Sentences, numbered from
     1. Raises UserError.
     """
     sentences = [
-        each if isinstance(each, conll.Sentence) else conll.Sentence(0, each, None, None, None)
-        for each in given
+        one if isinstance(one, conll.Sentence) else conll.Sentence(0, one, None, None, None)
+        for one in given
     ]
     for name, column in (("pos", pos), ("chunks", chunks), ("tags", tags)):
-        cells = [getattr(each, name) for each in sentences] if column is None else list(column)
+        if column is None:
+            continue
+        cells = list(column)
         if len(cells) != len(sentences):
             raise UserError(
                 f"{len(sentences)} sentences and {len(cells)} of {name}, expected as many of them"
             )
-        sentences = [each._replace(**{name: own}) for each, own in zip(sentences, cells)]
-    return [_checked(each._replace(first_line=i)) for i, each in enumerate(sentences, 1)]
+        sentences = [sentence._replace(**{name: own}) for sentence, own in zip(sentences, cells)]
+    sentences = [sentence._replace(first_line=i) for i, sentence in enumerate(sentences, 1)]
+    for sentence in sentences:
+        _check(sentence)
+    return sentences
 
 
-def _checked(sentence):
+def _check(sentence):
+    """Raises UserError for words that are no list of str, and for a column of another length."""
     if isinstance(sentence.words, str) or not all(isinstance(word, str) for word in sentence.words):
         raise UserError(
-            f"sentence {sentence.first_line}: {str(sentence.words)[:60]!r}, expected a list of words; "
-            "tokenizer.tokenize splits a text into words"
+            f"sentence {sentence.first_line}: {str(sentence.words)[:60]!r}, expected a list of "
+            "words; features.tokenizer.tokenize splits a text into words"
         )
     for name in ("pos", "chunks", "tags"):
         column = getattr(sentence, name)
         if column is not None and len(column) != len(sentence.words):
             raise UserError(
-                f"sentence {sentence.first_line}: {len(sentence.words)} words and {len(column)} {name}, expected as many of them"
+                f"sentence {sentence.first_line}: {len(sentence.words)} words and {len(column)} "
+                f"{name}, expected as many of them"
             )
-    return sentence
 
 
 def _figures(correct, found, gold):

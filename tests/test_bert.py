@@ -277,7 +277,7 @@ def test_base_against_transformers(tmp_path):
         {"do": "save", "folder": str(tmp_path / "published")},
     ]
     subprocess.run(
-        [TORCH_PYTHON, "benchmarks/torch_bert.py", tmp_path],
+        [TORCH_PYTHON, "benchmarks/peers/torch_bert.py", tmp_path],
         cwd=ROOT,
         check=True,
         stdout=subprocess.DEVNULL,

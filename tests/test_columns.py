@@ -500,7 +500,9 @@ def test_line_mode_writes_the_same_bytes(models, monkeypatch):
     args = types.SimpleNamespace(spacy_model="", timing=False)
     for text in texts:
         out = io.BytesIO()
-        streams.tag_lines(tagger, args, io.BytesIO(text), "x", out, output.plain_form(tagger))
+        streams.tag_lines(
+            tagger, args, io.BytesIO(text), "<stdin>", out, output.plain_format(tagger)
+        )
         assert run_binary("etagger", engine, "--line", stdin=text).out == out.getvalue(), text
         assert out.getvalue().startswith(MARK) or not text.startswith(MARK)
         found = run_binary("etagger", engine, "--line", "--json", stdin=text).out

@@ -348,7 +348,7 @@ def crf(trained):
 
 @pytest.fixture
 def write(tmp_path):
-    """A function: bytes and a Form -> bytes, by bulk mode from file to file."""
+    """A function: bytes and an OutputFormat -> bytes, by bulk mode from file to file."""
 
     def run(data, tagger, form):
         (tmp_path / "in.txt").write_bytes(data)
@@ -371,7 +371,7 @@ def test_rows_of_confidence(crf, write, name):
     each of its tokens.
     """
     given = NASTY_FILES[name]
-    out, plain = (write(given, crf, form) for form in (output.confidence_form(crf), None))
+    out, plain = (write(given, crf, form) for form in (output.confidence_format(crf), None))
     cut = [
         re.sub(rb"(?<=.)[ \t]%b[ \t](%b|_)(\r?)$" % (NUMBER, NUMBER), rb"\2", row)
         for row in out.split(b"\n")
@@ -387,7 +387,7 @@ def test_rows_of_confidence(crf, write, name):
 
 
 def test_confidence_in_every_mode(trained, crf, write, zygote):
-    want = write(TEXT, crf, output.confidence_form(crf))
+    want = write(TEXT, crf, output.confidence_format(crf))
     assert want.startswith(b"-DOCSTART- -X- O O O 1.000000 _\n")
     bucket = zygote.run(
         "inference.py", "--mode", "bucket", "--restore", trained.prefix, "--confidence", stdin=TEXT
@@ -418,7 +418,7 @@ def test_nbest_output(crf, write, trained, zygote):
     stays.
     """
     given = TEXT + b"Peter NNP B-NP B-PER\r\nsleeps VBZ B-VP O\r"
-    out = write(given, crf, output.nbest_form(crf, 3))
+    out = write(given, crf, output.nbest_format(crf, 3))
     parts = re.split(rb"(?m)^# (\d+) (\S+)(\r?)\n", out)
     assert parts.pop(0) == b""
     ranks, probabilities, rows = (
@@ -436,12 +436,12 @@ def test_nbest_output(crf, write, trained, zygote):
     assert b"".join([rows[0], *rows[1::3]]) == write(given, crf, None) + b"\n\r\n"
     assert parts[-2] == b"\r" and all(row.endswith((b"\n\n", b"\n\r\n")) for row in rows)
     assert (
-        re.sub(rb"# \d \S+\n", b"#", write(b"\na O O O\n ", crf, output.nbest_form(crf, 2))).count(
-            b"\n \n"
-        )
+        re.sub(
+            rb"# \d \S+\n", b"#", write(b"\na O O O\n ", crf, output.nbest_format(crf, 2))
+        ).count(b"\n \n")
         == 2
     )
-    assert write(b"\n \r\n", crf, output.nbest_form(crf, 3)) == b"\n \r\n"
+    assert write(b"\n \r\n", crf, output.nbest_format(crf, 3)) == b"\n \r\n"
     done = zygote.run(
         "inference.py", "--mode", "bucket", "--restore", trained.prefix, "--nbest", 2, stdin=TEXT
     )
@@ -463,9 +463,9 @@ def test_the_least_confident_sentences(crf, write, trained, zygote, tmp_path):
     parsed = sentences_of(b"".join(sentences))
     logs = [crf.log_probabilities([sentence])[0] / len(sentence.words) for sentence in parsed]
     order = sorted(range(60), key=lambda i: logs[i])
-    out = write(given, crf, output.least_confident_form(crf, 10))
+    out = write(given, crf, output.least_confident_format(crf, 10))
     assert out == b"".join(sentences[i] for i in order[:10])
-    everything = write(given, crf, output.least_confident_form(crf, 1000))
+    everything = write(given, crf, output.least_confident_format(crf, 1000))
     assert sorted(everything.split(b"\n\n")) == sorted(set(b"".join(sentences).split(b"\n\n")))
     (tmp_path / "in.txt").write_bytes(given)
     done = zygote.run(
@@ -480,7 +480,7 @@ def test_the_least_confident_sentences(crf, write, trained, zygote, tmp_path):
     assert done.out == b"".join(sentences[i] for i in order[:2]), done.err
     picked, blocks = (
         sentences_of(text)
-        for text in (write(NASTY, crf, output.least_confident_form(crf, 100)), NASTY)
+        for text in (write(NASTY, crf, output.least_confident_format(crf, 100)), NASTY)
     )
     assert sorted(each.words for each in picked) == sorted(
         each.words for each in blocks if not each.is_docstart

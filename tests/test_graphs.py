@@ -11,14 +11,14 @@ import sys
 
 import numpy as np
 import pytest
+from commands import ROOT, SMALL, write_sample
 
 import checkpoint
-from features import pretrained
-from files import tensor_bundle
 from cli import UserError
-from commands import ROOT, SMALL, write_sample
 from config import ENCODERS
+from features import pretrained
 from features.vocabulary import EmbVec
+from files import tensor_bundle
 from graphs import OUTPUTS, exported, frozen, mutant, node_of, scopes
 from serving import INFERENCE, binary, binary_mistake, run_binary, succeed, untrained
 from tf1 import new_session, quiet, tf

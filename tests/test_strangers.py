@@ -22,7 +22,6 @@ import engine_file
 from cli import UserError
 from features import pretrained, word_vectors
 from features.vocabulary import PAD, UNK, EmbVec
-from features.word_vectors import VectorReader
 from files import plain_pickle, structured
 from settings import graph_settings
 from support.commands import TINY, fit, one_line, train_args, write_sample

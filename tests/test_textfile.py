@@ -140,7 +140,7 @@ def test_tagging_names_it(tmp_path, monkeypatch, mode):
         mode=mode, input=str(path), output="", columns="", delimiter="", spacy_model=""
     )
     with pytest.raises(UserError) as caught:
-        run(tagger, args, output.Form(None, None))
+        run(tagger, args, output.OutputFormat(None, None))
     assert str(caught.value) == (
         f"{path}: not UTF-8, but UTF-16; convert it with `iconv -f UTF-16 -t UTF-8`"
     )

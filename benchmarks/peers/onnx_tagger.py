@@ -1,13 +1,14 @@
 """The network of a checkpoint in ONNX Runtime, a peer of engine.py, as quick as we know to write it
 for single sentences.
 
-    python benchmarks/onnx_tagger.py --restore PREFIX --out FOLDER     # FOLDER/network.onnx and FOLDER/dev.npz
+    python benchmarks/peers/onnx_tagger.py --restore PREFIX --out FOLDER
 
-The graph goes from ids to emission scores: embeddings, character CNN, highway network, BiLSTM
-layers with residual connections and projection, from the checkpoint's weights; the CRF is not in
-it. Sentences come one at a time, so nothing is padded but the characters of a word. dev.npz has the
-ids of CoNLL-2003's dev sentences as our Feeder makes them, TensorFlow's emission scores of each,
-and the CRF's transitions. With --run the process answers as a worker: see Session.
+It writes FOLDER/network.onnx and FOLDER/dev.npz. The graph goes from ids to emission scores:
+embeddings, character CNN, highway network, BiLSTM layers with residual connections and projection,
+with the checkpoint's weights; the CRF is not in it. Sentences come one at a time, so nothing is
+padded but the characters of a word. dev.npz has the ids of CoNLL-2003's dev sentences as our Feeder
+makes them, TensorFlow's emission scores of each, and the CRF's transition matrix. With --run the
+process answers as a worker: see Session.
 """
 
 import os
@@ -90,9 +91,8 @@ def characters(graph, config, weights):
     table[0, -1] = 1.0
     width = config.chr_filter_widths[0]
     left = (width - 1) // 2
-    kernel = np.pad(
-        weights["char_cnn/conv1d/kernel"].transpose(2, 1, 0), ((0, 0), (0, 1), (0, 0))
-    )  # (filters, chr_dim + 1, width)
+    kernel = weights["char_cnn/conv1d/kernel"].transpose(2, 1, 0)
+    kernel = np.pad(kernel, ((0, 0), (0, 1), (0, 0)))  # (filters, chr_dim + 1, width)
     kernel[:, -1, left] = -FAR
     x = graph.add("Transpose", graph.add("Gather", table, "wordchr"), perm=[0, 2, 1])
     x = graph.add("Conv", x, kernel, weights["char_cnn/conv1d/bias"], pads=[left, width - 1 - left])
@@ -170,7 +170,7 @@ def write_network(config, weights, path):
     graph.write(path, config.word_length, len(weights["projection/bias"]))
 
 
-# ---------------------------------------------------------------- what goes in, and what must come out
+# ---------------------------------------------------------------- the network and its test data
 
 
 def prepare(prefix, folder):
@@ -187,17 +187,14 @@ def prepare(prefix, folder):
         {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()},
         os.path.join(folder, "network.onnx"),
     )
-    feeder, parser = (
-        Feeder(emb, config, {tag: i for i, tag in enumerate(meta["tags"])}),
-        conll.SentenceParser("dev", own=meta["columns"]),
-    )
+    feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(meta["tags"])})
+    parser = conll.SentenceParser("dev", own=meta["columns"])
     parts = {name: [] for name in (*INPUTS, "emissions", "lengths")}
     for text in dev_sentences():
         (block,) = conll.BlockReader().feed(text)
         inputs = feeder.batch([feeder.encode(parser.parse(block))])
-        emissions = session.run("logits:0", {f"{name}:0": array for name, array in inputs.items()})[
-            0
-        ]
+        feeds = {f"{name}:0": array for name, array in inputs.items()}
+        emissions = session.run("logits:0", feeds)[0]
         for name in INPUTS:
             parts[name].append(inputs[f"input_data_{name}_ids"][0])
         parts["emissions"].append(emissions)

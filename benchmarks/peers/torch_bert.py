@@ -1,7 +1,7 @@
 """BERT with a softmax over tags in HuggingFace transformers, the peer of pretrained.py; a worker,
 see common.serve.
 
-    python benchmarks/torch_bert.py FOLDER --attention sdpa --threads 2
+    python benchmarks/peers/torch_bert.py FOLDER --attention sdpa --threads 2
 
 FOLDER: bert_config.json; weights.npz with Google's names (see pretrained.bert_shapes),
 projection/kernel and projection/bias; batch.npz with token_ids, mask, segment_ids and, to train,
@@ -77,10 +77,8 @@ class TorchBert:
         product = torch.ops.mkldnn
         for layer in self.model.modules():
             if isinstance(layer, torch.nn.Linear):
-                weight, bias = (
-                    product._reorder_linear_weight(layer.weight.detach()),
-                    layer.bias.detach(),
-                )
+                weight = product._reorder_linear_weight(layer.weight.detach())
+                bias = layer.bias.detach()
                 layer.forward = lambda x, weight=weight, bias=bias: product._linear_pointwise(
                     x, weight, bias, "none", [], ""
                 )
@@ -100,12 +98,8 @@ class TorchBert:
     def hidden(self, out):
         """Writes the hidden states, float32 (layers + 1, windows, pieces, hidden_size)."""
         with self._inference():
-            np.save(
-                out,
-                torch.stack(
-                    self.model(**self.inputs, output_hidden_states=True).hidden_states
-                ).numpy(),
-            )
+            states = self.model(**self.inputs, output_hidden_states=True).hidden_states
+            np.save(out, torch.stack(states).numpy())
         return {}
 
     def scores(self, out):

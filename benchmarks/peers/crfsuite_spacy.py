@@ -1,11 +1,12 @@
 """python-crfsuite and spaCy on CoNLL-2003, peers of engine.py: commands that train a model, and tag
 with it from file to file.
 
-    python benchmarks/peers.py crfsuite --train           # runs/bench/engine/crfsuite, minutes; spacy likewise
-    python benchmarks/peers.py crfsuite --input FILE > pred.txt
+    python benchmarks/peers/crfsuite_spacy.py crfsuite --train
+    python benchmarks/peers/crfsuite_spacy.py crfsuite --input FILE > pred.txt
 
-Each row comes out with the predicted tag behind it; reading and writing are plain, so that little
-is spent outside of the libraries. python-crfsuite is a linear-chain CRF over the usual features of
+The model is trained into runs/bench/engine/crfsuite, or spacy, in some minutes. Each row is written
+with the predicted tag after it; reading and writing are plain, so that little time is spent outside
+of the libraries. python-crfsuite is a linear-chain CRF over the usual features of
 words and POS; those of a word are made once. spaCy is the `ner` component over its small CNN; it
 sees the words alone, as tokens that are there already.
 """
@@ -36,7 +37,8 @@ def corpus():
     ]
 
 
-# ---------------------------------------------------------------- python-crfsuite; WHAT names all settings: other ones are trained anew
+# ---------------------------------------------------------------- python-crfsuite
+# WHAT names all settings: where they have changed, a model is trained again.
 
 
 class CrfSuite:
@@ -44,7 +46,10 @@ class CrfSuite:
     regularization.
     """
 
-    WHAT = "words, POS and shapes of 5 tokens, affixes of 3, L-BFGS with c1 0.1 and c2 0.1, 100 iterations"
+    WHAT = (
+        "words, POS and shapes of 5 tokens, affixes of 3, L-BFGS with c1 0.1 and c2 0.1, 100 "
+        "iterations"
+    )
 
     def __init__(self, folder):
         self.path = os.path.join(folder, "model.crfsuite")
@@ -96,17 +101,16 @@ def word_features(word, pos, place):
 
 def shape(word):
     """'McDonald-2' -> 'XxXx-d': kinds of characters, runs as one."""
-    kinds = [
-        "X"
-        if character.isupper()
-        else "x"
-        if character.islower()
-        else "d"
-        if character.isdigit()
-        else character
-        for character in word
-    ]
+    kinds = [character_kind(character) for character in word]
     return "".join(kind for i, kind in enumerate(kinds) if not i or kinds[i - 1] != kind)
+
+
+def character_kind(character):
+    if character.isupper():
+        return "X"
+    if character.islower():
+        return "x"
+    return "d" if character.isdigit() else character
 
 
 def features(words, pos):
@@ -131,7 +135,10 @@ class SpaCy:
     vectors.
     """
 
-    WHAT = "blank English, ner over HashEmbedCNN (width 96, depth 4) with GloVe 6B 50d, the best of 10 epochs on dev"
+    WHAT = (
+        "blank English, ner over HashEmbedCNN (width 96, depth 4) with GloVe 6B 50d, the best of "
+        "10 epochs on dev"
+    )
 
     def __init__(self, folder):
         self.path = os.path.join(folder, "model")
