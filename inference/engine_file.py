@@ -15,6 +15,7 @@ import numpy as np
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from cli import UserError, atomic_write  # noqa: E402
+from config import ANY, ENGINE_FIELDS  # noqa: E402
 
 MAGIC, VERSION = b"etagger\0", 1
 LANES = 16  # floats that the engine computes side by side
@@ -182,58 +183,9 @@ def _aligned(at):
 
 # ------------------------------------------------------------ what the engine covers
 
-# The hyper-parameters that make a model which the engine computes: the values that it knows, or
-# ANY. Any other one must be off.
-ANY = None
-COVERED = {
-    "encoder": ("bilstm",),
-    "chr_conv_type": ("conv1d", "conv2d"),
-    "rnn_type": ("fused", "normal"),  # both kinds of LSTM compute the same
-    **dict.fromkeys(
-        (
-            "tag_scheme",
-            "use_word",
-            "wrd_dim",
-            "train_wrd",
-            "lowercase",
-            "use_chr",
-            "chr_dim",
-            "chr_filter_widths",
-            "num_filters",
-            "word_length",
-            "use_pos",
-            "pos_dim",
-            "use_chk",
-            "chk_dim",
-            "use_shape",
-            "shape_dim",
-            "gazetteer",
-            "use_highway",
-            "highway_layers",
-            "rnn_size",
-            "rnn_layers",
-            "use_crf",
-            "constrained",
-        ),
-        ANY,
-    ),
-    # of no concern to a BiLSTM
-    **dict.fromkeys(
-        (
-            "qrnn_width",
-            "cnn_width",
-            "cnn_filters",
-            "transformer_layers",
-            "attention_size",
-            "attention_heads",
-            "ffn_size",
-            "ffn_kernel",
-        ),
-        ANY,
-    ),
-    # of no concern without ELMo and BERT
-    **dict.fromkeys(("elmo_layer_norm", "bert_layers", "bert_pooling", "bert_context"), ANY),
-}
+# {hyper-parameter: the values with which the engine computes a model, or ANY}, as config.py says of
+# each one. Any other hyper-parameter must be off.
+COVERED = dict(ENGINE_FIELDS)
 MOST_GAZETTEER_TYPES = 32  # a bit for each
 
 
