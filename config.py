@@ -19,7 +19,6 @@ from conll import DELIMITERS
 from files.structured import conforms, load_json, load_yaml, shortened
 from files.text import read_text
 
-
 ANY = "any"
 KEEP = ("model", "free", "training", "run")
 

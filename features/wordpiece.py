@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from features.padding import padded, rounded_up
+
 LONGEST = 100  # characters between blanks and punctuation; what is longer is unknown
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 WORDS_KEPT = 50_000  # distinct words whose pieces are remembered
@@ -88,6 +90,38 @@ class Wordpiece:
             ),
             np.array(counts, np.int32),
         )
+
+    def batch(self, sentences, longest, few_shapes=False, counts=False):
+        """Pieces of sentences -> {input name: int32 array}, the windows of all sentences in one
+        array (windows, pieces).
+
+        longest: the words to which the arrays (batch, sentence) are padded. few_shapes: windows and
+        pieces are padded to round numbers, see feed.tagging_batches. counts: with the number of
+        pieces of each word.
+        """
+        windows = [window for sentence in sentences for window in sentence.windows]
+        count, size = len(windows), max(map(len, windows))
+        if few_shapes:
+            count, size = rounded_up(count, 3), min(rounded_up(size, 3), self.capacity + 2)
+        tokens = np.full((count, size), self.pad, np.int32)
+        masks = np.zeros_like(tokens)
+        for token, mask, window in zip(tokens, masks, windows):
+            token[: len(window)], mask[: len(window)] = window, 1
+        index, first = np.zeros((len(sentences), longest), np.int32), 0
+        for row, sentence in zip(index, sentences):
+            row[: len(sentence.offset)] = (first + sentence.window) * size + sentence.offset
+            first += len(sentence.windows)
+        inputs = {
+            "bert_input_data_token_ids": tokens,
+            "bert_input_data_token_masks": masks,
+            "bert_input_data_segment_ids": np.zeros_like(tokens),
+            "bert_input_data_word_index": index,
+        }
+        if counts:
+            inputs["bert_input_data_word_pieces"] = padded(
+                [sentence.count for sentence in sentences], longest
+            )
+        return inputs
 
     def _context(self, room, before, behind):
         """Pieces of the nearest words, whole ones, that fit into `room`: half of it before, or more

@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from cli import UserError, atomic_write  # noqa: E402
 from config import ANY, ENGINE_FIELDS  # noqa: E402
+from features.tokens import used_features  # noqa: E402
 
 MAGIC, VERSION = b"etagger\0", 1
 LANES = 16  # floats that the engine computes side by side
@@ -351,18 +352,13 @@ def sections_of(config, weights, emb, legal, gazetteer):
     takes it. gazetteer: Gazetteer.to_dict() or None.
     """
     sections = {}
-    for section, used in (
-        ("wrd", config.use_word),
-        ("pos", config.use_pos),
-        ("chk", config.use_chk),
-    ):
-        if used:
-            sections.update(index(section, emb.vocab[section]))
-            sections[f"{section}.vectors"] = weights[
-                "embeddings/" + {"wrd": "word"}.get(section, section)
-            ]
-    if config.use_shape:
-        sections["shape.vectors"] = weights["embeddings/shape"]
+    for feature in used_features(config):
+        if feature.layer != "embedding":
+            continue
+        if feature.section:
+            sections.update(index(feature.section, emb.vocab[feature.section]))
+        vectors = weights[f"embeddings/{feature.name}"]
+        sections[f"{feature.section or feature.name}.vectors"] = vectors
     if config.use_chr:
         sections.update(index("chr", emb.vocab["chr"]))
     sections.update(character_sections(config, weights))

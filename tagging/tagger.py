@@ -17,6 +17,7 @@ import tagset
 from cli import UserError
 from config import Config
 from features.feed import Feeder, tagging_batches
+from features.tokens import FEATURES, used_features
 from scoring import chunks as chunks_module
 from scoring.chunks import percentages, trained_reading
 from settings import gazetteer_of
@@ -37,9 +38,10 @@ def missing_columns(config, sentences, whose):
     """
     real = [each for each in sentences if each.words and not each.is_docstart]
     missing = [
-        name
-        for name, cells in (("pos", "pos"), ("chunk", "chunks"))
-        if name in trained_columns(config) and any(getattr(each, cells) is None for each in real)
+        feature.column
+        for feature in FEATURES
+        if feature.column in trained_columns(config)
+        and any(getattr(sentence, feature.cells) is None for sentence in real)
     ]
     if not missing:
         return ""
@@ -51,8 +53,8 @@ def missing_columns(config, sentences, whose):
 
 def trained_columns(config):
     """Of the pos and chunk columns those that a model of this Config cannot do well without."""
-    used = [("pos", config.use_pos), ("chunk", config.use_chk)]
-    return [] if config.feature_drop else [name for name, is_used in used if is_used]
+    columns = [feature.column for feature in used_features(config) if feature.column]
+    return [] if config.feature_drop else columns
 
 
 def columns_note(config):

@@ -38,7 +38,7 @@ BERT = {
     "layer_norm_eps": 1e-12,
 }
 SIZES = {
-    "wrd": 30,
+    "word": 30,
     "chr": 20,
     "pos": 9,
     "chk": 6,
@@ -75,8 +75,8 @@ def sentence(length, seed):
         np.arange(4) < rng.integers(1, 5, (length, 1))
     )
     ids = {
-        f"input_data_{name}_ids": rng.integers(1, SIZES[size], length)
-        for name, size in (("word", "wrd"), ("pos", "pos"), ("chk", "chk"), ("shape", "shape"))
+        f"input_data_{name}_ids": rng.integers(1, SIZES[name], length)
+        for name in ("word", "pos", "chk", "shape")
     }
     words = ["".join(map(chr, rng.integers(97, 101, rng.integers(1, 9)))) for _ in range(length)]
     return {
@@ -834,7 +834,7 @@ def test_training_learns_and_moves_what_it_should(optimizer, train_wrd, ema_deca
     still = {name for name in before if (before[name] == after[name]).all()}
     assert still == (set() if train_wrd else {"embeddings/word"})
     if train_wrd:
-        seen = np.zeros(SIZES["wrd"], bool)
+        seen = np.zeros(SIZES["word"], bool)
         seen[inputs["input_data_word_ids"]] = True
         moved = (before["embeddings/word"] != after["embeddings/word"]).any(axis=1)
         np.testing.assert_array_equal(moved, seen)
@@ -1012,13 +1012,13 @@ LONG = """
 import resource, sys
 import numpy as np
 from config import Config
-from elmo_bytes import elmo_ids
+from features.elmo_bytes import elmo_ids
 from model import Model
 from tf1 import new_session, tf
 tokens, rng = int(sys.argv[1]), np.random.default_rng(0)
 with tf.Graph().as_default(), new_session(2) as session:
     tf.set_random_seed(2)
-    model = Model(Config(wrd_dim=50, rnn_type=sys.argv[2]), {"wrd": 1000, "chr": 90, "pos": 47, "chk": 20, "shape": 0, "gazetteer": 0, "tag": 17})
+    model = Model(Config(wrd_dim=50, rnn_type=sys.argv[2]), {"word": 1000, "chr": 90, "pos": 47, "chk": 20, "shape": 0, "gazetteer": 0, "tag": 17})
     session.run(tf.global_variables_initializer())
     feeds = {tensor: rng.integers(1, 20, [size or n for size, n in zip(tensor.shape.as_list(), (1, tokens, 0))])
              for tensor in model.inputs.values() if tensor.shape.rank}

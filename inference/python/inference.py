@@ -16,6 +16,7 @@ sys.path[:0] = [ROOT, os.path.join(ROOT, "inference")]
 
 from cli import Parser, UserError, check_readable, run_command  # noqa: E402
 from features.feed import Feeder  # noqa: E402
+from features.tokens import FEATURES  # noqa: E402
 from features.vocabulary import EmbVec  # noqa: E402
 from files.structured import load_json  # noqa: E402
 from graph_files import CONFIG, add_trust, load_exported, load_frozen, reason  # noqa: E402
@@ -24,12 +25,8 @@ from tagging import command  # noqa: E402
 from tagging.tagger import WORDS_KEPT, Tagger  # noqa: E402
 
 LOGITS = "logits_indices"
-ROWS = (  # inputs that have a row for each sentence: a model has one of them at least
-    "input_data_word_ids",
-    "input_data_wordchr_ids",
-    "elmo_input_data_wordchr_ids",
-    "bert_input_data_word_index",
-)
+# Inputs that have a row for each sentence: a model has one of them at least.
+ROWS = [feature.input for feature in FEATURES if feature.tells_length]
 
 
 def load(path, frozen, emb, batch_size=64, threads=0, trust=False):

@@ -16,8 +16,8 @@ sys.path[:0] = [os.path.dirname(INFERENCE), INFERENCE]
 import engine_file  # noqa: E402
 import export  # noqa: E402
 from config import Config  # noqa: E402
-from features.feed import SHAPES  # noqa: E402
 from features.vocabulary import PAD, UNK, EmbVec  # noqa: E402
+from features.word_shape import SHAPES  # noqa: E402
 from schemes import legal_transitions, scheme_tags  # noqa: E402
 
 WORDS = [
