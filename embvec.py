@@ -128,7 +128,7 @@ def read_language_models(args):
         found["elmo"] = {
             "options": options,
             "weights": args.elmo_weight_path,
-            "hash": pretrained.files_hash([args.elmo_weight_path]),
+            "hash": file_hash(args.elmo_weight_path),
         }
     if args.bert_init_checkpoint:
         weights = pretrained.find_bert(args.bert_init_checkpoint)
@@ -160,7 +160,7 @@ def read_language_models(args):
             "do_lower_case": lower,
             "max_seq_length": length,
             "weights": weights,
-            "hash": pretrained.files_hash(pretrained.bert_files(weights)),
+            "hash": file_hash(*pretrained.bert_files(weights)),
         }
     return found
 

@@ -3,14 +3,13 @@ layers/bert.py. No TensorFlow.
 """
 
 import glob
-import hashlib
 import json
 import os
 import re
 
 import numpy as np
 
-from cli import UserError, check_readable
+from cli import UserError, check_readable, file_hash
 from config import MOST_LAYERS, MOST_UNITS
 from features.wordpiece import SPECIAL
 from files.structured import load_json, misfit, shortened
@@ -568,7 +567,7 @@ def open_weights(scope, about):
         check_readable(file, "the embeddings' file, which names it: embvec.py makes it again")
         if not os.path.isfile(file):  # a device may have no end
             raise UserError(f"{file}: not a plain file, but the embeddings' file names it")
-    if files_hash(files) != about["hash"]:
+    if file_hash(*files) != about["hash"]:
         raise UserError(
             f"{path}: not the weights that embvec.py has read; bring them back, or make the embeddings' file again"
         )
@@ -616,16 +615,6 @@ def check_models(elmo, bert, pieces, path):
 
 
 # ---------------------------------------------------------------- shared
-
-
-def files_hash(paths):
-    """sha256 of files, one behind the other, in hexadecimal."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with open(path, "rb") as stream:
-            while data := stream.read(1 << 20):
-                digest.update(data)
-    return digest.hexdigest()
 
 
 def _read_json(path, flag):

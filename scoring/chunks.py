@@ -38,13 +38,6 @@ def conlleval_boundary(before, after):
     return ends, starts
 
 
-def scheme_boundary(before, after):
-    """The same by the reading of `conll.chunks`: B, S and U start a chunk; E, S, L and U end it."""
-    (last, last_kind), (this, kind) = before, after
-    changes = last in ("O", "E", "S", "L", "U") or this in ("O", "B", "S", "U") or kind != last_kind
-    return changes and last != "O", changes and this != "O"
-
-
 class _Steps(dict):
     """What may follow one tag: {tag: (chunk ends, chunk starts, (prefix, type), steps from there)},
     filled when met.
@@ -106,7 +99,7 @@ def raw_reading(outside):
 
 
 def scheme_reading():
-    return Reading(schemes.split_tag, scheme_boundary)
+    return Reading(schemes.split_tag, schemes.boundary)
 
 
 # ---------------------------------------------------------------- counting
@@ -292,7 +285,7 @@ class Scorer:
                     parts = schemes.split_tag(last), schemes.split_tag(tag)
                 except ValueError:
                     continue
-                if scheme_boundary(*parts) != (ends, starts):
+                if schemes.boundary(*parts) != (ends, starts):
                     return last, tag
         return None
 

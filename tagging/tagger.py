@@ -11,17 +11,15 @@ import numpy as np
 
 import checkpoint
 import conll
-import registry
 import schemes
 import tagset
 from cli import UserError
-from config import Config
-from features.feed import Feeder, tagging_batches
+from features.feed import tagging_batches
 from features.tokens import FEATURES, used_features
 from scoring import chunks as chunks_module
 from scoring.chunks import percentages, trained_reading
-from settings import gazetteer_of
 from tagging import confidence
+from tagging.trained import feeder_of, load, open_graph
 
 WORDS_KEPT = 50_000  # distinct words whose ids are remembered
 
@@ -158,19 +156,18 @@ class Tagger:
         temperature: what scores are divided by before they become probabilities; it changes no tag.
         etc/calibration.py fits it.
         """
+        from tf1 import callable_of
+
         prefix = checkpoint.resolve(os.fspath(path))
-        meta = checkpoint.load_meta(prefix)
-        config = Config(
-            **{**meta["config"], "batch_size": batch_size, "max_batch_tokens": max_batch_tokens}
+        trained = load(
+            prefix, constrained, batch_size=batch_size, max_batch_tokens=max_batch_tokens
         )
-        config.constrained = constrained or config.constrained
-        registry.import_custom("encoder", config.encoder, own=trust)
-        emb = checkpoint.load_emb(prefix, meta)
-        gazetteer = gazetteer_of(meta)
-        feeder = Feeder(
-            emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer, limit=WORDS_KEPT
+        meta, config = trained.meta, trained.config
+        feeder = feeder_of(meta, config, trained.emb, limit=WORDS_KEPT)
+        graph = open_graph(trained, feeder, threads, trust)
+        run = callable_of(
+            graph.session, graph.model.logits_indices, graph.model.inputs, feeder.smallest()
         )
-        run, graph = _graph(prefix, config, meta, feeder, threads)
         return cls(run, config, meta, feeder, graph, prefix, temperature)
 
     def save(self, path):
@@ -396,32 +393,6 @@ class Tagger:
 
     def _entities(self, ids):
         return schemes.entities([self.meta["tags"][i] for i in ids], self.meta["tag_scheme"])
-
-
-class Graph(NamedTuple):
-    """A checkpoint's graph in its session."""
-
-    session: object
-    model: object
-    saver: object  # of the weights
-    legal: tuple  # conll.legal_transitions where decoding is held to them, or None
-
-
-def _graph(prefix, config, meta, feeder, threads):
-    """The checkpoint's graph without dropout. Returns (`run`, see Tagger, and the Graph)."""
-    from model import Model
-    from tf1 import callable_of, new_session, quiet, tf
-
-    legal = (
-        schemes.legal_transitions(meta["tags"], meta["tag_scheme"]) if config.constrained else None
-    )
-    with tf.Graph().as_default(), quiet():
-        model = Model(config, feeder.sizes(), legal=legal)
-        graph = Graph(new_session(threads), model, tf.train.Saver(model.variables), legal)
-        checkpoint.restore(graph.session, graph.saver, prefix)
-        return callable_of(
-            graph.session, model.logits_indices, model.inputs, feeder.smallest()
-        ), graph
 
 
 def _sentences(given, pos=None, chunks=None, tags=None):

@@ -17,6 +17,7 @@ import checkpoint
 from cli import UserError, compile_regex, file_hash
 from features.tokens import FEATURES
 from features.vocabulary import BERT, EmbVec
+from tagging.trained import load
 
 FINE_TUNED = "embeddings/|projection/|crf/"  # what learns where the config says fine_tune
 
@@ -56,10 +57,8 @@ class Source(NamedTuple):
 def read(path, pattern=".*"):
     """The Source of --warm_start PATH --warm_start_vars PATTERN. Raises UserError."""
     prefix = checkpoint.resolve(path, "--warm_start")
-    meta = checkpoint.load_meta(prefix)
-    return Source(
-        prefix, meta, checkpoint.load_emb(prefix, meta), compile_regex(pattern, "--warm_start_vars")
-    )
+    trained = load(prefix)
+    return Source(prefix, trained.meta, trained.emb, compile_regex(pattern, "--warm_start_vars"))
 
 
 def vocabulary(source, config):

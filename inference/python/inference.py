@@ -15,14 +15,14 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path[:0] = [ROOT, os.path.join(ROOT, "inference")]
 
 from cli import Parser, UserError, check_readable, run_command  # noqa: E402
-from features.feed import Feeder  # noqa: E402
 from features.tokens import FEATURES  # noqa: E402
 from features.vocabulary import EmbVec  # noqa: E402
 from files.structured import load_json  # noqa: E402
 from graph_files import CONFIG, add_trust, load_exported, load_frozen, reason  # noqa: E402
-from settings import gazetteer_of, graph_settings  # noqa: E402
+from settings import graph_settings  # noqa: E402
 from tagging import command  # noqa: E402
 from tagging.tagger import WORDS_KEPT, Tagger  # noqa: E402
+from tagging.trained import feeder_of  # noqa: E402
 
 LOGITS = "logits_indices"
 # Inputs that have a row for each sentence: a model has one of them at least.
@@ -42,15 +42,12 @@ def load(path, frozen, emb, batch_size=64, threads=0, trust=False):
     meta, config = _settings(session, path)
     if emb.vocab_hash != meta["vocab_hash"]:
         raise UserError(
-            f"the vocabulary is not the one that {path} was trained with; give the vocab.txt that export.py wrote "
-            "beside it, or the EmbVec file of that training"
+            f"the vocabulary is not the one that {path} was trained with; give the vocab.txt that "
+            "export.py wrote beside it, or the EmbVec file of that training"
         )
     emb.lowercase, emb.bert = meta["lowercase"], meta.get("bert")
     config.batch_size, config.feature_drop = batch_size, meta["feature_drop"]
-    gazetteer = gazetteer_of(meta)
-    feeder = Feeder(
-        emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer, limit=WORDS_KEPT
-    )
+    feeder = feeder_of(meta, config, emb, limit=WORDS_KEPT)
     return Tagger(_checked_run(session, feeder, path, len(meta["tags"])), config, meta, feeder)
 
 
@@ -103,7 +100,8 @@ def _checked_run(session, feeder, path, tags):
         shape = (rows, int(values["sentence_length"]))
         if ids.shape != shape or ids.size and not 0 <= ids.min() <= ids.max() < tags:
             raise UserError(
-                f"{path}: the graph gives tags that its model_config does not know; export the model again"
+                f"{path}: the graph gives tags that its model_config does not know; "
+                "export the model again"
             )
         return ids
 
@@ -140,7 +138,8 @@ def load_vocabulary(args):
     emb = EmbVec.load(args.emb_path)
     if args.wrd_dim and args.wrd_dim != emb.wrd_dim:
         raise UserError(
-            f"--wrd_dim {args.wrd_dim}: {args.emb_path} has vectors of {emb.wrd_dim}; leave --wrd_dim out, or correct it"
+            f"--wrd_dim {args.wrd_dim}: {args.emb_path} has vectors of {emb.wrd_dim}; "
+            "leave --wrd_dim out, or correct it"
         )
     emb.vectors = None
     return emb
