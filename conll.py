@@ -568,7 +568,7 @@ def check_tags(name, sentences):
 
 
 class Corpus(NamedTuple):
-    """Where a corpus is: the files data/NAME/SPLIT.ending."""
+    """Where a corpus is: the files NAME/SPLIT.ending of a folder such as data/."""
 
     ending: str
     columns: tuple
@@ -623,19 +623,16 @@ CORPORA = {
 }
 
 
-_ROOT = os.path.dirname(os.path.abspath(__file__))
+DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
 
 
-PLACES = (_ROOT, os.path.join(os.path.dirname(_ROOT), "shared"))  # data/ is looked for in each
-
-
-def load(name, split):
+def load(name, split, folders=(DATA,)):
     """The sentences of a corpus, -DOCSTART- lines left out: a list of Sentence, with .words .pos
     .chunks .tags, lists of str (None for a column that the corpus does not have).
 
-    name: one of CORPORA; split: train, dev or test. Looked for are data/NAME/ of the project, then
-    ../shared/data/NAME/ beside it. Raises UserError for an unknown name, and for a file that is not
-    there: where it was looked for, and where it comes from.
+    name: one of CORPORA; split: train, dev or test. folders: those that may hold NAME/, of which the
+    first one that has the file counts. Raises UserError for an unknown name, and for a file that is
+    in none of the folders: the message says where it comes from.
 
     >>> import conll
     >>> sentences = conll.load("sample", "dev")
@@ -653,10 +650,10 @@ def load(name, split):
         raise UserError(
             f"{name}: no split {split!r}{suggest(str(split), corpus.splits)}; it has {', '.join(corpus.splits)}"
         )
-    paths = [os.path.join(place, "data", name, f"{split}.{corpus.ending}") for place in PLACES]
-    there = next(filter(os.path.exists, paths), None)
-    if there is None:
-        raise UserError(
-            f"{paths[0]}: no such file, nor {paths[1]}; {corpus.source}; put it at one of these paths"
-        )
-    return read_sentences(there, corpus.columns)[0]
+    paths = [os.path.join(folder, name, f"{split}.{corpus.ending}") for folder in folders]
+    path = next(filter(os.path.exists, paths), None)
+    if path is None:
+        others = "".join(f", nor {other}" for other in paths[1:])
+        where = "one of these paths" if others else "this path"
+        raise UserError(f"{paths[0]}: no such file{others}; {corpus.source}; put it at {where}")
+    return read_sentences(path, corpus.columns)[0]
