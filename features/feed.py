@@ -1,4 +1,4 @@
-"""Sentences -> padded arrays under the names of the graph's inputs, in buckets of similar length."""
+"""Sentences -> padded arrays by the names of the graph's inputs, in batches of similar length."""
 
 from typing import NamedTuple, Optional
 
@@ -99,8 +99,8 @@ class Feeder:
         }
 
     def encode(self, sentence, tags=None):
-        """conll.Sentence -> Example. tags: in the model's scheme. Where the sentence lacks a column,
-        its cells are unknown.
+        """conll.Sentence -> Example. tags: in the model's scheme. The cells of a column that the
+        sentence lacks are unknown.
         """
         return Example(
             self.table.rows(sentence.words),

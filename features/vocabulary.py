@@ -25,7 +25,7 @@ PAD, UNK = "#PAD#", "#UNK#"  # ids 0 and 1 of words, characters, POS and chunks
 FORMAT = 1
 
 
-# Of the vocabulary's file: words, characters, POS, chunks and tags, by the names that it gives them.
+# The sections of vocab.txt: words, characters, POS, chunks and tags.
 SECTIONS = (*(feature.section for feature in FEATURES if feature.section), "tag")
 
 
@@ -247,7 +247,8 @@ def _read_section(name, lines, at, path):
     for row in range(at + 1, at + 1 + int(count)):
         if row >= len(lines) - 1:
             raise UserError(
-                f"{path}:{row + 1}: the file ends in section {name}, {int(count)} tokens were expected{_MEND_VOCAB}"
+                f"{path}:{row + 1}: the file ends in section {name}, {int(count)} tokens were "
+                f"expected{_MEND_VOCAB}"
             )
         token, _, number = lines[row].rpartition(b" ")
         if number != str(len(tokens)).encode():
@@ -272,7 +273,8 @@ def _load_header(data, path):
         )
     if header.get("format") != FORMAT:
         raise UserError(
-            f"{path}: EmbVec format {header.get('format')}, expected {FORMAT}; make it again with embvec.py"
+            f"{path}: EmbVec format {header.get('format')}, expected {FORMAT}; "
+            "make it again with embvec.py"
         )
     of_models = {name: dict for name in ("elmo", "bert") if name in header}
     problem = misfit(header, {**_HEADER, **of_models})

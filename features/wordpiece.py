@@ -54,20 +54,20 @@ class Wordpiece:
             self._known[word] = tuple(found[: self.capacity]) or (self.unknown,)
         return self._known[word]
 
-    def encode(self, words, before=(), behind=()):
-        """A sentence's words -> Pieces. before, behind: the words around it in its document, which
-        fill its window up.
+    def encode(self, words, before=(), after=()):
+        """A sentence's words -> Pieces. before, after: the words around it in its document, which
+        fill its window.
         """
         pieces = [self.pieces(word) for word in words]
-        counts = [len(each) for each in pieces]
+        counts = [len(of_word) for of_word in pieces]
         room = self.capacity - sum(counts)
         if room < 0:
             spans = windows_of(counts, self.capacity)
             context = (), ()
         else:
             spans = [(0, len(words))]
-            context = self._context(room, before, behind)
-        left = 1 + len(context[0])  # behind [CLS]
+            context = self._context(room, before, after)
+        left = 1 + len(context[0])  # after [CLS]
         window = choose_windows(counts, spans)
         places = list(itertools.accumulate(counts, initial=0))
         return Pieces(
@@ -123,21 +123,21 @@ class Wordpiece:
             )
         return inputs
 
-    def _context(self, room, before, behind):
+    def _context(self, room, before, after):
         """Pieces of the nearest words, whole ones, that fit into `room`: half of it before, or more
-        where less is behind.
+        where less comes after it.
         """
-        behind = list(itertools.islice(map(self.pieces, behind), room))  # each has one at least
+        after = list(itertools.islice(map(self.pieces, after), room))  # each has one at least
         before = list(itertools.islice(map(self.pieces, reversed(before)), room))
-        left = _while_they_fit(before, max(room // 2, room - sum(map(len, behind))))
-        right = _while_they_fit(behind, room - sum(map(len, left)))
+        left = _while_they_fit(before, max(room // 2, room - sum(map(len, after))))
+        right = _while_they_fit(after, room - sum(map(len, left)))
         return list(itertools.chain(*reversed(left))), list(itertools.chain(*right))
 
 
 def _while_they_fit(pieces, room):
     total = 0
-    for i, each in enumerate(pieces):
-        total += len(each)
+    for i, of_word in enumerate(pieces):
+        total += len(of_word)
         if total > room:
             return pieces[:i]
     return pieces
@@ -164,7 +164,7 @@ def windows_of(counts, capacity):
 
 
 def choose_windows(counts, spans):
-    """For each word the window in which the lesser of its contexts, before or behind, is the
+    """For each word the window in which the lesser of its contexts, before or after, is the
     greatest; of equals the first.
     """
     places = list(itertools.accumulate(counts, initial=0))

@@ -62,7 +62,8 @@ def index(name, tokens):
     """
     if len(tokens) >= (1 << ID_BITS) - 1:
         raise UserError(
-            f"{name}: {len(tokens):,} tokens, at most {(1 << ID_BITS) - 2:,} go; serve the model with TensorFlow: freeze.py"
+            f"{name}: {len(tokens):,} tokens, at most {(1 << ID_BITS) - 2:,} go; "
+            "serve the model with TensorFlow: freeze.py"
         )
     tokens = [token.encode() for token in tokens]
     offsets = np.zeros(len(tokens) + 1, np.uint64)
@@ -74,7 +75,8 @@ def index(name, tokens):
         slots *= 2
         if slots > 64 * len(tokens):
             raise UserError(
-                f"{name}: {MOST_PROBES} of its tokens have one hash; serve the model with TensorFlow: freeze.py"
+                f"{name}: {MOST_PROBES} of its tokens have one hash; "
+                "serve the model with TensorFlow: freeze.py"
             )
     return {
         f"{name}.text": np.frombuffer(b"".join(tokens), np.uint8),
@@ -85,7 +87,7 @@ def index(name, tokens):
 
 def _table(folded, slots):
     """uint32 (slots,), each entry within MOST_PROBES slots of where its hash points; None where
-    that can not be.
+    that cannot be.
     """
     table = [0] * slots
     for number, at in enumerate((folded & np.uint32(slots - 1)).tolist(), 1):
@@ -122,8 +124,8 @@ def rounded(array):
 
 
 def upper_bytes(array):
-    """The upper 3 bytes of each rounded() float, uint8, and LANES bytes behind them: a load of the
-    last ones may read so far.
+    """The upper 3 bytes of each rounded() float, uint8, and LANES bytes after them, because a load of
+    the last ones may read so far.
     """
     three = np.ascontiguousarray(array).reshape(-1).view(np.uint8).reshape(-1, 4)[:, 1:]
     return np.concatenate([three.reshape(-1), np.zeros(LANES, np.uint8)])
@@ -143,7 +145,8 @@ def write(path, header, sections):
     header = json.dumps(header, sort_keys=True).encode()
     if len(header) > MOST_HEADER or len(sections) > MOST_SECTIONS:
         raise UserError(
-            f"{path}: a header of {len(header):,} bytes and {len(sections):,} sections, at most {MOST_HEADER:,} and {MOST_SECTIONS:,} go; "
+            f"{path}: a header of {len(header):,} bytes and {len(sections):,} sections, "
+            f"at most {MOST_HEADER:,} and {MOST_SECTIONS:,} go; "
             "serve the model with TensorFlow: freeze.py"
         )
     table_at = _aligned(PRELUDE + len(header))
@@ -193,7 +196,8 @@ MOST_GAZETTEER_TYPES = 32  # a bit for each
 def refuse(what):
     """Raises UserError for a model that the engine does not compute."""
     raise UserError(
-        f"--engine: {what}: the C++ engine does not cover it; serve this model with TensorFlow: export.py without --engine, then freeze.py; "
+        f"--engine: {what}: the C++ engine does not cover it; serve this model with TensorFlow: "
+        "export.py without --engine, then freeze.py; "
         "inference/README.md says how"
     )
 
@@ -333,7 +337,8 @@ def gazetteer_sections(gazetteer):
     longest = {}
     if too_long := [words for words, _ in gazetteer["names"] if len(words) > MOST_NAME_WORDS]:
         raise UserError(
-            f"--engine: a gazetteer's name of {len(too_long[0])} words ({' '.join(too_long[0][:5])} ...), at most {MOST_NAME_WORDS} go; "
+            f"--engine: a gazetteer's name of {len(too_long[0])} words "
+            f"({' '.join(too_long[0][:5])} ...), at most {MOST_NAME_WORDS} go; "
             "leave it out, or serve the model with TensorFlow: freeze.py"
         )
     for words, _ in gazetteer["names"]:
