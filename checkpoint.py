@@ -37,7 +37,7 @@ _EPOCH = {"epoch": int, "step": int, "seconds": float, "train_loss": float}
 
 
 class Meta(Settings):
-    """The fields of PREFIX.json; the file bears its own digest besides."""
+    """The fields of PREFIX.json, its own digest among them."""
 
     versions: dict[str, str]  # of etagger, Python, TensorFlow, numpy
     state: dict  # of State
@@ -115,7 +115,8 @@ def resolve(path, flag="--restore"):
     missing = [prefix + ending for ending in _ENDINGS if not os.path.isfile(prefix + ending)]
     if missing:
         raise UserError(
-            f"{missing[0]}: no such file; check {flag} (a folder that train.py wrote, or checkpoint/{MODEL})"
+            f"{missing[0]}: no such file; check {flag} (a folder that train.py wrote, or "
+            f"checkpoint/{MODEL})"
         )
     return prefix
 
@@ -224,7 +225,7 @@ def _finish(prefix):
 
 
 def _sweep(folder):
-    """Removes what a writer that was killed has left behind."""
+    """Removes the temporary folders of writers that were killed."""
     for entry in os.scandir(folder):
         if entry.name.startswith(".saving-"):
             shutil.rmtree(entry.path, ignore_errors=True)
@@ -351,11 +352,11 @@ def restore(session, saver, prefix):
 
 
 def reason(error):
-    """What went wrong, in one line; TensorFlow says it behind the place in the graph."""
+    """What went wrong, in one line. TensorFlow says it after the lines about the node."""
     lines = (
         (getattr(error, "message", None) or getattr(error, "strerror", None) or str(error))
         .strip()
         .splitlines()
     )
-    behind = next((i + 1 for i, line in enumerate(lines) if line.startswith("Node:")), 0)
-    return lines[min(behind, len(lines) - 1)].rpartition("; ")[2][:200]
+    after = next((i + 1 for i, line in enumerate(lines) if line.startswith("Node:")), 0)
+    return lines[min(after, len(lines) - 1)].rpartition("; ")[2][:200]

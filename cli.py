@@ -472,10 +472,11 @@ def _clock(seconds):
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
-def file_hash(path):
-    """sha256 of a file, in hexadecimal."""
+def file_hash(*paths):
+    """sha256 of one or several files, one after the other, in hexadecimal."""
     digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while data := stream.read(1 << 20):
-            digest.update(data)
+    for path in paths:
+        with open(path, "rb") as stream:
+            while data := stream.read(1 << 20):
+                digest.update(data)
     return digest.hexdigest()

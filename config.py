@@ -19,24 +19,39 @@ from conll import DELIMITERS
 from files.structured import conforms, load_json, load_yaml, shortened
 from files.text import read_text
 
+ANY = "any"
+KEEP = ("model", "free", "training", "run")
 
-def option(default, help, **rules):
-    """A hyper-parameter. rules: low, high (inclusive bounds), above (exclusive lower bound),
-    choices, numbers (a str that may be a whole number, as which YAML reads it).
+
+def option(default, help, keep="training", engine=(), **rules):
+    """A hyper-parameter: a field of Config.
+
+    keep: what keeps its value after the training run that it is given to.
+        "model": part of the trained model. A checkpoint and an exported graph keep it, `--restore`
+            takes it over, and no flag may change it there.
+        "free": the same, but a flag may change it under `--restore`.
+        "training": `--resume` keeps it; `--restore` starts with the value of its own flags.
+        "run": nothing keeps it, and it may change under `--resume`.
+    engine: the values with which the C++ engine computes a model: a tuple of them, or ANY, also
+        where a model that the engine computes does not use it; (): it must be off.
+    rules: low, high (inclusive bounds), above (exclusive lower bound), choices, numbers (a str that
+        may be a whole number, because YAML reads one as int).
     """
+    assert keep in KEEP, keep
+    metadata = {"help": help, "keep": keep, "engine": engine, **rules}
     if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata={"help": help, **rules})
-    return field(default=default, metadata={"help": help, **rules})
+        return field(default_factory=lambda: list(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
-# What no model needs more of; a file that asks for it would take all memory or time.
+# No model needs more than this; a file that asks for more would take all memory or time.
 MOST_UNITS = 1 << 16  # of a layer
 MOST_LAYERS = 100
-MOST_WIDTH = 1024  # of a filter, in words or characters; of a word, in characters
+MOST_WIDTH = 1024  # of a filter, in words or characters, and of a word, in characters
 MOST_NUMBER = 2**31 - 1  # of every whole number that has no bound of its own
 
 CONFIGS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs")
-ENCODERS = (
+ENCODERS = (  # each one a function of this name in encoders.py
     "bilstm",
     "bigru",
     "biqrnn",
@@ -77,75 +92,125 @@ class Config:
         "",
         "scheme in which the model learns; default: the data's own",
         choices=("", "bio", "iob1", "ioe1", "ioe2", "iobes", "bmes", "bilou"),
+        keep="model",
+        engine=ANY,
     )
     emb_path: str = option(
         "", "EmbVec file that embvec.py wrote; default: vocabularies from the training files"
     )
     checkpoint_dir: str = option(
-        "checkpoint", "folder for the best model, the last state and the history"
+        "checkpoint", "folder for the best model, the last state and the history", keep="run"
     )
-    summary_dir: str = option("runs/summaries", "folder for TensorBoard; '' for none")
+    summary_dir: str = option("runs/summaries", "folder for TensorBoard; '' for none", keep="run")
 
     # Features
-    use_word: bool = option(True, "word embeddings")
+    use_word: bool = option(True, "word embeddings", keep="model", engine=ANY)
     wrd_dim: int = option(
-        0, "size of a word embedding; 0: that of the EmbVec file, or 50", low=0, high=MOST_UNITS
+        0,
+        "size of a word embedding; 0: that of the EmbVec file, or 50",
+        low=0,
+        high=MOST_UNITS,
+        keep="free",
+        engine=ANY,
     )
     train_wrd: typing.Optional[bool] = option(
-        None, "train the word embeddings; default: only where they start at random"
+        None,
+        "train the word embeddings; default: only where they start at random",
+        keep="free",
+        engine=ANY,
     )
-    lowercase: bool = option(True, "without --emb_path: lowercase the words of the vocabulary")
-    use_chr: bool = option(True, "character CNN")
-    chr_dim: int = option(25, "size of a character embedding", low=1, high=MOST_UNITS)
+    lowercase: bool = option(
+        True, "without --emb_path: lowercase the words of the vocabulary", keep="model", engine=ANY
+    )
+    use_chr: bool = option(True, "character CNN", keep="model", engine=ANY)
+    chr_dim: int = option(
+        25, "size of a character embedding", low=1, high=MOST_UNITS, keep="model", engine=ANY
+    )
     chr_conv_type: str = option(
         "conv1d",
         "conv1d: one filter width, masked; conv2d: several filter widths",
         choices=("conv1d", "conv2d"),
+        keep="model",
+        engine=("conv1d", "conv2d"),
     )
     chr_filter_widths: list[int] = option(
         [3],
         "filter widths of the character CNN, in characters (conv1d: one)",
         low=1,
         high=MOST_WIDTH,
+        keep="model",
+        engine=ANY,
     )
-    num_filters: int = option(53, "filters of each width", low=1, high=MOST_UNITS)
-    word_length: int = option(15, "characters of a word that count", low=1, high=MOST_WIDTH)
-    use_pos: bool = option(True, "POS embeddings, where the training data has the column")
-    pos_dim: int = option(7, "size of a POS embedding", low=1, high=MOST_UNITS)
-    use_chk: bool = option(True, "chunk embeddings, where the training data has the column")
-    chk_dim: int = option(10, "size of a chunk embedding", low=1, high=MOST_UNITS)
-    use_shape: bool = option(False, "word shape embeddings: upper case, digits, punctuation")
-    shape_dim: int = option(5, "size of a word shape embedding", low=1, high=MOST_UNITS)
+    num_filters: int = option(
+        53, "filters of each width", low=1, high=MOST_UNITS, keep="model", engine=ANY
+    )
+    word_length: int = option(
+        15, "characters of a word that count", low=1, high=MOST_WIDTH, keep="free", engine=ANY
+    )
+    use_pos: bool = option(
+        True, "POS embeddings, where the training data has the column", keep="model", engine=ANY
+    )
+    pos_dim: int = option(
+        7, "size of a POS embedding", low=1, high=MOST_UNITS, keep="model", engine=ANY
+    )
+    use_chk: bool = option(
+        True, "chunk embeddings, where the training data has the column", keep="model", engine=ANY
+    )
+    chk_dim: int = option(
+        10, "size of a chunk embedding", low=1, high=MOST_UNITS, keep="model", engine=ANY
+    )
+    use_shape: bool = option(
+        False, "word shape embeddings: upper case, digits, punctuation", keep="model", engine=ANY
+    )
+    shape_dim: int = option(
+        5, "size of a word shape embedding", low=1, high=MOST_UNITS, keep="model", engine=ANY
+    )
     gazetteer: str = option(
-        "", "file of names, `TYPE word word ...` a line: a feature for each type; '' for none"
+        "",
+        "file of names, `TYPE word word ...` a line: a feature for each type; '' for none",
+        keep="model",
+        engine=ANY,
     )
 
     # Pre-trained language models
-    use_elmo: typing.Optional[bool] = option(None, "ELMo; default: where the EmbVec file names one")
+    use_elmo: typing.Optional[bool] = option(
+        None, "ELMo; default: where the EmbVec file names one", keep="model"
+    )
     elmo_keep_prob: float = option(
         0.5, "share of units that dropout keeps of ELMo's vectors", above=0.0, high=1.0
     )
     elmo_layer_norm: bool = option(
-        False, "normalize ELMo's layers before they are mixed, sentence by sentence"
+        False,
+        "normalize ELMo's layers before they are mixed, sentence by sentence",
+        keep="model",
+        engine=ANY,
     )
     elmo_stateful: bool = option(
         False,
-        "in training, each of ELMo's sentences starts from the LSTM states that the batch before left, "
-        "as bilm-tf has it; evaluation and tagging always start from zeros",
+        "in training, each of ELMo's sentences starts from the LSTM states that the batch before "
+        "left, as bilm-tf has it; evaluation and tagging always start from zeros",
     )
-    use_bert: typing.Optional[bool] = option(None, "BERT; default: where the EmbVec file names one")
+    use_bert: typing.Optional[bool] = option(
+        None, "BERT; default: where the EmbVec file names one", keep="model"
+    )
     bert_layers: str = option(
         "top",
-        "which of BERT's layers: top; last4: the last four side by side; mix: all of them, their weights "
-        "trained; or one by its number, 0 being the embeddings",
+        "which of BERT's layers: top; last4: the last four side by side; mix: all of them, their "
+        "weights trained; or one by its number, 0 being the embeddings",
         numbers=True,
+        keep="model",
+        engine=ANY,
     )
     bert_pooling: str = option(
         "first",
         "a word's vector: that of its first piece, or the mean of its pieces",
         choices=("first", "mean"),
+        keep="model",
+        engine=ANY,
     )
-    bert_context: bool = option(False, "neighbouring sentences of the document fill BERT's window")
+    bert_context: bool = option(
+        False, "neighbouring sentences of the document fill BERT's window", keep="model", engine=ANY
+    )
     train_bert: bool = option(False, "fine-tune BERT; otherwise its weights stay as they are")
     bert_learning_rate: float = option(
         0.00005, "learning rate of BERT's top layer where it is fine-tuned", above=0.0
@@ -155,51 +220,100 @@ class Config:
     )
     vector_cache: str = option(
         "",
-        "folder where the vectors that ELMo and a frozen BERT have for the corpus are kept, so that they are "
-        "computed once and not in each epoch; '' for none",
+        "folder where the vectors that ELMo and a frozen BERT have for the corpus are kept, so "
+        "that they are computed once and not in each epoch; '' for none",
     )
 
     # Network
-    use_highway: bool = option(True, "highway network over the concatenated features")
-    highway_layers: int = option(2, "layers of the highway network", low=1, high=MOST_LAYERS)
+    use_highway: bool = option(
+        True, "highway network over the concatenated features", keep="model", engine=ANY
+    )
+    highway_layers: int = option(
+        2, "layers of the highway network", low=1, high=MOST_LAYERS, keep="model", engine=ANY
+    )
     encoder: str = option(
         "bilstm",
-        "bilstm, bigru, biqrnn, cnn_lstm, transformer, bilstm_transformer, bilstm_attention, none, or "
+        f"{', '.join(ENCODERS)}, or "
         "one of your own: module.function, or the name that it is registered under",
+        keep="model",
+        engine=("bilstm",),
     )
     rnn_type: str = option(
-        "fused", "LSTM; fused: BlockLSTM; normal: a cell in a loop", choices=("fused", "normal")
+        "fused",
+        "LSTM; fused: BlockLSTM; normal: a cell in a loop",
+        choices=("fused", "normal"),
+        keep="free",
+        engine=("fused", "normal"),
     )
     rnn_size: int = option(
-        200, "hidden size of a recurrent layer, in each direction", low=1, high=MOST_UNITS
+        200,
+        "hidden size of a recurrent layer, in each direction",
+        low=1,
+        high=MOST_UNITS,
+        keep="model",
+        engine=ANY,
     )
     rnn_layers: int = option(
-        2, "recurrent layers; from the second on with residual connections", low=1, high=MOST_LAYERS
+        2,
+        "recurrent layers; from the second on with residual connections",
+        low=1,
+        high=MOST_LAYERS,
+        keep="model",
+        engine=ANY,
     )
     qrnn_width: int = option(
-        2, "biqrnn: words that a gate sees, up to its own", low=1, high=MOST_WIDTH
+        2,
+        "biqrnn: words that a gate sees, up to its own",
+        low=1,
+        high=MOST_WIDTH,
+        keep="model",
+        engine=ANY,
     )
-    cnn_width: int = option(3, "cnn_lstm: filter width, in words", low=1, high=MOST_WIDTH)
-    cnn_filters: int = option(200, "cnn_lstm: filters", low=1, high=MOST_UNITS)
-    transformer_layers: int = option(4, "blocks of the Transformer", low=1, high=MOST_LAYERS)
+    cnn_width: int = option(
+        3, "cnn_lstm: filter width, in words", low=1, high=MOST_WIDTH, keep="model", engine=ANY
+    )
+    cnn_filters: int = option(
+        200, "cnn_lstm: filters", low=1, high=MOST_UNITS, keep="model", engine=ANY
+    )
+    transformer_layers: int = option(
+        4, "blocks of the Transformer", low=1, high=MOST_LAYERS, keep="model", engine=ANY
+    )
     attention_size: int = option(
         64,
         "units of self-attention's queries, keys and values, all heads together",
         low=1,
         high=MOST_UNITS,
+        keep="model",
+        engine=ANY,
     )
-    attention_heads: int = option(4, "heads of self-attention", low=1, high=MOST_UNITS)
+    attention_heads: int = option(
+        4, "heads of self-attention", low=1, high=MOST_UNITS, keep="model", engine=ANY
+    )
     ffn_size: int = option(
-        256, "inner size of the Transformer's feed-forward layers", low=1, high=MOST_UNITS
+        256,
+        "inner size of the Transformer's feed-forward layers",
+        low=1,
+        high=MOST_UNITS,
+        keep="model",
+        engine=ANY,
     )
     ffn_kernel: int = option(
-        3, "width of their convolutions, in words; 1: each word alone", low=1, high=MOST_WIDTH
+        3,
+        "width of their convolutions, in words; 1: each word alone",
+        low=1,
+        high=MOST_WIDTH,
+        keep="model",
+        engine=ANY,
     )
     transformer_keep_prob: float = option(
         0.9, "share of units that dropout keeps within the Transformer", above=0.0, high=1.0
     )
-    use_crf: bool = option(True, "linear-chain CRF; otherwise a softmax for each token")
-    constrained: bool = option(False, "decode well-formed tag sequences only")
+    use_crf: bool = option(
+        True, "linear-chain CRF; otherwise a softmax for each token", keep="model", engine=ANY
+    )
+    constrained: bool = option(
+        False, "decode well-formed tag sequences only", keep="free", engine=ANY
+    )
 
     # Regularization
     keep_prob: float = option(
@@ -225,8 +339,8 @@ class Config:
     # Partial training
     train_vars: str = option(
         "",
-        "train only the variables that this regular expression matches from their name's beginning on, such "
-        "as projection/|crf/ (word vectors with train_wrd only); default: all",
+        "train only the variables that this regular expression matches from their name's beginning "
+        "on, such as projection/|crf/ (word vectors with train_wrd only); default: all",
     )
     fine_tune: bool = option(
         False, "train only embeddings/, projection/ and crf/ (word vectors with train_wrd only)"
@@ -237,9 +351,9 @@ class Config:
     max_batch_tokens: int = option(
         4000, "padded tokens in a batch, at most (a longer sentence is a batch alone)", low=1
     )
-    epoch: int = option(70, "epochs, at most", low=1, high=1_000_000)
+    epoch: int = option(70, "epochs, at most", low=1, high=1_000_000, keep="run")
     patience: int = option(
-        10, "stop after this many epochs without a better score; 0: never", low=0
+        10, "stop after this many epochs without a better score; 0: never", low=0, keep="run"
     )
     loss: str = option(
         "",
@@ -291,19 +405,25 @@ class Config:
     )
     eval_every: int = option(1, "epochs between two evaluations", low=1)
     run_every_secs: float = option(
-        0.0, "evaluate within epochs, too, when so many seconds have passed; 0: never", low=0.0
+        0.0,
+        "evaluate within epochs, too, when so many seconds have passed; 0: never",
+        low=0.0,
+        keep="run",
     )
     max_steps_without_increase: int = option(
-        0, "stop after this many steps without a better score; 0: never", low=0
+        0, "stop after this many steps without a better score; 0: never", low=0, keep="run"
     )
-    min_steps: int = option(0, "max_steps_without_increase counts from here on", low=0)
+    min_steps: int = option(0, "max_steps_without_increase counts from here on", low=0, keep="run")
     hooks: list[dict] = option(
         [],
         "functions that training calls, after each epoch or each N steps: module.function, or "
         "'{call: module.function, every: N, parameter: value, ...}'",
+        keep="run",
     )
     seed: int = option(1, "seed of every random number", low=0, high=2**31 - 1)
-    threads: int = option(0, "threads of TensorFlow; 0: one for each core", low=0, high=MAX_THREADS)
+    threads: int = option(
+        0, "threads of TensorFlow; 0: one for each core", low=0, high=MAX_THREADS, keep="run"
+    )
     max_train_steps_per_epoch: int = option(0, "cut an epoch short; 0: never", low=0)
     max_eval_steps: int = option(0, "evaluate on so many batches only; 0: on all", low=0)
 
@@ -312,10 +432,10 @@ class Config:
 
         training: loss, metric and hooks must be known, which tagging does not need.
         """
-        for each in dataclasses.fields(self):
-            value = getattr(self, each.name)
+        for hyper in dataclasses.fields(self):
+            value = getattr(self, hyper.name)
             for item in value if isinstance(value, list) else [value]:
-                _check_rules(each.name, item, each.metadata)
+                _check_rules(hyper.name, item, hyper.metadata)
         if self.use_chr and self.chr_conv_type == "conv1d" and len(self.chr_filter_widths) != 1:
             raise UserError(
                 f"chr_filter_widths: {self.chr_filter_widths}, conv1d takes one width; "
@@ -328,7 +448,8 @@ class Config:
         compile_regex(self.train_vars, "train_vars")
         if self.fine_tune and self.train_vars:
             raise UserError(
-                "fine_tune and train_vars are both given, expected one of them: fine_tune is a choice of train_vars"
+                "fine_tune and train_vars are both given, expected one of them: "
+                "fine_tune is a choice of train_vars"
             )
         self._check_language_models()
         if not (
@@ -338,7 +459,8 @@ class Config:
             or self.use_bert is not False
         ):
             raise UserError(
-                "use_word, use_chr, use_elmo and use_bert are all off, expected one of them at least"
+                "use_word, use_chr, use_elmo and use_bert are all off, "
+                "expected one of them at least"
             )
         return self
 
@@ -346,30 +468,31 @@ class Config:
         number = self.bert_layers.isdecimal() and len(self.bert_layers) < 5
         if self.bert_layers not in BERT_LAYERS and not number:
             raise UserError(
-                f"bert_layers: {self.bert_layers!r}{suggest(self.bert_layers, BERT_LAYERS)}, expected one of "
-                f"{', '.join(BERT_LAYERS)} or a layer's number"
+                f"bert_layers: {self.bert_layers!r}{suggest(self.bert_layers, BERT_LAYERS)}, "
+                f"expected one of {', '.join(BERT_LAYERS)} or a layer's number"
             )
         if self.elmo_stateful and self.vector_cache:
             raise UserError(
-                "elmo_stateful and vector_cache are both given, expected one of them: what ELMo gives depends on the batch "
-                "before, and can not be kept"
+                "elmo_stateful and vector_cache are both given, expected one of them: what ELMo "
+                "gives depends on the batch before, and can not be kept"
             )
 
     def _check_encoder(self):
         if self.encoder not in ENCODERS and not registry.is_known("encoder", self.encoder):
             raise UserError(
-                f"encoder: {self.encoder!r}{suggest(self.encoder, ENCODERS)}, expected one of {', '.join(ENCODERS)}, "
-                "module.function or a registered name"
+                f"encoder: {self.encoder!r}{suggest(self.encoder, ENCODERS)}, expected one of "
+                f"{', '.join(ENCODERS)}, module.function or a registered name"
             )
         if self.attention_size % self.attention_heads:
             raise UserError(
-                f"attention_size: {self.attention_size}, expected a multiple of attention_heads {self.attention_heads}"
+                f"attention_size: {self.attention_size}, expected a multiple of attention_heads "
+                f"{self.attention_heads}"
             )
 
     def custom(self):
         """Code of the user's own that is named as module.function: [(kind, name)]."""
         names = [(kind, getattr(self, kind)) for kind in ("encoder", "loss", "metric")]
-        names += [("hook", each["call"]) for each in self.hooks]
+        names += [("hook", hook["call"]) for hook in self.hooks]
         return [(kind, name) for kind, name in names if "." in name]
 
     def _check_custom(self, training):
@@ -379,16 +502,16 @@ class Config:
                 f"loss: {self.loss!r} does not see the CRF's transitions, which nothing would "
                 "train; set use_crf to False"
             )
-        for each in self.hooks:
-            call, every = each.get("call"), each.get("every", 1)
-            sound = isinstance(call, str) and all(isinstance(name, str) for name in each)
+        for hook in self.hooks:
+            call, every = hook.get("call"), hook.get("every", 1)
+            sound = isinstance(call, str) and all(isinstance(name, str) for name in hook)
             if not sound or not call or type(every) is not int or every < 1:
                 raise UserError(
-                    f"hooks: {shortened(each)}, expected {{call: module.function}}, and `every` "
+                    f"hooks: {shortened(hook)}, expected {{call: module.function}}, and `every` "
                     "to be a number of steps from 1 on"
                 )
         names = [("loss", self.loss), ("metric", self.metric)]
-        for kind, name in names + [("hook", each["call"]) for each in self.hooks]:
+        for kind, name in names + [("hook", hook["call"]) for hook in self.hooks]:
             if training and name and not registry.is_known(kind, name):
                 registry.find(kind, name)
 
@@ -398,7 +521,8 @@ class Config:
             raise UserError(f"chr_filter_widths: {widths}, expected each width once")
         if not widths or max(widths) > self.word_length:
             raise UserError(
-                f"chr_filter_widths: {widths}, expected one at least and none above word_length {self.word_length}"
+                f"chr_filter_widths: {widths}, expected one at least and none above word_length "
+                f"{self.word_length}"
             )
 
     def to_dict(self):
@@ -424,65 +548,21 @@ def _check_rules(name, value, rules):
         raise UserError(f"{name}: {shortened(value)}, expected at most {high}")
 
 
-# What --restore takes over from a checkpoint, what of that a flag may change, and what may change
-# under --resume.
-MODEL_FIELDS = (
-    "tag_scheme",
-    "use_word",
-    "wrd_dim",
-    "train_wrd",
-    "lowercase",
-    "use_chr",
-    "chr_dim",
-    "chr_conv_type",
-    "chr_filter_widths",
-    "num_filters",
-    "word_length",
-    "use_pos",
-    "pos_dim",
-    "use_chk",
-    "chk_dim",
-    "use_shape",
-    "shape_dim",
-    "gazetteer",
-    "use_elmo",
-    "elmo_layer_norm",
-    "use_bert",
-    "bert_layers",
-    "bert_pooling",
-    "bert_context",
-    "use_highway",
-    "highway_layers",
-    "encoder",
-    "rnn_type",
-    "rnn_size",
-    "rnn_layers",
-    "qrnn_width",
-    "cnn_width",
-    "cnn_filters",
-    "transformer_layers",
-    "attention_size",
-    "attention_heads",
-    "ffn_size",
-    "ffn_kernel",
-    "use_crf",
-    "constrained",
-)
-FREE_FIELDS = ("wrd_dim", "train_wrd", "rnn_type", "word_length", "constrained")
-RUN_FIELDS = (
-    "checkpoint_dir",
-    "summary_dir",
-    "epoch",
-    "patience",
-    "threads",
-    "run_every_secs",
-    "max_steps_without_increase",
-    "min_steps",
-    "hooks",
-)
-
-_FIELDS = {each.name: each for each in dataclasses.fields(Config)}
+_FIELDS = {hyper.name: hyper for hyper in dataclasses.fields(Config)}
 _TYPES = typing.get_type_hints(Config)
+
+
+def _fields_kept(*keep):
+    return tuple(name for name, hyper in _FIELDS.items() if hyper.metadata["keep"] in keep)
+
+
+MODEL_FIELDS = _fields_kept("model", "free")  # what --restore takes over from a checkpoint
+FREE_FIELDS = _fields_kept("free")  # what a flag may change of that
+RUN_FIELDS = _fields_kept("run")  # what may change under --resume
+ENGINE_FIELDS = {  # {hyper-parameter: the values that the C++ engine computes, or ANY}
+    name: hyper.metadata["engine"] for name, hyper in _FIELDS.items() if hyper.metadata["engine"]
+}
+
 _ALIASES = {"threads": ["-j"]}
 
 
@@ -499,11 +579,10 @@ def add_flags(parser):
     """A flag for each hyper-parameter; one that is not given leaves no trace in the parsed
     arguments.
     """
-    for name, each in _FIELDS.items():
+    for name, hyper in _FIELDS.items():
         kind, several = _scalar_type(name)
-        default = (
-            "" if each.default in (None, "", dataclasses.MISSING) else f" (default {each.default})"
-        )
+        has_default = hyper.default not in (None, "", dataclasses.MISSING)
+        default = f" (default {hyper.default})" if has_default else ""
         parser.add_argument(
             f"--{name}",
             *_ALIASES.get(name, []),
@@ -511,7 +590,7 @@ def add_flags(parser):
             nargs="+" if several else None,
             default=argparse.SUPPRESS,
             metavar={bool: "TRUE|FALSE", dict: "CALL"}.get(kind, kind.__name__.upper()),
-            help=(each.metadata["help"] + default).replace("%", "%%"),
+            help=(hyper.metadata["help"] + default).replace("%", "%%"),
         )
 
 
@@ -555,7 +634,8 @@ def model_path(name):
     """configs/NAME.yaml. Raises UserError."""
     if name not in model_names():
         raise UserError(
-            f"--model {name}{suggest(name, model_names())}: expected one of {', '.join(model_names())}"
+            f"--model {name}{suggest(name, model_names())}: expected one of "
+            f"{', '.join(model_names())}"
         )
     return os.path.join(CONFIGS, name + ".yaml")
 

@@ -555,7 +555,7 @@ def check_tags(name, sentences):
 
 
 class Corpus(NamedTuple):
-    """Where a corpus is: the files data/NAME/SPLIT.ending."""
+    """Where a corpus is: the files NAME/SPLIT.ending of a folder such as data/."""
 
     ending: str
     columns: tuple
@@ -608,17 +608,16 @@ CORPORA = {
     ),
 }
 
-_ROOT = os.path.dirname(os.path.abspath(__file__))
-PLACES = (_ROOT, os.path.join(os.path.dirname(_ROOT), "shared"))  # the folders that may have data/
+DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
 
 
-def load(name, split):
+def load(name, split, folders=(DATA,)):
     """The sentences of a corpus, -DOCSTART- lines left out: a list of Sentence, with .words .pos
     .chunks .tags, lists of str (None for a column that the corpus does not have).
 
-    name: one of CORPORA. split: train, dev or test. The file is looked for in data/NAME/ of the
-    project, then in ../shared/data/NAME/ beside it. Raises UserError for an unknown name, and for a
-    file that does not exist; the message says where it was looked for and where to get it.
+    name: one of CORPORA. split: train, dev or test. folders: those that may hold NAME/, of which the
+    first one that has the file counts. Raises UserError for an unknown name, and for a file that is
+    in none of the folders; the message says where to get it.
 
     >>> import conll
     >>> sentences = conll.load("sample", "dev")
@@ -634,10 +633,10 @@ def load(name, split):
     if split not in corpus.splits:
         near = suggest(str(split), corpus.splits)
         raise UserError(f"{name}: no split {split!r}{near}; it has {', '.join(corpus.splits)}")
-    paths = [os.path.join(place, "data", name, f"{split}.{corpus.ending}") for place in PLACES]
-    for path in paths:
-        if os.path.exists(path):
-            return read_sentences(path, corpus.columns)[0]
-    raise UserError(
-        f"{paths[0]}: no such file, nor {paths[1]}; {corpus.source}; put it at one of these paths"
-    )
+    paths = [os.path.join(folder, name, f"{split}.{corpus.ending}") for folder in folders]
+    path = next(filter(os.path.exists, paths), None)
+    if path is None:
+        others = "".join(f", nor {other}" for other in paths[1:])
+        where = "one of these paths" if others else "this path"
+        raise UserError(f"{paths[0]}: no such file{others}; {corpus.source}; put it at {where}")
+    return read_sentences(path, corpus.columns)[0]

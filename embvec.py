@@ -130,7 +130,7 @@ def read_language_models(args):
         models["elmo"] = {
             "options": options,
             "weights": args.elmo_weight_path,
-            "hash": pretrained.files_hash([args.elmo_weight_path]),
+            "hash": file_hash(args.elmo_weight_path),
         }
     if args.bert_init_checkpoint:
         models["pieces"], models["bert"] = _read_bert(args)
@@ -165,7 +165,7 @@ def _read_bert(args):
         "do_lower_case": do_lower_case,
         "max_seq_length": length,
         "weights": weights,
-        "hash": pretrained.files_hash(pretrained.bert_files(weights)),
+        "hash": file_hash(*pretrained.bert_files(weights)),
     }
 
 

@@ -1,5 +1,5 @@
 """Model: the graph. Features -> highway network -> encoder -> decoder, to be read from top to
-bottom.
+bottom. The features are those of features/tokens.py.
 
 The names of inputs and outputs and the variable scopes are a public interface: C++ and the tools
 use them.
@@ -7,6 +7,7 @@ use them.
 
 import registry
 from encoders import encode
+from features.tokens import used_features
 from layers.bert import bert_layers, words_of_pieces
 from layers.char_cnn import char_conv1d, char_conv2d
 from layers.crf import log_likelihood, viterbi
@@ -20,12 +21,13 @@ from tf1 import tf
 class Model:
     """Builds the graph into the default graph.
 
-    config: a Config. sizes: how many ids there are, {'wrd', 'chr', 'pos', 'chk', 'shape',
-    'gazetteer', 'tag'}, and where they are in use the options of 'elmo' and the config of 'bert'.
-    vectors: {name: float32 (batch, sentence, layers, dim)} of ELMo and BERT, which may be fed in
-    place of what goes into them. training: adds is_train, dropout, targets and loss. legal: (begin,
-    between, end), bool (tags,), (tags, tags), (tags,): the tag transitions to which decoding is
-    held, or None.
+    config: a Config. sizes: see Feeder.sizes. training: adds is_train, dropout, targets and loss.
+    legal: (begin, between, end), bool (tags,), (tags, tags), (tags,): the tag transitions to which
+    decoding is held, or None.
+
+    inputs: {name: placeholder}. vectors: {name: float32 (batch, sentence, layers, dim)} of ELMo and
+    BERT, which may be fed in place of what goes into them. variables: the weights, which a
+    checkpoint keeps. word_table: the word embedding, float32 (words, dim), where words are in use.
     """
 
     def __init__(self, config, sizes, training=False, legal=None):
@@ -60,62 +62,48 @@ class Model:
     # ------------------------------------------------------------ features
 
     def _features(self):
-        """Concatenates what the config wants of each token: float32 (batch, sentence, features).
+        """Concatenates the vectors of all features in use: float32 (batch, sentence, features).
         Sets lengths and mask.
         """
-        config, ids = self.config, {}
-        if config.use_word:
-            ids["word"] = self._input("input_data_word_ids", [None, None])
-        if config.use_chr:
-            ids["wordchr"] = self._input("input_data_wordchr_ids", [None, None, config.word_length])
-        if config.use_elmo:
-            ids["elmo"] = self._input("elmo_input_data_wordchr_ids", [None, None, 50])
-        if config.use_bert:
-            ids["bert"] = self._input("bert_input_data_word_index", [None, None])
-        self.lengths = self._lengths(ids)
+        features = used_features(self.config)
+        ids = {feature: self._ids(feature) for feature in features if feature.tells_length}
+        self.lengths = self._lengths(*next(iter(ids.items())))
         self.mask = tf.sequence_mask(self.lengths, self.sentence_length, dtype=tf.float32)
+        vectors = [
+            self._vectors(feature, ids[feature] if feature in ids else self._ids(feature))
+            for feature in features
+        ]
+        return tf.concat(vectors, axis=-1) * self.mask[..., tf.newaxis]
 
-        parts = []
-        if config.use_word:
-            self.word_table = self._table(
-                "word", self.sizes["wrd"], config.wrd_dim, trained=bool(config.train_wrd)
-            )
-            parts.append(tf.nn.embedding_lookup(self.word_table, ids["word"]))
-        if config.use_chr:
-            parts.append(self._characters(ids["wordchr"]))
-        if config.use_elmo:
-            parts.append(self._elmo(ids["elmo"]))
-        if config.use_bert:
-            parts.append(self._bert(ids["bert"]))
-        for name, use, dim in (
-            ("pos", config.use_pos, config.pos_dim),
-            ("chk", config.use_chk, config.chk_dim),
-            ("shape", config.use_shape, config.shape_dim),
-        ):
-            if use:
-                parts.append(
-                    self._embed(
-                        name,
-                        self._input(f"input_data_{name}_ids", [None, None]),
-                        self.sizes[name],
-                        dim,
-                    )
-                )
-        if config.gazetteer:
-            marks = self._input("input_data_gazetteer", [None, None, self.sizes["gazetteer"]])
-            parts.append(tf.cast(marks, tf.float32))
-        return tf.concat(parts, axis=-1) * self.mask[..., tf.newaxis]
+    def _ids(self, feature):
+        """The placeholder of a feature's ids, int32 (batch, sentence, *shape)."""
+        return self._input(feature.input, [None, None, *feature.shape(self.config, self.sizes)])
 
-    def _lengths(self, ids):
-        """Tokens of each sentence, int32 (batch,), by any of the inputs: id 0 is padding."""
-        name, first = next(iter(ids.items()))
-        first = first[:, :, 0] if first.shape.rank == 3 else first
+    def _lengths(self, feature, ids):
+        """Tokens of each sentence, int32 (batch,), by the ids of a feature: id 0 is padding."""
+        first = ids[:, :, 0] if ids.shape.rank == 3 else ids
         lengths = tf.reduce_sum(tf.cast(first > 0, tf.int32), axis=1)
-        return lengths - 2 if name == "elmo" else lengths  # without <S> and </S>
+        return lengths - 2 if feature.name == "elmo" else lengths  # without <S> and </S>
 
-    def _embed(self, name, ids, size, dim):
-        """ids (...) -> float32 (..., dim)."""
-        return tf.nn.embedding_lookup(self._table(name, size, dim), ids)
+    def _vectors(self, feature, ids):
+        """The vectors of a feature, float32 (batch, sentence, dim)."""
+        layers = {
+            "embedding": self._embedding,
+            "characters": self._characters,
+            "elmo": self._elmo,
+            "bert": self._bert,
+            "marks": self._marks,
+        }
+        return layers[feature.layer](feature, ids)
+
+    def _embedding(self, feature, ids):
+        """ids (batch, sentence) -> float32 (batch, sentence, dim)."""
+        trained = bool(getattr(self.config, feature.trained)) if feature.trained else True
+        size, dim = self.sizes[feature.name], getattr(self.config, feature.dim)
+        table = self._table(feature.name, size, dim, trained)
+        if feature.name == "word":
+            self.word_table = table
+        return tf.nn.embedding_lookup(table, ids)
 
     def _table(self, name, size, dim, trained=True):
         bound = (3.0 / dim) ** 0.5  # variance 1 / dim
@@ -127,11 +115,12 @@ class Model:
                 initializer=tf.random_uniform_initializer(-bound, bound),
             )
 
-    def _characters(self, ids):
+    def _characters(self, feature, ids):
         """ids (batch, sentence, word_length) -> float32 (batch, sentence, filters)."""
         config = self.config
         words = tf.reshape(ids, [-1, config.word_length])
-        characters = self._embed("chr", words, self.sizes["chr"], config.chr_dim)
+        table = self._table(feature.name, self.sizes[feature.name], config.chr_dim)
+        characters = tf.nn.embedding_lookup(table, words)  # (words, word_length, chr_dim)
         mask = tf.cast(words > 0, tf.float32)
         with tf.variable_scope("char_cnn"):
             if config.chr_conv_type == "conv1d":
@@ -144,17 +133,17 @@ class Model:
                 )
         return tf.reshape(vectors, [tf.shape(ids)[0], tf.shape(ids)[1], vectors.shape[-1]])
 
-    def _elmo(self, ids):
+    def _elmo(self, feature, ids):
         """ids (batch, sentence + 2, 50) -> float32 (batch, sentence, 2 * projection_dim), a mix of
         ELMo's layers.
         """
-        config, options, state, carry = self.config, self.sizes["elmo"], None, []
+        config, options, state, carry = self.config, self.sizes[feature.name], None, []
         with tf.variable_scope("elmo"):
             if self.step is not None and config.elmo_stateful:
                 carried = elmo_state(options, config.batch_size)
                 state = [
-                    each[: tf.shape(ids)[0]] * tf.cast(self.is_train, tf.float32)
-                    for each in carried
+                    variable[: tf.shape(ids)[0]] * tf.cast(self.is_train, tf.float32)
+                    for variable in carried
                 ]
             layers, final = elmo_layers(ids, options, state)
             if state:
@@ -167,11 +156,11 @@ class Model:
                 x = scalar_mix(layers, self.mask, config.elmo_layer_norm)
         return dropout(x, config.elmo_keep_prob, self.is_train, config.seed)
 
-    def _bert(self, word_index):
-        """word_index (batch, sentence) -> float32 (batch, sentence, dim), what config.bert_layers
-        wants of BERT.
+    def _bert(self, feature, word_index):
+        """word_index (batch, sentence), where a word's first piece lies among all windows' pieces
+        -> float32 (batch, sentence, dim), the layers that config.bert_layers names.
         """
-        config, bert = self.config, self.sizes["bert"]
+        config, bert = self.config, self.sizes[feature.name]
         pieces = [
             self._input(f"bert_input_data_{name}", [None, None])
             for name in ("token_ids", "token_masks", "segment_ids")
@@ -194,15 +183,18 @@ class Model:
             layers = tf.stack(
                 [words_of_pieces(layers[k], word_index, counts) for k in wanted], axis=2
             )
-            layers = self.vectors["bert_vectors"] = tf.identity(
-                layers, "vectors"
-            )  # (batch, sentence, layers, dim)
+            layers = tf.identity(layers, "vectors")  # (batch, sentence, layers, dim)
+            self.vectors["bert_vectors"] = layers
             if config.bert_layers == "mix":
                 with tf.variable_scope("mix"):
                     return scalar_mix(layers, self.mask)
         return tf.reshape(
             layers, [tf.shape(layers)[0], tf.shape(layers)[1], len(wanted) * bert["hidden_size"]]
         )
+
+    def _marks(self, feature, marks):
+        """marks (batch, sentence, types), 0 or 1 -> float32 of the same shape."""
+        return tf.cast(marks, tf.float32)
 
     # ------------------------------------------------------------ decoder
 

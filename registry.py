@@ -45,7 +45,7 @@ def _is_path(name):
 
 
 def _check_call(kind, found):
-    """Raises ImportError where `found` can not be called as this kind is."""
+    """Raises ImportError where `found` cannot be called as this kind is."""
     if not callable(found):
         raise ImportError(f"{found!r:.60} is not a callable object")
     count = _ARGUMENTS.get(kind)

@@ -44,21 +44,30 @@ def chunks(tags):
     begins where the tag before is O or of another type. An ill-formed sequence is read as conlleval
     reads it.
     """
-    found = []
-    start = kind = None
-    for i, tag in enumerate(tags):
-        prefix, this = split_tag(tag)
-        if start is not None and (prefix == "O" or prefix in _STARTS or this != kind):
-            found.append((start, i, kind))
-            start = None
-        if prefix != "O" and start is None:
-            start, kind = i, this
-        if prefix in _ENDS:
-            found.append((start, i + 1, kind))
-            start = None
-    if start is not None:
-        found.append((start, len(tags), kind))
+    found, start, before = [], None, "O"
+    for i, tag in enumerate([*tags, "O"]):
+        ends, starts = _boundary(before, tag)
+        if ends:
+            found.append((start, i, split_tag(before)[1]))
+        if starts:
+            start = i
+        before = tag
     return found
+
+
+def boundary(before, after):
+    """Whether a chunk ends and whether one starts between two (prefix, type): (bool, bool).
+
+    This is the one reading of all SCHEMES, see `chunks`.
+    """
+    (last, last_kind), (this, kind) = before, after
+    changes = last == "O" or last in _ENDS or this == "O" or this in _STARTS or kind != last_kind
+    return changes and last != "O", changes and this != "O"
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _boundary(before, tag):
+    return boundary(split_tag(before), split_tag(tag))
 
 
 def entities(tags, scheme):

@@ -42,8 +42,8 @@ MOST_PIECES = 1 << 20  # in a window of BERT
 
 
 def check_fields(given, fields, where, mend):
-    """Raises UserError where `given` is not a dict of exactly the fields of a TypedDict. A delimiter
-    that an older version did not write is added.
+    """Raises UserError where `given` is not a dict of exactly the fields of a TypedDict. Adds the
+    delimiter, which an older version did not write.
     """
     if isinstance(given, dict):
         given.setdefault("delimiter", "")

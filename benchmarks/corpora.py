@@ -11,6 +11,7 @@ from cli import UserError
 ROOT = _top.ROOT
 BENCH = os.path.join(ROOT, "runs", "bench")
 GLOVE = "glove.6B.50d.txt"
+PLACES = (ROOT, os.path.join(os.path.dirname(ROOT), "shared"))
 
 # name: (training file, development file, columns, word vectors or None: they start at random)
 CORPORA = {
@@ -32,7 +33,7 @@ def find(folder, name):
     neither.
     """
     endings = ("", ".gz", ".zip") if folder == "embeddings" else ("",)
-    for base in conll.PLACES:
+    for base in PLACES:
         for ending in endings:
             path = os.path.join(base, folder, name + ending)
             if os.path.exists(path):

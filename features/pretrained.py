@@ -3,14 +3,13 @@ layers/bert.py. No TensorFlow.
 """
 
 import glob
-import hashlib
 import json
 import os
 import re
 
 import numpy as np
 
-from cli import UserError, check_readable
+from cli import UserError, check_readable, file_hash
 from config import MOST_LAYERS, MOST_UNITS
 from features.wordpiece import SPECIAL
 from files.structured import load_json, misfit, shortened
@@ -84,7 +83,8 @@ def _elmo_options(given, path):
     }
     if lstm["projection_dim"] > lstm["dim"]:
         raise UserError(
-            f"{path}: lstm.projection_dim {lstm['projection_dim']} is above lstm.dim {lstm['dim']}, expected at most that"
+            f"{path}: lstm.projection_dim {lstm['projection_dim']} is above lstm.dim "
+            f"{lstm['dim']}, expected at most that"
         )
     widest = max(width for width, _ in cnn["filters"])
     if widest > cnn["max_characters_per_token"]:
@@ -215,7 +215,8 @@ def read_elmo_vocab(path):
     for special in ("<S>", "</S>"):
         if special not in words:
             raise UserError(
-                f"{path}: there is no line {special}, expected one word a line, <S> and </S> among them"
+                f"{path}: there is no line {special}, expected one word a line, "
+                "<S> and </S> among them"
             )
     return [word for word in words if word]
 
@@ -337,11 +338,13 @@ def read_bert_vocab(path, config):
     for piece in SPECIAL:
         if piece not in pieces:
             raise UserError(
-                f"{path}: no {piece} in it, expected the vocab.txt of a BERT model; check --bert_vocab_path"
+                f"{path}: no {piece} in it, expected the vocab.txt of a BERT model; "
+                "check --bert_vocab_path"
             )
     if len(pieces) != config["vocab_size"]:
         raise UserError(
-            f"{path}: {len(pieces):,} pieces, and the config's vocab_size is {config['vocab_size']:,}; vocabulary and config "
+            f"{path}: {len(pieces):,} pieces, and the config's vocab_size is "
+            f"{config['vocab_size']:,}; vocabulary and config "
             "do not belong together"
         )
     return list(pieces)
@@ -442,7 +445,8 @@ def bert_neighbours(weights, config_path, vocab_path):
     ]
     if not config_path and not configs:
         raise UserError(
-            f"{folder or '.'}: neither bert_config.json nor config.json beside the weights; name it with --bert_config_path"
+            f"{folder or '.'}: neither bert_config.json nor config.json beside the weights; "
+            "name it with --bert_config_path"
         )
     return config_path or os.path.join(folder, configs[0]), vocab_path or os.path.join(
         folder, "vocab.txt"
@@ -502,7 +506,8 @@ class _SafetensorsWeights:
         part = self._file.get_slice(self._names[name])
         if part.get_dtype() not in ("F16", "F32", "F64"):
             raise UserError(
-                f"{self._path}: {self._names[name]} is {part.get_dtype()}, expected F32, F16 or F64; save the model as float32"
+                f"{self._path}: {self._names[name]} is {part.get_dtype()}, expected F32, F16 or F64; "
+                "save the model as float32"
             )
         return tuple(reversed(part.get_shape()) if name.endswith("/kernel") else part.get_shape())
 
@@ -536,7 +541,8 @@ def open_bert(config, path):
             )
         if weights.shape(name) != shape:
             raise UserError(
-                f"{path}: {name} is {weights.shape(name)}, the config wants {shape}; config and weights do not belong together"
+                f"{path}: {name} is {weights.shape(name)}, the config wants {shape}; "
+                "config and weights do not belong together"
             )
 
     def read(name):
@@ -568,9 +574,10 @@ def open_weights(scope, about):
         check_readable(file, "the embeddings' file, which names it: embvec.py makes it again")
         if not os.path.isfile(file):  # a device may have no end
             raise UserError(f"{file}: not a plain file, but the embeddings' file names it")
-    if files_hash(files) != about["hash"]:
+    if file_hash(*files) != about["hash"]:
         raise UserError(
-            f"{path}: not the weights that embvec.py has read; bring them back, or make the embeddings' file again"
+            f"{path}: not the weights that embvec.py has read; bring them back, "
+            "or make the embeddings' file again"
         )
     if scope == "bert/":
         return open_bert(about["config"], path)
@@ -616,16 +623,6 @@ def check_models(elmo, bert, pieces, path):
 
 
 # ---------------------------------------------------------------- shared
-
-
-def files_hash(paths):
-    """sha256 of files, one behind the other, in hexadecimal."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with open(path, "rb") as stream:
-            while data := stream.read(1 << 20):
-                digest.update(data)
-    return digest.hexdigest()
 
 
 def _read_json(path, flag):

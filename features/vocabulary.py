@@ -14,6 +14,7 @@ import tagset
 from cli import UserError, atomic_write, check_readable
 from config import MOST_UNITS
 from features import pretrained
+from features.tokens import FEATURES
 from files import plain_pickle
 from files.structured import misfit
 from files.text import BOM, HEAD, check_not_a_page, check_text, read_lines
@@ -24,7 +25,8 @@ PAD, UNK = "#PAD#", "#UNK#"  # ids 0 and 1 of words, characters, POS and chunks
 FORMAT = 1
 
 
-SECTIONS = ("wrd", "chr", "pos", "chk", "tag")
+# The sections of vocab.txt: words, characters, POS, chunks and tags.
+SECTIONS = (*(feature.section for feature in FEATURES if feature.section), "tag")
 
 
 BERT = "bert"  # the section of BERT's pieces, only where BERT is in use
@@ -245,7 +247,8 @@ def _read_section(name, lines, at, path):
     for row in range(at + 1, at + 1 + int(count)):
         if row >= len(lines) - 1:
             raise UserError(
-                f"{path}:{row + 1}: the file ends in section {name}, {int(count)} tokens were expected{_MEND_VOCAB}"
+                f"{path}:{row + 1}: the file ends in section {name}, {int(count)} tokens were "
+                f"expected{_MEND_VOCAB}"
             )
         token, _, number = lines[row].rpartition(b" ")
         if number != str(len(tokens)).encode():
@@ -270,7 +273,8 @@ def _load_header(data, path):
         )
     if header.get("format") != FORMAT:
         raise UserError(
-            f"{path}: EmbVec format {header.get('format')}, expected {FORMAT}; make it again with embvec.py"
+            f"{path}: EmbVec format {header.get('format')}, expected {FORMAT}; "
+            "make it again with embvec.py"
         )
     of_models = {name: dict for name in ("elmo", "bert") if name in header}
     problem = misfit(header, {**_HEADER, **of_models})
@@ -287,7 +291,7 @@ def _are_vocabularies(vocab):
     for tokens in vocab.values():
         if type(tokens) is not list or any(type(token) is not str for token in tokens):
             return False
-    reserved = all(vocab[name][:2] == [PAD, UNK] for name in ("wrd", "chr", "pos", "chk"))
+    reserved = all(vocab[name][:2] == [PAD, UNK] for name in SECTIONS if name != "tag")
     return reserved and vocab["tag"][:1] == ["O"]
 
 
@@ -306,6 +310,9 @@ def _load_plain(data, at, path):
 # ---------------------------------------------------------------- vocabularies of a corpus
 
 
+_COLUMNS = [(feature.section, feature.cells) for feature in FEATURES if feature.cells]
+
+
 class Vocabularies:
     """Collects words (as the vectors spell them), characters, POS, chunks and tags in order of
     appearance.
@@ -314,7 +321,7 @@ class Vocabularies:
     def __init__(self, lowercase):
         self.lowercase = lowercase
         self.words = {}
-        self._tables = {name: dict.fromkeys((PAD, UNK)) for name in ("chr", "pos", "chk")}
+        self._tables = {name: dict.fromkeys((PAD, UNK)) for name in SECTIONS[1:-1]}
         self._tags = {"O": None}
         self._seen = set()
 
@@ -337,8 +344,8 @@ class Vocabularies:
                 self._seen.add(word)
                 self.words[word.lower() if self.lowercase else word] = None
                 self._tables["chr"].update(dict.fromkeys(word))
-        for name, column in (("pos", sentence.pos), ("chk", sentence.chunks)):
-            self._tables[name].update(dict.fromkeys(column or ()))
+        for section, cells in _COLUMNS:
+            self._tables[section].update(dict.fromkeys(getattr(sentence, cells) or ()))
         if with_tags:
             self._tags.update(dict.fromkeys(sentence.tags))
 

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from features.padding import padded, rounded_up
+
 LONGEST = 100  # characters between blanks and punctuation; what is longer is unknown
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 WORDS_KEPT = 50_000  # distinct words whose pieces are remembered
@@ -52,20 +54,20 @@ class Wordpiece:
             self._known[word] = tuple(found[: self.capacity]) or (self.unknown,)
         return self._known[word]
 
-    def encode(self, words, before=(), behind=()):
-        """A sentence's words -> Pieces. before, behind: the words around it in its document, which
-        fill its window up.
+    def encode(self, words, before=(), after=()):
+        """A sentence's words -> Pieces. before, after: the words around it in its document, which
+        fill its window.
         """
         pieces = [self.pieces(word) for word in words]
-        counts = [len(each) for each in pieces]
+        counts = [len(of_word) for of_word in pieces]
         room = self.capacity - sum(counts)
         if room < 0:
             spans = windows_of(counts, self.capacity)
             context = (), ()
         else:
             spans = [(0, len(words))]
-            context = self._context(room, before, behind)
-        left = 1 + len(context[0])  # behind [CLS]
+            context = self._context(room, before, after)
+        left = 1 + len(context[0])  # after [CLS]
         window = choose_windows(counts, spans)
         places = list(itertools.accumulate(counts, initial=0))
         return Pieces(
@@ -89,21 +91,53 @@ class Wordpiece:
             np.array(counts, np.int32),
         )
 
-    def _context(self, room, before, behind):
-        """Pieces of the nearest words, whole ones, that fit into `room`: half of it before, or more
-        where less is behind.
+    def batch(self, sentences, longest, few_shapes=False, counts=False):
+        """Pieces of sentences -> {input name: int32 array}, the windows of all sentences in one
+        array (windows, pieces).
+
+        longest: the words to which the arrays (batch, sentence) are padded. few_shapes: windows and
+        pieces are padded to round numbers, see feed.tagging_batches. counts: with the number of
+        pieces of each word.
         """
-        behind = list(itertools.islice(map(self.pieces, behind), room))  # each has one at least
+        windows = [window for sentence in sentences for window in sentence.windows]
+        count, size = len(windows), max(map(len, windows))
+        if few_shapes:
+            count, size = rounded_up(count, 3), min(rounded_up(size, 3), self.capacity + 2)
+        tokens = np.full((count, size), self.pad, np.int32)
+        masks = np.zeros_like(tokens)
+        for token, mask, window in zip(tokens, masks, windows):
+            token[: len(window)], mask[: len(window)] = window, 1
+        index, first = np.zeros((len(sentences), longest), np.int32), 0
+        for row, sentence in zip(index, sentences):
+            row[: len(sentence.offset)] = (first + sentence.window) * size + sentence.offset
+            first += len(sentence.windows)
+        inputs = {
+            "bert_input_data_token_ids": tokens,
+            "bert_input_data_token_masks": masks,
+            "bert_input_data_segment_ids": np.zeros_like(tokens),
+            "bert_input_data_word_index": index,
+        }
+        if counts:
+            inputs["bert_input_data_word_pieces"] = padded(
+                [sentence.count for sentence in sentences], longest
+            )
+        return inputs
+
+    def _context(self, room, before, after):
+        """Pieces of the nearest words, whole ones, that fit into `room`: half of it before, or more
+        where less comes after it.
+        """
+        after = list(itertools.islice(map(self.pieces, after), room))  # each has one at least
         before = list(itertools.islice(map(self.pieces, reversed(before)), room))
-        left = _while_they_fit(before, max(room // 2, room - sum(map(len, behind))))
-        right = _while_they_fit(behind, room - sum(map(len, left)))
+        left = _while_they_fit(before, max(room // 2, room - sum(map(len, after))))
+        right = _while_they_fit(after, room - sum(map(len, left)))
         return list(itertools.chain(*reversed(left))), list(itertools.chain(*right))
 
 
 def _while_they_fit(pieces, room):
     total = 0
-    for i, each in enumerate(pieces):
-        total += len(each)
+    for i, of_word in enumerate(pieces):
+        total += len(of_word)
         if total > room:
             return pieces[:i]
     return pieces
@@ -130,7 +164,7 @@ def windows_of(counts, capacity):
 
 
 def choose_windows(counts, spans):
-    """For each word the window in which the lesser of its contexts, before or behind, is the
+    """For each word the window in which the lesser of its contexts, before or after, is the
     greatest; of equals the first.
     """
     places = list(itertools.accumulate(counts, initial=0))

@@ -12,6 +12,8 @@ import numpy as np
 
 import _top
 from cli import UserError, atomic_write
+from config import ANY, ENGINE_FIELDS
+from features.tokens import used_features
 
 MAGIC, VERSION = b"etagger\0", 1
 LANES = 16  # floats that the engine computes side by side
@@ -57,7 +59,8 @@ def index(name, tokens):
     """
     if len(tokens) >= (1 << ID_BITS) - 1:
         raise UserError(
-            f"{name}: {len(tokens):,} tokens, at most {(1 << ID_BITS) - 2:,} go; serve the model with TensorFlow: freeze.py"
+            f"{name}: {len(tokens):,} tokens, at most {(1 << ID_BITS) - 2:,} go; "
+            "serve the model with TensorFlow: freeze.py"
         )
     tokens = [token.encode() for token in tokens]
     offsets = np.zeros(len(tokens) + 1, np.uint64)
@@ -69,7 +72,8 @@ def index(name, tokens):
         slots *= 2
         if slots > 64 * len(tokens):
             raise UserError(
-                f"{name}: {MOST_PROBES} of its tokens have one hash; serve the model with TensorFlow: freeze.py"
+                f"{name}: {MOST_PROBES} of its tokens have one hash; "
+                "serve the model with TensorFlow: freeze.py"
             )
     return {
         f"{name}.text": np.frombuffer(b"".join(tokens), np.uint8),
@@ -80,7 +84,7 @@ def index(name, tokens):
 
 def _table(folded, slots):
     """uint32 (slots,), each entry within MOST_PROBES slots of where its hash points; None where
-    that can not be.
+    that cannot be.
     """
     table = [0] * slots
     for number, at in enumerate((folded & np.uint32(slots - 1)).tolist(), 1):
@@ -117,8 +121,8 @@ def rounded(array):
 
 
 def upper_bytes(array):
-    """The upper 3 bytes of each rounded() float, uint8, and LANES bytes behind them: a load of the
-    last ones may read so far.
+    """The upper 3 bytes of each rounded() float, uint8, and LANES bytes after them, because a load of
+    the last ones may read so far.
     """
     three = np.ascontiguousarray(array).reshape(-1).view(np.uint8).reshape(-1, 4)[:, 1:]
     return np.concatenate([three.reshape(-1), np.zeros(LANES, np.uint8)])
@@ -138,7 +142,8 @@ def write(path, header, sections):
     header = json.dumps(header, sort_keys=True).encode()
     if len(header) > MOST_HEADER or len(sections) > MOST_SECTIONS:
         raise UserError(
-            f"{path}: a header of {len(header):,} bytes and {len(sections):,} sections, at most {MOST_HEADER:,} and {MOST_SECTIONS:,} go; "
+            f"{path}: a header of {len(header):,} bytes and {len(sections):,} sections, "
+            f"at most {MOST_HEADER:,} and {MOST_SECTIONS:,} go; "
             "serve the model with TensorFlow: freeze.py"
         )
     table_at = _aligned(PRELUDE + len(header))
@@ -179,65 +184,17 @@ def _aligned(at):
 
 # ------------------------------------------------------------ what the engine covers
 
-# The hyper-parameters that make a model which the engine computes: the values that it knows, or
-# ANY. Any other one must be off.
-ANY = None
-COVERED = {
-    "encoder": ("bilstm",),
-    "chr_conv_type": ("conv1d", "conv2d"),
-    "rnn_type": ("fused", "normal"),  # both kinds of LSTM compute the same
-    **dict.fromkeys(
-        (
-            "tag_scheme",
-            "use_word",
-            "wrd_dim",
-            "train_wrd",
-            "lowercase",
-            "use_chr",
-            "chr_dim",
-            "chr_filter_widths",
-            "num_filters",
-            "word_length",
-            "use_pos",
-            "pos_dim",
-            "use_chk",
-            "chk_dim",
-            "use_shape",
-            "shape_dim",
-            "gazetteer",
-            "use_highway",
-            "highway_layers",
-            "rnn_size",
-            "rnn_layers",
-            "use_crf",
-            "constrained",
-        ),
-        ANY,
-    ),
-    # of no concern to a BiLSTM
-    **dict.fromkeys(
-        (
-            "qrnn_width",
-            "cnn_width",
-            "cnn_filters",
-            "transformer_layers",
-            "attention_size",
-            "attention_heads",
-            "ffn_size",
-            "ffn_kernel",
-        ),
-        ANY,
-    ),
-    # of no concern without ELMo and BERT
-    **dict.fromkeys(("elmo_layer_norm", "bert_layers", "bert_pooling", "bert_context"), ANY),
-}
+# {hyper-parameter: the values with which the engine computes a model, or ANY}, as config.py says of
+# each one. Any other hyper-parameter must be off.
+COVERED = dict(ENGINE_FIELDS)
 MOST_GAZETTEER_TYPES = 32  # a bit for each
 
 
 def refuse(what):
     """Raises UserError for a model that the engine does not compute."""
     raise UserError(
-        f"--engine: {what}: the C++ engine does not cover it; serve this model with TensorFlow: export.py without --engine, then freeze.py; "
+        f"--engine: {what}: the C++ engine does not cover it; serve this model with TensorFlow: "
+        "export.py without --engine, then freeze.py; "
         "inference/README.md says how"
     )
 
@@ -377,7 +334,8 @@ def gazetteer_sections(gazetteer):
     longest = {}
     if too_long := [words for words, _ in gazetteer["names"] if len(words) > MOST_NAME_WORDS]:
         raise UserError(
-            f"--engine: a gazetteer's name of {len(too_long[0])} words ({' '.join(too_long[0][:5])} ...), at most {MOST_NAME_WORDS} go; "
+            f"--engine: a gazetteer's name of {len(too_long[0])} words "
+            f"({' '.join(too_long[0][:5])} ...), at most {MOST_NAME_WORDS} go; "
             "leave it out, or serve the model with TensorFlow: freeze.py"
         )
     for words, _ in gazetteer["names"]:
@@ -396,18 +354,13 @@ def sections_of(config, weights, emb, legal, gazetteer):
     takes it. gazetteer: Gazetteer.to_dict() or None.
     """
     sections = {}
-    for section, used in (
-        ("wrd", config.use_word),
-        ("pos", config.use_pos),
-        ("chk", config.use_chk),
-    ):
-        if used:
-            sections.update(index(section, emb.vocab[section]))
-            sections[f"{section}.vectors"] = weights[
-                "embeddings/" + {"wrd": "word"}.get(section, section)
-            ]
-    if config.use_shape:
-        sections["shape.vectors"] = weights["embeddings/shape"]
+    for feature in used_features(config):
+        if feature.layer != "embedding":
+            continue
+        if feature.section:
+            sections.update(index(feature.section, emb.vocab[feature.section]))
+        vectors = weights[f"embeddings/{feature.name}"]
+        sections[f"{feature.section or feature.name}.vectors"] = vectors
     if config.use_chr:
         sections.update(index("chr", emb.vocab["chr"]))
     sections.update(character_sections(config, weights))

@@ -16,8 +16,6 @@ import tempfile
 
 import _top
 import checkpoint
-import registry
-import schemes
 from cli import (
     Parser,
     UserError,
@@ -29,9 +27,9 @@ from cli import (
     run_command,
 )
 from config import MODEL_FIELDS, Config
-from features.feed import Feeder
 from graph_files import CONFIG, default_path
-from settings import GRAPH_FORMAT, gazetteer_of
+from settings import GRAPH_FORMAT
+from tagging.trained import feeder_of, legal_of, load, open_graph
 
 OUTPUTS = ("logits_indices", "sentence_lengths", "logits", "crf_transitions")
 
@@ -64,26 +62,11 @@ def build(prefix, constrained=False, trust=False):
 
     trust: import the encoder where it is the user's own code.
     """
-    from model import Model
-    from tf1 import new_session, quiet, tf
-
-    meta = checkpoint.load_meta(prefix)
-    emb = checkpoint.load_emb(prefix, meta)
-    config = Config(**meta["config"])
-    config.constrained = constrained or config.constrained
-    registry.import_custom("encoder", config.encoder, own=trust)
-    gazetteer = gazetteer_of(meta)
-    feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer)
-    legal = (
-        schemes.legal_transitions(meta["tags"], meta["tag_scheme"]) if config.constrained else None
-    )
-    graph = tf.Graph()
-    with graph.as_default(), quiet():
-        model = Model(config, feeder.sizes(), legal=legal)
-        tf.constant(model_config(config, meta, emb), name=CONFIG)
-        session = new_session()
-        checkpoint.restore(session, tf.train.Saver(model.variables), prefix)
-    return session, graph, emb
+    trained = load(prefix, constrained)
+    meta, config, emb = trained.meta, trained.config, trained.emb
+    constants = {CONFIG: model_config(config, meta, emb)}
+    graph = open_graph(trained, feeder_of(meta, config, emb), trust=trust, constants=constants)
+    return graph.session, graph.session.graph, emb
 
 
 def write(session, graph, prefix):
@@ -96,7 +79,8 @@ def write(session, graph, prefix):
     os.makedirs(folder, exist_ok=True)
     if os.path.isdir(os.path.join(folder, "checkpoint")):
         raise UserError(
-            f"{folder}/checkpoint: is a folder, and TensorFlow wants to write a file of this name; export to another folder"
+            f"{folder}/checkpoint: is a folder, and TensorFlow wants to write a file of this name; "
+            "export to another folder"
         )
     with (
         tempfile.TemporaryDirectory(prefix=".exporting-", dir=folder) as beside,
@@ -156,11 +140,7 @@ def write_engine_file(prefix, path, constrained, trust=False):
             session.run({variable.op.name: variable for variable in variables})
         )
     config = Config(**settings["config"])
-    legal = (
-        schemes.legal_transitions(settings["tags"], settings["tag_scheme"])
-        if config.constrained
-        else None
-    )
+    legal = legal_of(settings, config)
     sections = engine_file.sections_of(config, weights, emb, legal, settings["gazetteer"])
     weights.check_all_read()
     if settings["gazetteer"]:

@@ -1,1 +1,1 @@
-"""The layers that model.py is made of, one family a file. They know nothing of files, ids or flags."""
+"""The layers of model.py, one family in each file. They know nothing of files, ids or flags."""

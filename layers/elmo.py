@@ -11,8 +11,8 @@ from tf1 import tf
 def elmo_layers(ids, options, state=None):
     """The layers of each token.
 
-    ids: int32 (batch, sentence + 2, characters), see features/elmo_bytes.py: the rows of <S> and </S>
-    included, 0 at padding. options: see pretrained.read_elmo_options. state: initial states as
+    ids: int32 (batch, sentence + 2, characters), see features/elmo_bytes.py, with the rows of <S>
+    and </S>, 0 at padding. options: see pretrained.read_elmo_options. state: initial states as
     elmo_state makes them; None: zeros. Returns the layers, float32 (batch, sentence, n_layers + 1,
     2 * projection_dim), without <S> and </S>, 0 at padding; layer 0 is the token layer, twice; and
     the final states, a list in the order of `state`. No gradient flows through.

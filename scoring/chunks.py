@@ -37,15 +37,6 @@ def conlleval_boundary(before, after):
     return ends, starts
 
 
-def scheme_boundary(before, after):
-    """What conlleval_boundary says, by the reading of schemes.chunks: B, S and U start a chunk; E,
-    S, L and U end it.
-    """
-    (last, last_kind), (this, kind) = before, after
-    changes = last in ("O", "E", "S", "L", "U") or this in ("O", "B", "S", "U") or kind != last_kind
-    return changes and last != "O", changes and this != "O"
-
-
 class _Steps(dict):
     """What the tags that follow one tag mean: {tag: (chunk ends, chunk starts, (prefix, type), the
     _Steps of that tag)}. An entry is made when it is first looked up.
@@ -111,8 +102,7 @@ def raw_reading(outside):
 
 
 def scheme_reading():
-    """The reading that all of schemes.SCHEMES share."""
-    return Reading(schemes.split_tag, scheme_boundary)
+    return Reading(schemes.split_tag, schemes.boundary)
 
 
 # ---------------------------------------------------------------- counting
@@ -304,7 +294,7 @@ class Scorer:
                     parts = schemes.split_tag(last), schemes.split_tag(tag)
                 except ValueError:
                     continue
-                if scheme_boundary(*parts) != (ends, starts):
+                if schemes.boundary(*parts) != (ends, starts):
                     return last, tag
         return None
 

@@ -13,7 +13,6 @@ import numpy as np
 
 import schemes
 from cli import UserError
-from scoring.chunks import scheme_boundary
 
 MAX_NBEST = 1000  # sequences: nbest keeps so many for each token and each tag
 PATHS_AT_ONCE = 1 << 22  # how many paths nbest compares at a time: some 100 MB
@@ -141,7 +140,9 @@ def edges(tags, scheme):
     distinct = dict.fromkeys(kind for prefix, kind in parts if prefix != "O")
     kinds = {kind: i for i, kind in enumerate(distinct)}
     kind_of = np.array([-1 if prefix == "O" else kinds[kind] for prefix, kind in parts])
-    both = np.array([[scheme_boundary(before, after) for after in parts] for before in parts], bool)
+    both = np.array(
+        [[schemes.boundary(before, after) for after in parts] for before in parts], bool
+    )
     return Edges(kinds, kind_of, both[..., 1], both[..., 0])
 
 

@@ -12,16 +12,15 @@ import numpy as np
 
 import checkpoint
 import conll
-import registry
 import schemes
 import tagset
 from cli import UserError
-from config import Config
-from features.feed import Feeder, tagging_batches
+from features.feed import tagging_batches
+from features.tokens import FEATURES, used_features
 from scoring import chunks as chunks_module
 from scoring.chunks import percentages, trained_reading
-from settings import gazetteer_of
 from tagging import confidence
+from tagging.trained import feeder_of, load, open_graph
 
 WORDS_KEPT = 50_000  # distinct words whose ids are remembered
 
@@ -39,9 +38,10 @@ def missing_columns(config, sentences, whose):
     """
     real = [sentence for sentence in sentences if sentence.words and not sentence.is_docstart]
     missing = [
-        name
-        for name, field in (("pos", "pos"), ("chunk", "chunks"))
-        if name in trained_columns(config) and any(getattr(one, field) is None for one in real)
+        feature.column
+        for feature in FEATURES
+        if feature.column in trained_columns(config)
+        and any(getattr(sentence, feature.cells) is None for sentence in real)
     ]
     if not missing:
         return ""
@@ -53,8 +53,8 @@ def missing_columns(config, sentences, whose):
 
 def trained_columns(config):
     """Of the pos and chunk columns those that a model of this Config cannot do well without."""
-    used = [("pos", config.use_pos), ("chunk", config.use_chk)]
-    return [] if config.feature_drop else [name for name, is_used in used if is_used]
+    columns = [feature.column for feature in used_features(config) if feature.column]
+    return [] if config.feature_drop else columns
 
 
 def columns_note(config):
@@ -163,19 +163,18 @@ class Tagger:
         encoder where it is the user's own code. temperature: what scores are divided by before
         they become probabilities; it changes no tag, and etc/calibration.py fits it.
         """
+        from tf1 import callable_of
+
         prefix = checkpoint.resolve(os.fspath(path))
-        meta = checkpoint.load_meta(prefix)
-        config = Config(
-            **{**meta["config"], "batch_size": batch_size, "max_batch_tokens": max_batch_tokens}
+        trained = load(
+            prefix, constrained, batch_size=batch_size, max_batch_tokens=max_batch_tokens
         )
-        config.constrained = constrained or config.constrained
-        registry.import_custom("encoder", config.encoder, own=trust)
-        emb = checkpoint.load_emb(prefix, meta)
-        gazetteer = gazetteer_of(meta)
-        feeder = Feeder(
-            emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer, limit=WORDS_KEPT
+        meta, config = trained.meta, trained.config
+        feeder = feeder_of(meta, config, trained.emb, limit=WORDS_KEPT)
+        graph = open_graph(trained, feeder, threads, trust)
+        run = callable_of(
+            graph.session, graph.model.logits_indices, graph.model.inputs, feeder.smallest()
         )
-        run, graph = _graph(prefix, config, meta, feeder, threads)
         return cls(run, config, meta, feeder, graph, prefix, temperature)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -407,31 +406,6 @@ class Tagger:
 
     def _entities(self, ids):
         return schemes.entities([self.meta["tags"][i] for i in ids], self.meta["tag_scheme"])
-
-
-class Graph(NamedTuple):
-    """A checkpoint's graph in its session."""
-
-    session: object
-    model: object
-    saver: object  # of the weights
-    legal: tuple | None  # schemes.legal_transitions where decoding is constrained to them
-
-
-def _graph(prefix, config, meta, feeder, threads):
-    """Loads the checkpoint's graph, without dropout. Returns (the `run` of a Tagger, the Graph)."""
-    from model import Model
-    from tf1 import callable_of, new_session, quiet, tf
-
-    legal = None
-    if config.constrained:
-        legal = schemes.legal_transitions(meta["tags"], meta["tag_scheme"])
-    with tf.Graph().as_default(), quiet():
-        model = Model(config, feeder.sizes(), legal=legal)
-        graph = Graph(new_session(threads), model, tf.train.Saver(model.variables), legal)
-        checkpoint.restore(graph.session, graph.saver, prefix)
-        example = feeder.smallest()
-        return callable_of(graph.session, model.logits_indices, model.inputs, example), graph
 
 
 def _as_sentences(given, pos=None, chunks=None, tags=None):

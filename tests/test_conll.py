@@ -3,6 +3,7 @@
 import doctest
 import io
 import itertools
+import os
 import random
 import re
 
@@ -639,8 +640,8 @@ def test_load_the_sample(split):
     ],
 )
 def test_load_corpora(shared, name, split, sizes):
-    shared(f"data/{name}")
-    sentences = conll.load(name, split)
+    folders = [conll.DATA, os.path.dirname(shared(f"data/{name}"))]
+    sentences = conll.load(name, split, folders)
     if sizes:
         assert (len(sentences), sum(len(sentence.words) for sentence in sentences)) == sizes
     assert all(
@@ -654,20 +655,29 @@ def test_load_corpora(shared, name, split, sizes):
     assert not any(sentence.is_docstart for sentence in sentences)
 
 
-def test_load_looks_here_first(tmp_path, monkeypatch):
+def test_load_takes_the_first_folder_that_has_the_file(tmp_path):
     places = [tmp_path / "project", tmp_path / "shared"]
-    monkeypatch.setattr(conll, "PLACES", list(map(str, places)))
     with pytest.raises(UserError) as error:
-        conll.load("conll2003", "test")
-    assert all(str(place / "data/conll2003/test.txt") in str(error.value) for place in places)
+        conll.load("conll2003", "test", places)
+    assert all(str(place / "conll2003/test.txt") in str(error.value) for place in places)
+    assert "put it at one of these paths" in str(error.value)
     assert "https://www.clips.uantwerpen.be/conll2003/ner/" in str(error.value)
     for place in reversed(places):
-        (place / "data" / "conll2003").mkdir(parents=True)
-        (place / "data" / "conll2003" / "test.txt").write_text(
+        (place / "conll2003").mkdir(parents=True)
+        (place / "conll2003" / "test.txt").write_text(
             f"-DOCSTART- -X- O O\n\n{place.name} NN I-NP O\n"
         )
-        (sentence,) = conll.load("conll2003", "test")
+        (sentence,) = conll.load("conll2003", "test", places)
         assert sentence[1:5] == ([place.name], ["NN"], ["I-NP"], ["O"])
+
+
+def test_load_says_where_one_corpus_is_missing(tmp_path):
+    with pytest.raises(UserError) as error:
+        conll.load("wnut17", "dev", [tmp_path])
+    assert str(error.value) == (
+        f"{tmp_path}/wnut17/dev.conll: no such file; WNUT-17 comes from "
+        "https://github.com/leondz/emerging_entities_17; put it at this path"
+    )
 
 
 @pytest.mark.parametrize(

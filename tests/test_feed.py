@@ -9,10 +9,8 @@ import pytest
 from cli import UserError
 from config import Config
 from conll import Sentence
-from features import feed
 from features.elmo_bytes import elmo_ids
 from features.feed import (
-    SHAPES,
     Feeder,
     WordTable,
     bucket,
@@ -22,6 +20,7 @@ from features.feed import (
 )
 from features.gazetteer import Gazetteer
 from features.vocabulary import PAD, UNK, EmbVec
+from features.word_shape import SHAPES, word_shape
 
 EMB = EmbVec(
     [PAD, UNK, "tim", "ran", "0"],
@@ -79,19 +78,20 @@ def config(**values):
     ],
 )
 def test_word_shape(word, shape):
-    assert SHAPES[feed.word_shape(word)] == shape
+    assert SHAPES[word_shape(word)] == shape
 
 
 def test_the_first_two_shapes_are_not_a_words():
     words = ["".join(random.Random(i).choices("aA1,é 东", k=3)) for i in range(300)]
-    assert min(map(feed.word_shape, words)) >= 2 and SHAPES[:2] == ("padding", "unknown")
+    assert min(map(word_shape, words)) >= 2 and SHAPES[:2] == ("padding", "unknown")
 
 
 # ---------------------------------------------------------------- arrays
 
 
 def test_inputs_of_a_batch():
-    feeder = Feeder(EMB, config(use_shape=True), TAGS, Gazetteer(["P", "Q"], {("Tim",): [1]}))
+    gazetteer = Gazetteer(["P", "Q"], {("Tim",): [1]})
+    feeder = Feeder(EMB, config(use_shape=True, gazetteer="names.txt"), TAGS, gazetteer)
     first = feeder.encode(sentence("Tim ran 7", "NN VB ?", "B-NP x B-NP"), ["B-X", "O", "O"])
     second = feeder.encode(sentence("zzzzzzTi"), ["O"])
     inputs = feeder.batch([first, second])
@@ -140,7 +140,7 @@ def test_without_tags_and_gazetteer_there_are_no_such_arrays():
 
 def test_sizes():
     sizes = {
-        "wrd": 5,
+        "word": 5,
         "chr": 9,
         "pos": 4,
         "chk": 3,
@@ -158,7 +158,7 @@ def test_sizes():
 
 def test_many_words():
     """The table grows, and equal words share a row."""
-    table = WordTable(EMB, 4)
+    table = WordTable(EMB, config(use_shape=True))
     words = [f"w{i}" for i in range(10_000)]
     rows = table.rows(words + words[::-1])
     assert (
@@ -166,14 +166,14 @@ def test_many_words():
         and (rows[10_000:] == rows[:10_000][::-1]).all()
     )
     table.rows(["Tim"])
-    assert table.word_ids[table.rows(["Tim"])] == [2] and table.chr_ids[
+    assert table.ids["word"][table.rows(["Tim"])] == [2] and table.ids["chr"][
         table.rows(["Tim"])
     ].tolist() == [[2, 3, 4, 0]]
-    assert table.word_ids[0] == table.chr_ids[0].max() == table.shape_ids[0] == 0
+    assert table.ids["word"][0] == table.ids["chr"][0].max() == table.ids["shape"][0] == 0
 
 
 def test_trimming_forgets_only_above_the_limit():
-    table = WordTable(EMB, 4, limit=3)
+    table = WordTable(EMB, config(), limit=3)
     table.rows(["Tim", "ran", "x"])
     table.trim()
     assert len(table.index) == 3
@@ -181,13 +181,13 @@ def test_trimming_forgets_only_above_the_limit():
     table.trim()
     assert len(table.index) == 0
     (row,) = table.rows(["r"])
-    assert table.word_ids[row] == 1 and table.chr_ids[row].tolist() == [
+    assert table.ids["word"][row] == 1 and table.ids["chr"][row].tolist() == [
         5,
         0,
         0,
         0,
     ]  # nothing is left of the row's last word
-    endless = WordTable(EMB, 4)
+    endless = WordTable(EMB, config())
     endless.rows(list("abcdef"))
     endless.trim()
     assert len(endless.index) == 6
@@ -270,8 +270,8 @@ def test_pieces_of_a_batch(seed):
     examples = [feeder.encode(each) for each in sentences]
     shape = check_bert(feeder, sentences, feeder.batch(examples))
     assert shape == (
-        sum(len(each.pieces.windows) for each in examples),
-        max(len(window) for each in examples for window in each.pieces.windows),
+        sum(len(each.of_sentence["bert"].windows) for each in examples),
+        max(len(window) for each in examples for window in each.of_sentence["bert"].windows),
     )
     padded = feeder.batch(examples, length=32)
     count, size = check_bert(feeder, sentences, padded)
@@ -358,14 +358,14 @@ def test_words_of_the_document_fill_the_window():
     feeder, without = language_feeder(bert_context=True), language_feeder()
     for start, count in ((0, 2), (5, 1), (17, 3), (30, 5)):
         given = Sentence(1, document[start : start + count], None, None, None, document, start)
-        (window,) = feeder.encode(given).pieces.windows
+        (window,) = feeder.encode(given).of_sentence["bert"].windows
         (expected,) = feeder.wordpiece.encode(
             given.words, document[:start], document[start + count :]
         ).windows
         np.testing.assert_array_equal(window, expected)
-        (alone,) = without.encode(given).pieces.windows
-        assert len(alone) < len(window) == len(feeder.encode(given).pieces.windows[0])
-        (unplaced,) = feeder.encode(given._replace(document=None)).pieces.windows
+        (alone,) = without.encode(given).of_sentence["bert"].windows
+        assert len(alone) < len(window) == len(feeder.encode(given).of_sentence["bert"].windows[0])
+        (unplaced,) = feeder.encode(given._replace(document=None)).of_sentence["bert"].windows
         np.testing.assert_array_equal(unplaced, alone)
 
 

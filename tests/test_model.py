@@ -668,7 +668,7 @@ def test_training_learns_and_moves_what_it_should(optimizer, train_wrd, ema_deca
     still = {name for name in before if (before[name] == after[name]).all()}
     assert still == (set() if train_wrd else {"embeddings/word"})
     if train_wrd:
-        seen = np.zeros(SIZES["wrd"], bool)
+        seen = np.zeros(SIZES["word"], bool)
         seen[inputs["input_data_word_ids"]] = True
         moved = (before["embeddings/word"] != after["embeddings/word"]).any(axis=1)
         np.testing.assert_array_equal(moved, seen)
@@ -852,7 +852,7 @@ from tf1 import new_session, tf
 tokens, rng = int(sys.argv[1]), np.random.default_rng(0)
 with tf.Graph().as_default(), new_session(2) as session:
     tf.set_random_seed(2)
-    sizes = {"wrd": 1000, "chr": 90, "pos": 47, "chk": 20, "shape": 0, "gazetteer": 0, "tag": 17}
+    sizes = {"word": 1000, "chr": 90, "pos": 47, "chk": 20, "shape": 0, "gazetteer": 0, "tag": 17}
     model = Model(Config(wrd_dim=50, rnn_type=sys.argv[2]), sizes)
     session.run(tf.global_variables_initializer())
     feeds = {

@@ -20,7 +20,7 @@ import pytest
 
 import schemes
 from config import ENCODERS
-from features import feed
+from features import word_shape
 from features.tokenizer import tokenize
 from support.commands import ROOT, SMALL, fit, made, one_line, sample, wait_until, write_sample
 from support.corpora import DEV_CORPORA as CORPORA
@@ -297,7 +297,7 @@ def test_lowercase_and_shape_of_random_strings():
         word.lower().encode() for word in words
     ]
     assert [int(each) for each in probe("shape", [word.encode() for word in words])] == [
-        feed.word_shape(word) for word in words
+        word_shape.word_shape(word) for word in words
     ]
 
 
@@ -317,7 +317,7 @@ def test_bytes_that_are_not_utf8_pass_through_lowercasing():
         text.lower().encode(errors="surrogateescape") for text in texts
     ]
     assert [int(each) for each in probe("shape", words)] == [
-        feed.word_shape(text) for text in texts
+        word_shape.word_shape(text) for text in texts
     ]
 
 

@@ -88,7 +88,7 @@ def test_pieces_and_places_as_published(shared, name, vocab, lower, length):
         assert [pieces[i] for i in window] == wanted
         assert got.offset.tolist() == first and not got.window.any()
         assert got.count.tolist() == np.diff([*first, len(wanted) - 1]).tolist()
-        (wide,), *_ = surrounded = tokenizer.encode(words, before=["no", "play"], behind=["boy"])
+        (wide,), *_ = surrounded = tokenizer.encode(words, before=["no", "play"], after=["boy"])
         assert [pieces[i] for i in wide] == ["[CLS]", "no", "play", *wanted[1:-1], "boy", "[SEP]"]
         assert (surrounded.offset == got.offset + 2).all()
 
@@ -302,7 +302,7 @@ def test_long_sentences_lose_no_piece(seed):
     assert [len(window) - 2 for window in got.windows] == [
         sum(counts[first:end]) for first, end in windows_of(counts, tokenizer.capacity)
     ]
-    same = tokenizer.encode(words, before=["a"] * 9, behind=["b"] * 9)
+    same = tokenizer.encode(words, before=["a"] * 9, after=["b"] * 9)
     if len(got.windows) > 1:  # a sentence that does not fit sees no others
         assert all((a == b).all() for a, b in zip(same.windows, got.windows, strict=True))
 

@@ -15,6 +15,7 @@ from cli import UserError
 from features.feed import Feeder
 from features.gazetteer import Gazetteer
 from features.pretrained import check_bert_layers
+from features.tokens import FEATURES
 from features.vocabulary import EmbVec
 from settings import tags_problem
 
@@ -271,8 +272,11 @@ def _decide(config, emb, columns):
         unk_replace=(0.5 if train_wrd else 0.0)
         if config.unk_replace is None
         else config.unk_replace,
-        use_pos=config.use_pos and "pos" in columns,
-        use_chk=config.use_chk and "chunk" in columns,
+        **{
+            feature.switch: getattr(config, feature.switch) and feature.column in columns
+            for feature in FEATURES
+            if feature.column
+        },
     ).check()
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional
 import checkpoint
 from cli import UserError, atomic_write, check_folder, check_readable, file_hash
 from features.vocabulary import EmbVec
-from settings import gazetteer_of
+from tagging.trained import load
 from training import run_folder, warm_start
 from training.data import load_data
 from training.hooks import user_hooks
@@ -82,9 +82,11 @@ def run_args(args, config, given=Given()):
 
 
 def _restored(config, prefix, given):
-    meta = checkpoint.load_meta(prefix)
-    emb, gazetteer = _vocabulary(prefix, meta)
-    config, data = load_data(config, emb, gazetteer, meta["tags"], sentences=given.sentences)
+    trained = load(prefix)
+    meta = trained.meta
+    config, data = load_data(
+        config, trained.emb, trained.gazetteer, meta["tags"], sentences=given.sentences
+    )
     sources = {
         **_hashes(config, given, meta["made_from"]),
         prefix: file_hash(prefix + ".data-00000-of-00001"),
@@ -110,7 +112,8 @@ def _warm_started(config, source, given):
 
 def _resumed(config, given):
     prefix = os.path.join(config.checkpoint_dir, checkpoint.STATE)
-    meta = checkpoint.load_meta(prefix)
+    trained = load(prefix)
+    meta = trained.meta
     by_value = [path for path in meta["made_from"] if path.startswith("<")]
     if by_value:
         raise UserError(
@@ -126,9 +129,8 @@ def _resumed(config, given):
                 f"{path}: not the file that the interrupted run was trained on; bring it back, "
                 "or start afresh with --restore"
             )
-    emb, gazetteer = _vocabulary(prefix, meta)
     trainer = Trainer(
-        *load_data(config, emb, gazetteer, meta["tags"]),
+        *load_data(config, trained.emb, trained.gazetteer, meta["tags"]),
         meta["made_from"],
         given.optimizer,
         given.hooks,
@@ -153,10 +155,6 @@ def _hashes(config, given, made_from=None):
     elif config.gazetteer in (made_from or {}):
         names = {config.gazetteer: made_from[config.gazetteer]}
     return {**{path: file_hash(path) for path in files}, **names, **given.hashes()}
-
-
-def _vocabulary(prefix, meta):
-    return checkpoint.load_emb(prefix, meta), gazetteer_of(meta)
 
 
 def plot_history(history, path):

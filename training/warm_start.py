@@ -15,28 +15,23 @@ import numpy as np
 
 import checkpoint
 from cli import UserError, compile_regex, file_hash
+from features.tokens import FEATURES
 from features.vocabulary import BERT, EmbVec
+from tagging.trained import load
 
 FINE_TUNED = "embeddings/|projection/|crf/"  # what learns where the config says fine_tune
 
 # What the places along each axis of a variable stand for; they are taken over by token, all others
 # as they stand.
+_TABLES = {feature.section: f"embeddings/{feature.name}" for feature in FEATURES if feature.section}
 _AXES = {
-    "embeddings/word": ("wrd", None),
-    "embeddings/chr": ("chr", None),
-    "embeddings/pos": ("pos", None),
-    "embeddings/chk": ("chk", None),
+    **{name: (section, None) for section, name in _TABLES.items()},
     "projection/kernel": (None, "tag"),
     "projection/bias": ("tag",),
     "crf/transitions": ("tag", "tag"),
 }
-_TABLES = {
-    "wrd": "embeddings/word",
-    "chr": "embeddings/chr",
-    "pos": "embeddings/pos",
-    "chk": "embeddings/chk",
-}
-_KINDS = {"wrd": "words", "chr": "characters", "pos": "POS", "chk": "chunk tags", "tag": "tags"}
+_KINDS = {feature.section: feature.tokens for feature in FEATURES if feature.section}
+_KINDS["tag"] = "tags"
 
 
 # ---------------------------------------------------------------- warm start
@@ -62,10 +57,8 @@ class Source(NamedTuple):
 def read(path, pattern=".*"):
     """The Source of --warm_start PATH --warm_start_vars PATTERN. Raises UserError."""
     prefix = checkpoint.resolve(path, "--warm_start")
-    meta = checkpoint.load_meta(prefix)
-    return Source(
-        prefix, meta, checkpoint.load_emb(prefix, meta), compile_regex(pattern, "--warm_start_vars")
-    )
+    trained = load(prefix)
+    return Source(prefix, trained.meta, trained.emb, compile_regex(pattern, "--warm_start_vars"))
 
 
 def vocabulary(source, config):
@@ -211,15 +204,9 @@ def _settings(config, types, emb):
     """
     begun = lambda about: f"begun with the published weights {about['hash'][:8] if about else '-'}"
     features = [
-        f"{name} {config[dim]}"
-        for name, use, dim in (
-            ("word", "use_word", "wrd_dim"),
-            ("characters", "use_chr", "num_filters"),
-            ("POS", "use_pos", "pos_dim"),
-            ("chunk tags", "use_chk", "chk_dim"),
-            ("shape", "use_shape", "shape_dim"),
-        )
-        if config[use]
+        f"{feature.label} {config[feature.dim]}"
+        for feature in FEATURES
+        if feature.dim and config[feature.switch]
     ]
     features += ["ELMo"] * bool(config.get("use_elmo"))
     if config.get("use_bert"):

@@ -53,7 +53,7 @@ class TorchTagger(nn.Module):
         super().__init__()
         size, tags = config.rnn_size, sizes["tag"]
         self.keep_prob, self.word_length = config.keep_prob, config.word_length
-        self.word = nn.Embedding(sizes["wrd"], config.wrd_dim)
+        self.word = nn.Embedding(sizes["word"], config.wrd_dim)
         self.word.weight.requires_grad_(config.train_wrd)
         self.chr = nn.Embedding(sizes["chr"], config.chr_dim, padding_idx=0)
         self.pos = nn.Embedding(sizes["pos"], config.pos_dim)

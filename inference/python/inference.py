@@ -10,21 +10,18 @@ The flags are those of inference.py at the top, which does the same with a check
 
 import _top
 from cli import Parser, UserError, check_readable, run_command
-from features.feed import Feeder
+from features.tokens import FEATURES
 from features.vocabulary import EmbVec
 from files.structured import load_json
 from graph_files import CONFIG, add_trust, load_exported, load_frozen, reason
-from settings import gazetteer_of, graph_settings
+from settings import graph_settings
 from tagging import command
 from tagging.tagger import WORDS_KEPT, Tagger
+from tagging.trained import feeder_of
 
 LOGITS = "logits_indices"
-ROWS = (  # inputs that have a row for each sentence: a model has one of them at least
-    "input_data_word_ids",
-    "input_data_wordchr_ids",
-    "elmo_input_data_wordchr_ids",
-    "bert_input_data_word_index",
-)
+# Inputs that have a row for each sentence: a model has one of them at least.
+ROWS = [feature.input for feature in FEATURES if feature.tells_length]
 
 
 def load(path, frozen, emb, batch_size=64, threads=0, trust=False):
@@ -40,15 +37,12 @@ def load(path, frozen, emb, batch_size=64, threads=0, trust=False):
     meta, config = _settings(session, path)
     if emb.vocab_hash != meta["vocab_hash"]:
         raise UserError(
-            f"the vocabulary is not the one that {path} was trained with; give the vocab.txt that export.py wrote "
-            "beside it, or the EmbVec file of that training"
+            f"the vocabulary is not the one that {path} was trained with; give the vocab.txt that "
+            "export.py wrote beside it, or the EmbVec file of that training"
         )
     emb.lowercase, emb.bert = meta["lowercase"], meta.get("bert")
     config.batch_size, config.feature_drop = batch_size, meta["feature_drop"]
-    gazetteer = gazetteer_of(meta)
-    feeder = Feeder(
-        emb, config, {tag: i for i, tag in enumerate(meta["tags"])}, gazetteer, limit=WORDS_KEPT
-    )
+    feeder = feeder_of(meta, config, emb, limit=WORDS_KEPT)
     return Tagger(_checked_run(session, feeder, path, len(meta["tags"])), config, meta, feeder)
 
 
@@ -101,7 +95,8 @@ def _checked_run(session, feeder, path, tags):
         shape = (rows, int(values["sentence_length"]))
         if ids.shape != shape or ids.size and not 0 <= ids.min() <= ids.max() < tags:
             raise UserError(
-                f"{path}: the graph gives tags that its model_config does not know; export the model again"
+                f"{path}: the graph gives tags that its model_config does not know; "
+                "export the model again"
             )
         return ids
 
@@ -138,7 +133,8 @@ def load_vocabulary(args):
     emb = EmbVec.load(args.emb_path)
     if args.wrd_dim and args.wrd_dim != emb.wrd_dim:
         raise UserError(
-            f"--wrd_dim {args.wrd_dim}: {args.emb_path} has vectors of {emb.wrd_dim}; leave --wrd_dim out, or correct it"
+            f"--wrd_dim {args.wrd_dim}: {args.emb_path} has vectors of {emb.wrd_dim}; "
+            "leave --wrd_dim out, or correct it"
         )
     emb.vectors = None
     return emb

@@ -14,8 +14,8 @@ import _top
 import engine_file
 import export
 from config import Config
-from features.feed import SHAPES
 from features.vocabulary import PAD, UNK, EmbVec
+from features.word_shape import SHAPES
 from schemes import legal_transitions, scheme_tags
 
 WORDS = [
