@@ -66,7 +66,7 @@ def screen(engine):
     for shown, command in SESSION:
         lines.append([("$ ", "prompt"), (shown, "command")])
         for line in output_of(command.format(python=sys.executable, engine=engine)):
-            parts = textwrap.wrap(line, COLUMNS, drop_whitespace=False) or [""]
+            parts = textwrap.wrap(line, COLUMNS) or [""]
             lines.extend(coloured(part) for part in parts)
         lines.append([])
     return lines[:-1]
