@@ -128,9 +128,13 @@ def default_of(field):
 def as_rest(app, what, name, obj, options, lines):
     """Docstrings are plain text: an indented block is an example, and a star is a star."""
     text = "\n".join(lines).replace("*", "\\*")
-    text = re.sub(r"([^\n:])\n\n(    )", r"\1\n\n::\n\n\2", text)
-    text = re.sub(r":\n\n(    )", r"::\n\n\1", text)
+    text = re.sub(r"([^\n])\n\n(?=    )", lambda match: example_after(match[1]), text)
     lines[:] = text.split("\n")
+
+
+def example_after(character):
+    """What marks an indented block as an example: two colons, after the text or by themselves."""
+    return "::\n\n" if character == ":" else f"{character}\n\n::\n\n"
 
 
 def setup(app):
