@@ -92,8 +92,8 @@ def flags_page():
     lines = [
         "# Flags of train.py",
         "",
-        "Each is a flag, and a key of a YAML or JSON file (`--config_path`). `python train.py --help`",
-        "prints this list, and the flags that are no hyper-parameters.",
+        "Each is a flag, and a key of a YAML or JSON file (`--config_path`).",
+        "`python train.py --help` prints this list, and the flags that are no hyper-parameters.",
     ]
     headings = flag_headings()
     for field in dataclasses.fields(Config):

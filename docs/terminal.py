@@ -40,8 +40,11 @@ ADVANCE = 0.6 * SIZE  # of a letter
 # Parts of a line of output in a colour of their own.
 MARKS = re.compile(r"\b[BI]-(PER|LOC|ORG|MISC)\b|\b(PER|LOC|ORG|MISC)\b|(?<=FB1:) +[\d.]+")
 STYLE = """
-    text { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace;
-           font-size: 14px; white-space: pre; fill: #24292f; }
+    text {
+      font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace;
+      white-space: pre;
+      fill: #24292f;
+    }
     .frame { fill: #ffffff; stroke: #d0d7de; }
     .bar { fill: #f0f2f5; }
     .dot { fill: #c4cad2; }
@@ -55,7 +58,8 @@ STYLE = """
       .bar { fill: #1c2128; }
       .dot { fill: #4c535c; }
       .prompt, .score { fill: #56d364; }
-      .PER { fill: #d2a8ff; } .LOC { fill: #79c0ff; } .ORG { fill: #ffa657; } .MISC { fill: #e3b341; }
+      .PER { fill: #d2a8ff; } .LOC { fill: #79c0ff; }
+      .ORG { fill: #ffa657; } .MISC { fill: #e3b341; }
     }
 """
 
