@@ -1,5 +1,6 @@
-# make demo: train, tag and score on the bundled sample.  make test: the tests.  Both install what they need into .venv.
-# make docs: docs/ as a site, in docs/_build/.  make cc: the C++ side.  make demo-cc: from the demo's checkpoint to C++ predictions.
+# make demo: train, tag and score on the bundled sample.  make test: the tests.
+# make cc: the C++ side.  make demo-cc: from the demo's checkpoint to C++ predictions.
+# make docs: docs/ as a site, in docs/_build/.  Each installs what it needs into .venv.
 
 # The first interpreter of a version that TensorFlow 2.21 supports; make demo PYTHON=/path/to/python3.11 chooses another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
