@@ -1,5 +1,6 @@
-# make demo: train, tag and score on the bundled sample.  make test: the tests.  Both install what they need into .venv.
+# make demo: train, tag and score on the bundled sample.  make test: the tests.
 # make cc: the C++ side.  make demo-cc: from the demo's checkpoint to C++ predictions.
+# make docs: docs/ as a site, in docs/_build/.  Each installs what it needs into .venv.
 
 # The first interpreter of a version that TensorFlow 2.21 supports; make demo PYTHON=/path/to/python3.11 chooses another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
@@ -8,9 +9,9 @@ PY := .venv/bin/python
 DEMO := runs/demo
 EXPORTED := inference/exported
 
-FOLDERS := $(patsubst %/,%,$(wildcard */))
+FOLDERS := $(filter-out docs,$(patsubst %/,%,$(wildcard */)))
 
-.PHONY: demo demo-cc cc lint format test test-all fuzz bench-deps clean $(FOLDERS)
+.PHONY: demo demo-cc cc lint format test test-all fuzz docs bench-deps clean $(FOLDERS)
 
 demo: .venv/installed
 	@mkdir -p $(DEMO)
@@ -85,6 +86,11 @@ SECONDS = 600
 fuzz: .venv/installed-dev
 	$(PY) inference/cc/fuzz/run.py --seconds $(SECONDS)
 
+# Every warning is an error, such as a link that leads nowhere.
+docs: .venv/installed-docs
+	$(PY) -m sphinx -q -W --keep-going -n -b html docs docs/_build
+	@echo "docs/_build/index.html"
+
 bench-deps: .venv/installed-dev
 	$(PY) -m pip install -r requirements-bench.txt
 
@@ -100,8 +106,12 @@ bench-deps: .venv/installed-dev
 	$(PY) -m pip install --disable-pip-version-check -q -r requirements-dev.txt
 	@touch $@
 
+.venv/installed-docs: requirements-docs.txt .venv/installed
+	$(PY) -m pip install --disable-pip-version-check -q -r requirements-docs.txt
+	@touch $@
+
 $(FOLDERS):
 	@echo "make: $@ is a folder, not a target; README.md says what make can do" >&2; exit 2
 
 clean:
-	rm -rf $(DEMO) .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(DEMO) .pytest_cache .ruff_cache .mypy_cache docs/_build docs/made

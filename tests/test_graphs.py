@@ -11,21 +11,19 @@ import sys
 
 import numpy as np
 import pytest
-from commands import ROOT, SMALL, write_sample
 
 import checkpoint
+import graph_check
+import graph_files
 from cli import UserError
 from config import ENCODERS
 from features import pretrained
 from features.vocabulary import EmbVec
 from files import tensor_bundle
-from graphs import OUTPUTS, exported, frozen, mutant, node_of, scopes
-from serving import INFERENCE, binary, binary_mistake, run_binary, succeed, untrained
+from support.commands import ROOT, SMALL, write_sample
+from support.graph_mutants import OUTPUTS, exported, frozen, mutant, node_of, scopes
+from support.serving import INFERENCE, binary, binary_mistake, run_binary, succeed, untrained
 from tf1 import new_session, quiet, tf
-
-sys.path.insert(0, INFERENCE)
-import graph_check  # noqa: E402
-import graph_files  # noqa: E402
 
 KINDS = {
     **{encoder: {"encoder": encoder} for encoder in ENCODERS},
@@ -721,7 +719,7 @@ import sys
 sys.path[:0] = [{INFERENCE!r}, {ROOT!r}, {os.path.join(ROOT, "tests")!r}]
 import graph_files
 from cli import UserError
-from graphs import mutant
+from support.graph_mutants import mutant
 from tf1 import tf
 graph = tf.GraphDef.FromString(open({path!r}, "rb").read())
 for seed in range(2000, 2150):

@@ -28,7 +28,7 @@ BERT = {
 }
 
 SIZES = {
-    "wrd": 30,
+    "word": 30,
     "chr": 20,
     "pos": 9,
     "chk": 6,
@@ -81,7 +81,7 @@ def sentence(length, seed):
     )
     ids = {
         f"input_data_{name}_ids": rng.integers(1, SIZES[size], length)
-        for name, size in (("word", "wrd"), ("pos", "pos"), ("chk", "chk"), ("shape", "shape"))
+        for name, size in (("word", "word"), ("pos", "pos"), ("chk", "chk"), ("shape", "shape"))
     }
     words = ["".join(map(chr, rng.integers(97, 101, rng.integers(1, 9)))) for _ in range(length)]
     return {

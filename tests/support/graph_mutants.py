@@ -6,12 +6,12 @@ import random
 import numpy as np
 
 from config import Config
-from language_models import bert_config
-from test_elmo import small_options
+from support.elmo import small_options
+from support.language_models import bert_config
 from tf1 import new_session, quiet, tf
 
 OUTPUTS = ["logits_indices", "sentence_lengths", "logits", "crf_transitions"]
-SIZES = {"wrd": 20, "chr": 20, "pos": 5, "chk": 5, "shape": 9, "gazetteer": 2, "tag": 3}
+SIZES = {"word": 20, "chr": 20, "pos": 5, "chk": 5, "shape": 9, "gazetteer": 2, "tag": 3}
 SMALL = {
     "rnn_size": 8,
     "rnn_layers": 2,
