@@ -24,7 +24,7 @@ import sys
 from typing import NamedTuple
 
 from cli import Parser, UserError, atomic_write, run_command, suggest  # noqa: E402
-from common import Rows
+from common import CC_ROOMS, Rows
 from corpora import BENCH, CORPORA, ROOT, find
 from f1 import is_finished_in, train_into
 from serving import binary
@@ -310,7 +310,7 @@ def do(name, row, args):
     stored = Rows(
         "language_models",
         [folder, row, args.once],
-        folders=("inference", "inference/cc", "inference/cc/tensorflow"),
+        folders=("inference", *(f"inference/cc/{room}" for room in CC_ROOMS)),
     )
     if stored.rows:
         return stored.rows[-1]

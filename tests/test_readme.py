@@ -259,7 +259,7 @@ class Clone:
     def compile_and_run(self, source):
         (self.folder / "main.c").write_text(source)
         build = self.folder / "inference" / "cc" / "build"
-        flags = ["-Iinference/cc", f"-L{build}", "-letagger", f"-Wl,-rpath,{build}"]
+        flags = ["-Iinference/cc/include", f"-L{build}", "-letagger", f"-Wl,-rpath,{build}"]
         self.run("cc", "-o", "main", "main.c", *flags)
         return self.run("./main")
 

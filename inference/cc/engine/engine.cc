@@ -1,15 +1,15 @@
-#include "engine.h"
+#include "engine/engine.h"
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 
-#include "error.h"
-#include "feed.h"
-#include "kernels.h"
-#include "model_file.h"
-#include "network.h"
-#include "scheme.h"
+#include "base/error.h"
+#include "tagging/feed.h"
+#include "engine/kernels.h"
+#include "engine/model_file.h"
+#include "engine/network.h"
+#include "tagging/scheme.h"
 
 namespace etagger {
 namespace {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "model_file.h"
-#include "tagger.h"
+#include "engine/model_file.h"
+#include "tagging/tagger.h"
 
 namespace etagger {
 

@@ -1,4 +1,4 @@
-#include "kernels.h"
+#include "engine/kernels.h"
 
 #include <string_view>
 

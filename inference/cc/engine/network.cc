@@ -1,10 +1,10 @@
-#include "network.h"
+#include "engine/network.h"
 
 #include <algorithm>
 #include <atomic>
 #include <cstring>
 
-#include "error.h"
+#include "base/error.h"
 
 namespace etagger {
 namespace {

@@ -4,12 +4,12 @@
 #include <cstdint>
 #include <vector>
 
-#include "feed.h"
-#include "kernels.h"
-#include "model_file.h"
-#include "scratch.h"
-#include "settings.h"
-#include "token_cache.h"
+#include "tagging/feed.h"
+#include "engine/kernels.h"
+#include "engine/model_file.h"
+#include "engine/scratch.h"
+#include "tagging/settings.h"
+#include "engine/token_cache.h"
 
 namespace etagger {
 

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "conll.h"
-#include "error.h"
-#include "fuzz.h"
+#include "text/columns.h"
+#include "base/error.h"
+#include "fuzz/fuzz.h"
 
 namespace {
 

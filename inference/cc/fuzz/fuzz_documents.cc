@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "conll.h"
-#include "fuzz.h"
+#include "text/columns.h"
+#include "fuzz/fuzz.h"
 
 namespace {
 

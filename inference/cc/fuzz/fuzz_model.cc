@@ -14,12 +14,13 @@
 #include <string_view>
 #include <vector>
 
-#include "conll.h"
+#include "text/columns.h"
 #include "engine/engine.h"
 #include "engine/kernels.h"
 #include "engine/model_file.h"
-#include "error.h"
-#include "fuzz.h"
+#include "base/crc32.h"
+#include "base/error.h"
+#include "fuzz/fuzz.h"
 
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t most);
 

@@ -7,10 +7,10 @@
 #include <cstring>
 #include <thread>
 
-#include "error.h"
+#include "base/error.h"
 #include "absl/log/globals.h"
-#include "backend.h"
-#include "graph_file.h"
+#include "tagging/backend.h"
+#include "tensorflow/graph_file.h"
 #include "tensorflow/core/framework/graph.pb.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/framework/tensor.pb.h"

@@ -1,4 +1,4 @@
-#include "graph_check.h"
+#include "tensorflow/graph_check.h"
 
 #include <algorithm>
 #include <cstring>
@@ -10,8 +10,8 @@
 #include <unordered_set>
 #include <vector>
 
-#include "error.h"
-#include "readers.h"
+#include "base/error.h"
+#include "tensorflow/readers.h"
 #include "tensorflow/core/framework/attr_value.pb.h"
 #include "tensorflow/core/framework/function.pb.h"
 #include "tensorflow/core/framework/node_def.pb.h"

@@ -1,18 +1,18 @@
 #include <string>
 #include <unordered_map>
 
-#include "backend.h"
-#include "error.h"
-#include "graph_file.h"
-#include "readers.h"
-#include "tensor_bundle.h"
+#include "tagging/backend.h"
+#include "base/error.h"
+#include "tensorflow/graph_file.h"
+#include "tensorflow/readers.h"
+#include "tensorflow/tensor_bundle.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/framework/tensor.pb.h"
 #include "tensorflow/core/platform/env.h"
 #include "tensorflow/core/util/memmapped_file_system.h"
 #include "tensorflow/core/util/memmapped_file_system_writer.h"
 #include "tensorflow/core/util/tensor_bundle/tensor_bundle.h"
-#include "text.h"
+#include "base/utf8.h"
 
 namespace etagger {
 namespace {

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "backend.h"
-#include "error.h"
+#include "tagging/backend.h"
+#include "base/error.h"
 
 namespace {
 

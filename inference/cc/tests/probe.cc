@@ -20,19 +20,20 @@
 #include <string>
 #include <vector>
 
-#include "cli.h"
-#include "engine.h"
-#include "entities.h"
-#include "error.h"
-#include "feed.h"
-#include "json.h"
-#include "scheme.h"
-#include "sha256.h"
-#include "text.h"
-#include "tokenizer.h"
-#include "vocab.h"
-#include "windows.h"
-#include "wordpiece.h"
+#include "base/cli.h"
+#include "engine/engine.h"
+#include "tagging/entities.h"
+#include "base/error.h"
+#include "tagging/feed.h"
+#include "base/json.h"
+#include "tagging/scheme.h"
+#include "base/sha256.h"
+#include "base/utf8.h"
+#include "text/lowercase.h"
+#include "text/tokenizer.h"
+#include "text/vocab.h"
+#include "text/windows.h"
+#include "text/wordpiece.h"
 
 namespace {
 

@@ -6,10 +6,10 @@
 #include <thread>
 #include <vector>
 
-#include "cli.h"
+#include "base/cli.h"
 #include "engine/engine.h"
 #include "engine/kernels.h"
-#include "error.h"
+#include "base/error.h"
 
 namespace {
 

@@ -1,0 +1,54 @@
+// Tags a stream: sentences in, the same with tags out, in their order, by one thread or many, in
+// constant memory.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "text/columns.h"
+#include "base/files.h"
+#include "base/stop.h"
+#include "tagging/tagger.h"
+
+namespace etagger {
+
+// Durations in buckets of 1% each: percentiles of any number of them in constant memory.
+class Durations {
+ public:
+  void add(double seconds, size_t count);
+  size_t count() const { return count_; }
+  double percentile(size_t percent) const;  // in seconds; count() must not be 0
+
+ private:
+  static constexpr double kLeast = 1e-7, kStep = 1.01;
+  std::array<size_t, 2400> buckets_{};  // to 1e-7 * 1.01^2400, 2,300 s
+  size_t count_ = 0;
+};
+
+struct StreamOptions {
+  std::vector<std::string> columns;  // none: by their number
+  Delimiter delimiter = Delimiter::kUnsaid;
+  size_t batch_size = 64;  // sentences, at most
+  size_t threads = 1;      // that tag
+  bool lines = false;      // the input is raw text, a sentence a line
+  bool json = false;       // the output is a line of JSON each sentence, see entities.h
+  // Told, in the caller's thread, of columns that the model wants and the input lacks.
+  std::function<void(const std::string& text)> warn;
+  Stop stop;  // ends it, with Error
+};
+
+struct StreamReport {
+  size_t sentences = 0, tokens = 0, bad_bytes = 0;
+  size_t pieces = 0;   // of sentences of more than kMostRows rows, each tagged alone
+  double seconds = 0;  // in the network, without the first sentence
+  Durations waits;     // of each sentence for the batch that it was tagged in, without the first
+};
+
+// Tags all of `input`. A bad row throws Error once the sentences before it are out. Throws
+// ReaderGone, too.
+StreamReport tag_stream(const Tagger& tagger, const StreamOptions& options, Source* input,
+                        Sink* output);
+
+}  // namespace etagger

@@ -1,0 +1,54 @@
+// Tags sentences: what the commands and the library use, whatever computes the tags.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/columns.h"
+#include "tagging/graph.h"
+#include "tagging/settings.h"
+#include "base/stop.h"
+
+namespace etagger {
+
+// How long the network took for a batch, and for how many sentences.
+struct Timing {
+  double seconds;
+  size_t sentences;
+};
+
+class Tagger {
+ public:
+  virtual ~Tagger() = default;
+
+  // Tags in the scheme of the training data; the views live as long as the tagger, and each ends in
+  // NUL. A -DOCSTART- line alone is O. timings, if given, gets an entry for each batch. around:
+  // where a sentence's tags depend on its neighbours (Settings::context_words), those in memory
+  // before sentences[0] and behind the last one. Threads may call it at the same time. Throws
+  // Error, also once `stop` is set.
+  virtual std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count,
+                                                         size_t batch_size,
+                                                         std::vector<Timing>* timings = nullptr,
+                                                         Around around = {},
+                                                         Stop stop = {}) const = 0;
+
+  virtual const Settings& settings() const = 0;
+
+  // Tells the model from another one, in one word.
+  virtual std::string fingerprint() const = 0;
+};
+
+// A TensorFlow graph and its vocab.txt. trust: whatever its ops do. Throws Error, also where the
+// vocabulary is not the one that the model was trained with.
+std::unique_ptr<Tagger> open_graph_tagger(const std::string& graph_path, GraphFile kind,
+                                          const std::string& vocab_path, int threads,
+                                          bool trust = false);
+
+// The graph in a folder that freeze.py or convert_graphdef_memmapped_format wrote it to:
+// ner_frozen.pb.memmapped, or without that one ner_frozen.pb, and vocab.txt. Keeps TensorFlow's log
+// off standard error. Throws Error.
+std::unique_ptr<Tagger> open_folder_tagger(const std::string& folder, bool trust = false);
+
+}  // namespace etagger
