@@ -14,6 +14,7 @@
 namespace etagger {
 namespace {
 
+// Mutable and global, because a signal handler reaches nothing else. run_command() sets it.
 std::string program_name = "etagger";
 
 // ------------------------------------------------------------ signals
@@ -114,7 +115,8 @@ void Cli::parse() {
     }
     if (arg.size() < 2 || arg[0] != '-') {
       if (place == positionals_.size()) throw Error("unknown argument " + arg + "; see --help");
-      *positionals_[place++].value = arg;
+      *positionals_[place].value = arg;
+      ++place;
       continue;
     }
     if (arg.size() > 2 && arg[1] != '-') {  // -j2
@@ -147,9 +149,9 @@ void Cli::print_help() const {
   };
   std::string text = "usage: " + name_ + " " + usage_ + (usage_.empty() ? "" : " ") +
                      "[flags]\n\n" + about_ + "\n\n";
-  for (const Positional& each : positionals_) text += row(each.name, each.help);
-  for (const Flag& each : flags_)
-    text += row(each.name + (each.shorter.empty() ? "" : ", " + each.shorter), each.help);
+  for (const Positional& argument : positionals_) text += row(argument.name, argument.help);
+  for (const Flag& flag : flags_)
+    text += row(flag.name + (flag.shorter.empty() ? "" : ", " + flag.shorter), flag.help);
   Sink("").write(text + row("--help, -h", "this page") + row("--version", "the version"));
   std::exit(0);
 }

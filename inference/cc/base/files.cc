@@ -19,8 +19,9 @@ namespace {
 
 constexpr int kPatience = 50;  // milliseconds between two looks at a Stop
 
-// The name of the TemporaryFile that is not finished, for remove_unfinished(). The flag is set last
-// and taken away first, so that a handler never sees half of a name.
+// The name of the TemporaryFile that is not finished, for remove_unfinished(). Mutable and global,
+// because a signal handler reaches nothing else. The flag is set last and taken away first, so that
+// a handler never sees half of a name.
 char unfinished[PATH_MAX];
 volatile sig_atomic_t is_unfinished = 0;
 bool notes_unfinished = false;
@@ -90,10 +91,11 @@ int above_standard(int file) {
 }
 
 void reserve_standard_files() {
+  constexpr int kModes[] = {O_WRONLY, O_RDONLY, O_RDWR};  // by descriptor
   for (int file = 0; file <= 2; ++file)
     if (fcntl(file, F_GETFD) < 0)  // open() takes the lowest number that is free: this one
         [[maybe_unused]]
-      int same = open("/dev/null", file == 0 ? O_WRONLY : file == 1 ? O_RDONLY : O_RDWR);
+      int same = open("/dev/null", kModes[file]);
 }
 
 int write_all(int file, std::string_view bytes, const Stop& stop) {
@@ -200,8 +202,8 @@ Sink::Sink(const std::string& path, Stop stop) : path_(path), stop_(stop) {
   bool exists = stat(path.c_str(), &about) == 0;
   if (exists && S_ISDIR(about.st_mode))
     throw Error(path + ": is a directory, a file was expected; check --output");
-  bool special =
-      exists && !S_ISREG(about.st_mode);  // a pipe or a device, which can not be renamed over
+  // A pipe or a device cannot be renamed over.
+  bool special = exists && !S_ISREG(about.st_mode);
   if (!special) beside_ = std::make_unique<TemporaryFile>(path);
   file_ = open_for_writing(special ? path : beside_->path(), stop_);
   if (file_ < 0)

@@ -8,10 +8,13 @@
 #include "base/error.h"
 
 namespace etagger {
+
 Character wide_character_at(std::string_view text, size_t at) {
   auto byte = [&](size_t i) { return static_cast<unsigned char>(text[at + i]); };
   unsigned first = byte(0);
-  uint32_t size = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  uint32_t size = 2;
+  if (first >= 0xE0) size = 3;
+  if (first >= 0xF0) size = 4;
   if (first < 0xC2 || first > 0xF4 || at + size > text.size()) return {kBadByte, 1};
   uint32_t code = first & (0xFF >> (size + 1));
   for (uint32_t i = 1; i < size; ++i) {
@@ -41,7 +44,9 @@ void append_utf8(uint32_t code, std::string* out) {
     out->push_back(static_cast<char>(code));
     return;
   }
-  int count = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+  int count = 2;  // bytes
+  if (code >= 0x800) count = 3;
+  if (code >= 0x10000) count = 4;
   out->push_back(static_cast<char>((0xF00 >> count & 0xFF) | code >> (6 * (count - 1))));
   for (int i = count - 2; i >= 0; --i)
     out->push_back(static_cast<char>(0x80 | (code >> (6 * i) & 0x3F)));
@@ -56,6 +61,12 @@ bool is_ascii(std::string_view text) {
   }
   for (; at < text.size(); ++at) bits |= static_cast<unsigned char>(text[at]);
   return (bits & 0x8080808080808080) == 0;
+}
+
+bool equal_ignoring_case(std::string_view one, std::string_view other) {
+  auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; };
+  return std::equal(one.begin(), one.end(), other.begin(), other.end(),
+                    [&](char a, char b) { return lower(a) == lower(b); });
 }
 
 namespace {
@@ -111,8 +122,12 @@ std::string printable(std::string_view text) {
   for (size_t at = 0; at < text.size();) {
     auto [code, size] = character_at(text, at);
     const unsigned byte = static_cast<unsigned char>(text[at]);
-    if (code == '\n' || code == '\r' || code == '\t')
-      out += code == '\n' ? "\\n" : code == '\r' ? "\\r" : "\\t";
+    if (code == '\n')
+      out += "\\n";
+    else if (code == '\r')
+      out += "\\r";
+    else if (code == '\t')
+      out += "\\t";
     else if (code == kBadByte || code < ' ' || (code >= 0x7F && code < 0xA0))
       out.append(escape, static_cast<size_t>(std::snprintf(escape, sizeof escape, "\\x%02x",
                                                            code == kBadByte ? byte : code)));

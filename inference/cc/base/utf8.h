@@ -35,6 +35,9 @@ void append_utf8(uint32_t code, std::string* out);
 // Whether all of it is ASCII.
 bool is_ascii(std::string_view text);
 
+// Whether two texts are equal but for the case of ASCII letters.
+bool equal_ignoring_case(std::string_view one, std::string_view other);
+
 // Throws Error where a text that begins with these bytes is UTF-16 or UTF-32, as files/text.py has
 // it: by its byte order mark, or, given 8 bytes or more, by the zeros of its ASCII characters.
 // name: in the message.

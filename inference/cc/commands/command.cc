@@ -130,7 +130,6 @@ int tag_with_graph(int argc, char** argv, GraphFile kind) {
     Options options = parse_options(&cli, [&](Options*) { cli.trust_flag(&trust); });
     Source input(options.input);  // what is wrong is told before TensorFlow is loaded
     if (options.output.empty()) Sink("");
-    silence_tensorflow();
     std::unique_ptr<Tagger> tagger = open_graph_tagger(graph, kind, vocab, options.threads, trust);
     Sink output(options.output);
     run(*tagger, options, 1, &input, &output);

@@ -30,7 +30,6 @@ int main(int argc, char** argv) {
     cli.parse();
     if (in_graph.empty() || out_graph.empty())
       throw etagger::Error("expected --in_graph and --out_graph; see --help");
-    etagger::silence_tensorflow();
     etagger::TemporaryFile out(out_graph);
     std::string done =
         etagger::convert_to_memory_mapped(in_graph, in_checkpoint, smallest, out.path(), trust);

@@ -19,7 +19,6 @@ int main(int argc, char** argv) {
     cli.trust_flag(&trust);
     cli.parse();
     etagger::Sink out("");
-    etagger::silence_tensorflow();
     const char* species[] = {"setosa", "versicolor", "virginica"};
     // Centimetres: sepal length, sepal width, petal length, petal width.
     std::vector<float> flowers = {5.0f, 3.4f, 1.5f, 0.2f, 5.9f, 2.8f,

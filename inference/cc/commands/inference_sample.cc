@@ -19,7 +19,6 @@ int main(int argc, char** argv) {
     cli.trust_flag(&trust);
     cli.parse();
     etagger::Sink out("");
-    etagger::silence_tensorflow();
     std::vector<float> x = {-2, -1, 0, 1, 2};
     std::vector<float> y = etagger::run_once(graph, "x", {5}, x, "y", x.size(), trust);
     char row[80];

@@ -28,7 +28,6 @@ int main(int argc, char** argv) {
     cli.parse();
     if (in_graph.empty() || out_graph.empty() || transforms.empty())
       throw etagger::Error("expected --in_graph, --out_graph and --transforms; see --help");
-    etagger::silence_tensorflow();
     etagger::TemporaryFile out(out_graph);
     for (const std::string& line :
          etagger::transform_graph(in_graph, inputs, outputs, transforms, out.path(), trust))

@@ -30,11 +30,10 @@ constexpr size_t kTypeSize[] = {1, 4, 4, 8, 4};
 // What a hostile file may ask for, far above what export.py writes: the header is read as a whole,
 // the table searched from the front.
 constexpr size_t kMostHeader = 1 << 20, kMostSections = 4096;
-constexpr uint32_t kIdMask =
-    (1 << 24) -
-    1;  // of an entry of a hash table: id + 1, 0 a gap; above it stand the hash's own bits
-constexpr size_t kMostProbes =
-    256;  // slots that a look-up visits; export.py leaves no token farther from its place
+// Of an entry of a hash table: id + 1, or 0 for a gap; the hash's own bits are above it.
+constexpr uint32_t kIdMask = (1 << 24) - 1;
+// Slots that a look-up visits; export.py leaves no token farther from its place.
+constexpr size_t kMostProbes = 256;
 
 size_t aligned(size_t at) {
   return (at + kAlignment - 1) / kAlignment * kAlignment;

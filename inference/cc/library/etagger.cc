@@ -45,6 +45,8 @@ constexpr size_t kBatchSize = 64;     // sentences
 constexpr size_t kMostTokens = 4096;  // of a part that a thread takes at a time
 constexpr size_t kLeastTokens = 512;  // less is not worth a thread
 
+// Mutable, one for each thread, because the C interface says so: etagger_error(), etagger_warning()
+// and etagger_stop_at() are about the calls of the thread that asks, and have no other argument.
 thread_local std::string last_error, last_warning;
 thread_local etagger::Stop stop;
 
@@ -143,12 +145,17 @@ Sentence sentence_at(const Request& request, size_t word, size_t length) {
   return sentence;
 }
 
-// The part, and before and behind it as many sentences as its tags may depend on.
+// The part, and before and after it as many sentences as its tags may depend on.
 Part with_context(const Request& request, Part part) {
   const size_t most = request.model->tagger->settings().context_words();
-  for (size_t words = 0; part.begin > 0 && words < most;) words += request.lengths[--part.begin];
-  for (size_t words = 0; part.end < request.sentences && words < most;)
-    words += request.lengths[part.end++];
+  for (size_t words = 0; part.begin > 0 && words < most;) {
+    --part.begin;
+    words += request.lengths[part.begin];
+  }
+  for (size_t words = 0; part.end < request.sentences && words < most;) {
+    words += request.lengths[part.end];
+    ++part.end;
+  }
   return part;
 }
 
@@ -158,32 +165,40 @@ void warn_of_missing(const Request& request) {
   std::string missing = settings.missing_columns(request.pos, request.chunks, "the call");
   if (missing.empty()) return;
   const char* const* word = request.words;
-  for (size_t i = 0; i < request.sentences; word += request.lengths[i++]) {
+  for (size_t i = 0; i < request.sentences; ++i) {
     const size_t length = request.lengths[i];
     if (length && !(length == 1 && *word == etagger::kDocstart)) {
       last_warning = missing;
       return;
     }
+    word += length;
   }
 }
 
 void tag_part(const Request& request, const Part& part) {
-  const Part all = with_context(request, part);
-  size_t word = part.word - std::accumulate(request.lengths + all.begin,
-                                            request.lengths + part.begin, size_t{0}),
-         count = 0;
+  const Part wide = with_context(request, part);
+  size_t word = part.word - std::accumulate(request.lengths + wide.begin,
+                                            request.lengths + part.begin, size_t{0});
   std::vector<Sentence> sentences;
-  etagger::Around around;
-  for (size_t i = all.begin; i < all.end; word += request.lengths[i++]) {
-    if (!request.lengths[i]) continue;
-    sentences.push_back(sentence_at(request, word, request.lengths[i]));
-    ++(i < part.begin ? around.before : i < part.end ? count : around.behind);
+  size_t first = 0, count = 0;  // those of the part among them
+  for (size_t i = wide.begin; i < wide.end; ++i) {
+    const size_t length = request.lengths[i];
+    if (!length) continue;
+    sentences.push_back(sentence_at(request, word, length));
+    word += length;
+    if (i < part.begin)
+      ++first;
+    else if (i < part.end)
+      ++count;
   }
   const char** to = request.tags + part.word;
-  for (const auto& tagged : request.model->tagger->tag(sentences.data() + around.before, count,
-                                                       kBatchSize, nullptr, around, request.stop))
-    for (std::string_view tag : tagged)
-      *to++ = tag.data();  // whole strings of the model, which end in NUL
+  const etagger::Tags tags =
+      request.model->tagger->tag(sentences, first, count, kBatchSize, nullptr, request.stop);
+  for (const std::vector<std::string_view>& of_sentence : tags)
+    for (std::string_view tag : of_sentence) {
+      *to = tag.data();  // whole strings of the model, which end in NUL
+      ++to;
+    }
 }
 
 etagger_model* open(const char* path, bool trust) {
@@ -271,8 +286,8 @@ int etagger_uses(const etagger_model* model, const char* column) {
   if (!model || !column) return 0;
   std::string_view name = column;
   const etagger::Settings& settings = model->tagger->settings();
-  return name == "word" || (name == "pos" && settings.use_pos) ||
-         (name == "chunk" && settings.use_chk);
+  return name == "word" || (name == "pos" && settings.has(etagger::Feature::kPos)) ||
+         (name == "chunk" && settings.has(etagger::Feature::kChunk));
 }
 
 const char* etagger_fingerprint(const etagger_model* model) {

@@ -1,5 +1,5 @@
-// In the place of backend.cc and tagger.cc where there is no TensorFlow: -DETAGGER_TENSORFLOW=OFF.
-#include "tagging/backend.h"
+// In place of tagging/backend.cc and tagging/tagger.cc where there is no TensorFlow:
+// -DETAGGER_TENSORFLOW=OFF.
 #include "base/error.h"
 #include "tagging/tagger.h"
 
@@ -22,7 +22,5 @@ std::unique_ptr<Tagger> open_graph_tagger(const std::string& graph_path, GraphFi
 std::unique_ptr<Tagger> open_folder_tagger(const std::string& folder, bool) {
   refuse(folder);
 }
-
-void silence_tensorflow() {}
 
 }  // namespace etagger

@@ -13,9 +13,6 @@
 namespace etagger {
 namespace {
 
-bool silent = false;
-pid_t loaded_by = 0;  // the process that loaded TensorFlow; 0: none
-
 // Standard error goes nowhere while it lives: TensorFlow writes lines while it is loaded that no
 // setting of 2.21 silences.
 class NoStandardError {
@@ -50,23 +47,33 @@ void* open_library() {
                 RTLD_NOW | RTLD_LOCAL);
 }
 
-const Backend* load() {
-  std::unique_ptr<NoStandardError> quiet(silent ? new NoStandardError : nullptr);
+bool is_log_wanted() {
+  const char* level = std::getenv("TF_CPP_MIN_LOG_LEVEL");
+  return level && std::string(level) == "0";
+}
+
+struct Loaded {
+  const Backend* backend;
+  pid_t process;  // the one that loaded it
+};
+
+Loaded load() {
+  const bool is_silent = !is_log_wanted();
+  std::unique_ptr<NoStandardError> quiet(is_silent ? new NoStandardError : nullptr);
   void* library = open_library();
   void* symbol = library ? dlsym(library, "etagger_tf_backend") : nullptr;
   if (!symbol)
     throw Error(std::string(dlerror()) +
                 "; build it with cmake --build, or check where TensorFlow is installed");
-  loaded_by = getpid();
   auto* backend = static_cast<const Backend*>(symbol);
-  if (silent) backend->silence();
-  return backend;
+  if (is_silent) backend->silence();
+  return {backend, getpid()};
 }
 
 const Backend& backend() {
-  static const Backend* loaded = load();
-  check_not_forked();
-  return *loaded;
+  static const Loaded loaded = load();  // once in a process
+  check_not_fork_of(loaded.process);
+  return *loaded.backend;
 }
 
 }  // namespace
@@ -93,20 +100,15 @@ std::string convert_to_memory_mapped(const std::string& in_graph, const std::str
   return backend().convert(in_graph, checkpoint, smallest, to, trust);
 }
 
-bool is_forked() {
-  return loaded_by != 0 && loaded_by != getpid();
+bool is_fork_of(pid_t loader) {
+  return loader != getpid();
 }
 
-void check_not_forked() {
-  if (is_forked())
+void check_not_fork_of(pid_t loader) {
+  if (is_fork_of(loader))
     throw Error(
         "TensorFlow was loaded before this process was forked, and does not go on in it; "
         "start processes with spawn or forkserver, or open the model in each of them");
-}
-
-void silence_tensorflow() {
-  const char* level = std::getenv("TF_CPP_MIN_LOG_LEVEL");
-  silent = !level || std::string(level) != "0";
 }
 
 }  // namespace etagger

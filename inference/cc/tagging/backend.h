@@ -1,7 +1,12 @@
 // TensorFlow, loaded only when it is needed: libetagger_tf.so, a gigabyte with what it links. So a
-// wrong flag or a missing file is told at once, and everything of ours but that library can be
+// wrong flag or a missing file is reported at once, and everything of ours but that library can be
 // built with sanitizers.
+//
+// Its log stays off standard error, unless TF_CPP_MIN_LOG_LEVEL is 0: what goes wrong comes as
+// Error.
 #pragma once
+
+#include <sys/types.h>
 
 #include <cstdint>
 #include <memory>
@@ -12,7 +17,7 @@
 
 namespace etagger {
 
-// In all of these, trust: take the graph whatever its ops do, also where they write files.
+// In all of these, `trust` opens a graph whatever its ops do, also where they write files.
 
 // Opens a graph. Throws Error. threads: 0 for one on each core.
 std::unique_ptr<Graph> open_graph(const std::string& path, GraphFile kind, int threads, bool trust);
@@ -35,16 +40,12 @@ std::vector<std::string> transform_graph(const std::string& in_graph, const std:
 std::string convert_to_memory_mapped(const std::string& in_graph, const std::string& checkpoint,
                                      int smallest, const std::string& to, bool trust);
 
-// Keeps TensorFlow's log off standard error, unless TF_CPP_MIN_LOG_LEVEL is 0; what goes wrong
-// comes as Error. To be called before any of the above.
-void silence_tensorflow();
+// Whether this process is a fork of `loader`, one that loaded TensorFlow. The threads of TensorFlow
+// are not in it, and TensorFlow would wait for them without end: all of the above throw Error.
+bool is_fork_of(pid_t loader);
 
-// Whether this process is a fork of the one that loaded TensorFlow, whose threads are not here:
-// TensorFlow would wait for them without end. All of the above then throw Error.
-bool is_forked();
-
-// Throws Error where is_forked().
-void check_not_forked();
+// Throws Error where is_fork_of(loader).
+void check_not_fork_of(pid_t loader);
 
 // What libetagger_tf.so gives under the name etagger_tf_backend.
 struct Backend {

@@ -4,51 +4,8 @@
 #include <functional>
 #include <numeric>
 
-#include "base/utf8.h"
-#include "text/lowercase.h"
-
 namespace etagger {
 namespace {
-
-bool is_ascii_digit(uint32_t code) {
-  return code >= '0' && code <= '9';
-}
-
-bool is_ascii_letter(uint32_t code) {
-  return (code | 32) >= 'a' && (code | 32) <= 'z';
-}
-
-bool is_ascii_punctuation(uint32_t code) {
-  return code > ' ' && code < 127 && !is_ascii_digit(code) && !is_ascii_letter(code);
-}
-
-// ELMo's input, as features/elmo_bytes.py makes it: a row of bytes each of <S>, the words and </S>, with
-// begin and end of word and padding, all + 1.
-constexpr size_t kElmoWidth = 50;
-constexpr int32_t kBeginSentence = 257, kEndSentence = 258, kBeginWord = 259, kEndWord = 260,
-                  kNoByte = 261;
-
-void append_elmo_ids(std::string_view word, std::vector<int32_t>* ids) {
-  const size_t end = ids->size() + kElmoWidth;
-  ids->push_back(kBeginWord);
-  if (word == "<S>")
-    ids->push_back(kBeginSentence);
-  else if (word == "</S>")
-    ids->push_back(kEndSentence);
-  else
-    for (unsigned char byte : word.substr(0, kElmoWidth - 2)) ids->push_back(byte + 1);
-  ids->push_back(kEndWord);
-  ids->resize(end, kNoByte);
-}
-
-std::vector<int32_t> elmo_ids(const std::vector<std::string_view>& words) {
-  std::vector<int32_t> ids;
-  ids.reserve((words.size() + 2) * kElmoWidth);
-  append_elmo_ids("<S>", &ids);
-  for (std::string_view word : words) append_elmo_ids(word, &ids);
-  append_elmo_ids("</S>", &ids);
-  return ids;
-}
 
 // The next number with at most `digits` binary digits before its zeros.
 size_t rounded_up(size_t count, int digits) {
@@ -56,10 +13,6 @@ size_t rounded_up(size_t count, int digits) {
   while (count >> bits) ++bits;
   size_t unit = size_t{1} << std::max(bits - digits, 0);
   return (count + unit - 1) / unit * unit;
-}
-
-bool begins_document(const Sentence& sentence) {
-  return sentence.is_docstart();
 }
 
 // An input whose values are all `value`.
@@ -75,134 +28,77 @@ const Example& example_of(const std::vector<Example>& examples, const Batch& bat
 
 }  // namespace
 
-int word_shape(std::string_view word) {
-  enum { kLower = 2, kUpper, kInitial, kMixed, kDigits, kWithDigit, kPunctuation, kOther };
-  size_t count = 0, digits = 0, letters = 0, punctuation = 0, upper = 0, upper_or_punctuation = 0;
-  bool initial = false;
-  for (size_t at = 0; at < word.size(); ++count) {
-    Character character = character_at(word, at);
-    uint32_t code = character.code;
-    bool is_capital = is_upper(code), is_mark = is_ascii_punctuation(code);
-    digits += is_ascii_digit(code);
-    letters += is_ascii_letter(code);
-    punctuation += is_mark;
-    upper += is_capital;
-    upper_or_punctuation += is_capital || is_mark;
-    if (count == 0) initial = is_capital;
-    at += character.size;
-  }
-  if (punctuation == count) return kPunctuation;
-  if (digits) return digits + punctuation == count ? kDigits : kWithDigit;
-  if (!upper) return letters + punctuation == count ? kLower : kOther;
-  if (upper_or_punctuation == count) return count > 1 ? kUpper : kInitial;
-  return initial && upper == 1 ? kInitial : kMixed;
-}
-
 Feeder::Feeder(const Settings& settings, const Ids& ids, const WindowMaker* windows)
     : settings_(settings), ids_(ids), windows_(windows) {}
 
 Example Feeder::encode(const Sentence& sentence) const {
   Example example;
   example.length = sentence.words.size();
-  auto add = [&](bool used, const std::vector<std::string_view>& column, Field field, auto id_of) {
-    if (!used) return;
-    (example.*field).assign(example.length, 1);  // unknown, where the column is not there
-    for (size_t i = 0; i < column.size(); ++i) (example.*field)[i] = id_of(column[i]);
-  };
-  add(settings_.use_word, sentence.words, &Example::words,
-      [&](std::string_view word) { return ids_.word_id(word, settings_.lowercase); });
-  add(settings_.use_shape, sentence.words, &Example::shapes, word_shape);
-  add(settings_.use_pos, sentence.pos, &Example::pos,
-      [&](std::string_view pos) { return ids_.pos_id(pos); });
-  add(settings_.use_chk, sentence.chunks, &Example::chunks,
-      [&](std::string_view chunk) { return ids_.chunk_id(chunk); });
-  if (settings_.use_chr) example.characters = characters(sentence.words);
-  if (!settings_.gazetteer_types.empty()) example.gazetteer = ids_.marks(sentence.words);
-  if (settings_.use_elmo) example.elmo = elmo_ids(sentence.words);
+  for (const FeatureRow& row : kFeatureTable)
+    if (settings_.has(row.feature)) example.ids(row.feature) = row.ids(sentence, settings_, ids_);
   return example;
 }
 
-std::vector<Example> Feeder::encode(const Sentence* sentences, size_t count,
-                                    std::vector<size_t>* places, Around around) const {
+std::vector<Example> Feeder::encode(const std::vector<Sentence>& all, size_t first, size_t count,
+                                    std::vector<size_t>* places) const {
   std::vector<Example> examples;
   examples.reserve(count);
   for (size_t i = 0; i < count; ++i) {
-    if (sentences[i].words.empty() || sentences[i].is_docstart()) continue;
-    examples.push_back(encode(sentences[i]));
+    const Sentence& sentence = all[first + i];
+    if (sentence.words.empty() || sentence.is_docstart()) continue;
+    examples.push_back(encode(sentence));
     places->push_back(i);
   }
-  if (windows_) add_windows(sentences, count, around, *places, &examples);
+  if (windows_ && settings_.bert_context) {
+    add_windows_of_documents(all, first, *places, &examples);
+  } else if (windows_) {
+    for (size_t k = 0; k < examples.size(); ++k) {
+      const CutWords sentence = windows_->cut(all[first + (*places)[k]].words);
+      examples[k].bert = windows_->windows(&sentence, 1, 0);
+    }
+  }
   return examples;
 }
 
 // With context, a sentence's windows depend on its document, which ends at a -DOCSTART-.
-void Feeder::add_windows(const Sentence* sentences, size_t count, Around around,
-                         const std::vector<size_t>& places, std::vector<Example>* examples) const {
-  const size_t before = settings_.bert_context ? around.before : 0,
-               all = before + count + (settings_.bert_context ? around.behind : 0);
-  const Sentence* first = sentences - before;
-  size_t k = 0;
-  for (size_t begin = 0, end; begin < all && k < places.size();
-       begin = end + settings_.bert_context) {
-    end = begin + 1;
-    if (settings_.bert_context)
-      end = static_cast<size_t>(std::find_if(first + begin, first + all, begins_document) - first);
+void Feeder::add_windows_of_documents(const std::vector<Sentence>& all, size_t first,
+                                      const std::vector<size_t>& places,
+                                      std::vector<Example>* examples) const {
+  size_t next = 0;  // the first example that has no windows yet
+  for (size_t begin = 0; begin < all.size() && next < places.size();) {
+    auto docstart = std::find_if(all.begin() + static_cast<std::ptrdiff_t>(begin), all.end(),
+                                 [](const Sentence& sentence) { return sentence.is_docstart(); });
+    const size_t end = static_cast<size_t>(docstart - all.begin());
     std::vector<CutWords> document;
-    for (size_t i = begin; i < end; ++i) document.push_back(windows_->cut(first[i].words));
-    for (; k < places.size() && before + places[k] < end; ++k)
-      (*examples)[k].bert =
-          windows_->windows(document.data(), document.size(), before + places[k] - begin);
+    for (size_t i = begin; i < end; ++i) document.push_back(windows_->cut(all[i].words));
+    for (; next < places.size() && first + places[next] < end; ++next)
+      (*examples)[next].bert =
+          windows_->windows(document.data(), document.size(), first + places[next] - begin);
+    begin = end + 1;
   }
-}
-
-// int32 (words, word_length), 0 behind the end of a word.
-std::vector<int32_t> Feeder::characters(const std::vector<std::string_view>& words) const {
-  const size_t width = static_cast<size_t>(settings_.word_length);
-  std::vector<int32_t> ids(words.size() * width);
-  int32_t* row = ids.data();
-  for (std::string_view word : words) {
-    for (size_t at = 0, k = 0; at < word.size() && k < width; ++k) {
-      Character character = character_at(word, at);
-      row[k] = ids_.character_id(character.code);
-      at += character.size;
-    }
-    row += width;
-  }
-  return ids;
 }
 
 std::vector<Input> Feeder::inputs(const std::vector<Example>& examples, const Batch& batch) const {
   std::vector<Input> inputs;
   inputs.push_back({"sentence_length", {}, {static_cast<int32_t>(batch.length)}});
-  auto add = [&](bool used, const char* name, Field field, size_t width = 0, size_t more = 0) {
-    if (used) inputs.push_back(padded(name, field, width, examples, batch, batch.length + more));
-  };
-  add(settings_.use_word, "input_data_word_ids", &Example::words);
-  add(settings_.use_chr, "input_data_wordchr_ids", &Example::characters,
-      static_cast<size_t>(settings_.word_length));
-  add(settings_.use_pos, "input_data_pos_ids", &Example::pos);
-  add(settings_.use_chk, "input_data_chk_ids", &Example::chunks);
-  add(settings_.use_shape, "input_data_shape_ids", &Example::shapes);
-  add(!settings_.gazetteer_types.empty(), "input_data_gazetteer", &Example::gazetteer,
-      settings_.gazetteer_types.size());
-  add(settings_.use_elmo, "elmo_input_data_wordchr_ids", &Example::elmo, kElmoWidth, 2);
+  for (const FeatureRow& row : kFeatureTable)
+    if (settings_.has(row.feature)) inputs.push_back(padded(row, examples, batch));
   if (windows_) add_bert(examples, batch, &inputs);
   return inputs;
 }
 
-// int32 (rows, length), or (rows, length, width) where width is not 0; 0 behind the end of a
-// sentence.
-Input Feeder::padded(const std::string& name, Field field, size_t width,
-                     const std::vector<Example>& examples, const Batch& batch,
-                     size_t length) const {
+// int32 (rows, length), or (rows, length, width) where a token has several ids; 0 after the end of
+// a sentence.
+Input Feeder::padded(const FeatureRow& feature, const std::vector<Example>& examples,
+                     const Batch& batch) const {
+  const size_t length = batch.length + feature.more_rows, width = feature.ids_of_token(settings_);
   std::vector<size_t> shape{batch.rows, length};
-  if (width) shape.push_back(width);
-  Input input = input_of(name, shape);
-  const size_t stride = length * std::max<size_t>(width, 1);
+  if (feature.width) shape.push_back(width);
+  Input input = input_of(feature.input, shape);
   for (size_t row = 0; row < batch.rows; ++row) {
-    const std::vector<int32_t>& values = example_of(examples, batch, row).*field;
+    const std::vector<int32_t>& values = example_of(examples, batch, row).ids(feature.feature);
     std::copy(values.begin(), values.end(),
-              input.values.begin() + static_cast<std::ptrdiff_t>(row * stride));
+              input.values.begin() + static_cast<std::ptrdiff_t>(row * length * width));
   }
   return input;
 }
@@ -219,11 +115,11 @@ void Feeder::add_bert(const std::vector<Example>& examples, const Batch& batch,
     }
   count = rounded_up(count, 3);
   size = std::min(rounded_up(size, 3), static_cast<size_t>(settings_.bert_length));
-  Input tokens = input_of("bert_input_data_token_ids", {count, size}, windows_->padding()),
-        masks = input_of("bert_input_data_token_masks", {count, size});
-  Input index = input_of("bert_input_data_word_index", {batch.rows, batch.length}),
-        pieces = input_of("bert_input_data_word_pieces", {batch.rows, batch.length});
-  size_t first = 0;  // window of the sentence
+  Input tokens = input_of("bert_input_data_token_ids", {count, size}, windows_->padding());
+  Input masks = input_of("bert_input_data_token_masks", {count, size});
+  Input index = input_of("bert_input_data_word_index", {batch.rows, batch.length});
+  Input pieces = input_of("bert_input_data_word_pieces", {batch.rows, batch.length});
+  size_t first = 0;  // the sentence's first window, among all of them
   for (size_t row = 0; row < batch.rows; ++row) {
     const Windows& bert = example_of(examples, batch, row).bert;
     for (size_t word = 0; word < bert.window.size(); ++word) {
@@ -232,9 +128,10 @@ void Feeder::add_bert(const std::vector<Example>& examples, const Batch& batch,
       pieces.values[row * batch.length + word] = static_cast<int32_t>(bert.count[word]);
     }
     for (const std::vector<int32_t>& window : bert.windows) {
-      auto place = static_cast<std::ptrdiff_t>(first++ * size);
+      auto place = static_cast<std::ptrdiff_t>(first * size);
       std::copy(window.begin(), window.end(), tokens.values.begin() + place);
       std::fill_n(masks.values.begin() + place, window.size(), 1);
+      ++first;
     }
   }
   for (Input* input : {&tokens, &masks, &index}) inputs->push_back(std::move(*input));

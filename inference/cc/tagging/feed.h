@@ -1,25 +1,31 @@
-// Sentences -> ids -> the graph's inputs, in batches of similar length, as features/feed.py makes them.
+// Sentences -> ids -> the graph's inputs, in batches of similar length, as features/feed.py makes
+// them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "text/columns.h"
 #include "text/ids.h"
+#include "tagging/features.h"
 #include "tagging/settings.h"
 #include "text/windows.h"
 
 namespace etagger {
 
-// A sentence as ids. What the model does not use is empty.
+// A sentence as ids.
 struct Example {
-  size_t length = 0;
-  std::vector<int32_t> words, characters, pos, chunks, shapes,
-      gazetteer;              // characters: word_length a token
-  std::vector<int32_t> elmo;  // bytes, 50 a token, those of <S> and </S> included
-  Windows bert;
+  // Of a feature, see FeatureRow::ids; empty where the model does not have it.
+  std::vector<int32_t>& ids(Feature feature) { return all_ids[static_cast<size_t>(feature)]; }
+  const std::vector<int32_t>& ids(Feature feature) const {
+    return all_ids[static_cast<size_t>(feature)];
+  }
+
+  size_t length = 0;                                        // in tokens
+  std::array<std::vector<int32_t>, kFeatureCount> all_ids;  // by Feature
+  Windows bert;                                             // where the model has BERT
 };
 
 // One input of the graph: int32 values in row-major order.
@@ -42,20 +48,20 @@ class Feeder {
 
   // Without what goes into BERT.
   Example encode(const Sentence& sentence) const;
-  // Examples of the sentences that a network must see, all but -DOCSTART- lines and those without
-  // words; places: their indices.
-  std::vector<Example> encode(const Sentence* sentences, size_t count, std::vector<size_t>* places,
-                              Around around = {}) const;
+  // Examples of those of all[first] ... all[first + count - 1] that a network must see: all but
+  // -DOCSTART- lines and sentences without words. places: gets where each stands, from `first` on.
+  // The others of `all` are context.
+  std::vector<Example> encode(const std::vector<Sentence>& all, size_t first, size_t count,
+                              std::vector<size_t>* places) const;
   // Inputs of the graph for a batch of examples, sentence_length included.
   std::vector<Input> inputs(const std::vector<Example>& examples, const Batch& batch) const;
 
  private:
-  using Field = std::vector<int32_t> Example::*;
-  std::vector<int32_t> characters(const std::vector<std::string_view>& words) const;
-  Input padded(const std::string& name, Field field, size_t width,
-               const std::vector<Example>& examples, const Batch& batch, size_t length) const;
-  void add_windows(const Sentence* sentences, size_t count, Around around,
-                   const std::vector<size_t>& places, std::vector<Example>* examples) const;
+  Input padded(const FeatureRow& feature, const std::vector<Example>& examples,
+               const Batch& batch) const;
+  void add_windows_of_documents(const std::vector<Sentence>& all, size_t first,
+                                const std::vector<size_t>& places,
+                                std::vector<Example>* examples) const;
   void add_bert(const std::vector<Example>& examples, const Batch& batch,
                 std::vector<Input>* inputs) const;
 
@@ -63,9 +69,6 @@ class Feeder {
   const Ids& ids_;
   const WindowMaker* windows_;
 };
-
-// Id of a word's shape; the list is in features/feed.py.
-int word_shape(std::string_view word);
 
 // Batches for tagging, with few different shapes, as feed.tagging_batches cuts them.
 std::vector<Batch> tagging_batches(const std::vector<Example>& examples, size_t batch_size,

@@ -32,14 +32,16 @@ TagConverter::TagConverter(const std::vector<std::string>& tags, const std::stri
     : tags_(tags), source_(source), target_(target) {
   if (source == target) return;
   std::string prefixes = prefixes_of(target);
-  std::map<std::string_view, size_t> types;  // a stranger's tags collide in no tree
+  std::map<std::string_view, size_t> types;  // a tree: a stranger's tags cannot collide in it
   for (const std::string& tag : tags_) {
     auto [prefix, type] = split_tag(tag);
     auto [place, is_new] = types.emplace(type, types.size());
     split_.push_back({prefix, place->second});
     if (!is_new) continue;
     std::string ending = type.empty() ? "" : "-" + std::string(type);
-    char touching = target == "iob1" ? 'B' : target == "ioe1" ? 'E' : prefixes[1];
+    char touching = prefixes[1];
+    if (target == "iob1") touching = 'B';
+    if (target == "ioe1") touching = 'E';
     names_.push_back({prefixes[0] + ending, prefixes[1] + ending, prefixes[2] + ending,
                       prefixes[3] + ending, touching + ending});
   }

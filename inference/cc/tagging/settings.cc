@@ -7,7 +7,7 @@ namespace etagger {
 namespace {
 
 constexpr int kFormat = 1;
-// What no model has more of: a few bytes must not ask for memory or time without end.
+// More than any model has: a few bytes must not ask for memory or time without end.
 constexpr int kLargest = 1 << 20;                          // of all numbers in the settings
 constexpr int kMostCharacters = 1024;                      // of a word
 constexpr size_t kMostTypes = 1024, kMostNameWords = 256;  // of a gazetteer
@@ -21,10 +21,9 @@ int whole(const Json& json, const std::string& what, int least, int most = kLarg
   return static_cast<int>(number);
 }
 
-// Language models: a model from before they were known says nothing of them.
-void read_language_models(const Json& json, Settings* settings) {
+// A model from before BERT was known says nothing of it.
+void read_bert(const Json& json, Settings* settings) {
   const Json& config = json["config"];
-  settings->use_elmo = config.has("use_elmo") && config["use_elmo"].boolean();
   settings->use_bert = config.has("use_bert") && config["use_bert"].boolean();
   if (!settings->use_bert) return;
   settings->bert_mean = config["bert_pooling"].string() == "mean";
@@ -34,11 +33,9 @@ void read_language_models(const Json& json, Settings* settings) {
 }
 
 void read_config(const Json& config, Settings* settings) {
-  settings->use_word = config["use_word"].boolean();
-  settings->use_chr = config["use_chr"].boolean();
-  settings->use_pos = config["use_pos"].boolean();
-  settings->use_chk = config["use_chk"].boolean();
-  settings->use_shape = config["use_shape"].boolean();
+  for (const FeatureRow& row : kFeatureTable)
+    if (row.flag && (row.is_in_every_model || config.has(row.flag)))
+      settings->features[static_cast<size_t>(row.feature)] = config[row.flag].boolean();
   settings->use_highway = config["use_highway"].boolean();
   settings->use_crf = config["use_crf"].boolean();
   settings->word_length = whole(config["word_length"], "word_length", 1, kMostCharacters);
@@ -64,6 +61,7 @@ void check_tags(const std::vector<std::string>& tags) {
 void read_gazetteer(const Json& gazetteer, Settings* settings) {
   if (gazetteer.is_null()) return;
   settings->gazetteer_types = gazetteer["types"].strings();
+  settings->features[static_cast<size_t>(Feature::kGazetteer)] = !settings->gazetteer_types.empty();
   if (settings->gazetteer_types.size() > kMostTypes)
     throw Error("a gazetteer has more than " + std::to_string(kMostTypes) +
                 " types; export it again");
@@ -91,7 +89,7 @@ Settings Settings::parse(std::string_view text, const std::string& name) {
                   "; export it again with this version");
     Settings settings;
     read_config(json["config"], &settings);
-    read_language_models(json, &settings);
+    read_bert(json, &settings);
     settings.lowercase = json["lowercase"].boolean();
     settings.tag_scheme = json["tag_scheme"].string();
     settings.data_scheme = json["data_scheme"].string();
@@ -113,11 +111,12 @@ Settings Settings::parse(std::string_view text, const std::string& name) {
 
 std::string Settings::missing_columns(bool has_pos, bool has_chunks,
                                       const std::string& whose) const {
-  const bool no_pos = use_pos && !has_pos, no_chunks = use_chk && !has_chunks;
-  if (feature_drop || (!no_pos && !no_chunks)) return "";
-  return std::string("the model was trained with the ") + (no_pos ? "pos" : "") +
-         (no_pos && no_chunks ? " and " : "") + (no_chunks ? "chunk" : "") + " column, which " +
-         whose + " lacks: tags will be worse, unless it was trained with feature_drop";
+  std::string columns;
+  if (has(Feature::kPos) && !has_pos) columns = "pos";
+  if (has(Feature::kChunk) && !has_chunks) columns += columns.empty() ? "chunk" : " and chunk";
+  if (feature_drop || columns.empty()) return "";
+  return "the model was trained with the " + columns + " column, which " + whose +
+         " lacks: tags will be worse, unless it was trained with feature_drop";
 }
 
 }  // namespace etagger

@@ -1,33 +1,37 @@
 // What a model says of itself: the string constant `model_config` of an exported graph (JSON).
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "tagging/features.h"
 #include "text/columns.h"
 
 namespace etagger {
 
 struct Settings {
-  bool use_word, use_chr, use_pos, use_chk, use_shape;
-  bool lowercase;             // the word vectors' words are lowercased
-  int word_length;            // characters of a word that count
-  std::string chr_conv_type;  // conv1d or conv2d
+  // Whether the model looks at a feature of its tokens.
+  bool has(Feature feature) const { return features[static_cast<size_t>(feature)]; }
+
+  std::array<bool, kFeatureCount> features{};  // by Feature
+  bool lowercase = false;                      // the word vectors' words are lowercased
+  int word_length = 0;                         // characters of a word that count
+  std::string chr_conv_type;                   // conv1d or conv2d
   std::vector<int> chr_filter_widths;
-  int num_filters;  // of each width
-  bool use_highway, use_crf;
-  int highway_layers, rnn_size, rnn_layers;
-  bool use_elmo, use_bert;
-  bool bert_mean =
-      false;  // a word's vector is the mean of its pieces' vectors, or else that of the first one
-  bool bert_context = false;            // neighbouring sentences of the document fill BERT's window
-  bool bert_lower = false;              // BERT reads words lowercased and without accents
-  int bert_length = 0;                  // pieces of a window, [CLS] and [SEP] included
-  std::string tag_scheme, data_scheme;  // in which the model has learned; of the training data
-  std::vector<std::string> tags;        // the model's tags; the index is the id
-  std::vector<std::string> columns;     // of the training data
+  int num_filters = 0;  // of each width
+  bool use_highway = false, use_crf = false;
+  int highway_layers = 0, rnn_size = 0, rnn_layers = 0;
+  bool use_bert = false;
+  bool bert_mean = false;     // a word's vector is the mean of its pieces' or that of the first
+  bool bert_context = false;  // neighbouring sentences of the document fill BERT's window
+  bool bert_lower = false;    // BERT reads words lowercased and without accents
+  int bert_length = 0;        // pieces of a window, [CLS] and [SEP] included
+  std::string tag_scheme, data_scheme;       // of the model; of its training data
+  std::vector<std::string> tags;             // the model's tags; the index is the id
+  std::vector<std::string> columns;          // of the training data
   Delimiter delimiter = Delimiter::kUnsaid;  // of the training data
   std::string vocab_hash;                    // sha256 of its vocab.txt
   std::vector<std::string> gazetteer_types;  // empty: no gazetteer

@@ -2,30 +2,17 @@
 // constant memory.
 #pragma once
 
-#include <array>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "text/columns.h"
+#include "base/durations.h"
 #include "base/files.h"
 #include "base/stop.h"
 #include "tagging/tagger.h"
 
 namespace etagger {
-
-// Durations in buckets of 1% each: percentiles of any number of them in constant memory.
-class Durations {
- public:
-  void add(double seconds, size_t count);
-  size_t count() const { return count_; }
-  double percentile(size_t percent) const;  // in seconds; count() must not be 0
-
- private:
-  static constexpr double kLeast = 1e-7, kStep = 1.01;
-  std::array<size_t, 2400> buckets_{};  // to 1e-7 * 1.01^2400, 2,300 s
-  size_t count_ = 0;
-};
 
 struct StreamOptions {
   std::vector<std::string> columns;  // none: by their number
@@ -34,7 +21,8 @@ struct StreamOptions {
   size_t threads = 1;      // that tag
   bool lines = false;      // the input is raw text, a sentence a line
   bool json = false;       // the output is a line of JSON each sentence, see entities.h
-  // Told, in the caller's thread, of columns that the model wants and the input lacks.
+  // Called, in the caller's thread, with a line about columns that the model wants and the input
+  // lacks.
   std::function<void(const std::string& text)> warn;
   Stop stop;  // ends it, with Error
 };

@@ -24,15 +24,15 @@ class GraphTagger : public Tagger {
   GraphTagger(const std::string& graph_path, GraphFile kind, const std::string& vocab_path,
               int threads, bool trust);
   ~GraphTagger() override {
-    if (is_forked()) graph_.release();  // closing it would wait for TensorFlow's threads
+    if (is_fork_of(process_)) graph_.release();  // closing it would wait for TensorFlow's threads
   }
-  std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count,
-                                                 size_t batch_size, std::vector<Timing>* timings,
-                                                 Around around, Stop stop) const override;
+  Tags tag(const std::vector<Sentence>& all, size_t first, size_t count, size_t batch_size,
+           std::vector<Timing>* timings, Stop stop) const override;
   const Settings& settings() const override { return settings_; }
   std::string fingerprint() const override { return fingerprint_; }
 
  private:
+  const pid_t process_ = getpid();  // the one that opened the graph
   std::unique_ptr<Graph> graph_;
   Settings settings_;
   Vocabulary vocab_;
@@ -78,16 +78,14 @@ GraphTagger::GraphTagger(const std::string& graph_path, GraphFile kind,
       converter_(settings_.tags, settings_.tag_scheme, settings_.data_scheme),
       fingerprint_(fingerprint_of(graph_path)) {}
 
-std::vector<std::vector<std::string_view>> GraphTagger::tag(const Sentence* sentences, size_t count,
-                                                            size_t batch_size,
-                                                            std::vector<Timing>* timings,
-                                                            Around around, Stop stop) const {
-  check_not_forked();
-  std::vector<std::vector<std::string_view>> tags(count);
+Tags GraphTagger::tag(const std::vector<Sentence>& all, size_t first, size_t count,
+                      size_t batch_size, std::vector<Timing>* timings, Stop stop) const {
+  check_not_fork_of(process_);
+  Tags tags(count);
   for (size_t i = 0; i < count; ++i)
-    if (sentences[i].is_docstart()) tags[i] = {"O"};
+    if (all[first + i].is_docstart()) tags[i] = {"O"};
   std::vector<size_t> places;
-  std::vector<Example> examples = feeder_.encode(sentences, count, &places, around);
+  std::vector<Example> examples = feeder_.encode(all, first, count, &places);
   for (const Batch& batch : tagging_batches(examples, batch_size, kMaxBatchTokens)) {
     stop.check();
     std::vector<Input> inputs = feeder_.inputs(examples, batch);
@@ -123,7 +121,6 @@ std::unique_ptr<Tagger> open_folder_tagger(const std::string& folder, bool trust
     throw Error(folder +
                 ": neither ner_frozen.pb.memmapped nor ner_frozen.pb is in it; write them with "
                 "inference/export.py and freeze.py");
-  silence_tensorflow();
   return open_graph_tagger(is_mapped ? mapped : frozen,
                            is_mapped ? GraphFile::kMemoryMapped : GraphFile::kFrozen,
                            folder + "/vocab.txt", 0, trust);

@@ -19,24 +19,24 @@ struct Timing {
   size_t sentences;
 };
 
+// The tags of some sentences, one for each word.
+using Tags = std::vector<std::vector<std::string_view>>;
+
 class Tagger {
  public:
   virtual ~Tagger() = default;
 
-  // Tags in the scheme of the training data; the views live as long as the tagger, and each ends in
-  // NUL. A -DOCSTART- line alone is O. timings, if given, gets an entry for each batch. around:
-  // where a sentence's tags depend on its neighbours (Settings::context_words), those in memory
-  // before sentences[0] and behind the last one. Threads may call it at the same time. Throws
-  // Error, also once `stop` is set.
-  virtual std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count,
-                                                         size_t batch_size,
-                                                         std::vector<Timing>* timings = nullptr,
-                                                         Around around = {},
-                                                         Stop stop = {}) const = 0;
+  // Tags of the sentences all[first] ... all[first + count - 1], in the scheme of the training
+  // data; the views live as long as the tagger, and each ends in NUL. The other sentences are
+  // context, where tags depend on neighbours (Settings::context_words). A -DOCSTART- line alone is
+  // O. timings, unless it is null, gets an entry for each batch. Threads may call it at the same
+  // time. Throws Error, also once `stop` is set.
+  virtual Tags tag(const std::vector<Sentence>& all, size_t first, size_t count, size_t batch_size,
+                   std::vector<Timing>* timings = nullptr, Stop stop = {}) const = 0;
 
   virtual const Settings& settings() const = 0;
 
-  // Tells the model from another one, in one word.
+  // One word that differs from model to model.
   virtual std::string fingerprint() const = 0;
 };
 
@@ -47,8 +47,7 @@ std::unique_ptr<Tagger> open_graph_tagger(const std::string& graph_path, GraphFi
                                           bool trust = false);
 
 // The graph in a folder that freeze.py or convert_graphdef_memmapped_format wrote it to:
-// ner_frozen.pb.memmapped, or without that one ner_frozen.pb, and vocab.txt. Keeps TensorFlow's log
-// off standard error. Throws Error.
+// ner_frozen.pb.memmapped, or without that one ner_frozen.pb, and vocab.txt. Throws Error.
 std::unique_ptr<Tagger> open_folder_tagger(const std::string& folder, bool trust = false);
 
 }  // namespace etagger

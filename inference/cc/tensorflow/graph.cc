@@ -171,7 +171,7 @@ class TensorFlowGraph : public Graph {
 
   tf::Tensor feed(const std::string& name, const std::vector<Input>& inputs) const {
     auto input = std::find_if(inputs.begin(), inputs.end(),
-                              [&](const Input& each) { return each.name == name; });
+                              [&](const Input& fed) { return fed.name == name; });
     if (input == inputs.end())
       throw Error(path_ + ": its placeholder " + name +
                   " is none that etagger feeds; export it with export.py");

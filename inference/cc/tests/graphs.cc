@@ -17,7 +17,7 @@ using etagger::Input;
 
 Input input(const std::string& name, std::vector<int64_t> shape) {
   size_t size = 1;
-  for (int64_t each : shape) size *= static_cast<size_t>(each);
+  for (int64_t dim : shape) size *= static_cast<size_t>(dim);
   return {name, std::move(shape), std::vector<int32_t>(size, 1)};
 }
 
@@ -50,6 +50,5 @@ std::string outcome(const std::string& path) {
 }  // namespace
 
 int main() {
-  etagger::silence_tensorflow();
   for (std::string path; std::getline(std::cin, path);) std::cout << outcome(path) << std::endl;
 }

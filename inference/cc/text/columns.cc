@@ -8,23 +8,6 @@
 namespace etagger {
 namespace {
 
-bool is_separator(char c) {
-  return c == ' ' || c == '\t';
-}
-
-bool is_blank(std::string_view line) {
-  return std::all_of(line.begin(), line.end(), [](char c) { return is_separator(c) || c == '\r'; });
-}
-
-size_t newlines(std::string_view text) {
-  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
-}
-
-std::string_view without_return(std::string_view row) {
-  if (!row.empty() && row.back() == '\r') row.remove_suffix(1);
-  return row;
-}
-
 // Columns of a row, which single tabs separate.
 void split_at_tabs(std::string_view row, std::vector<std::string_view>* cells) {
   cells->clear();
@@ -56,50 +39,14 @@ std::string columns_in_words(size_t count) {
   return count == 1 ? "1 column" : std::to_string(count) + " columns";
 }
 
-// The row, a separator, then the tag; a final `\r` stays last. is_tabbed: see Block.
-void append_tagged(std::string_view row, std::string_view tag, bool is_tabbed, std::string* out) {
-  std::string_view body = without_return(row);
-  out->append(body);
-  size_t column = body.size();  // where its last column begins, or its end behind a separator
-  while (!is_tabbed && column > 0 && !is_separator(body[column - 1])) --column;
-  if (is_tabbed)
-    out->push_back('\t');
-  else if (column < body.size())
-    out->push_back(column > 0 ? body[column - 1] : ' ');
-  out->append(tag);
-  if (body.size() < row.size()) out->push_back('\r');
-}
-
-// The -DOCSTART- that the row begins with, or nothing.
-std::string_view docstart_of(std::string_view row) {
-  while (!row.empty() && is_separator(row[0])) row.remove_prefix(1);
-  if (row.empty() || row[0] != kDocstart[0]) return {};
-  row = without_return(row);
-  size_t end = kDocstart.size();
-  if (row.size() > end && !is_separator(row[end])) return {};
-  return is_docstart(row.substr(0, end)) ? row.substr(0, end) : std::string_view();
-}
-
-bool is_docstart(const Block& block) {
-  return block.rows.size() == 1 && !docstart_of(block.rows[0]).empty();
-}
-
 // CoNLL-U: how many fields a row has, and what its file's name ends in.
 constexpr size_t kConlluWidth = 10;
 constexpr std::string_view kConlluNames[] = {".conllu", ".conll-u"};
 
-char lower_ascii(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-}
-
-bool same_letters(std::string_view one, std::string_view other) {
-  return std::equal(one.begin(), one.end(), other.begin(), other.end(),
-                    [](char a, char b) { return lower_ascii(a) == lower_ascii(b); });
-}
-
 bool has_conllu_name(std::string_view path) {
   return std::any_of(std::begin(kConlluNames), std::end(kConlluNames), [&](std::string_view end) {
-    return path.size() >= end.size() && same_letters(path.substr(path.size() - end.size()), end);
+    return path.size() >= end.size() &&
+           equal_ignoring_case(path.substr(path.size() - end.size()), end);
   });
 }
 
@@ -166,197 +113,6 @@ std::vector<std::string> plain_columns(size_t count, const std::vector<std::stri
 }
 
 }  // namespace
-
-bool is_docstart(std::string_view word) {
-  return same_letters(word, kDocstart);
-}
-
-size_t Block::tokens() const {
-  if (is_token.empty()) return rows.size();
-  return static_cast<size_t>(std::count(is_token.begin(), is_token.end(), true));
-}
-
-void Block::write(const std::vector<std::string_view>& tags, std::string* out) const {
-  size_t next = 0;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (is_token.empty() || is_token[i])
-      append_tagged(rows[i], tags[next++], is_tabbed, out);
-    else
-      out->append(rows[i]);
-    if (i + 1 < rows.size() || has_end || newline) out->push_back('\n');
-  }
-  if (has_end) {
-    out->append(end);
-    if (newline) out->push_back('\n');
-  }
-}
-
-std::vector<Block> blocks_of(const Run& run) {
-  std::vector<Block> blocks;
-  std::string_view text = run.text;
-  Block block;
-  bool after_docstart = false;  // the rows of `block` are one -DOCSTART-
-  size_t line = block.first_line = run.first_line;
-  auto take = [&](size_t next_line) {
-    blocks.push_back(std::move(block));
-    block = Block();
-    block.first_line = next_line;
-  };
-  for (size_t at = 0; at < text.size(); ++line) {
-    size_t end = text.find('\n', at);
-    const bool newline = end != std::string_view::npos;
-    if (!newline) end = text.size();
-    std::string_view row = text.substr(at, end - at);
-    at = end + 1;
-    if (block.rows.size() == kMostRows && !is_blank(row)) {
-      block.is_cut = true;
-      take(line);
-    }
-    if (is_blank(row)) {
-      block.end = row;
-      block.has_end = true;
-      block.newline = newline;
-      take(line + 1);
-      after_docstart = false;
-      continue;
-    }
-    const bool is_docstart = !docstart_of(row).empty();
-    if (!block.rows.empty() && (is_docstart || after_docstart)) take(line);
-    block.rows.push_back(row);
-    block.newline = newline;
-    after_docstart = is_docstart;
-  }
-  if (block.rows.empty()) return blocks;
-  block.is_cut = run.is_cut;
-  blocks.push_back(std::move(block));
-  return blocks;
-}
-
-char* RunReader::room(size_t size) {
-  if (buffer_.size() < used_ + size) buffer_.resize(used_ + size);
-  return &buffer_[used_];
-}
-
-bool RunReader::feed(size_t size, Run* run) {
-  const size_t before = is_begin_ ? 0 : used_, open = open_;
-  used_ += size;
-  if (is_begin_ && !find_mark()) return false;
-  check_line(before);
-  std::string_view known = std::string_view(buffer_).substr(0, used_);
-  rows_ += newlines(known.substr(before));
-  size_t last = known.substr(before).rfind('\n');  // older bytes have none behind open_
-  if (last == std::string_view::npos) return false;
-  last += before;
-  open_ = last + 1;
-  for (size_t end = last;; --end) {  // from the last whole line back to the first new one
-    size_t newline = end ? known.rfind('\n', end - 1) : std::string_view::npos;
-    size_t begin = newline == std::string_view::npos ? 0 : newline + 1;
-    if (lines_ || is_blank(known.substr(begin, end - begin))) {
-      *run = cut(end + 1);
-      return true;
-    }
-    if (begin <= open) return cut_rows(run);
-    end = begin;
-  }
-}
-
-// Takes a byte order mark off the first bytes; false: they may be a part of one.
-bool RunReader::find_mark() {
-  std::string_view first = std::string_view(buffer_).substr(0, std::min(used_, kMark.size()));
-  has_mark_ = first == kMark;
-  if (!has_mark_ && first == kMark.substr(0, first.size())) return false;
-  is_begin_ = false;
-  if (has_mark_) {
-    buffer_.erase(0, kMark.size());
-    used_ -= kMark.size();
-  }
-  return true;
-}
-
-// The first kMostRows rows of the open sentence, where it has more.
-bool RunReader::cut_rows(Run* run) {
-  if (rows_ <= kMostRows) return false;
-  size_t end = 0;
-  for (size_t row = 0; row < kMostRows; ++row) end = buffer_.find('\n', end) + 1;
-  *run = cut(end);
-  run->is_cut = true;
-  return true;
-}
-
-// Checks the line that ends, or does not, in the bytes from `before` on.
-void RunReader::check_line(size_t before) const {
-  size_t end = std::min(buffer_.find('\n', before), used_);
-  if (end - open_ > kMostLine)
-    throw LongLine(name_ + ":" + std::to_string(line_ + rows_) + ": a line of more than " +
-                   with_commas(kMostLine) +
-                   " bytes, expected a token or a sentence; is it a text?");
-}
-
-// The first `end` bytes of the buffer; what is behind them stays.
-Run RunReader::cut(size_t end) {
-  Run run{std::move(buffer_), line_};
-  buffer_.assign(run.text, end, used_ - end);
-  run.text.resize(end);
-  used_ -= end;
-  open_ -= end;
-  line_ += newlines(run.text);
-  rows_ = newlines(std::string_view(buffer_).substr(0, used_));
-  return run;
-}
-
-Run RunReader::close() {
-  open_ = used_;
-  return cut(used_);
-}
-
-bool DocumentReader::feed(Run* run) {
-  if (!words_) return true;
-  add(*run);
-  size_t ready = held_.size(), behind = 0;
-  while (ready > out_ && behind < words_ && !held_[ready - 1].is_docstart)
-    behind += held_[--ready].words;
-  if (ready == out_) return false;
-  *run = take(ready);
-  return true;
-}
-
-void DocumentReader::close(Run* run) {
-  if (!words_) return;
-  add(*run);
-  *run = take(held_.size());
-}
-
-void DocumentReader::add(const Run& run) {
-  if (text_.empty()) line_ = run.first_line;
-  text_ += run.text;
-  size_t begin = 0;
-  for (const Block& block : blocks_of(run)) {
-    std::string_view last = block.has_end ? block.end : block.rows.back();
-    size_t end = static_cast<size_t>(last.data() + last.size() - run.text.data()) + block.newline;
-    if (!block.rows.empty() || held_.size() == out_)
-      held_.push_back({0, 0, parser_.count_tokens(block), is_docstart(block)});
-    held_.back().blocks += 1;
-    held_.back().bytes += end - begin;
-    begin = end;
-  }
-}
-
-// All that is held, of which the first `ready` are out then; those that nothing needs any more are
-// dropped.
-Run DocumentReader::take(size_t ready) {
-  Run run{text_, line_};
-  for (size_t i = 0; i < out_; ++i) run.before += held_[i].blocks;
-  for (size_t i = ready; i < held_.size(); ++i) run.behind += held_[i].blocks;
-  size_t first = ready, bytes = 0;
-  for (size_t words = 0; first > 0 && words < words_ && !held_[first - 1].is_docstart;)
-    words += held_[--first].words;
-  for (size_t i = 0; i < first; ++i) bytes += held_[i].bytes;
-  line_ += newlines(std::string_view(text_).substr(0, bytes));
-  text_.erase(0, bytes);
-  held_.erase(held_.begin(), held_.begin() + static_cast<std::ptrdiff_t>(first));
-  out_ = ready - first;
-  return run;
-}
 
 Delimiter parse_delimiter(std::string_view text) {
   if (text.empty()) return Delimiter::kUnsaid;
@@ -516,9 +272,10 @@ void SentenceParser::choose_columns(std::string_view row, size_t line) {
 // What to say of a row, that of cells_, which another delimiter cuts into other columns.
 std::string SentenceParser::hint(std::string_view row) const {
   const size_t tabbed = count_tabbed(row);
-  if (is_conllu_ || (is_tabbed() ? tabbed > 1 : tabbed == 1 || tabbed == cells_.size())) return "";
-  return is_tabbed() ? "; it has no tab: --delimiter space cuts it at spaces"
-                     : "; it has tabs: --delimiter tab cuts it at each of them, and nowhere else";
+  if (is_conllu_) return "";
+  if (is_tabbed()) return tabbed > 1 ? "" : "; it has no tab: --delimiter space cuts it at spaces";
+  if (tabbed == 1 || tabbed == cells_.size()) return "";
+  return "; it has tabs: --delimiter tab cuts it at each of them, and nowhere else";
 }
 
 void SentenceParser::fail(size_t line, const std::string& message) const {

@@ -27,7 +27,7 @@ uint32_t simple_lower(uint32_t code) {
   return range && (code - range->first) % range->step == 0 ? code + range->delta : code;
 }
 
-// Unicode's Final_Sigma as Python tells it: behind a cased character and not before one,
+// Unicode's Final_Sigma as Python decides it: after a cased character and not before one,
 // case-ignorable ones left out.
 bool is_final_sigma(std::string_view text, size_t at, size_t next) {
   bool follows = false;

@@ -35,13 +35,6 @@ bool is(uint8_t kind, uint32_t code) {
   return ((code < 128 ? ascii[code] : kinds_of(code)) & kind) != 0;
 }
 
-// Whether `text` is the lower case ASCII `wanted`, in any case.
-bool same_letters(std::string_view text, std::string_view wanted) {
-  return std::equal(text.begin(), text.end(), wanted.begin(), wanted.end(), [](char c, char lower) {
-    return (c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c) == lower;
-  });
-}
-
 bool is_acronym(std::string_view word) {
   if (word.empty() || word.size() % 2 || word.size() > 20) return false;
   for (size_t i = 0; i < word.size(); i += 2) {
@@ -55,19 +48,20 @@ bool is_acronym(std::string_view word) {
 bool is_clitic(std::string_view word) {
   constexpr std::string_view kCurly = "’",
                              kLongS = "ſ";  // to Python's re.IGNORECASE a long s is an s
-  if (same_letters(word, "n't")) return true;
-  size_t apostrophe = word.substr(0, 1) == "'"                  ? 1
-                      : word.substr(0, kCurly.size()) == kCurly ? kCurly.size()
-                                                                : 0;
-  if (!apostrophe) return false;
-  word.remove_prefix(apostrophe);
+  if (equal_ignoring_case(word, "n't")) return true;
+  if (word.substr(0, 1) == "'")
+    word.remove_prefix(1);
+  else if (word.substr(0, kCurly.size()) == kCurly)
+    word.remove_prefix(kCurly.size());
+  else
+    return false;
   for (std::string_view ending : {"s", "m", "d", "re", "ve", "ll"})
-    if (same_letters(word, ending)) return true;
+    if (equal_ignoring_case(word, ending)) return true;
   return word == kLongS;
 }
 
-// How many bytes at the end of `word` are a clitic behind something else, or 0. Clitics have 3 or 2
-// characters; n't comes before 't.
+// How many bytes at the end of `word` are a clitic that follows something else, or 0. Clitics have
+// 3 or 2 characters; n't comes before 't.
 size_t clitic_size(std::string_view word) {
   std::array<size_t, 4> begins{word.size()};  // of the last 0, 1, 2, 3 characters
   size_t count = 0;
@@ -88,7 +82,7 @@ void append_tokens(std::string_view word, std::vector<std::string_view>* tokens)
     tokens->push_back(word.substr(0, first.size));
     word.remove_prefix(first.size);
   }
-  const auto behind = static_cast<std::ptrdiff_t>(tokens->size());
+  const auto after = static_cast<std::ptrdiff_t>(tokens->size());
   for (;;) {
     size_t last = character_before(word, word.size());
     if (last == 0 || !is(kCloses, character_at(word, last).code) || is_acronym(word)) break;
@@ -102,7 +96,7 @@ void append_tokens(std::string_view word, std::vector<std::string_view>* tokens)
     word.remove_suffix(size);
   }
   tokens->push_back(word);
-  std::reverse(tokens->begin() + behind, tokens->end());
+  std::reverse(tokens->begin() + after, tokens->end());
 }
 
 }  // namespace

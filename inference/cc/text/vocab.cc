@@ -15,7 +15,7 @@ constexpr const char* kMend =
     "; make it again with embvec.py, or take the vocab.txt that export.py wrote";
 constexpr size_t kMostProbes = 256;  // slots; honest tokens fill half of them, and need some 50
 
-// The line at *at, without its newline; *at moves behind it.
+// The line at *at, without its newline; *at moves past it.
 std::string_view next_line(std::string_view text, size_t* at) {
   size_t end = text.find('\n', *at);
   if (end == std::string_view::npos) end = text.size();
@@ -133,7 +133,7 @@ std::string Vocabulary::hash() const {
 }
 
 int Vocabulary::word_id(std::string_view word, bool lowercase) const {
-  return look_up_word(word, lowercase, [&](std::string_view each) { return words_.find(each); });
+  return look_up_word(word, lowercase, [&](std::string_view token) { return words_.find(token); });
 }
 
 int Vocabulary::character_id(uint32_t code) const {

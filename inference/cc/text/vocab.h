@@ -52,9 +52,8 @@ class Vocabulary : public Ids {
   int pos_id(std::string_view pos) const override { return known_or_1(pos_.find(pos)); }
   int chunk_id(std::string_view chunk) const override { return known_or_1(chunks_.find(chunk)); }
   std::vector<int32_t> marks(const std::vector<std::string_view>& words) const override;
-  const Section& pieces() const {
-    return pieces_;
-  }  // BERT's; none where the file has no such section
+  // BERT's pieces; none where the file has no such section.
+  const Section& pieces() const { return pieces_; }
 
  private:
   void read_section(Section* section, const char* name, size_t* at, int* line);
@@ -67,10 +66,10 @@ class Vocabulary : public Ids {
   std::unordered_map<uint32_t, int> character_ids_;  // those beyond ASCII
   size_t types_;                                     // of names
   // Trees: whoever writes a model may make its names collide in any hash table of ours.
-  std::map<std::string, std::vector<int>, std::less<>>
-      names_;  // words joined by spaces -> indices of types
-  std::map<std::string, size_t, std::less<>>
-      longest_;  // first word -> words in the longest name that it begins
+  // Words joined by spaces -> indices of types.
+  std::map<std::string, std::vector<int>, std::less<>> names_;
+  // First word -> words in the longest name that it begins.
+  std::map<std::string, size_t, std::less<>> longest_;
 };
 
 }  // namespace etagger

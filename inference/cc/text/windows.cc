@@ -13,13 +13,18 @@ int32_t special(const Section& vocabulary, const char* piece) {
   return id;
 }
 
-// Pieces of the words before document[place], the nearest first, as long as they fit into `room`.
+// The size of a word in pieces.
+size_t pieces_of(const std::vector<size_t>& begins, size_t word) {
+  return begins[word + 1] - begins[word];
+}
+
+// How many pieces of the words before document[place] fit into `room`, the nearest words first.
 size_t fitting_before(const CutWords* document, size_t place, size_t room) {
   size_t taken = 0;
-  while (place-- > 0) {
-    const std::vector<size_t>& begins = document[place].begins;
-    for (size_t word = begins.size() - 1; word-- > 0;) {
-      size_t size = begins[word + 1] - begins[word];
+  for (size_t i = place; i > 0; --i) {
+    const std::vector<size_t>& begins = document[i - 1].begins;
+    for (size_t word = begins.size() - 1; word > 0; --word) {
+      size_t size = pieces_of(begins, word - 1);
       if (taken + size > room) return taken;
       taken += size;
     }
@@ -27,13 +32,13 @@ size_t fitting_before(const CutWords* document, size_t place, size_t room) {
   return taken;
 }
 
-// The same of the words behind it.
-size_t fitting_behind(const CutWords* document, size_t count, size_t place, size_t room) {
+// The same of the words after it.
+size_t fitting_after(const CutWords* document, size_t count, size_t place, size_t room) {
   size_t taken = 0;
-  while (++place < count) {
-    const std::vector<size_t>& begins = document[place].begins;
+  for (size_t i = place + 1; i < count; ++i) {
+    const std::vector<size_t>& begins = document[i].begins;
     for (size_t word = 0; word + 1 < begins.size(); ++word) {
-      size_t size = begins[word + 1] - begins[word];
+      size_t size = pieces_of(begins, word);
       if (taken + size > room) return taken;
       taken += size;
     }
@@ -73,32 +78,36 @@ Windows WindowMaker::windows(const CutWords* document, size_t count, size_t plac
   return made;
 }
 
-// Half of the room is for words before it, or more where there are fewer behind.
+// Half of the room is for words before it, or more where there are fewer after it.
 Windows WindowMaker::whole(const CutWords* document, size_t count, size_t place) const {
   const CutWords& sentence = document[place];
   const size_t room = capacity_ - sentence.ids.size();
-  size_t there = 0;  // behind it; more than fill the room do not count
+  size_t there = 0;  // pieces after it; more than fill the room do not count
   for (size_t i = place + 1; i < count && there < room; ++i) there += document[i].ids.size();
-  size_t before = fitting_before(document, place, std::max(room / 2, room - std::min(there, room)));
-  size_t behind = fitting_behind(document, count, place, room - before);
+  const size_t before =
+      fitting_before(document, place, std::max(room / 2, room - std::min(there, room)));
+  size_t after = fitting_after(document, count, place, room - before);
 
   std::vector<int32_t> window{begin_};
-  size_t first = place,
-         missing =
-             before;  // the first of them lies in document[first], `missing` pieces before its end
-  while (missing && missing >= document[first - 1].ids.size())
-    missing -= document[--first].ids.size();
-  if (missing)
-    window.insert(window.end(),
-                  document[first - 1].ids.end() - static_cast<std::ptrdiff_t>(missing),
-                  document[first - 1].ids.end());
-  for (size_t i = first; i <= place; ++i)
-    window.insert(window.end(), document[i].ids.begin(), document[i].ids.end());
-  for (size_t i = place + 1; behind; ++i) {
-    size_t taken = std::min(behind, document[i].ids.size());
-    window.insert(window.end(), document[i].ids.begin(),
-                  document[i].ids.begin() + static_cast<std::ptrdiff_t>(taken));
-    behind -= taken;
+  auto append = [&](const std::vector<int32_t>& ids, size_t begin, size_t end) {
+    window.insert(window.end(), ids.begin() + static_cast<std::ptrdiff_t>(begin),
+                  ids.begin() + static_cast<std::ptrdiff_t>(end));
+  };
+  // The pieces before it are all of document[first] ... and the last `part` of the one before that.
+  size_t first = place, part = before;
+  while (part && part >= document[first - 1].ids.size()) {
+    --first;
+    part -= document[first].ids.size();
+  }
+  if (part) {
+    const std::vector<int32_t>& ids = document[first - 1].ids;
+    append(ids, ids.size() - part, ids.size());
+  }
+  for (size_t i = first; i <= place; ++i) append(document[i].ids, 0, document[i].ids.size());
+  for (size_t i = place + 1; after > 0; ++i) {
+    const size_t taken = std::min(after, document[i].ids.size());
+    append(document[i].ids, 0, taken);
+    after -= taken;
   }
   window.push_back(end_);
 
@@ -110,7 +119,7 @@ Windows WindowMaker::whole(const CutWords* document, size_t count, size_t place)
   return made;
 }
 
-// Each word is read in the window where the lesser of its contexts, before or behind, is the
+// Each word is read in the window where the lesser of its contexts, before or after it, is the
 // greatest; of equals in the first.
 Windows WindowMaker::parts(const CutWords& sentence) const {
   const std::vector<size_t>& begins = sentence.begins;

@@ -1,4 +1,5 @@
-// Windows of pieces, in which BERT reads sentences (Devlin et al. 2019): those of features/wordpiece.py.
+// Windows of pieces, in which BERT reads sentences (Devlin et al. 2019), as features/wordpiece.py
+// makes them.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +12,7 @@
 
 namespace etagger {
 
-// A sentence's words as ids of their pieces, one behind the other.
+// A sentence's words as ids of their pieces, one after the other.
 struct CutWords {
   std::vector<int32_t> ids;
   std::vector<size_t> begins;  // of each word in ids, and the end of the last

@@ -10,7 +10,7 @@ namespace etagger {
 namespace {
 
 // Characters of which a nonspacing mark is all that NFD leaves. A starter has combining class 0:
-// what is before it and what is behind it are ordered apart.
+// what comes before it and what comes after it are ordered apart.
 struct Stripped {
   uint32_t first, last;
   bool is_starter;
@@ -27,7 +27,7 @@ struct Fold {
   uint32_t first, last, at;
 };
 
-// The same of a character of which several are left, 0 behind the last.
+// The same of a character of which several are left, 0 after the last.
 struct Expansion {
   uint32_t first, last, to[4];
 };
@@ -54,7 +54,7 @@ class Folder {
     if (const Stripped* mark = find_range(kStripped, code)) {
       if (mark->is_starter) order();
     } else if (const Expansion* expansion = find_range(kExpansions, code)) {
-      for (const uint32_t* each = expansion->to; *each; ++each) put(*each);
+      for (const uint32_t* left = expansion->to; *left; ++left) put(*left);
     } else if (code - kHangul < kSyllables) {
       add_syllable(code - kHangul);
     } else {
@@ -159,7 +159,11 @@ void Wordpiece::cut(std::string_view token, std::vector<int32_t>* out) const {
     const size_t prefix = piece.size();
     piece.append(token.substr(at, longest_));
     int id = -1;
-    while (piece.size() > prefix && (id = vocabulary_.find(piece)) < 0) drop_character(&piece);
+    while (piece.size() > prefix) {
+      id = vocabulary_.find(piece);
+      if (id >= 0) break;
+      drop_character(&piece);
+    }
     if (id < 0) return fail();
     out->push_back(id);
     at += piece.size() - prefix;
