@@ -31,7 +31,7 @@ struct Options {
   bool timing = false, lines = false, json = false;
 };
 
-// The flags that all commands have, and behind them a command's own.
+// The flags that all commands have, and after them a command's own.
 Options parse_options(Cli* cli, const std::function<void(Options*)>& own = [](Options*) {}) {
   Options options;
   std::string columns, delimiter;
@@ -122,13 +122,13 @@ int tag_with_graph(int argc, char** argv, GraphFile kind) {
   return run_command(argv[0], [&] {
     Cli cli(
         argc, argv, "GRAPH VOCAB",
-        "Tags columns from standard input; each row comes out with the predicted tag behind it.");
+        "Tags columns from standard input; each row comes out with the predicted tag after it.");
     std::string graph, vocab;
     bool trust = false;
     cli.positional(&graph, "GRAPH", "the graph's file");
     cli.positional(&vocab, "VOCAB", "vocab.txt, as embvec.py or export.py wrote it");
     Options options = parse_options(&cli, [&](Options*) { cli.trust_flag(&trust); });
-    Source input(options.input);  // what is wrong is told before TensorFlow is loaded
+    Source input(options.input);  // what is wrong is reported before TensorFlow is loaded
     if (options.output.empty()) Sink("");
     std::unique_ptr<Tagger> tagger = open_graph_tagger(graph, kind, vocab, options.threads, trust);
     Sink output(options.output);
@@ -140,7 +140,7 @@ int tag_with_engine(int argc, char** argv) {
   return run_command(argv[0], [&] {
     Cli cli(argc, argv, "MODEL",
             "Tags columns, or lines of text, from standard input; each row comes out with the "
-            "predicted tag behind it.");
+            "predicted tag after it.");
     std::string model, instructions;
     bool verify = false;
     cli.positional(&model, "MODEL", "the .etagger file that export.py --engine wrote");

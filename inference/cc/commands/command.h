@@ -1,5 +1,5 @@
 // The command that inference and inference_mm share: columns from a stream, the same with a tag
-// behind each row.
+// after each row.
 #pragma once
 
 #include "tagging/graph.h"

@@ -2,7 +2,7 @@
 //
 //   convert_graphdef_memmapped_format --in_graph=ner_frozen.pb --out_graph=ner_frozen.pb.memmapped
 //
-// A graph whose weights are over protobuf's 2 GB can not be frozen; its unfrozen graph and its
+// A graph whose weights are over protobuf's 2 GB cannot be frozen; its unfrozen graph and its
 // checkpoint are converted instead:
 //
 //   convert_graphdef_memmapped_format --in_graph=ner_graph.pb --in_checkpoint=ner_model

@@ -13,7 +13,7 @@ int main(int argc, char** argv) {
     std::string graph = "exported/iris_frozen.pb";
     bool trust = false;
     etagger::Cli cli(argc, argv, "",
-                     "Prints the species of three flowers, told from the lengths and widths of "
+                     "Prints the species of three flowers, by the lengths and widths of "
                      "sepals and petals.");
     cli.flag("--graph", &graph, "the frozen graph (default exported/iris_frozen.pb)");
     cli.trust_flag(&trust);

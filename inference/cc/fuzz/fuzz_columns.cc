@@ -96,8 +96,8 @@ bool is_tagged(std::string_view out, std::string_view in) {
 void compare(const std::vector<std::string_view>& in, const std::vector<std::string_view>& out,
              bool whole, bool may_pass) {
   require(whole ? in.size() == out.size() : out.size() <= in.size(), "as many lines out as in");
-  for (size_t i = 0; i + !whole < out.size();
-       ++i) {  // behind the last line of a part stands what is behind its newline: nothing
+  // In a part, nothing comes after the last newline.
+  for (size_t i = 0; i + !whole < out.size(); ++i) {
     bool blank = in[i].find_first_not_of(" \t\r") == std::string_view::npos;
     bool is_same = out[i] == in[i] && (blank || (may_pass && passes(in[i])));
     require(is_same || (!blank && is_tagged(out[i], in[i])),

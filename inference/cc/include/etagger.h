@@ -2,8 +2,10 @@
  *
  *   etagger_model *model = etagger_open("model.etagger");
  *   const char *words[] = {"Sumogetti", "left", "Vremland"}, *tags[3];
- *   if (!model || etagger_tag(model, words, NULL, NULL, 3, tags)) fprintf(stderr, "%s\n",
- * etagger_error()); else for (int i = 0; i < 3; ++i) printf("%s %s\n", words[i], tags[i]);
+ *   if (!model || etagger_tag(model, words, NULL, NULL, 3, tags))
+ *     fprintf(stderr, "%s\n", etagger_error());
+ *   else
+ *     for (int i = 0; i < 3; ++i) printf("%s %s\n", words[i], tags[i]);
  *   etagger_close(model);
  *
  * Two sentences, "Sumogetti left" and "Vremland", at once:
@@ -17,7 +19,7 @@
  * Ownership: what you pass stays yours and is not needed once the call is back. Tags and names that
  * you get belong to the model and hold until it is closed; there is nothing to free but the model.
  * Its file stays mapped into memory while it is open: put a new file in its place by renaming, do
- * not write over it. A file that was cut short is told of by the next call; one that is cut short
+ * not write over it. The next call reports a file that was cut short; one that is cut short
  * in the middle of a call ends the process with SIGBUS.
  *
  * Processes: a fork goes on with an .etagger model, and shares its memory. It cannot use a model
@@ -44,7 +46,7 @@ typedef struct etagger_model etagger_model; /* a model, opaque */
 /* Opens a model: an .etagger file (inference/export.py --engine writes it); or a folder with
  * vocab.txt and ner_frozen.pb.memmapped, or without that one ner_frozen.pb, which is tagged with by
  * TensorFlow where the library was built with it (its log stays off standard error unless
- * TF_CPP_MIN_LOG_LEVEL is 0). Returns NULL where it can not be opened: etagger_error() says why. */
+ * TF_CPP_MIN_LOG_LEVEL is 0). Returns NULL where it cannot be opened: etagger_error() says why. */
 ETAGGER_API etagger_model* etagger_open(const char* path);
 
 /* The same, for a folder whose graph may hold any op of TensorFlow's: such a graph may do what its
@@ -61,7 +63,7 @@ ETAGGER_API int etagger_tag(const etagger_model* model, const char* const* words
                             const char** tags);
 
 /* The same for many sentences, in batches and on up to `threads` threads, the caller's among them;
- * 0: one for each core. words, pos, chunks and tags hold all sentences, one behind the other;
+ * 0: one for each core. words, pos, chunks and tags hold all sentences, one after the other;
  * lengths[0 .. sentences-1] is how many words each has, 0 included. The tags are those of
  * etagger_tag, sentence by sentence; but a model with document context (bert_context) reads each
  * sentence with those around it in the list, as far as one of the single word -DOCSTART-. */
@@ -71,7 +73,7 @@ ETAGGER_API int etagger_tag_sentences(const etagger_model* model, const char* co
                                       const char** tags);
 
 /* Tags a file of columns (or standard input and output, where a path is NULL): each row comes out
- * with its tag behind it, in constant memory, on `threads` threads; 0: one for each core. columns:
+ * with its tag after it, in constant memory, on `threads` threads; 0: one for each core. columns:
  * such as "word pos chunk tag", _ to ignore one, id first in CoNLL-U, or NULL: by their number. The
  * output bears its name once it is whole; until then its name ends in a point and six letters more.
  * A sentence of more than 100,000 rows is tagged in pieces of so many, each as a sentence of its
@@ -91,7 +93,7 @@ ETAGGER_API int etagger_tag_columns(const etagger_model* model, const char* inpu
  * an atomic. */
 ETAGGER_API void etagger_stop_at(const int* stop);
 
-/* For languages that have no char *[]: `joined` holds `count` texts one behind the other, each with
+/* For languages that have no char *[]: `joined` holds `count` texts one after the other, each with
  * its NUL; fills texts[0 .. count-1] with where each begins in it. */
 ETAGGER_API void etagger_split(const char* joined, size_t count, const char** texts);
 
@@ -103,7 +105,7 @@ ETAGGER_API const char* etagger_tag_name(const etagger_model* model, size_t inde
  * at need not be given; without one that it looks at, tags are worse. */
 ETAGGER_API int etagger_uses(const etagger_model* model, const char* column);
 
-/* Tells a model from another: the size of its file and a checksum of its contents, such as
+/* Differs from model to model: the size of its file and a checksum of its contents, such as
  * "8123456-1c291ca3"; NULL for NULL. A copy of the file has the same. */
 ETAGGER_API const char* etagger_fingerprint(const etagger_model* model);
 

@@ -271,7 +271,10 @@ void etagger_stop_at(const int* flag) {
 }
 
 void etagger_split(const char* joined, size_t count, const char** texts) {
-  for (size_t i = 0; i < count; joined += std::strlen(joined) + 1) texts[i++] = joined;
+  for (size_t i = 0; i < count; ++i) {
+    texts[i] = joined;
+    joined += std::strlen(joined) + 1;
+  }
 }
 
 size_t etagger_tag_count(const etagger_model* model) {

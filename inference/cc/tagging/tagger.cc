@@ -121,9 +121,9 @@ std::unique_ptr<Tagger> open_folder_tagger(const std::string& folder, bool trust
     throw Error(folder +
                 ": neither ner_frozen.pb.memmapped nor ner_frozen.pb is in it; write them with "
                 "inference/export.py and freeze.py");
-  return open_graph_tagger(is_mapped ? mapped : frozen,
-                           is_mapped ? GraphFile::kMemoryMapped : GraphFile::kFrozen,
-                           folder + "/vocab.txt", 0, trust);
+  const std::string vocab = folder + "/vocab.txt";
+  if (is_mapped) return open_graph_tagger(mapped, GraphFile::kMemoryMapped, vocab, 0, trust);
+  return open_graph_tagger(frozen, GraphFile::kFrozen, vocab, 0, trust);
 }
 
 }  // namespace etagger

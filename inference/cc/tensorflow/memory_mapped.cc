@@ -78,7 +78,7 @@ void place_constants(tf::GraphDef* graph, int smallest, Regions* regions) {
     tf::Tensor tensor;
     auto value = node.attr().find("value");
     if (value == node.attr().end() || !tensor.FromProto(value->second.tensor()))
-      throw Error("constant " + node.name() + " can not be read; freeze the graph again");
+      throw Error("constant " + node.name() + " cannot be read; freeze the graph again");
     place(tensor, readers.only_read(node.name()), smallest, &node, regions);
   }
 }
@@ -139,7 +139,7 @@ void rewrite_readers(const std::unordered_map<std::string, tf::DataType>& types,
     } else {
       throw Error(
           "node " + node.name() + " (" + node.op() +
-          ") uses a variable in a way that can not be converted; export the model with export.py");
+          ") uses a variable in a way that cannot be converted; export the model with export.py");
     }
   }
 }

@@ -61,10 +61,12 @@ size_t Block::tokens() const {
 void Block::write(const std::vector<std::string_view>& tags, std::string* out) const {
   size_t next = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
-    if (is_token.empty() || is_token[i])
-      append_tagged(rows[i], tags[next++], is_tabbed, out);
-    else
+    if (is_token.empty() || is_token[i]) {
+      append_tagged(rows[i], tags[next], is_tabbed, out);
+      ++next;
+    } else {
       out->append(rows[i]);
+    }
     if (i + 1 < rows.size() || has_end || newline) out->push_back('\n');
   }
   if (has_end) {
