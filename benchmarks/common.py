@@ -12,6 +12,9 @@ import _top
 from cli import UserError
 from corpora import BENCH, ROOT
 
+# Of inference/cc: what a command that tags is built from.
+CC_ROOMS = ("base", "text", "tagging", "engine", "tensorflow", "commands")
+
 
 class Worker:
     """A process that answers a line of JSON with a line of JSON; between two questions it sleeps.

@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import _top
 from cli import Parser, UserError, atomic_write, run_command, suggest
-from common import Rows
+from common import CC_ROOMS, Rows
 from corpora import BENCH, CORPORA, ROOT, find
 from f1 import is_finished_in, train_into
 from serving import binary
@@ -315,7 +315,7 @@ def do(name, row, args):
     stored = Rows(
         "language_models",
         [folder, row, args.once],
-        folders=("inference", "inference/cc", "inference/cc/tensorflow"),
+        folders=("inference", *(f"inference/cc/{room}" for room in CC_ROOMS)),
     )
     if stored.rows:
         return stored.rows[-1]

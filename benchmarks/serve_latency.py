@@ -16,7 +16,7 @@ import sys
 
 import _top
 from cli import Parser, UserError, run_command
-from common import Rows
+from common import CC_ROOMS, Rows
 from serving import INFERENCE, SYSTEMS, Conversation, command_of, dev_sentences, milliseconds
 
 MODELS = ("1layer", "default")
@@ -76,7 +76,11 @@ def main():
         "serve_latency",
         [args.sentences],
         args.afresh,
-        folders=(INFERENCE, f"{INFERENCE}/python", f"{INFERENCE}/cc", f"{INFERENCE}/cc/tensorflow"),
+        folders=(
+            INFERENCE,
+            f"{INFERENCE}/python",
+            *(f"{INFERENCE}/cc/{room}" for room in CC_ROOMS),
+        ),
     )
     done = {(row["system"], row["model"], row["threads"], row["onednn"]) for row in rows.rows}
     for model in MODELS:

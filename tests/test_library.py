@@ -39,6 +39,7 @@ from support.serving import (
 )
 
 PYTHON = os.path.join(INFERENCE, "python")
+INCLUDE = os.path.join(INFERENCE, "cc", "include")
 CORPUS = b"".join(sample("test")) + NASTY.replace(b"\0", b"\1")  # a C string holds no NUL
 MISSING = (
     "the model was trained with the pos and chunk column, which {} lacks: tags will be worse, "
@@ -888,7 +889,7 @@ MISTAKES = """\
 """
 
 
-def run_c(folder, source, *args, include=os.path.join(INFERENCE, "cc"), library=BUILD, flags=()):
+def run_c(folder, source, *args, include=INCLUDE, library=BUILD, flags=()):
     """Compiles a C program as C11 against the library and runs it to its end."""
     (folder / "main.c").write_text(source)
     subprocess.run(
@@ -951,7 +952,7 @@ def test_the_header_is_cpp_too(tmp_path):
             "-Werror",
             "-pedantic",
             "-fsyntax-only",
-            "-I" + os.path.join(INFERENCE, "cc"),
+            "-I" + INCLUDE,
             str(tmp_path / "main.cc"),
         ],
         check=True,
@@ -966,7 +967,7 @@ def exported_names(library):
 
 
 def test_the_library_shows_its_header_and_nothing_else():
-    with open(os.path.join(INFERENCE, "cc", "etagger.h"), encoding="utf-8") as stream:
+    with open(os.path.join(INCLUDE, "etagger.h"), encoding="utf-8") as stream:
         declared = set(
             re.findall(r"^ETAGGER_API [^(]*?(etagger_\w+)\(", stream.read(), re.MULTILINE)
         )

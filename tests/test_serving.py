@@ -322,12 +322,14 @@ def test_bytes_that_are_not_utf8_pass_through_lowercasing():
 
 
 def test_the_table_of_lower_case_says_its_unicode_version():
-    with open(os.path.join(INFERENCE, "cc", "unicode_lower.inc"), encoding="utf-8") as stream:
+    with open(
+        os.path.join(INFERENCE, "cc", "text", "unicode_lower.inc"), encoding="utf-8"
+    ) as stream:
         text = stream.read()
     assert re.search(r'kUnicodeVersion\[\] = "\d+\.\d+\.\d+"', text)
     if f'"{unicodedata.unidata_version}"' in text:
         made = subprocess.run(
-            [sys.executable, os.path.join(INFERENCE, "cc", "make_lowercase.py")],
+            [sys.executable, os.path.join(INFERENCE, "cc", "text", "make_lowercase.py")],
             capture_output=True,
             check=True,
         ).stdout.decode()
@@ -1077,7 +1079,7 @@ int main(int argc, char **argv) {
             str(tmp_path / "main.c"),
             "-o",
             str(tmp_path / "main"),
-            "-I" + os.path.join(INFERENCE, "cc"),
+            "-I" + os.path.join(INFERENCE, "cc", "include"),
             "-L" + BUILD,
             "-letagger",
             "-Wl,-rpath," + BUILD,

@@ -359,7 +359,7 @@ def test_more_threads_than_anybody_has(model, long, expected):
 
 # --------------------------------------------------------------- sentences and lines without an end
 
-MOST = 100_000  # kMostRows of conll.h
+MOST = 100_000  # kMostRows of text/blocks.h
 
 
 def long_rows(count):

@@ -65,12 +65,14 @@ def test_the_tables_say_the_version_that_they_were_made_with():
     """With another version of `tokenizers`, the tests below say whether its tables are still the
     same.
     """
-    with open(os.path.join(INFERENCE, "cc", "unicode_wordpiece.inc"), encoding="utf-8") as stream:
+    with open(
+        os.path.join(INFERENCE, "cc", "text", "unicode_wordpiece.inc"), encoding="utf-8"
+    ) as stream:
         text = stream.read()
     version = re.search(r'kTokenizersVersion\[\] = "([\d.]+)"', text).group(1)
     if version == tokenizers.__version__:
         made = subprocess.run(
-            [sys.executable, os.path.join(INFERENCE, "cc", "make_wordpiece.py")],
+            [sys.executable, os.path.join(INFERENCE, "cc", "text", "make_wordpiece.py")],
             capture_output=True,
             check=True,
         ).stdout.decode()

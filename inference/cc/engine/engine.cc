@@ -1,31 +1,31 @@
-#include "engine.h"
+#include "engine/engine.h"
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 
-#include "error.h"
-#include "feed.h"
-#include "kernels.h"
-#include "model_file.h"
-#include "network.h"
-#include "scheme.h"
+#include "base/error.h"
+#include "base/utf8.h"
+#include "tagging/feed.h"
+#include "engine/kernels.h"
+#include "engine/model_file.h"
+#include "engine/network.h"
+#include "tagging/scheme.h"
 
 namespace etagger {
 namespace {
 
-constexpr size_t kMaxBatchTokens =
-    640;  // tokens of a batch: what they need stays in the L2 and L3 caches
-constexpr size_t kMostNameWords = 64;  // of a name in a gazetteer; export.py refuses more
+constexpr size_t kMaxBatchTokens = 640;  // of a batch: what they need stays in the L2 and L3 caches
+constexpr size_t kMostNameWords = 64;    // of a name in a gazetteer; export.py refuses more
 
 // Ids of an .etagger file.
 class FileIds : public Ids {
  public:
   FileIds(const ModelFile& file, const Settings& settings)
       : types_(settings.gazetteer_types.size()) {
-    if (settings.use_word) words_ = TokenIndex(file, "wrd");
-    if (settings.use_pos) pos_ = TokenIndex(file, "pos");
-    if (settings.use_chk) chunks_ = TokenIndex(file, "chk");
+    if (settings.has(Feature::kWord)) words_ = TokenIndex(file, "wrd");
+    if (settings.has(Feature::kPos)) pos_ = TokenIndex(file, "pos");
+    if (settings.has(Feature::kChunk)) chunks_ = TokenIndex(file, "chk");
     if (types_ > 32)
       throw Error(file.path() + ": a gazetteer of more than 32 types; export it again");
     if (types_) {
@@ -34,16 +34,18 @@ class FileIds : public Ids {
       kinds_ = file.words("gazetteer.kinds");
       longest_ = file.words("gazetteer.longest");
     }
-    if (!settings.use_chr) return;
+    if (!settings.has(Feature::kCharacters)) return;
     chars_ = TokenIndex(file, "chr");
     for (uint32_t code = 0; code < 128; ++code) ascii_ids_[code] = find_character(code);
   }
 
   int word_id(std::string_view word, bool lowercase) const override {
-    return look_up_word(word, lowercase, [&](std::string_view each) { return words_.find(each); });
+    return look_up_word(word, lowercase,
+                        [&](std::string_view token) { return words_.find(token); });
   }
   int character_id(uint32_t code) const override {
-    return code < 128 ? ascii_ids_[code] : code == kBadByte ? 1 : find_character(code);
+    if (code < 128) return ascii_ids_[code];
+    return code == kBadByte ? 1 : find_character(code);
   }
   int pos_id(std::string_view pos) const override { return known_or_1(pos_.find(pos)); }
   int chunk_id(std::string_view chunk) const override { return known_or_1(chunks_.find(chunk)); }
@@ -83,8 +85,8 @@ const Kernels& need_kernels(const std::string& instructions) {
   const Kernels* kernels = kernels_for(instructions.c_str());
   if (kernels) return *kernels;
   std::string known;
-  for (const char* each : {"avx512vbmi", "avx512", "avx2", "neon", "portable"})
-    if (kernels_for(each)) known.append(known.empty() ? "" : ", ").append(each);
+  for (const char* name : {"avx512vbmi", "avx512", "avx2", "neon", "portable"})
+    if (kernels_for(name)) known.append(known.empty() ? "" : ", ").append(name);
   throw Error("--instructions " + instructions + ": unknown, or not on this machine, which has " +
               known);
 }
@@ -98,20 +100,23 @@ class FileEngine : public Engine {
         feeder_(settings_, ids_),
         network_(file_, settings_, need_kernels(instructions)),
         converter_(settings_.tags, settings_.tag_scheme, settings_.data_scheme) {
-    if (settings_.use_elmo || settings_.use_bert)
+    auto needs_tensorflow = [&](const FeatureRow& row) {
+      return row.reading == Reading::kTensorFlow && settings_.has(row.feature);
+    };
+    if (settings_.use_bert ||
+        std::any_of(kFeatureTable.begin(), kFeatureTable.end(), needs_tensorflow))
       throw Error(file_.path() +
                   ": a model with ELMo or BERT; serve it with TensorFlow: freeze.py");
   }
 
-  std::vector<std::vector<std::string_view>> tag(const Sentence* sentences, size_t count,
-                                                 size_t batch_size, std::vector<Timing>* timings,
-                                                 Around, Stop stop) const override {
+  Tags tag(const std::vector<Sentence>& all, size_t first, size_t count, size_t batch_size,
+           std::vector<Timing>* timings, Stop stop) const override {
     file_.check_whole();
-    std::vector<std::vector<std::string_view>> tags(count);
+    Tags tags(count);
     for (size_t i = 0; i < count; ++i)
-      if (sentences[i].is_docstart()) tags[i] = {"O"};
+      if (all[first + i].is_docstart()) tags[i] = {"O"};
     std::vector<size_t> places;
-    std::vector<Example> examples = feeder_.encode(sentences, count, &places);
+    std::vector<Example> examples = feeder_.encode(all, first, count, &places);
     for (const Batch& batch : tagging_batches(examples, batch_size, kMaxBatchTokens)) {
       stop.check();
       tag_batch(examples, places, batch, timings, &tags);
@@ -119,11 +124,11 @@ class FileEngine : public Engine {
     return tags;
   }
 
-  std::vector<std::vector<float>> emissions(const Sentence* sentences, size_t count,
+  std::vector<std::vector<float>> emissions(const std::vector<Sentence>& sentences,
                                             size_t batch_size) const override {
-    std::vector<std::vector<float>> scores(count);
+    std::vector<std::vector<float>> scores(sentences.size());
     std::vector<Example> examples;
-    for (size_t i = 0; i < count; ++i) examples.push_back(feeder_.encode(sentences[i]));
+    for (const Sentence& sentence : sentences) examples.push_back(feeder_.encode(sentence));
     Scratch scratch;
     for (const Batch& batch : tagging_batches(examples, batch_size, kMaxBatchTokens)) {
       const float* row = network_.emissions(picked(examples, batch), &scratch);
@@ -157,8 +162,9 @@ class FileEngine : public Engine {
   }
 
   void tag_batch(const std::vector<Example>& examples, const std::vector<size_t>& places,
-                 const Batch& batch, std::vector<Timing>* timings,
-                 std::vector<std::vector<std::string_view>>* tags) const {
+                 const Batch& batch, std::vector<Timing>* timings, Tags* tags) const {
+    // Of the thread, not of the model: each of a program's many threads needs it but once, and what
+    // it holds of one model is never taken for another's (Network::number_).
     thread_local Scratch scratch;
     std::vector<const Example*> together = picked(examples, batch);
     auto started = std::chrono::steady_clock::now();

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "model_file.h"
-#include "tagger.h"
+#include "engine/model_file.h"
+#include "tagging/tagger.h"
 
 namespace etagger {
 
@@ -15,7 +15,7 @@ class Engine : public Tagger {
  public:
   // Emission scores of each sentence, (tokens, tags) in row-major order; batches are those of
   // tag().
-  virtual std::vector<std::vector<float>> emissions(const Sentence* sentences, size_t count,
+  virtual std::vector<std::vector<float>> emissions(const std::vector<Sentence>& sentences,
                                                     size_t batch_size) const = 0;
 
   // The best tag ids (tokens,) for such emission scores of a sentence, whatever they come from.

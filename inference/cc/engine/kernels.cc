@@ -1,4 +1,4 @@
-#include "kernels.h"
+#include "engine/kernels.h"
 
 #include <string_view>
 
@@ -13,7 +13,7 @@ extern const Kernels kernels_neon;
 
 const Kernels* kernels_for(const char* name) {
   std::string_view wanted = name;
-  auto fits = [&](std::string_view each) { return wanted.empty() || wanted == each; };
+  auto fits = [&](std::string_view known) { return wanted.empty() || wanted == known; };
 #if defined(__x86_64__)
   __builtin_cpu_init();
   bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&

@@ -27,7 +27,7 @@ struct CharacterFilter {
 struct Recurrence {
   const float*
       w;  // the recurrent kernel: (blocks, size, 4, 16); the lowest byte of each float is 0
-  const uint8_t* packed;  // the upper 3 bytes of each, and 16 bytes behind them that can be read
+  const uint8_t* packed;  // the upper 3 bytes of each, and 16 bytes after them that can be read
   size_t size, blocks;    // hidden size; the same in blocks of 16
   bool backward;          // from the last step to the first
 };

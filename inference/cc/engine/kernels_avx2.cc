@@ -2,4 +2,4 @@
 #define KERNELS_NAME "avx2"
 #define NATIVE 8
 #define REGISTERS 16
-#include "kernels.inc"
+#include "engine/kernels.inc"

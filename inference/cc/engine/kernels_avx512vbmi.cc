@@ -2,4 +2,4 @@
 #define KERNELS_NAME "avx512vbmi"
 #define NATIVE 16
 #define REGISTERS 32
-#include "kernels.inc"
+#include "engine/kernels.inc"

@@ -2,4 +2,4 @@
 #define KERNELS_NAME "neon"
 #define NATIVE 4
 #define REGISTERS 32
-#include "kernels.inc"
+#include "engine/kernels.inc"

@@ -2,4 +2,4 @@
 #define KERNELS_NAME "portable"
 #define NATIVE 4
 #define REGISTERS 16
-#include "kernels.inc"
+#include "engine/kernels.inc"

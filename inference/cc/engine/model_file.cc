@@ -1,12 +1,12 @@
-#include "model_file.h"
+#include "engine/model_file.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <cstring>
 
-#include "error.h"
-#include "hash.h"
+#include "base/error.h"
+#include "base/crc32.h"
+#include "base/hash.h"
 
 namespace etagger {
 namespace {
@@ -25,52 +25,21 @@ static_assert(sizeof(Prelude) == 64);
 
 constexpr size_t kChecked = 56;  // bytes of the prelude that its checksum covers
 
-// Tables for eight bytes at a time.
-constexpr auto kCrc = [] {
-  std::array<std::array<uint32_t, 256>, 8> tables{};
-  for (uint32_t i = 0; i < 256; ++i) {
-    uint32_t crc = i;
-    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
-    tables[0][i] = crc;
-  }
-  for (size_t t = 1; t < 8; ++t)
-    for (size_t i = 0; i < 256; ++i)
-      tables[t][i] = tables[t - 1][i] >> 8 ^ tables[0][tables[t - 1][i] & 255];
-  return tables;
-}();
-
 constexpr size_t kTypeSize[] = {1, 4, 4, 8, 4};
 
 // What a hostile file may ask for, far above what export.py writes: the header is read as a whole,
 // the table searched from the front.
 constexpr size_t kMostHeader = 1 << 20, kMostSections = 4096;
-constexpr uint32_t kIdMask =
-    (1 << 24) -
-    1;  // of an entry of a hash table: id + 1, 0 a gap; above it stand the hash's own bits
-constexpr size_t kMostProbes =
-    256;  // slots that a look-up visits; export.py leaves no token farther from its place
+// Of an entry of a hash table: id + 1, or 0 for a gap; the hash's own bits are above it.
+constexpr uint32_t kIdMask = (1 << 24) - 1;
+// Slots that a look-up visits; export.py leaves no token farther from its place.
+constexpr size_t kMostProbes = 256;
 
 size_t aligned(size_t at) {
   return (at + kAlignment - 1) / kAlignment * kAlignment;
 }
 
 }  // namespace
-
-uint32_t crc32(std::string_view data, uint32_t before) {
-  uint32_t crc = ~before;
-  const char* at = data.data();
-  size_t left = data.size();
-  for (; left >= 8; at += 8, left -= 8) {
-    uint64_t eight;
-    std::memcpy(&eight, at, 8);
-    eight ^= crc;
-    crc = 0;
-    for (size_t t = 0; t < 8; ++t) crc ^= kCrc[7 - t][eight >> (8 * t) & 255];
-  }
-  for (; left; ++at, --left)
-    crc = crc >> 8 ^ kCrc[0][(crc ^ static_cast<unsigned char>(*at)) & 255];
-  return ~crc;
-}
 
 ModelFile::ModelFile(const std::string& path)
     : path_(path), mapped_(std::make_unique<MappedFile>(path)), all_(mapped_->text()) {

@@ -8,12 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "vocab.h"
+#include "base/mapped_file.h"
 
 namespace etagger {
-
-// CRC-32 of zlib and PNG, of `data` behind what `before` was computed from.
-uint32_t crc32(std::string_view data, uint32_t before = 0);
 
 // The values of a section, where they lie.
 template <class T>

@@ -1,10 +1,10 @@
-#include "network.h"
+#include "engine/network.h"
 
 #include <algorithm>
 #include <atomic>
 #include <cstring>
 
-#include "error.h"
+#include "base/error.h"
 
 namespace etagger {
 namespace {
@@ -17,34 +17,23 @@ size_t padded_to(size_t size, size_t unit) {
 constexpr size_t kMostFloats = 1 << 15;  // of scratch memory for a token
 constexpr size_t kMostFilters = 1 << 12;
 
+// Mutable, and of the whole process: it numbers the models, so that the scratch memory of a thread,
+// which all models share, tells them apart also where one is opened in the memory of another.
 std::atomic<uint64_t> models_opened{0};
 
 }  // namespace
 
 void Scratch::release() {
-  for (Floats* each : {&x, &transform, &gate, &gates, &cell, &outputs[0], &outputs[1], &logits,
-                       &score, &next, &pointers})
-    each->release();
+  for (Floats* floats : {&x, &transform, &gate, &gates, &cell, &outputs[0], &outputs[1], &logits,
+                         &score, &next, &pointers})
+    floats->release();
 }
 
 // ------------------------------------------------------------ opening
 
 Network::Network(const ModelFile& file, const Settings& settings, const Kernels& kernels)
     : kernels_(kernels), number_(++models_opened), tags_(settings.tags.size()) {
-  auto add = [&](bool used, Table* table, const char* name, size_t least) {
-    if (!used) return;
-    *table = this->table(file, name, least);
-    features_ += table->dim;
-    ++key_size_;
-  };
-  add(settings.use_word, &words_, "wrd.vectors", 2);
-  if (settings.use_chr) open_characters(file, settings);
-  add(settings.use_pos, &pos_, "pos.vectors", 2);
-  add(settings.use_chk, &chunks_, "chk.vectors", 2);
-  add(settings.use_shape, &shapes_, "shape.vectors", 2);
-  gazetteer_types_ = settings.gazetteer_types.size();
-  features_ += gazetteer_types_;
-  key_size_ += gazetteer_types_;
+  open_features(file, settings);
   if (features_ == 0 || tags_ == 0)
     throw Error(file.path() + ": a model without features or tags; export it again");
   wide_ = padded_to(features_, kGroup);
@@ -63,10 +52,28 @@ Network::Network(const ModelFile& file, const Settings& settings, const Kernels&
                 " go; serve the model with TensorFlow: freeze.py");
 }
 
-Network::Table Network::table(const ModelFile& file, const char* name, size_t least) const {
+void Network::open_features(const ModelFile& file, const Settings& settings) {
+  for (const FeatureRow& row : kFeatureTable) {
+    if (!settings.has(row.feature) || row.reading == Reading::kTensorFlow) continue;
+    TokenFeature added{row.feature, row.reading, row.ids_of_token(settings), {}};
+    if (row.reading == Reading::kVectors) {
+      added.vectors = table(file, row.vectors);
+      features_ += added.vectors.dim;
+    } else if (row.reading == Reading::kCharacterCnn) {
+      open_characters(file, settings);
+    } else {
+      features_ += added.width;
+    }
+    key_size_ += added.width;
+    token_features_.push_back(added);
+  }
+}
+
+// At least two rows: padding and unknown.
+Network::Table Network::table(const ModelFile& file, const char* name) const {
   std::vector<int64_t> dims = {-1, -1};
   Table table{file.floats(name, &dims), static_cast<size_t>(dims[0]), static_cast<size_t>(dims[1])};
-  if (table.rows < least)
+  if (table.rows < 2)
     throw Error(file.path() + ": section " + name +
                 " has other dimensions than the model; export it again");
   return table;
@@ -87,7 +94,6 @@ void Network::open_characters(const ModelFile& file, const Settings& settings) {
     throw Error(file.path() + ": more than " + std::to_string(kMostFilters) +
                 " filters; export it again");
   const bool same = settings.chr_conv_type == "conv1d";
-  key_size_ += word_length_;
   for (size_t i = 0; i < settings.chr_filter_widths.size(); ++i) {
     std::string number = std::to_string(i);
     int64_t padded = static_cast<int64_t>(padded_to(num_filters_, kLanes));
@@ -145,43 +151,42 @@ void Network::open_decoder(const ModelFile& file, const Settings& settings) {
 
 // All ids of a token, int32 (key_size_,), in the order of the features.
 void Network::key(const Example& example, size_t token, int32_t* to) const {
-  auto add = [&](bool used, const std::vector<int32_t>& ids, size_t width) {
-    if (used) to = std::copy_n(ids.data() + token * width, width, to);
-  };
-  add(words_.dim, example.words, 1);
-  add(!filters_.empty(), example.characters, word_length_);
-  add(pos_.dim, example.pos, 1);
-  add(chunks_.dim, example.chunks, 1);
-  add(shapes_.dim, example.shapes, 1);
-  add(gazetteer_types_, example.gazetteer, gazetteer_types_);
+  for (const TokenFeature& added : token_features_) {
+    const int32_t* ids = example.ids(added.feature).data() + token * added.width;
+    to = std::copy_n(ids, added.width, to);
+  }
 }
 
-// float32 (wide_,), zeros behind the features. The character CNN writes whole vectors: what comes
-// behind it is written later.
+// float32 (wide_,), zeros after the features. The character CNN writes whole vectors of floats:
+// what comes after them is written later.
 void Network::features(const int32_t* key, float* x) const {
   float* const end = x + wide_;
-  auto add = [&](const Table& table) {
-    if (table.dim) x = std::copy_n(table.row(*key++), table.dim, x);
-  };
-  add(words_);
-  if (!filters_.empty()) {
-    size_t count = word_length_;
-    while (count > 0 && key[count - 1] == 0) --count;
-    float vector[kMostFilters];
-    for (const CharacterFilter& filter : filters_) {
-      if (filter.same && count == 0)
-        std::fill_n(vector, filter.padded, 0.0f);  // an empty word has no maximum
-      else
-        kernels_.characters(filter, key, count, word_length_, vector);
-      x = std::copy_n(vector, num_filters_, x);
-    }
-    key += word_length_;
+  for (const TokenFeature& added : token_features_) {
+    if (added.reading == Reading::kVectors)
+      x = std::copy_n(added.vectors.row(*key), added.vectors.dim, x);
+    else if (added.reading == Reading::kCharacterCnn)
+      x = character_features(key, x);
+    else
+      x = std::copy_n(key, added.width, x);
+    key += added.width;
   }
-  add(pos_);
-  add(chunks_);
-  add(shapes_);
-  for (size_t k = 0; k < gazetteer_types_; ++k) *x++ = static_cast<float>(*key++);
   std::fill(x, end, 0.0f);
+}
+
+// The maxima of each filter over a word's characters, int32 (word_length_,). Returns the end of
+// what it wrote to x.
+float* Network::character_features(const int32_t* characters, float* x) const {
+  size_t count = word_length_;
+  while (count > 0 && characters[count - 1] == 0) --count;
+  float vector[kMostFilters];
+  for (const CharacterFilter& filter : filters_) {
+    if (filter.same && count == 0)
+      std::fill_n(vector, filter.padded, 0.0f);  // an empty word has no maximum
+    else
+      kernels_.characters(filter, characters, count, word_length_, vector);
+    x = std::copy_n(vector, num_filters_, x);
+  }
+  return x;
 }
 
 // ------------------------------------------------------------ the network
@@ -222,7 +227,10 @@ void Network::project_tokens(const std::vector<const Example*>& examples, size_t
     for (size_t t = 0; t < example->length; ++t) {
       key(*example, t, scratch->keys.data());
       auto [row, known] = scratch->cache.find(scratch->keys.data());
-      if (!row) row = beside, beside += row_size;
+      if (!row) {
+        row = beside;
+        beside += row_size;
+      }
       if (!known) {
         features(scratch->keys.data(), x + missing.size() * wide_);
         missing.push_back(row);

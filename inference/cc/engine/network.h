@@ -4,12 +4,12 @@
 #include <cstdint>
 #include <vector>
 
-#include "feed.h"
-#include "kernels.h"
-#include "model_file.h"
-#include "scratch.h"
-#include "settings.h"
-#include "token_cache.h"
+#include "tagging/feed.h"
+#include "engine/kernels.h"
+#include "engine/model_file.h"
+#include "engine/scratch.h"
+#include "tagging/settings.h"
+#include "engine/token_cache.h"
 
 namespace etagger {
 
@@ -58,7 +58,15 @@ class Network {
     Recurrence forward, backward;
   };
 
-  Table table(const ModelFile& file, const char* name, size_t least) const;
+  struct TokenFeature {  // one that the model has, in the order of a token's ids and features
+    Feature feature;
+    Reading reading;
+    size_t width;   // ids of a token
+    Table vectors;  // for Reading::kVectors
+  };
+
+  void open_features(const ModelFile& file, const Settings& settings);
+  Table table(const ModelFile& file, const char* name) const;
   Dense dense(const ModelFile& file, const std::string& kernel, const std::string& bias, size_t dim,
               size_t columns) const;
   Recurrence recurrence(const ModelFile& file, const std::string& name, bool backward) const;
@@ -67,6 +75,7 @@ class Network {
   void open_decoder(const ModelFile& file, const Settings& settings);
   void key(const Example& example, size_t token, int32_t* to) const;
   void features(const int32_t* key, float* x) const;
+  float* character_features(const int32_t* characters, float* x) const;
   void project_tokens(const std::vector<const Example*>& examples, size_t rows,
                       Scratch* scratch) const;
   void run(const Dense& layer, const float* x, size_t x_stride, size_t rows, float* const* y) const;
@@ -78,8 +87,8 @@ class Network {
   const uint64_t number_;                  // of this model in the process
   size_t tags_, features_ = 0, wide_ = 0;  // features of a token; the same padded to groups
   size_t key_size_ = 0;                    // ids of a token: all that its features depend on
-  size_t word_length_ = 0, num_filters_ = 0, gazetteer_types_ = 0;
-  Table words_, pos_, chunks_, shapes_;
+  size_t word_length_ = 0, num_filters_ = 0;
+  std::vector<TokenFeature> token_features_;
   std::vector<CharacterFilter> filters_;
   std::vector<Dense> highway_;    // transform, gate, transform, gate, ...
   size_t size_ = 0, blocks_ = 0;  // hidden size, in blocks of 16

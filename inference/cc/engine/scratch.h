@@ -8,8 +8,8 @@
 
 namespace etagger {
 
-// Floats at the begin of a page, straight from the system: what is released is given back, however
-// many threads there are. What was in them is lost when they grow.
+// Floats at the beginning of a page, straight from the system: what is released is given back,
+// however many threads there are. What was in them is lost when they grow.
 class Floats {
  public:
   Floats() = default;
@@ -32,7 +32,8 @@ class Floats {
   float* data() { return data_; }
   void release() {
     if (data_) munmap(data_, size_ * sizeof(float));
-    data_ = nullptr, size_ = 0;
+    data_ = nullptr;
+    size_ = 0;
   }
 
  private:

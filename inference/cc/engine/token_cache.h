@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "scratch.h"
+#include "engine/scratch.h"
 
 namespace etagger {
 

@@ -7,9 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "conll.h"
-#include "error.h"
-#include "fuzz.h"
+#include "text/columns.h"
+#include "base/error.h"
+#include "base/utf8.h"
+#include "fuzz/fuzz.h"
 
 namespace {
 
@@ -47,7 +48,7 @@ Result tag_all(std::string_view input, etagger::SentenceParser parser, const std
                                      input.size() - at);
       std::memcpy(reader.room(1 << 9), input.data() + at, size);
       const bool is_whole = reader.feed(size, &run);
-      if (reader.take_mark()) result.out += etagger::kMark;
+      if (reader.take_mark()) result.out += etagger::kByteOrderMark;
       if (is_whole) process(run);
       at += size;
     }
@@ -95,8 +96,8 @@ bool is_tagged(std::string_view out, std::string_view in) {
 void compare(const std::vector<std::string_view>& in, const std::vector<std::string_view>& out,
              bool whole, bool may_pass) {
   require(whole ? in.size() == out.size() : out.size() <= in.size(), "as many lines out as in");
-  for (size_t i = 0; i + !whole < out.size();
-       ++i) {  // behind the last line of a part stands what is behind its newline: nothing
+  // In a part, nothing comes after the last newline.
+  for (size_t i = 0; i + !whole < out.size(); ++i) {
     bool blank = in[i].find_first_not_of(" \t\r") == std::string_view::npos;
     bool is_same = out[i] == in[i] && (blank || (may_pass && passes(in[i])));
     require(is_same || (!blank && is_tagged(out[i], in[i])),
@@ -124,10 +125,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                                        delimiter);
   Result result = tag_all(input, parser, sizes);
   std::string_view in = input, out = result.out;
-  if (in.substr(0, etagger::kMark.size()) == etagger::kMark) {
-    require(out.substr(0, etagger::kMark.size()) == etagger::kMark, "the mark passes through");
-    in.remove_prefix(etagger::kMark.size());
-    out.remove_prefix(etagger::kMark.size());
+  if (in.substr(0, etagger::kByteOrderMark.size()) == etagger::kByteOrderMark) {
+    require(out.substr(0, etagger::kByteOrderMark.size()) == etagger::kByteOrderMark,
+            "the mark passes through");
+    in.remove_prefix(etagger::kByteOrderMark.size());
+    out.remove_prefix(etagger::kByteOrderMark.size());
   }
   compare(lines_of(in), lines_of(out), result.error.empty(), columns.empty() || columns[0] == "id");
   for (const std::string& other : {std::string(1, '\0'), std::string(1, '\xFF')}) {

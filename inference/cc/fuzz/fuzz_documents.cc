@@ -8,8 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "conll.h"
-#include "fuzz.h"
+#include "base/utf8.h"
+#include "text/documents.h"
+#include "fuzz/fuzz.h"
 
 namespace {
 
@@ -19,16 +20,16 @@ struct Text {
   size_t begin = 0, end = 0;  // of those that are the run's own
 };
 
-Text text_of(const std::vector<etagger::Block>& blocks, size_t before, size_t behind) {
+Text text_of(const std::vector<etagger::Block>& blocks, size_t before, size_t after) {
   Text text;
   for (size_t i = 0; i < blocks.size(); ++i) {
     if (i == before) text.begin = text.sentences.size();
-    if (i + behind == blocks.size()) text.end = text.sentences.size();
+    if (i + after == blocks.size()) text.end = text.sentences.size();
     if (blocks[i].rows.empty()) continue;
     text.sentences.push_back(blocks[i].rows);
   }
   if (before == blocks.size()) text.begin = text.sentences.size();
-  if (!behind) text.end = text.sentences.size();
+  if (!after) text.end = text.sentences.size();
   return text;
 }
 
@@ -55,9 +56,9 @@ std::vector<std::string_view> words_beside(const Text& text, size_t place, bool 
   return words;
 }
 
-std::string own_text(const std::vector<etagger::Block>& blocks, size_t before, size_t behind) {
+std::string own_text(const std::vector<etagger::Block>& blocks, size_t before, size_t after) {
   std::string text;
-  for (size_t i = before; i + behind < blocks.size(); ++i) {
+  for (size_t i = before; i + after < blocks.size(); ++i) {
     for (std::string_view row : blocks[i].rows) text.append(row).append("\n");
     if (blocks[i].has_end) text.append(blocks[i].end).append("\n");
   }
@@ -70,18 +71,18 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 8) return 0;
   const size_t most = 1 + data[0] % 20;
   const std::string input(reinterpret_cast<const char*>(data) + 8, size - 8);
-  const bool has_mark = input.substr(0, etagger::kMark.size()) == etagger::kMark;
-  const etagger::Run whole{input.substr(has_mark ? etagger::kMark.size() : 0)};
+  const bool has_mark = input.substr(0, etagger::kByteOrderMark.size()) == etagger::kByteOrderMark;
+  const etagger::Run whole{input.substr(has_mark ? etagger::kByteOrderMark.size() : 0)};
   std::vector<etagger::Block> blocks = etagger::blocks_of(whole);
   const Text all = text_of(blocks, 0, 0);
   std::string out;
   size_t next = 0, line = 1;  // of the sentence, and of the run's own text
   auto check = [&](const etagger::Run& run) {
     std::vector<etagger::Block> parts = etagger::blocks_of(run);
-    require(run.before + run.behind <= parts.size(), "blocks around");
-    if (run.before < parts.size())
-      require(parts[run.before].first_line == line, "the number of the first line");
-    const Text text = text_of(parts, run.before, run.behind);
+    require(run.blocks_before + run.blocks_after <= parts.size(), "blocks around");
+    if (run.blocks_before < parts.size())
+      require(parts[run.blocks_before].first_line == line, "the number of the first line");
+    const Text text = text_of(parts, run.blocks_before, run.blocks_after);
     for (size_t i = text.begin; i < text.end; ++i, ++next) {
       require(next < all.sentences.size() && text.sentences[i] == all.sentences[next],
               "the same sentence");
@@ -90,7 +91,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         require(words_beside(text, i, before, most) == words_beside(all, next, before, most),
                 "the words around it");
     }
-    std::string own = own_text(parts, run.before, run.behind);
+    std::string own = own_text(parts, run.blocks_before, run.blocks_after);
     line += static_cast<size_t>(std::count(own.begin(), own.end(), '\n'));
     out += own;
   };

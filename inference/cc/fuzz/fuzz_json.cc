@@ -3,11 +3,11 @@
 #include <string>
 #include <string_view>
 
-#include "error.h"
-#include "fuzz.h"
-#include "json.h"
-#include "scheme.h"
-#include "settings.h"
+#include "base/error.h"
+#include "fuzz/fuzz.h"
+#include "base/json.h"
+#include "tagging/scheme.h"
+#include "tagging/settings.h"
 
 namespace {
 

@@ -5,11 +5,11 @@
 #include <string_view>
 #include <vector>
 
-#include "entities.h"
-#include "fuzz.h"
-#include "json.h"
-#include "text.h"
-#include "tokenizer.h"
+#include "tagging/entities.h"
+#include "fuzz/fuzz.h"
+#include "base/json.h"
+#include "base/utf8.h"
+#include "text/tokenizer.h"
 
 namespace {
 

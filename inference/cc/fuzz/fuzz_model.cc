@@ -14,12 +14,13 @@
 #include <string_view>
 #include <vector>
 
-#include "conll.h"
+#include "text/columns.h"
 #include "engine/engine.h"
 #include "engine/kernels.h"
 #include "engine/model_file.h"
-#include "error.h"
-#include "fuzz.h"
+#include "base/crc32.h"
+#include "base/error.h"
+#include "fuzz/fuzz.h"
 
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t most);
 
@@ -108,7 +109,7 @@ void mend(char* data, size_t size, std::vector<Entry> table) {
   std::memcpy(data, &prelude, sizeof prelude);
 }
 
-// The same file with a gap behind each section, poisoned once the model is open, so that no section
+// The same file with a gap after each section, poisoned once the model is open, so that no section
 // is read beyond its end.
 std::unique_ptr<Bytes> spread(std::string_view file, std::vector<Entry> table) {
   size_t front = prelude_of(file).table + table.size() * sizeof(Entry), at = front + kAlignment;
@@ -185,13 +186,13 @@ void tag(const etagger::Tagger& tagger) {
   std::vector<etagger::Sentence> sentences;
   for (etagger::Block& block : blocks) sentences.push_back(parser.parse(&block));
   for (size_t batch_size : {1, 4}) {
-    auto tags = tagger.tag(sentences.data(), sentences.size(), batch_size);
+    auto tags = tagger.tag(sentences, 0, sentences.size(), batch_size);
     require(tags.size() == sentences.size(), "tags for each sentence");
     for (size_t i = 0; i < tags.size(); ++i) {
       require(tags[i].size() == sentences[i].words.size(), "a tag for each word");
-      for (std::string_view each : tags[i])
-        require(!each.empty() && std::strlen(each.data()) == each.size() &&
-                    each.find_first_of(" \t\r\n") == std::string_view::npos,
+      for (std::string_view tag : tags[i])
+        require(!tag.empty() && std::strlen(tag.data()) == tag.size() &&
+                    tag.find_first_of(" \t\r\n") == std::string_view::npos,
                 "a tag fits a column");
       blocks[i].write(tags[i], &out);
     }
@@ -219,7 +220,7 @@ bool open_and_tag(const Bytes& bytes) {
 
 // ------------------------------------------------------------ mutations
 
-// Puts another header in place of the file's own; what is behind it moves. Returns the new size.
+// Puts another header in place of the file's own; what comes after it moves. Returns the new size.
 size_t change_header(uint8_t* data, size_t size, size_t most, std::vector<Entry> table) {
   Prelude prelude = prelude_of({reinterpret_cast<char*>(data), size});
   std::vector<uint8_t> header(data + sizeof prelude, data + sizeof prelude + prelude.header_bytes);

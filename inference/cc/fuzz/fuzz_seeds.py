@@ -159,7 +159,8 @@ def shapes_of(config, emb, tags):
 
 
 COLUMNS = [
-    b"EU NNP B-NP B-ORG\nrejects VBZ B-VP O\n\n-DOCSTART- -X- O O\n\nPeter\tNNP\tB-NP\tB-PER\r\n\r\n",
+    b"EU NNP B-NP B-ORG\nrejects VBZ B-VP O\n\n-DOCSTART- -X- O O\n\n"
+    b"Peter\tNNP\tB-NP\tB-PER\r\n\r\n",
     b"a\nb \n c\n \t\r\n\n\nd",
     b"word O\r\n\xff\xfe O\n",
     "Σ NN B-NP O\n".encode() * 40,

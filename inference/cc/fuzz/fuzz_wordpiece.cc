@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include "fuzz.h"
-#include "text.h"
-#include "windows.h"
+#include "fuzz/fuzz.h"
+#include "base/utf8.h"
+#include "text/windows.h"
 
 namespace {
 

@@ -29,20 +29,20 @@ TARGETS = {
 MEMORY, TIMEOUT = 16, 60  # MB at once; seconds by the clock, so that a busy machine is no failure
 
 
+def links_with_fuzzer(clang):
+    """Whether a compiler has libFuzzer and AddressSanitizer."""
+    source = (
+        b'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }'
+    )
+    command = [clang, "-x", "c++", "-", "-fsanitize=fuzzer,address", "-o", os.devnull]
+    return subprocess.run(command, input=source, capture_output=True).returncode == 0
+
+
 def find_clang():
     """clang++ that links with libFuzzer, or None."""
     for name in ["clang++", *(f"clang++-{version}" for version in range(30, 10, -1))]:
         path = shutil.which(name)
-        source = b'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }'
-        if (
-            path
-            and subprocess.run(
-                [path, "-x", "c++", "-", "-fsanitize=fuzzer,address", "-o", os.devnull],
-                input=source,
-                capture_output=True,
-            ).returncode
-            == 0
-        ):
+        if path and links_with_fuzzer(path):
             return path
     return None
 
@@ -66,9 +66,8 @@ def build(folder, clang):
     ):
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            raise UserError(
-                f"the fuzz targets can not be built: {(done.stderr.strip() or done.stdout.strip()).splitlines()[-1]}"
-            )
+            last_line = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1]
+            raise UserError(f"the fuzz targets cannot be built: {last_line}")
 
 
 def fuzz(folder, target, seconds):
@@ -127,7 +126,8 @@ def main():
             for name in ("number_of_executed_units", "slowest_unit_time_sec", "cov")
         )
         print(
-            f"fuzz_{target}: {count:,} inputs in {args.seconds} s, the slowest {slowest} s, {covered} edges, {'nothing found' if sound else 'FAILED'}",
+            f"fuzz_{target}: {count:,} inputs in {args.seconds} s, the slowest {slowest} s, "
+            f"{covered} edges, {'nothing found' if sound else 'FAILED'}",
             flush=True,
         )
         if not sound:

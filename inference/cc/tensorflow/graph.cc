@@ -7,10 +7,10 @@
 #include <cstring>
 #include <thread>
 
-#include "error.h"
+#include "base/error.h"
 #include "absl/log/globals.h"
-#include "backend.h"
-#include "graph_file.h"
+#include "tagging/backend.h"
+#include "tensorflow/graph_file.h"
 #include "tensorflow/core/framework/graph.pb.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/framework/tensor.pb.h"
@@ -171,7 +171,7 @@ class TensorFlowGraph : public Graph {
 
   tf::Tensor feed(const std::string& name, const std::vector<Input>& inputs) const {
     auto input = std::find_if(inputs.begin(), inputs.end(),
-                              [&](const Input& each) { return each.name == name; });
+                              [&](const Input& fed) { return fed.name == name; });
     if (input == inputs.end())
       throw Error(path_ + ": its placeholder " + name +
                   " is none that etagger feeds; export it with export.py");

@@ -1,4 +1,4 @@
-#include "graph_check.h"
+#include "tensorflow/graph_check.h"
 
 #include <algorithm>
 #include <cstring>
@@ -10,8 +10,8 @@
 #include <unordered_set>
 #include <vector>
 
-#include "error.h"
-#include "readers.h"
+#include "base/error.h"
+#include "tensorflow/readers.h"
 #include "tensorflow/core/framework/attr_value.pb.h"
 #include "tensorflow/core/framework/function.pb.h"
 #include "tensorflow/core/framework/node_def.pb.h"
@@ -259,12 +259,13 @@ void check_signature(const tf::FunctionDef& function, const Scope& scope) {
   bool plain = signature.attr().empty() && function.control_ret().empty() &&
                function.resource_arg_unique_id().empty() && are_plain(function.attr());
   for (const auto* arguments : {&signature.input_arg(), &signature.output_arg()})
-    for (const auto& each : *arguments)
-      plain &= is_type(each.type()) && each.type_attr().empty() && each.number_attr().empty() &&
-               each.type_list_attr().empty() && !each.is_ref();
+    for (const auto& argument : *arguments)
+      plain &= is_type(argument.type()) && argument.type_attr().empty() &&
+               argument.number_attr().empty() && argument.type_list_attr().empty() &&
+               !argument.is_ref();
   std::set<std::string> names;
-  for (const auto& each : signature.output_arg())
-    plain &= names.insert(each.name()).second && function.ret().count(each.name());
+  for (const auto& output : signature.output_arg())
+    plain &= names.insert(output.name()).second && function.ret().count(output.name());
   plain &= names.size() == static_cast<size_t>(function.ret_size());
   for (const auto& result : function.ret())
     plain &= is_input(result.second, true) && scope.has(source_of(result.second));
@@ -370,7 +371,7 @@ void check_order(const Scope& scope) {
 // Throws Error where functions call each other in a circle, or too often.
 void check_calls(const Scope& main, const Scopes& scopes) {
   std::vector<const Scope*> left{&main};
-  for (const auto& each : scopes) left.push_back(&each.second);
+  for (const auto& [name, scope] : scopes) left.push_back(&scope);
   std::unordered_map<std::string, int64_t> expanded;
   // The nodes of a scope and of all that it calls, or -1 where one of these is not known yet.
   auto count = [&](const Scope& scope) {
@@ -571,7 +572,7 @@ void check_operands(const Scope& scope, const tf::NodeDef& node, const Functions
   const int counter = loop ? counter_of(scope, node, *loop) : -1;
   if (counter < 0) refuse(scope, node, "a loop that may not end");
   for (const Scope* inside : {loop->inside, loop->turn})
-    for (const tf::NodeDef* each : inside->nodes()) check_list_index(*inside, *each, counter);
+    for (const tf::NodeDef* inner : inside->nodes()) check_list_index(*inside, *inner, counter);
 }
 
 // Whether a list's length has been bounded before, when the graph was frozen or transformed.
@@ -621,7 +622,7 @@ void check(const tf::GraphDef& graph, uint64_t size, bool mapped) {
   }
   for (const auto& [name, function] : functions) check_signature(*function, scopes.at(name));
   std::vector<const Scope*> all{&main};
-  for (const auto& each : scopes) all.push_back(&each.second);
+  for (const auto& [name, scope] : scopes) all.push_back(&scope);
   uint64_t room = 2 * size + kRoom;
   for (const Scope* scope : all) {
     for (const tf::NodeDef* node : scope->nodes()) {

@@ -1,4 +1,4 @@
-#include "graph_file.h"
+#include "tensorflow/graph_file.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,8 +8,8 @@
 #include <fstream>
 #include <sstream>
 
-#include "error.h"
-#include "graph_check.h"
+#include "base/error.h"
+#include "tensorflow/graph_check.h"
 #include "tensorflow/core/framework/allocator.h"
 #include "tensorflow/core/platform/env.h"
 #include "tensorflow/core/util/memmapped_file_system.pb.h"

@@ -1,18 +1,18 @@
 #include <string>
 #include <unordered_map>
 
-#include "backend.h"
-#include "error.h"
-#include "graph_file.h"
-#include "readers.h"
-#include "tensor_bundle.h"
+#include "tagging/backend.h"
+#include "base/error.h"
+#include "tensorflow/graph_file.h"
+#include "tensorflow/readers.h"
+#include "tensorflow/tensor_bundle.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/framework/tensor.pb.h"
 #include "tensorflow/core/platform/env.h"
 #include "tensorflow/core/util/memmapped_file_system.h"
 #include "tensorflow/core/util/memmapped_file_system_writer.h"
 #include "tensorflow/core/util/tensor_bundle/tensor_bundle.h"
-#include "text.h"
+#include "base/utf8.h"
 
 namespace etagger {
 namespace {
@@ -78,7 +78,7 @@ void place_constants(tf::GraphDef* graph, int smallest, Regions* regions) {
     tf::Tensor tensor;
     auto value = node.attr().find("value");
     if (value == node.attr().end() || !tensor.FromProto(value->second.tensor()))
-      throw Error("constant " + node.name() + " can not be read; freeze the graph again");
+      throw Error("constant " + node.name() + " cannot be read; freeze the graph again");
     place(tensor, readers.only_read(node.name()), smallest, &node, regions);
   }
 }
@@ -139,7 +139,7 @@ void rewrite_readers(const std::unordered_map<std::string, tf::DataType>& types,
     } else {
       throw Error(
           "node " + node.name() + " (" + node.op() +
-          ") uses a variable in a way that can not be converted; export the model with export.py");
+          ") uses a variable in a way that cannot be converted; export the model with export.py");
     }
   }
 }

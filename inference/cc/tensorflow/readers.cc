@@ -1,4 +1,4 @@
-#include "readers.h"
+#include "tensorflow/readers.h"
 
 #include <set>
 #include <unordered_set>

@@ -1,4 +1,4 @@
-#include "tensor_bundle.h"
+#include "tensorflow/tensor_bundle.h"
 
 #include <sys/stat.h>
 
@@ -8,8 +8,8 @@
 #include <numeric>
 #include <vector>
 
-#include "error.h"
-#include "graph_file.h"
+#include "base/error.h"
+#include "tensorflow/graph_file.h"
 #include "tensorflow/core/framework/types.h"
 #include "tensorflow/core/platform/env.h"
 #include "xla/tsl/lib/io/iterator.h"

@@ -4,9 +4,9 @@
 #include <utility>
 #include <vector>
 
-#include "backend.h"
-#include "error.h"
-#include "graph_file.h"
+#include "tagging/backend.h"
+#include "base/error.h"
+#include "tensorflow/graph_file.h"
 #include "tensorflow/core/platform/env.h"
 
 // The wheel exports these two but ships no header for them.

@@ -7,9 +7,9 @@
 #include <new>
 #include <string>
 
-#include "cli.h"
+#include "base/cli.h"
 #include "engine/model_file.h"
-#include "error.h"
+#include "base/error.h"
 
 namespace {
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "backend.h"
-#include "error.h"
+#include "tagging/backend.h"
+#include "base/error.h"
 
 namespace {
 
@@ -17,7 +17,7 @@ using etagger::Input;
 
 Input input(const std::string& name, std::vector<int64_t> shape) {
   size_t size = 1;
-  for (int64_t each : shape) size *= static_cast<size_t>(each);
+  for (int64_t dim : shape) size *= static_cast<size_t>(dim);
   return {name, std::move(shape), std::vector<int32_t>(size, 1)};
 }
 

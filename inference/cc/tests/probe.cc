@@ -1,16 +1,26 @@
-// Shows the tests what our C++ makes of lines from standard input:
+// Shows the tests what our C++ makes of lines from standard input. A line here is a line of input
+// unless it says otherwise.
+//
 //   probe lower|shape|sha256|json|tokenize
-//   probe encoding          the first bytes of a file each line, in hexadecimal -> what is told
+//   probe encoding
+//       the first bytes of a file, in hexadecimal -> the error that they are not UTF-8
 //   probe bert_tokens cased|uncased
-//   probe wordpiece VOCAB cased|uncased                   a word each line -> ids of its pieces
-//   probe windows VOCAB cased|uncased MAX_SEQ_LENGTH      a sentence each line, a document until a
-//   blank one -> windows, places of words probe documents WORDS SIZE words in SIZE bytes at a time
-//   -> sentences and the words known around each probe inputs SETTINGS VOCAB BATCH_SIZE columns ->
-//   what the graph is fed, batch by batch probe scheme SOURCE TARGET TAG... probe entities
-//   line|columns SCHEME                    text and tags, two lines a sentence -> JSON probe
-//   emissions MODEL [INSTRUCTIONS [BATCH_SIZE]]     columns -> emission scores, a row each token
-//   probe decode MODEL [INSTRUCTIONS]                     emission scores -> tag ids, a row each
-//   sentence
+//   probe wordpiece VOCAB cased|uncased
+//       a word -> ids of its pieces
+//   probe windows VOCAB cased|uncased MAX_SEQ_LENGTH
+//       a sentence; a blank line ends a document -> windows, places of words
+//   probe documents WORDS SIZE
+//       columns, SIZE bytes at a time -> sentences and the WORDS known words around each
+//   probe inputs SETTINGS VOCAB BATCH_SIZE
+//       columns -> what the graph is fed, batch by batch
+//   probe scheme SOURCE TARGET TAG...
+//       tag ids of a sentence -> its tags in the other scheme
+//   probe entities line|columns SCHEME
+//       a sentence in two lines, text and tags -> JSON
+//   probe emissions MODEL [INSTRUCTIONS [BATCH_SIZE]]
+//       columns -> emission scores, a row each token
+//   probe decode MODEL [INSTRUCTIONS]
+//       emission scores -> tag ids, a row each sentence
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
@@ -20,19 +30,21 @@
 #include <string>
 #include <vector>
 
-#include "cli.h"
-#include "engine.h"
-#include "entities.h"
-#include "error.h"
-#include "feed.h"
-#include "json.h"
-#include "scheme.h"
-#include "sha256.h"
-#include "text.h"
-#include "tokenizer.h"
-#include "vocab.h"
-#include "windows.h"
-#include "wordpiece.h"
+#include "base/cli.h"
+#include "engine/engine.h"
+#include "tagging/entities.h"
+#include "base/error.h"
+#include "tagging/feed.h"
+#include "base/json.h"
+#include "tagging/scheme.h"
+#include "base/sha256.h"
+#include "base/utf8.h"
+#include "text/lowercase.h"
+#include "text/tokenizer.h"
+#include "text/documents.h"
+#include "text/vocab.h"
+#include "text/windows.h"
+#include "text/wordpiece.h"
 
 namespace {
 
@@ -42,9 +54,8 @@ void convert_lines(const std::vector<std::string>& args) {
   etagger::TagConverter converter(tags, args[0], args[1]);
   for (std::string line; std::getline(std::cin, line);) {
     std::vector<int> ids;
-    for (size_t at = 0; at < line.size();
-         at = line.find(' ', at) == std::string::npos ? line.size() : line.find(' ', at) + 1)
-      ids.push_back(std::stoi(line.substr(at)));
+    std::istringstream cells(line);
+    for (int id; cells >> id;) ids.push_back(id);
     std::string out;
     for (std::string_view tag : converter.convert(ids.data(), ids.size()))
       out.append(out.empty() ? "" : " ").append(tag);
@@ -72,12 +83,11 @@ std::string argument(const std::vector<std::string>& args, size_t i) {
 // Columns in, emission scores out: a row each token, a blank line after each sentence.
 void print_emissions(const std::vector<std::string>& args) {
   auto engine = etagger::open_engine(args[0], argument(args, 1));
-  size_t batch_size = args.size() > 2 ? std::stoul(args[2]) : 64,
-         tags = engine->settings().tags.size();
+  const size_t batch_size = args.size() > 2 ? std::stoul(args[2]) : 64;
+  const size_t tags = engine->settings().tags.size();
   etagger::Run input{all_input()};
   std::vector<etagger::Sentence> sentences = read_sentences(input, engine->settings());
-  for (const std::vector<float>& scores :
-       engine->emissions(sentences.data(), sentences.size(), batch_size)) {
+  for (const std::vector<float>& scores : engine->emissions(sentences, batch_size)) {
     for (size_t i = 0; i < scores.size(); ++i)
       std::printf("%.9g%c", static_cast<double>(scores[i]), (i + 1) % tags ? ' ' : '\n');
     std::printf("\n");
@@ -174,7 +184,7 @@ void print_words(const std::vector<etagger::Sentence>& sentences, size_t begin, 
 }
 
 // A line each sentence: after how many reads it came out, the words before it, its own, and those
-// behind it.
+// after it.
 void print_documents(size_t words, size_t size) {
   etagger::RunReader reader;
   etagger::SentenceParser parser("<stdin>", {}, {"word"});
@@ -186,7 +196,7 @@ void print_documents(size_t words, size_t size) {
     std::vector<etagger::Sentence> sentences;
     for (etagger::Block& block : blocks)
       sentences.push_back(block.rows.empty() ? etagger::Sentence() : parser.parse(&block));
-    for (size_t i = run.before; i < blocks.size() - run.behind; ++i) {
+    for (size_t i = run.blocks_before; i < blocks.size() - run.blocks_after; ++i) {
       if (sentences[i].words.empty()) continue;
       std::cout << reads << '|';
       print_words(sentences, 0, i);
@@ -221,22 +231,21 @@ void print_inputs(const std::string& settings_path, const std::string& vocab_pat
   etagger::Run input{all_input()};
   std::vector<etagger::Sentence> sentences = read_sentences(input, settings);
   std::vector<size_t> places;
-  std::vector<etagger::Example> examples =
-      feeder.encode(sentences.data(), sentences.size(), &places);
+  std::vector<etagger::Example> examples = feeder.encode(sentences, 0, sentences.size(), &places);
   for (const etagger::Batch& batch : etagger::tagging_batches(examples, batch_size, 4000)) {
     for (size_t k : batch.indices) std::cout << places[k] << ' ';
     std::cout << "\n";
-    for (const etagger::Input& each : feeder.inputs(examples, batch)) {
-      std::cout << each.name << ' ';
-      print_numbers(each.shape);
-      print_numbers(each.values);
+    for (const etagger::Input& input : feeder.inputs(examples, batch)) {
+      std::cout << input.name << ' ';
+      print_numbers(input.shape);
+      print_numbers(input.values);
       std::cout << "\n";
     }
   }
 }
 
-// A line each sentence: the window of each word, where it lies there, and the windows, with |
-// behind each of these.
+// A line each sentence: the window of each word, where it lies there, and the windows, with | after
+// each of these.
 void print_windows(const std::vector<std::string>& args) {
   etagger::MappedFile file(args[0]);
   etagger::Section vocabulary = read_pieces(file.text());

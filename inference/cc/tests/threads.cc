@@ -6,14 +6,14 @@
 #include <thread>
 #include <vector>
 
-#include "cli.h"
+#include "base/cli.h"
 #include "engine/engine.h"
 #include "engine/kernels.h"
-#include "error.h"
+#include "base/error.h"
 
 namespace {
 
-using Tags = std::vector<std::vector<std::string_view>>;
+using etagger::Tags;
 
 constexpr size_t kBatchSizes[] = {1, 7, 64};
 
@@ -28,7 +28,7 @@ std::vector<std::vector<Tags>> tag_in_threads(const etagger::Tagger& tagger,
     threads.emplace_back([&, thread] {
       for (size_t k = 0; k < std::size(kBatchSizes); ++k) {
         size_t which = (thread + k) % std::size(kBatchSizes);
-        all[thread][which] = tagger.tag(sentences.data(), sentences.size(), kBatchSizes[which]);
+        all[thread][which] = tagger.tag(sentences, 0, sentences.size(), kBatchSizes[which]);
       }
     });
   for (std::thread& thread : threads) thread.join();
@@ -46,8 +46,8 @@ void run(const std::string& model, size_t count) {
     for (etagger::Block& block : blocks)
       if (!block.rows.empty()) sentences.push_back(parser.parse(&block));
     std::vector<Tags> alone = tag_in_threads(*tagger, sentences, 1)[0];
-    for (const std::vector<Tags>& each : tag_in_threads(*tagger, sentences, count))
-      if (each != alone) throw etagger::Error(std::string(name) + ": a thread has other tags");
+    for (const std::vector<Tags>& tags : tag_in_threads(*tagger, sentences, count))
+      if (tags != alone) throw etagger::Error(std::string(name) + ": a thread has other tags");
     std::cout << name << ": " << sentences.size() << " sentences, the same tags from " << count
               << " threads\n";
   }

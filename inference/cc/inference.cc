@@ -1,6 +1,0 @@
-// Tags with a frozen graph:  inference GRAPH VOCAB < data/test.txt > pred.txt
-#include "command.h"
-
-int main(int argc, char** argv) {
-  return etagger::tag_with_graph(argc, argv, etagger::GraphFile::kFrozen);
-}

@@ -1,0 +1,314 @@
+#include "etagger.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <new>
+#include <numeric>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/engine.h"
+#include "base/error.h"
+#include "base/parallel.h"
+#include "tagging/scheme.h"
+#include "base/stop.h"
+#include "tagging/stream.h"
+#include "tagging/tagger.h"
+#include "base/utf8.h"
+#include "base/version.h"
+
+struct etagger_model {
+  explicit etagger_model(std::unique_ptr<etagger::Tagger> opened)
+      : tagger(std::move(opened)),
+        converter(tagger->settings().tags, tagger->settings().tag_scheme,
+                  tagger->settings().data_scheme),
+        tags(converter.tags()),
+        fingerprint(tagger->fingerprint()) {}
+
+  std::unique_ptr<etagger::Tagger> tagger;
+  etagger::TagConverter converter;
+  std::vector<std::string_view> tags;  // of the converter
+  std::string fingerprint;
+};
+
+namespace {
+
+using etagger::Error;
+using etagger::Sentence;
+
+constexpr size_t kBatchSize = 64;     // sentences
+constexpr size_t kMostTokens = 4096;  // of a part that a thread takes at a time
+constexpr size_t kLeastTokens = 512;  // less is not worth a thread
+
+// Mutable, one for each thread, because the C interface says so: etagger_error(), etagger_warning()
+// and etagger_stop_at() are about the calls of the thread that asks, and have no other argument.
+thread_local std::string last_error, last_warning;
+thread_local etagger::Stop stop;
+
+// Runs `action`; an exception becomes last_error and `failed`. Nothing is thrown into C.
+template <class Result, class Action>
+Result guarded(Result failed, Action action) {
+  try {
+    return action();
+  } catch (const std::bad_alloc&) {
+    last_error = "out of memory";
+  } catch (const std::exception& error) {
+    last_error = etagger::printable(error.what());
+  } catch (const etagger::ReaderGone&) {
+    last_error = "the reader of the output went away";
+  }
+  return failed;
+}
+
+// The arguments of etagger_tag_sentences.
+struct Request {
+  const etagger_model* model;
+  const char *const *words, *const *pos, *const *chunks;
+  const size_t* lengths;
+  size_t sentences;
+  const char** tags;
+  etagger::Stop stop;
+};
+
+// Sentences begin to end - 1, of which the first begins at word `word`.
+struct Part {
+  size_t begin, end, word;
+};
+
+// Throws Error where they are none.
+void check_model(const etagger_model* model, int threads) {
+  if (!model)
+    throw Error("the model is NULL; etagger_open could not open it, or it was not asked to");
+  if (threads < 0) throw Error("threads " + std::to_string(threads) + ": expected 0 or more");
+}
+
+// Throws Error for what is not there.
+void check(const Request& request, int threads) {
+  check_model(request.model, threads);
+  if (request.sentences && !request.lengths)
+    throw Error("lengths is NULL, expected the number of words of each sentence");
+  size_t word = 0;
+  for (size_t i = 0; i < request.sentences; ++i) {
+    for (size_t k = 0; k < request.lengths[i]; ++k, ++word) {
+      if (!request.words || !request.tags)
+        throw Error(std::string(request.words ? "tags" : "words") + " is NULL, expected an array");
+      const char *text = request.words[word], *problem = nullptr;
+      if (!text)
+        problem = " is NULL, expected text";
+      else if (!*text)
+        problem = " is empty, expected text; leave it out";
+      else if (request.pos && !request.pos[word])
+        problem = " has NULL as pos, expected text";
+      else if (request.chunks && !request.chunks[word])
+        problem = " has NULL as chunk, expected text";
+      if (problem)
+        throw Error("word " + std::to_string(k + 1) + " of sentence " + std::to_string(i + 1) +
+                    problem);
+    }
+  }
+}
+
+// Cuts the sentences into parts for `threads` threads: several for each, so that none waits long
+// for another.
+std::vector<Part> parts_of(const Request& request, size_t threads) {
+  size_t total = std::accumulate(request.lengths, request.lengths + request.sentences, size_t{0});
+  size_t most = std::clamp(total / (4 * threads), kLeastTokens, kMostTokens);
+  std::vector<Part> parts;
+  size_t word = 0, tokens = most;
+  for (size_t i = 0; i < request.sentences; ++i) {
+    if (tokens >= most) {
+      parts.push_back({i, i, word});
+      tokens = 0;
+    }
+    parts.back().end = i + 1;
+    word += request.lengths[i];
+    tokens += request.lengths[i];
+  }
+  return parts;
+}
+
+Sentence sentence_at(const Request& request, size_t word, size_t length) {
+  Sentence sentence;
+  auto fill = [&](const char* const* from, std::vector<std::string_view>* to) {
+    if (from) to->assign(from + word, from + word + length);
+  };
+  fill(request.words, &sentence.words);
+  fill(request.pos, &sentence.pos);
+  fill(request.chunks, &sentence.chunks);
+  sentence.has_pos = request.pos != nullptr;
+  sentence.has_chunks = request.chunks != nullptr;
+  return sentence;
+}
+
+// The part, and before and after it as many sentences as its tags may depend on.
+Part with_context(const Request& request, Part part) {
+  const size_t most = request.model->tagger->settings().context_words();
+  for (size_t words = 0; part.begin > 0 && words < most;) {
+    --part.begin;
+    words += request.lengths[part.begin];
+  }
+  for (size_t words = 0; part.end < request.sentences && words < most;) {
+    words += request.lengths[part.end];
+    ++part.end;
+  }
+  return part;
+}
+
+// What is left of a request that has nothing but -DOCSTART- needs no columns.
+void warn_of_missing(const Request& request) {
+  const etagger::Settings& settings = request.model->tagger->settings();
+  std::string missing = settings.missing_columns(request.pos, request.chunks, "the call");
+  if (missing.empty()) return;
+  const char* const* word = request.words;
+  for (size_t i = 0; i < request.sentences; ++i) {
+    const size_t length = request.lengths[i];
+    if (length && !(length == 1 && *word == etagger::kDocstart)) {
+      last_warning = missing;
+      return;
+    }
+    word += length;
+  }
+}
+
+void tag_part(const Request& request, const Part& part) {
+  const Part wide = with_context(request, part);
+  size_t word = part.word - std::accumulate(request.lengths + wide.begin,
+                                            request.lengths + part.begin, size_t{0});
+  std::vector<Sentence> sentences;
+  size_t first = 0, count = 0;  // those of the part among them
+  for (size_t i = wide.begin; i < wide.end; ++i) {
+    const size_t length = request.lengths[i];
+    if (!length) continue;
+    sentences.push_back(sentence_at(request, word, length));
+    word += length;
+    if (i < part.begin)
+      ++first;
+    else if (i < part.end)
+      ++count;
+  }
+  const char** to = request.tags + part.word;
+  const etagger::Tags tags =
+      request.model->tagger->tag(sentences, first, count, kBatchSize, nullptr, request.stop);
+  for (const std::vector<std::string_view>& of_sentence : tags)
+    for (std::string_view tag : of_sentence) {
+      *to = tag.data();  // whole strings of the model, which end in NUL
+      ++to;
+    }
+}
+
+etagger_model* open(const char* path, bool trust) {
+  return guarded<etagger_model*>(nullptr, [&] {
+    if (!path) throw Error("the path is NULL, expected that of an .etagger file");
+    struct stat about;
+    bool is_folder = stat(path, &about) == 0 && S_ISDIR(about.st_mode);
+    return new etagger_model(is_folder ? etagger::open_folder_tagger(path, trust)
+                                       : etagger::open_engine(path));
+  });
+}
+
+}  // namespace
+
+etagger_model* etagger_open(const char* path) {
+  return open(path, false);
+}
+
+etagger_model* etagger_open_trusted(const char* path) {
+  return open(path, true);
+}
+
+int etagger_tag(const etagger_model* model, const char* const* words, const char* const* pos,
+                const char* const* chunks, size_t count, const char** tags) {
+  return etagger_tag_sentences(model, words, pos, chunks, &count, 1, 1, tags);
+}
+
+int etagger_tag_sentences(const etagger_model* model, const char* const* words,
+                          const char* const* pos, const char* const* chunks, const size_t* lengths,
+                          size_t sentences, int threads, const char** tags) {
+  return guarded(-1, [&] {
+    last_warning.clear();
+    Request request{model, words, pos, chunks, lengths, sentences, tags, stop};
+    check(request, threads);
+    warn_of_missing(request);
+    size_t most = etagger::thread_count(threads);
+    std::vector<Part> parts = parts_of(request, most);
+    etagger::run_parts(parts.size(), most, [&](size_t i) { tag_part(request, parts[i]); });
+    return 0;
+  });
+}
+
+int etagger_tag_file(const etagger_model* model, const char* input, const char* output,
+                     const char* columns, int threads) {
+  return etagger_tag_columns(model, input, output, columns, nullptr, threads);
+}
+
+int etagger_tag_columns(const etagger_model* model, const char* input, const char* output,
+                        const char* columns, const char* delimiter, int threads) {
+  return guarded(-1, [&] {
+    last_warning.clear();
+    check_model(model, threads);
+    etagger::StreamOptions options;
+    options.delimiter = etagger::parse_delimiter(delimiter ? delimiter : "");
+    options.stop = stop;
+    options.warn = [](const std::string& text) { last_warning = etagger::printable(text); };
+    if (columns) options.columns = etagger::parse_columns(columns, options.delimiter);
+    options.batch_size = kBatchSize;
+    options.threads = etagger::thread_count(threads);
+    etagger::Source source(input ? input : "", stop);
+    etagger::Sink sink(output ? output : "", stop);
+    etagger::tag_stream(*model->tagger, options, &source, &sink);
+    sink.finish();
+    return 0;
+  });
+}
+
+void etagger_stop_at(const int* flag) {
+  stop = etagger::Stop(flag);
+}
+
+void etagger_split(const char* joined, size_t count, const char** texts) {
+  for (size_t i = 0; i < count; ++i) {
+    texts[i] = joined;
+    joined += std::strlen(joined) + 1;
+  }
+}
+
+size_t etagger_tag_count(const etagger_model* model) {
+  return model ? model->tags.size() : 0;
+}
+
+const char* etagger_tag_name(const etagger_model* model, size_t index) {
+  return index < etagger_tag_count(model) ? model->tags[index].data() : nullptr;
+}
+
+int etagger_uses(const etagger_model* model, const char* column) {
+  if (!model || !column) return 0;
+  std::string_view name = column;
+  const etagger::Settings& settings = model->tagger->settings();
+  return name == "word" || (name == "pos" && settings.has(etagger::Feature::kPos)) ||
+         (name == "chunk" && settings.has(etagger::Feature::kChunk));
+}
+
+const char* etagger_fingerprint(const etagger_model* model) {
+  return model ? model->fingerprint.c_str() : nullptr;
+}
+
+void etagger_close(etagger_model* model) {
+  delete model;
+}
+
+const char* etagger_error(void) {
+  return last_error.c_str();
+}
+
+const char* etagger_warning(void) {
+  return last_warning.c_str();
+}
+
+const char* etagger_version(void) {
+  return etagger::kVersion;
+}
