@@ -64,7 +64,6 @@ std::string outcome(const std::string& what, const std::string& path) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  etagger::silence_tensorflow();
   for (std::string path; std::getline(std::cin, path);)
     std::cout << outcome(argc > 1 ? argv[1] : "open", path) << std::endl;
 }
