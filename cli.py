@@ -73,8 +73,13 @@ def _finish(main):
     return code
 
 
-def _say(message, code):
+def note(message):
+    """One line on standard error that names the command that runs."""
     print(f"{os.path.basename(sys.argv[0])}: {message}", file=sys.stderr, flush=True)
+
+
+def _say(message, code):
+    note(message)
     return code
 
 

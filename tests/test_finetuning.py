@@ -5,6 +5,7 @@ and taken over by a new model.
 import os
 import shutil
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -26,14 +27,15 @@ from language_models import (
 )
 from test_elmo import random_weights, small_options
 from test_train import assert_same_run
-from training import run, start, warm_start
-from training import run as training_run
+from training import files, start, warm_start
+from training.run import Start, create_trainer
 
 
 @pytest.fixture(scope="module", autouse=True)
 def no_plots():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_run, "plot_history", lambda history, path: None)
+        patch.setattr(files, "plot_history", lambda history, path: None)
+        patch.setattr(sys, "argv", ["train.py"])  # messages name the command
         yield
 
 
@@ -292,9 +294,8 @@ def taken_over(folder, fine_tuned, *more):
         *more,
     )
     config = start.config_of(args)
-    trainer = run._warm_started(
-        config, warm_start.read(args.warm_start, args.warm_start_vars or ".*"), run.Given()
-    )
+    source = warm_start.read(args.warm_start, args.warm_start_vars or ".*")
+    trainer = create_trainer(config, Start(source=source))
     with trainer.session as session:
         return dict(
             zip(

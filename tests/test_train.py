@@ -31,7 +31,7 @@ from config import ENCODERS, Config
 from features.feed import training_batches
 from features.vocabulary import EmbVec
 from tf1 import tf
-from training import run as training_run
+from training import files
 from training.trainer import Trainer
 
 
@@ -59,7 +59,7 @@ def tiny(tmp_path_factory):
         return done[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_run, "plot_history", lambda history, path: None)
+        patch.setattr(files, "plot_history", lambda history, path: None)
         run.base = run()
         yield run
 
