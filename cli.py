@@ -74,8 +74,13 @@ def _finish(main):
 
 
 def note(message):
-    """One line on standard error that names the command that runs."""
-    print(f"{os.path.basename(sys.argv[0])}: {message}", file=sys.stderr, flush=True)
+    """Prints a line on standard error that begins with the name of the command that runs; with
+    `etagger` in an interactive Python, where there is none.
+    """
+    name = os.path.basename(sys.argv[0])
+    if name in ("", "-c"):
+        name = "etagger"
+    print(f"{name}: {message}", file=sys.stderr, flush=True)
 
 
 def _say(message, code):

@@ -96,7 +96,7 @@ def main():
     step = f" step {state.best_step}" if trainer.config.run_every_secs else ""
     print(
         f"best epoch {state.best_epoch}{step}: token F1 {best['token_f1']:.2f}  "
-        f"chunk F1 {best['chunk_f1']:.2f}; model in {trainer.files.model}"
+        f"chunk F1 {best['chunk_f1']:.2f}; model in {trainer.files.model_prefix}"
     )
     if about_columns := columns_note(trainer.config):
         note(about_columns)

@@ -10,7 +10,6 @@ import schemes
 from cli import UserError
 from features.feed import sorted_batches
 from scoring import chunks, tokens
-from training.data import Data
 
 
 class Evaluation(NamedTuple):
@@ -25,8 +24,10 @@ class Evaluation(NamedTuple):
     score: float
 
 
-def evaluate(graph, data: Data, config):
-    """The Evaluation of a TrainingGraph's (averaged) weights on data.dev."""
+def evaluate(graph, data, config):
+    """Evaluates the (averaged) weights of a TrainingGraph on the development sentences. data:
+    training.data.Data. Returns an Evaluation.
+    """
     losses, weights, gold, predicted = [], [], [], []
     with graph.averaged_weights():
         for indices in _batches(data, config):

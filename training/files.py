@@ -10,23 +10,23 @@ from cli import atomic_write
 
 
 class TrainingFiles:
-    """Writes to config.checkpoint_dir. model: prefix of the best model's checkpoint. state: prefix
+    """Writes to config.checkpoint_dir. model_prefix: of the best model's checkpoint. state_prefix:
     of the last state's, from which --resume goes on.
     """
 
     def __init__(self, config, data, made_from):
         """data: training.data.Data. made_from: {path: sha256} of what the model is made from."""
         self.config, self.data, self.made_from = config, data, made_from
-        self.model = os.path.join(config.checkpoint_dir, checkpoint.MODEL)
-        self.state = os.path.join(config.checkpoint_dir, checkpoint.STATE)
+        self.model_prefix = os.path.join(config.checkpoint_dir, checkpoint.MODEL)
+        self.state_prefix = os.path.join(config.checkpoint_dir, checkpoint.STATE)
 
     def save_model(self, graph, state):
         """graph: TrainingGraph. state: checkpoint.State."""
-        graph.save_model(self.model, self._meta(state), self.data.emb)
+        graph.save_model(self.model_prefix, self._meta(state), self.data.emb)
 
     def save_state(self, graph, state):
         """Saves the state and the history. graph: TrainingGraph. state: checkpoint.State."""
-        graph.save_state(self.state, self._meta(state), self.data.emb)
+        graph.save_state(self.state_prefix, self._meta(state), self.data.emb)
         path = os.path.join(self.config.checkpoint_dir, "history.json")
         with atomic_write(path, "w", encoding="utf-8") as out:
             json.dump([_finite(row) for row in state.history], out, indent=1)

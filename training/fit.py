@@ -134,6 +134,6 @@ def _tagger(trainer):
     """The best model of a run, with its history."""
     from tagging.tagger import Tagger
 
-    tagger = Tagger.load(trainer.files.model, trust=True)  # this process has made it
+    tagger = Tagger.load(trainer.files.model_prefix, trust=True)  # this process has made it
     tagger.history = trainer.state.history
     return tagger

@@ -71,7 +71,7 @@ def run_training(config, start=Start(), inputs=PythonInputs(), overwrite=False):
     if not (ended_by or trainer.state.best_step):
         raise UserError(
             "no model was kept: at no evaluation was the score a finite number; the last state "
-            f"is {trainer.files.state}"
+            f"is {trainer.files.state_prefix}"
         )
     return trainer, ended_by
 

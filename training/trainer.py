@@ -155,7 +155,7 @@ class Trainer:
         state, latest = self.state, self.latest
         kept = "No model of this training has been kept"
         if state.best_step:
-            kept = f"The best model so far is {self.files.model}"
+            kept = f"The best model so far is {self.files.model_prefix}"
         return (
             f"epoch {state.epoch + 1}, batch {state.batch + 1} (step {state.step + 1}): the loss "
             f"is {latest.loss}, the gradient's norm {latest.norm}; try a smaller --learning_rate, "
