@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import checkpoint
-import train
+import conll
 from cli import UserError
 from commands import (
     SMALL,
@@ -485,7 +485,7 @@ def test_loss_that_is_not_finite(corpus, zygote):
 
 
 def test_vector_that_is_not_a_number(corpus, tmp_path):
-    sentences, _ = train.conll.read_sentences(str(tmp_path / "train.txt"))
+    sentences, _ = conll.read_sentences(str(tmp_path / "train.txt"))
     emb = EmbVec.from_sentences(sentences, 10, True)
     emb.vectors = np.zeros((len(emb.vocab["wrd"]), 10), np.float32)
     emb.vectors[2:40] = math.nan
@@ -546,7 +546,11 @@ def test_crash_while_a_checkpoint_takes_its_place(tiny, tmp_path, monkeypatch, r
         }
         session.run(tf.global_variables_initializer())
         checkpoint.save(
-            str(folder / "ner_model"), session, tf.train.Saver(tensors), new._meta(), new.data.emb
+            str(folder / "ner_model"),
+            session,
+            tf.train.Saver(tensors),
+            new.files.meta(new.state),
+            new.data.emb,
         )
     monkeypatch.undo()
     meta = checkpoint.load_meta(checkpoint.resolve(str(folder)))

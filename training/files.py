@@ -22,11 +22,11 @@ class TrainingFiles:
 
     def save_model(self, graph, state):
         """graph: TrainingGraph. state: checkpoint.State."""
-        graph.save_model(self.model_prefix, self._meta(state), self.data.emb)
+        graph.save_model(self.model_prefix, self.meta(state), self.data.emb)
 
     def save_state(self, graph, state):
         """Saves the state and the history. graph: TrainingGraph. state: checkpoint.State."""
-        graph.save_state(self.state_prefix, self._meta(state), self.data.emb)
+        graph.save_state(self.state_prefix, self.meta(state), self.data.emb)
         path = os.path.join(self.config.checkpoint_dir, "history.json")
         with atomic_write(path, "w", encoding="utf-8") as out:
             json.dump([_finite(row) for row in state.history], out, indent=1)
@@ -35,7 +35,7 @@ class TrainingFiles:
         """Draws the learning curve. history: State.history."""
         plot_history(history, os.path.join(self.config.checkpoint_dir, "learning_curve.png"))
 
-    def _meta(self, state):
+    def meta(self, state):
         """What checkpoint.Meta holds of the training."""
         data, gazetteer = self.data, self.data.feeder.gazetteer
         return {
