@@ -196,7 +196,7 @@ def test_variables_of_bert_by_expression(folder, tmp_path, capsys):
         UserError,
         match="--train_vars bert/: matches no variable that can be trained; expected one or more of the scopes",
     ):
-        fit(*flags(folder, tmp_path, "--use_elmo", "False", "--train_vars", "bert/"))
+        fit(*flags(folder, tmp_path, "--overwrite", "--use_elmo", "False", "--train_vars", "bert/"))
 
 
 def test_only_the_layers_that_are_read_are_there(folder, tmp_path):

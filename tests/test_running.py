@@ -21,10 +21,10 @@ import checkpoint
 import cli
 import commands
 import conll
-import embvec
 import registry
 from cli import UserError
 from commands import ROOT, TINY, fit, left_behind, one_line, same_weights, sample, write_sample
+from features import word_vectors
 from scoring import chunks, columns, tables
 from tagging import confidence
 from training import evaluation, files, hooks, run_folder
@@ -304,7 +304,7 @@ def test_a_line_without_an_end(monkeypatch, tmp_path):
     for before, number in (b"", 1), (b"the 1 2\n", 2), (b"2 2\nthe 1 2\n", 3):
         with gzip.open(path, "wb", 1) as out:
             out.write(before + b"x" * 100_000 + b"\nof 1 2\n")
-        reader = embvec._VectorReader(path, "", 2, True, None)
+        reader = word_vectors.VectorReader(path, "", 2, True, None)
         with pytest.raises(UserError, match=f"v.gz:{number}: a line of more than 1,000 bytes"):
             reader.read()
     (tmp_path / "p").write_bytes(SCORED + b"x" * 2000)

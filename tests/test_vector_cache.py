@@ -78,7 +78,7 @@ def run(folder, *more):
     """Trains; returns the losses and scores by epoch."""
     return [
         {name: row[name] for name in ("train_loss", "dev_loss", "token_f1")}
-        for row in fit(*flags(folder, *more)).state.history
+        for row in fit(*flags(folder, "--overwrite", *more)).state.history
     ]
 
 
