@@ -73,10 +73,14 @@ def _finish(main):
     return code
 
 
-def note(text):
-    """Prints one line on standard error, after the name of the command that runs, if one does."""
-    command = os.path.basename(sys.argv[0])
-    print(f"{command}: {text}" if command else text, file=sys.stderr, flush=True)
+def note(message):
+    """Prints a line on standard error that begins with the name of the command that runs; with
+    `etagger` in an interactive Python, where there is none.
+    """
+    name = os.path.basename(sys.argv[0])
+    if name in ("", "-c"):
+        name = "etagger"
+    print(f"{name}: {message}", file=sys.stderr, flush=True)
 
 
 def _say(message, code):

@@ -1,16 +1,13 @@
 """Fits a model: from the shell, or from Python with `fit`.
 
-    python train.py --emb_path embeddings/glove.6B.50d.txt.pkl --wrd_dim 50 --batch_size 20 --epoch 70
+    python train.py --emb_path embeddings/glove.6B.50d.txt.pkl --wrd_dim 50 \\
+        --batch_size 20 --epoch 70
 
 Writes the best model (checkpoint/ner_model), the last state (--resume goes on from it),
 history.json and learning_curve.png to --checkpoint_dir, and TensorBoard summaries to --summary_dir.
 """
 
-import os
-import sys
-
-import checkpoint
-from cli import Parser, UserError, check_stream, run_command
+from cli import Parser, UserError, check_stream, note, run_command
 from config import add_flags, model_names
 from tagging.tagger import columns_note
 from training import seeds
@@ -40,12 +37,14 @@ def parse_args():
         "--warm_start",
         default="",
         metavar="CHECKPOINT",
-        help="start a new model, with vocabularies, tags and config of its own, from what fits of this checkpoint",
+        help="start a new model, with vocabularies, tags and config of its own, from what fits of "
+        "this checkpoint",
     )
     parser.add_argument(
         "--warm_start_vars",
         metavar="REGEX",
-        help="which variables to take over, such as encoder/ (matched from the name's beginning; default all: .*)",
+        help="which variables to take over, such as encoder/ (matched from the name's beginning; "
+        "default all: .*)",
     )
     parser.add_argument(
         "--resume", action="store_true", help="go on from the last state in --checkpoint_dir"
@@ -59,7 +58,8 @@ def parse_args():
         "--seeds",
         type=seeds.parse_seeds,
         metavar="N,N,...",
-        help="train once for each of these seeds, into --checkpoint_dir/seed-N; prints mean and sample deviation",
+        help="train once for each of these seeds, into --checkpoint_dir/seed-N; prints mean and "
+        "sample deviation",
     )
     parser.add_argument(
         "--trust",
@@ -80,28 +80,26 @@ def main():
     args = parse_args()
     check_stream(1)
     if args.seeds:
-        return seeds.train_all(args, config_of, run_args)
+        return seeds.train_all(args)
     trainer, ended_by = run_args(args, config_of(args))
     state, folder = trainer.state, trainer.config.checkpoint_dir
     if ended_by:
-        print(
-            f"train.py: interrupted in epoch {state.epoch + 1}; go on with --resume "
-            f"--checkpoint_dir {folder}{' --trust' if trainer.config.custom() else ''}",
-            file=sys.stderr,
+        trust = " --trust" if trainer.config.custom() else ""
+        note(
+            f"interrupted in epoch {state.epoch + 1}; go on with --resume "
+            f"--checkpoint_dir {folder}{trust}"
         )
         return 128 + ended_by
     if trainer.stopped:
         print(f"stopped: {trainer.stopped}")
-    best, step = (
-        state.best_scores,
-        f" step {state.best_step}" if trainer.config.run_every_secs else "",
-    )
+    best = state.best_scores
+    step = f" step {state.best_step}" if trainer.config.run_every_secs else ""
     print(
-        f"best epoch {state.best_epoch}{step}: token F1 {best['token_f1']:.2f}  chunk F1 {best['chunk_f1']:.2f}; "
-        f"model in {os.path.join(folder, checkpoint.MODEL)}"
+        f"best epoch {state.best_epoch}{step}: token F1 {best['token_f1']:.2f}  "
+        f"chunk F1 {best['chunk_f1']:.2f}; model in {trainer.files.model_prefix}"
     )
-    if note := columns_note(trainer.config):
-        print(f"train.py: {note}", file=sys.stderr)
+    if about_columns := columns_note(trainer.config):
+        note(about_columns)
 
 
 if __name__ == "__main__":

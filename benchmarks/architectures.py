@@ -91,14 +91,14 @@ class Timed:
     """A preset with its graph and session, on data that all share."""
 
     def __init__(self, name, config, data):
-        from training.trainer import Trainer
+        from training.graph import TrainingGraph
 
         self.name, self.data = name, data
-        self.trainer = Trainer(config, data, {})
+        self.training = TrainingGraph(config, data)
         trained = {
-            each.op.name for each in self.trainer.graph.get_collection("trainable_variables")
+            each.op.name for each in self.training.graph.get_collection("trainable_variables")
         }
-        sizes = {each.op.name: each.shape.num_elements() for each in self.trainer.model.variables}
+        sizes = {each.op.name: each.shape.num_elements() for each in self.training.model.variables}
         self.trainable = sum(size for name, size in sizes.items() if name in trained)
         self.other = sum(sizes.values()) - self.trainable
 
@@ -109,14 +109,14 @@ class Timed:
             inputs = self.data.feeder.batch(
                 [self.data.train[i] for i in batch], np.random.default_rng(0)
             )
-            self.trainer.run_step({**inputs, "is_train": True})
+            self.training.step(inputs)
         return time.perf_counter() - started
 
     def tag(self, examples):
         """Seconds for each of them alone."""
         started = time.perf_counter()
         for example in examples:
-            self.trainer.run_tags(self.data.feeder.batch([example]))
+            self.training.tags(self.data.feeder.batch([example]))
         return time.perf_counter() - started
 
 

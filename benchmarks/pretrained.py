@@ -187,8 +187,7 @@ class Ours:
 
 class Training(Ours):
     def __init__(self, name, folder, threads):
-        from training.data import load_data
-        from training.trainer import Trainer
+        from training.run import create_trainer
 
         started = time.perf_counter()
         path = os.path.join(folder, "train.txt")
@@ -205,21 +204,22 @@ class Training(Ours):
                 "threads": threads,
             },
         )
-        config, data = load_data(config)
         os.mkdir(config.checkpoint_dir)
-        self.trainer = Trainer(config, data, {})
-        self.trainer.load_pretrained()
+        self.trainer = create_trainer(config)
         self.loaded = time.perf_counter() - started
-        self.inputs = {**data.feeder.batch(data.train), "is_train": True}
+        data = self.trainer.data
+        self.inputs = data.feeder.batch(data.train)
 
     def run(self):
         """The epoch: one batch, its evaluation, the best model and the last state."""
-        self.trainer.run()
+        from training.trainer import train
+
+        train(self.trainer)
         return {}
 
     def step(self):
         started = time.perf_counter()
-        self.trainer.run_step(self.inputs)
+        self.trainer.training_graph.step(self.inputs)
         return {"seconds": time.perf_counter() - started}
 
     def batch(self, out):

@@ -28,7 +28,7 @@ from config import Config
 from corpora import BENCH, CORPORA, emb_path, find
 from features.feed import training_batches
 from training.data import load_data
-from training.trainer import Trainer
+from training.graph import TrainingGraph
 
 SYSTEMS = {
     "fused": "etagger, rnn_type fused",
@@ -48,12 +48,12 @@ PUBLISHED = {"train": 3.13, "tag": 1.26}  # fused beside normal, README of dsind
 class TensorFlowSystem:
     def __init__(self, config, data, kind):
         config.rnn_type = kind
-        self.trainer = Trainer(config, data, {})
-        self.trainer.load_pretrained()
+        self.training = TrainingGraph(config, data)
+        self.training.load_pretrained(data.emb)
 
         self.variables = {
             each.op.name: each
-            for each in self.trainer.model.variables
+            for each in self.training.model.variables
             if "Adam" not in each.op.name
         }
 
@@ -61,22 +61,22 @@ class TensorFlowSystem:
         return sum(each.shape.num_elements() for each in self.variables.values() if each.trainable)
 
     def save(self, path):
-        with self.trainer.graph.as_default():
-            np.savez(path, **self.trainer.session.run(self.variables))
+        with self.training.graph.as_default():
+            np.savez(path, **self.training.session.run(self.variables))
 
     def load(self, path):
-        with self.trainer.graph.as_default(), np.load(path) as weights:
+        with self.training.graph.as_default(), np.load(path) as weights:
             for name, variable in self.variables.items():
-                variable.load(weights[name], self.trainer.session)
+                variable.load(weights[name], self.training.session)
 
     def loss(self, inputs):
-        return float(self.trainer.run_loss(inputs)[1])
+        return float(self.training.tags_and_loss(inputs)[1])
 
     def step(self, inputs):
-        return float(self.trainer.run_step({**inputs, "is_train": True})[1])
+        return self.training.step(inputs).loss
 
     def tag(self, inputs):
-        self.trainer.run_tags(inputs)
+        self.training.tags(inputs)
 
 
 class TorchSystem:

@@ -5,6 +5,7 @@ and taken over by a new model.
 import os
 import shutil
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -25,14 +26,15 @@ from support.language_models import (
     write_google,
     write_huggingface,
 )
-from training import run, start, warm_start
-from training import run as training_run
+from training import files, start, warm_start
+from training.run import Start, create_trainer
 
 
 @pytest.fixture(scope="module", autouse=True)
 def no_plots():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_run, "plot_history", lambda history, path: None)
+        patch.setattr(files, "plot_history", lambda history, path: None)
+        patch.setattr(sys, "argv", ["train.py"])  # messages name the command
         yield
 
 
@@ -194,7 +196,7 @@ def test_variables_of_bert_by_expression(folder, tmp_path, capsys):
         match="--train_vars bert/: matches no variable that can be trained; expected one or more "
         "of the scopes",
     ):
-        fit(*flags(folder, tmp_path, "--use_elmo", "False", "--train_vars", "bert/"))
+        fit(*flags(folder, tmp_path, "--overwrite", "--use_elmo", "False", "--train_vars", "bert/"))
 
 
 def test_only_the_layers_that_are_read_are_there(folder, tmp_path):
@@ -292,9 +294,8 @@ def taken_over(folder, fine_tuned, *more):
         *more,
     )
     config = start.config_of(args)
-    trainer = run._warm_started(
-        config, warm_start.read(args.warm_start, args.warm_start_vars or ".*"), run.Given()
-    )
+    source = warm_start.read(args.warm_start, args.warm_start_vars or ".*")
+    trainer = create_trainer(config, Start(source=source))
     with trainer.session as session:
         return dict(
             zip(

@@ -14,7 +14,7 @@ import pytest
 
 import checkpoint
 import registry
-import train
+from checkpoint import State
 from cli import UserError
 from config import Config
 from support.commands import (
@@ -27,10 +27,11 @@ from support.commands import (
     write_sample,
 )
 from tf1 import tf
-from training import hooks, start
+from training import files, start
+from training import trainer as trainer_module
+from training.graph import TrainingGraph
 from training.hooks import Hook, no_increase, out_of_patience, own_hooks, plateau, user_hooks
-from training.run import Given, run_training
-from training.trainer import State
+from training.run import PythonInputs, run_args
 
 MINE = """
 import os, signal
@@ -85,16 +86,14 @@ def small(tmp_path_factory):
         )
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "plot_history", lambda history, path: None)
+        patch.setattr(files, "plot_history", lambda history, path: None)
         run.base = run()
         yield run
 
 
 def training(*flags, hooks=()):
     args = train_args(*flags)
-    trainer, _ = run_training(
-        start.config_of(args), args.restore, args.resume, given=Given(hooks=tuple(hooks))
-    )
+    trainer, _ = run_args(args, start.config_of(args), PythonInputs(hooks=tuple(hooks)))
     trainer.session.close()
     return trainer
 
@@ -305,19 +304,21 @@ def test_eval_every(small):
 def test_eval_within_epochs(small, monkeypatch):
     """As often as time has passed; the best of these is kept; the weights do not know."""
     clock = types.SimpleNamespace(now=0.0)
-    monkeypatch.setattr(hooks, "time", types.SimpleNamespace(monotonic=lambda: clock.now))
-    evaluated = []
+    monkeypatch.setattr(trainer_module, "time", types.SimpleNamespace(monotonic=lambda: clock.now))
+    evaluated, step = [], TrainingGraph.step
 
-    def tick(run):
+    def tick(self, inputs):
         clock.now += 1.0
+        return step(self, inputs)
 
     def note(run):
         evaluated.append((run.state.eval_step, run.state.score))
 
-    plain = own_hooks
+    monkeypatch.setattr(TrainingGraph, "step", tick)
     monkeypatch.setattr(
-        "trainer.own_hooks",
-        lambda config: [Hook(tick, "step"), *plain(config), Hook(note, "evaluation")],
+        trainer_module,
+        "own_hooks",
+        lambda config: [*own_hooks(config), Hook(note, "evaluation")],
     )
     base, trainer = small.base, small("--run_every_secs", 3)
     assert same_weights(prefix(base), prefix(trainer))
@@ -329,10 +330,13 @@ def test_eval_within_epochs(small, monkeypatch):
 
 def test_the_end_of_an_epoch_is_evaluated_once(small, monkeypatch):
     calls = []
-    evaluate = train.Trainer.evaluate
-    monkeypatch.setattr(
-        train.Trainer, "evaluate", lambda self: (calls.append(self.state.step), evaluate(self))[1]
-    )
+    evaluate = trainer_module.evaluate
+
+    def count(graph, data, config):
+        calls.append(graph.steps_done())
+        return evaluate(graph, data, config)
+
+    monkeypatch.setattr(trainer_module, "evaluate", count)
     trainer = small("--run_every_secs", 1e-9)
     assert calls == list(range(1, 16))
     assert all(row["chunk_f1"] is not None for row in trainer.state.history)

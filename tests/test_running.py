@@ -36,8 +36,8 @@ from support.commands import (
     write_sample,
 )
 from tagging import confidence
+from training import evaluation, files, hooks, run_folder
 from training import fit as fit_module
-from training import hooks, run_folder, trainer
 from training import run as training_run
 from training.run import run_args
 from training.start import config_of
@@ -58,7 +58,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("running")
     flags = [*write_sample(folder, 24, 8)[:4], *TINY, "--max_train_steps_per_epoch", 3]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_run, "plot_history", lambda history, path: None)
+        patch.setattr(files, "plot_history", lambda history, path: None)
         run = lambda *more: fit(*flags, "--epoch", 1, *more)
         run.flags, run.base = flags, folder / "base"
         run("--checkpoint_dir", run.base)
@@ -423,7 +423,7 @@ def test_fit_does_not_replace(folder, monkeypatch):
     with pytest.raises(UserError, match="overwrite=True"):
         fit_module.fit(pairs, pairs, checkpoint_dir=str(folder))
     assert contents(folder) == before
-    monkeypatch.setattr(training_run, "_begun", lambda *_: 1 / 0)
+    monkeypatch.setattr(training_run, "create_trainer", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         fit_module.fit(pairs, pairs, checkpoint_dir=str(folder), overwrite=True)
 
@@ -529,10 +529,10 @@ def test_only_finite_scores_can_be_the_best(save_by):
         for loss in (own,) if save_by == "loss" else (0.5, math.nan):
             for known in (True, False):
                 scores = {"chunk_f1": own, "token_f1": own, "dev_loss": loss, "metric": own}
-                run = types.SimpleNamespace(config=config, has_dev_loss=known)
+                kept_by = evaluation.score_to_keep_by(scores, config, has_loss=known)
                 finite = math.isfinite(own) and not (known and math.isnan(loss))
                 sign = -1 if save_by == "loss" else 1
-                assert trainer.Trainer._score(run, scores) == (sign * own if finite else -math.inf)
+                assert kept_by == (sign * own if finite else -math.inf)
 
 
 def test_metric_that_is_nan(run, tmp_path, capsys):
@@ -552,7 +552,7 @@ def test_metric_that_is_nan(run, tmp_path, capsys):
     assert (tmp_path / "d" / "last_state.json").exists()
     registry.register("metric", "of_running")(lambda gold, predicted: None)
     with pytest.raises(UserError, match="metric 'of_running': returned None, expected a number"):
-        trainer._metric("of_running", [], [])
+        evaluation.call_metric("of_running", [], [])
 
 
 # ---------------------------------------------------------------- TensorBoard

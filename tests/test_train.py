@@ -33,7 +33,7 @@ from support.commands import (
     write_sample,
 )
 from tf1 import tf
-from training import run as training_run
+from training import files
 from training.trainer import Trainer
 
 
@@ -61,7 +61,7 @@ def tiny(tmp_path_factory):
         return done[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_run, "plot_history", lambda history, path: None)
+        patch.setattr(files, "plot_history", lambda history, path: None)
         run.base = run()
         yield run
 
@@ -534,7 +534,11 @@ def test_crash_while_a_checkpoint_takes_its_place(tiny, tmp_path, monkeypatch, r
         }
         session.run(tf.global_variables_initializer())
         checkpoint.save(
-            str(folder / "ner_model"), session, tf.train.Saver(tensors), new._meta(), new.data.emb
+            str(folder / "ner_model"),
+            session,
+            tf.train.Saver(tensors),
+            new.files.meta(new.state),
+            new.data.emb,
         )
     monkeypatch.undo()
     meta = checkpoint.load_meta(checkpoint.resolve(str(folder)))

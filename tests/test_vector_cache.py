@@ -11,21 +11,21 @@ import numpy as np
 import pytest
 
 import conll
-import train
 from cli import UserError
+from config import Config
 from features.feed import sorted_batches
 from features.vocabulary import EmbVec
 from support.commands import TINY, fit, left_behind, train_args, weights, write_sample
 from support.language_models import elmo_flags, write_elmo, write_embeddings, write_google
-from training import run as training_run
-from training import start, vector_cache
-from training.trainer import Trainer
+from training import files, start, vector_cache
+from training.data import epoch_batches, load_data
+from training.run import create_trainer
 
 
 @pytest.fixture(scope="module", autouse=True)
 def no_plots():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_run, "plot_history", lambda history, path: None)
+        patch.setattr(files, "plot_history", lambda history, path: None)
         yield
 
 
@@ -78,15 +78,17 @@ def run(folder, *more):
     """Trains; returns the losses and scores by epoch."""
     return [
         {name: row[name] for name in ("train_loss", "dev_loss", "token_f1")}
-        for row in fit(*flags(folder, *more)).state.history
+        for row in fit(*flags(folder, "--overwrite", *more)).state.history
     ]
 
 
 def begun(folder, *more):
     """A Trainer before its first step."""
-    trainer = Trainer(*train.load_data(start.config_of(train_args(*flags(folder, *more)))), {})
-    trainer.load_pretrained()
-    return trainer
+    return create_trainer(start.config_of(train_args(*flags(folder, *more))))
+
+
+def fill_cache(trainer):
+    vector_cache.fill_data(trainer.data, trainer.training_graph, trainer.config)
 
 
 def logits(trainer, examples):
@@ -94,7 +96,7 @@ def logits(trainer, examples):
     found = {}
     for batch in sorted_batches([len(example) for example in examples], trainer.config):
         values = trainer.data.feeder.batch([examples[i] for i in batch])
-        tensors = {**trainer.model.inputs, **trainer._cached()}
+        tensors = {**trainer.model.inputs, **trainer.training_graph.cached_vectors()}
         rows = trainer.session.run(
             trainer.model.logits,
             {tensor: values[name] for name, tensor in tensors.items() if name in values},
@@ -112,13 +114,15 @@ def names(folder, path="cache"):
 
 def test_a_cached_run_is_the_same_run(folder, tmp_path):
     cached, plain = begun(folder, "--vector_cache", folder / "cache"), begun(folder)
-    assert set(cached.run_vectors) == {"elmo_vectors", "bert_vectors"} and plain.run_vectors == {}
-    cached.fill_cache()
-    plain.fill_cache()
+    graph = cached.training_graph
+    assert set(graph.compute_vectors) == {"elmo_vectors", "bert_vectors"}
+    assert plain.training_graph.compute_vectors == {}
+    fill_cache(cached)
+    fill_cache(plain)
     assert [example.vectors for example in plain.data.train] == [None] * 16
-    settings, cached.config = cached.config, dataclasses.replace(cached.config, train_bert=True)
-    assert set(cached._cached()) == {"elmo_vectors"}  # what is trained is not stored
-    cached.config = settings
+    graph.config = dataclasses.replace(cached.config, train_bert=True)
+    assert set(graph.cached_vectors()) == {"elmo_vectors"}  # what is trained is not stored
+    graph.config = cached.config
     for split in ("train", "dev"):
         for got, want in zip(
             logits(cached, getattr(cached.data, split)),
@@ -127,7 +131,7 @@ def test_a_cached_run_is_the_same_run(folder, tmp_path):
         ):
             np.testing.assert_allclose(got, want, atol=1e-5)
     for trainer in (cached, plain):
-        trainer._step(next(iter(trainer._batches(0))), 0)  # with dropout
+        trainer.step(epoch_batches(trainer.lengths, trainer.config, 0)[0])  # with dropout
     assert cached.latest.loss == pytest.approx(
         plain.latest.loss, rel=1e-5
     ) and cached.latest.norm == pytest.approx(plain.latest.norm, rel=1e-4)
@@ -185,7 +189,7 @@ def test_nothing_is_computed_twice(folder, monkeypatch):
         "--elmo_layer_norm",
         "True",
     )
-    trainer.fill_cache()
+    fill_cache(trainer)
     assert names(folder) == before and all(
         set(example.vectors) == {"elmo_vectors", "bert_vectors"} for example in trainer.data.dev
     )
@@ -195,7 +199,7 @@ def test_nothing_is_computed_twice(folder, monkeypatch):
 def test_other_words_and_other_settings_have_another_name(folder):
     emb, config = (
         EmbVec.load(str(folder / "emb.pkl")),
-        dataclasses.replace(train.Config(), bert_context=True),
+        dataclasses.replace(Config(), bert_context=True),
     )
     sentences = conll.in_documents(
         [conll.Sentence(1, words.split(), None, None, None) for words in ("a b", "c", "d e f")]
@@ -321,7 +325,7 @@ class Fake:
 
     def __init__(self, folder, cache):
         self.config = dataclasses.replace(
-            train.Config(),
+            Config(),
             vector_cache=str(cache),
             use_elmo=True,
             use_bert=False,
@@ -329,7 +333,7 @@ class Fake:
             use_chk=False,
             batch_size=4,
         )
-        self.feeder = train.load_data(
+        self.feeder = load_data(
             dataclasses.replace(
                 self.config,
                 train_path=[str(folder / "train.txt")],
@@ -345,8 +349,7 @@ class Fake:
             self.examples,
             self.sentences,
             self.feeder,
-            {"elmo_vectors": compute},
-            {"elmo_vectors": "w"},
+            {"elmo_vectors": vector_cache.Model(compute, "w")},
             self.config,
             "train",
         )

@@ -5,12 +5,13 @@ what a new label costs.
 import contextlib
 import os
 import random
+import sys
 
 import numpy as np
 import pytest
 
 import checkpoint
-import train
+import conll
 from cli import UserError
 from features.vocabulary import EmbVec
 from files.tensor_bundle import Entry
@@ -25,8 +26,8 @@ from support.commands import (
     weights,
     without_seconds,
 )
-from training import run, start, warm_start
-from training import run as training_run
+from training import files, start, warm_start
+from training.run import Start, create_trainer
 
 # CRF, characters and highway network, all small.
 FLAGS = [*SMALL, "--highway_layers", "1", "--chr_dim", "4", "--summary_dir", "", "--threads", "1"]
@@ -52,7 +53,8 @@ def without_misc(sentence):
 @pytest.fixture(scope="module", autouse=True)
 def no_plots():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_run, "plot_history", lambda history, path: None)
+        patch.setattr(files, "plot_history", lambda history, path: None)
+        patch.setattr(sys, "argv", ["train.py"])  # messages name the command
         yield
 
 
@@ -84,13 +86,10 @@ def begun(old, *flags):
         "--train_path", old / "new.txt", "--dev_path", old / "dev.txt", *FLAGS, *flags
     )
     config = start.config_of(args)
+    source = None
     if args.warm_start:
-        trainer = run._warm_started(
-            config, warm_start.read(args.warm_start, args.warm_start_vars or ".*"), run.Given()
-        )
-    else:
-        trainer = train.Trainer(*train.load_data(config), {})
-        trainer.load_pretrained()
+        source = warm_start.read(args.warm_start, args.warm_start_vars or ".*")
+    trainer = create_trainer(config, Start(source=source))
     with trainer.session as session:
         yield (
             trainer,
@@ -116,7 +115,7 @@ def test_old_tokens_keep_their_weights_bit_for_bit(old, tmp_path):
     """With vocabularies in another order: each cell is the checkpoint's where all its tokens are
     known to it, else the fresh one.
     """
-    sentences, _ = train.conll.read_sentences(str(old / "new.txt"))
+    sentences, _ = conll.read_sentences(str(old / "new.txt"))
     own = EmbVec.from_sentences(sentences[::-1], 50, True)
     vectors = np.random.default_rng(1).normal(size=(len(own.vocab["wrd"]), 50)).astype(np.float32)
     own.vectors = vectors
@@ -162,7 +161,7 @@ def test_without_emb_path_the_vocabulary_comes_along(old):
     vocab = checkpoint.load_emb(
         str(old / "c" / "ner_model"), checkpoint.load_meta(str(old / "c" / "ner_model"))
     ).vocab
-    sentences, _ = train.conll.read_sentences(str(old / "new.txt"))
+    sentences, _ = conll.read_sentences(str(old / "new.txt"))
     words = {word.lower() for sentence in sentences for word in sentence.words}
     with begun(old, "--warm_start", old / "c") as (trainer, warm):
         joined = trainer.data.emb.vocab
@@ -262,6 +261,7 @@ def test_attention_of_as_many_heads(old):
         warm_start._settings(config, [], source.emb),
         warm_start._settings({**config, "attention_heads": 4}, [], source.emb),
     )
+    entry = Entry("float32", (4, 4))
     for name, problem in (
         ("encoder/block_0/attention/output/kernel", "2 attention heads in the checkpoint"),
         ("encoder/attention/query_key_value/kernel", "4 attention heads here"),

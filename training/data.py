@@ -1,18 +1,17 @@
-"""Reads the corpus that train.py trains and evaluates on, and settles what the config leaves to the
-data.
+"""Reads the corpus that a model is trained and evaluated on, and decides what the config leaves to
+the data.
 """
 
 import dataclasses
 import functools
-import sys
 
 import numpy as np
 
 import conll
 import schemes
 import tagset
-from cli import UserError
-from features.feed import Feeder
+from cli import UserError, note
+from features.feed import Feeder, training_batches
 from features.gazetteer import Gazetteer
 from features.pretrained import check_bert_layers
 from features.tokens import FEATURES
@@ -22,13 +21,11 @@ from settings import tags_problem
 
 @dataclasses.dataclass
 class Data:
-    """Everything that a training run needs to know but the graph."""
+    """The corpus as a training needs it."""
 
     train: list  # Examples
     dev: list  # Examples; tags are None where a tag was never seen in training
-    sentences: (
-        dict  # {"train" or "dev": conll.Sentences}, where vectors are to be computed for them
-    )
+    sentences: dict  # {"train" or "dev": conll.Sentences} with config.vector_cache, else {}
     dev_gold: list  # the dev sentences' tags, in the data's own scheme
     feeder: Feeder
     emb: EmbVec
@@ -38,7 +35,17 @@ class Data:
     columns: tuple
 
 
-def load_data(config, emb=None, gazetteer=None, tags=None, first=None, models=None, sentences=None):
+def epoch_batches(lengths, config, epoch):
+    """The batches of an epoch, lists of indices of the training sentences. lengths: of these
+    sentences, in tokens. epoch: its number, from 0.
+    """
+    batches = training_batches(lengths, config, epoch)
+    return batches[: config.max_train_steps_per_epoch or None]
+
+
+def load_data(
+    config, *, emb=None, gazetteer=None, tags=None, first=None, models=None, sentences=None
+):
     """Reads the corpus. Returns (Config with what the data decided, Data). Raises UserError.
 
     emb, gazetteer, tags: those of the checkpoint that training starts from. first, models: see
@@ -46,67 +53,59 @@ def load_data(config, emb=None, gazetteer=None, tags=None, first=None, models=No
     config.train_path or dev_path.
     """
     sentences = sentences or {}
-    train, columns = _given("train", sentences) or _read_all(config.train_path, config)
-    dev = (
-        []
-        if config.dev_fraction
-        else (_given("dev", sentences, columns) or _read_all(config.dev_path, config, columns))[0]
-    )
+    train, columns = _read("train", config, sentences)
+    dev = []
+    if not config.dev_fraction:
+        dev, _ = _read("dev", config, sentences, columns)
     scheme = _data_scheme(train, config, "train" in sentences)
     _check_dev_tags(dev, scheme, "dev" in sentences)
     for name, given in (*train, *dev) if sentences else ():
         conll.check_tags(name, given)
     lines = _lines_about_tags(train, dev, scheme, "train" in sentences)
     _warn_of_ill_formed(train, scheme)
-    if emb or config.emb_path:
-        emb = emb or _load_emb(config)
+    if emb is None and config.emb_path:
+        emb = _load_emb(config)
+    if emb is not None:
         _check_tags(train, emb)
-    train = [sentence for _, sentences in train for sentence in sentences]
-    dev = [sentence for _, sentences in dev for sentence in sentences]
+    train = [sentence for _, part in train for sentence in part]
+    dev = [sentence for _, part in dev for sentence in part]
     if config.dev_fraction:
         train, dev = _cut_off(train, config)
-    emb = emb or EmbVec.from_sentences(train, config.wrd_dim or 50, config.lowercase, first, models)
+    if emb is None:
+        emb = EmbVec.from_sentences(train, config.wrd_dim or 50, config.lowercase, first, models)
     config = _decide(config, emb, columns)
-    if config.gazetteer and gazetteer is None:
+    if not config.gazetteer:
+        gazetteer = None
+    elif gazetteer is None:
         gazetteer = Gazetteer.read(config.gazetteer)
 
     target = config.tag_scheme or scheme
     tags = tags or schemes.scheme_tags(emb.tags, scheme, target)
     if problem := tags_problem(tags, target):
         raise UserError(f"{config.emb_path or 'the vocabulary'}: {problem}; mend its tags")
-    feeder = Feeder(
-        emb, config, {tag: i for i, tag in enumerate(tags)}, gazetteer if config.gazetteer else None
-    )
-    sentences = {"train": train, "dev": dev} if config.vector_cache else {}
+    feeder = Feeder(emb, config, {tag: i for i, tag in enumerate(tags)}, gazetteer)
     data = Data(
-        [],
-        [],
-        sentences,
-        [sentence.tags for sentence in dev],
-        feeder,
-        emb,
-        tags,
-        target,
-        scheme,
-        columns,
+        train=_encode_train(train, feeder, scheme, target),
+        dev=_encode_dev(dev, feeder, scheme, target),
+        sentences={"train": train, "dev": dev} if config.vector_cache else {},
+        dev_gold=[sentence.tags for sentence in dev],
+        feeder=feeder,
+        emb=emb,
+        tags=tags,
+        tag_scheme=target,
+        data_scheme=scheme,
+        columns=columns,
     )
-    data.train = [
-        feeder.encode(sentence, schemes.convert(sentence.tags, scheme, target))
-        for sentence in train
-    ]
-    feeder.mark_rare(data.train)
-    data.dev = _encode_dev(dev, data)
     for line in lines:  # now that there is no mistake, which would be the only line
-        _say_once(f"train.py: {line}")
+        _note_once(line)
     return config, data
 
 
 def to_sentences(items, name):
-    """Pairs (words, tags), lists of str, or conll.Sentences -> conll.Sentences, -DOCSTART- lines
-    left out. Raises UserError.
+    """Returns conll.Sentences, without -DOCSTART- lines. Raises UserError.
 
-    name: 'train' or 'dev'. In messages a sentence bears the number of its place, from 1, as its
-    line.
+    items: pairs (words, tags) of lists of str, or conll.Sentences. name: 'train' or 'dev'. In
+    messages the number of a sentence among the items, from 1, stands for its line.
     """
     sentences = []
     for number, item in enumerate(items, 1):
@@ -130,49 +129,61 @@ def to_sentences(items, name):
     return sentences
 
 
-def _given(name, sentences, own=None):
-    """What _read_all gives of files; None where these sentences are not given."""
-    if name not in sentences:
-        return None
-    first, *rest = sentences[name]
-    columns = tuple(
-        column for column, cells in zip(conll.COLUMN_NAMES, first[1:]) if cells is not None
-    )
-    for each in rest:
-        if (
-            tuple(
-                column for column, cells in zip(conll.COLUMN_NAMES, each[1:]) if cells is not None
-            )
-            != columns
-        ):
+def _read(name, config, sentences, columns=None):
+    """The training or the development sentences: ([(path, sentences), ...], columns). Raises
+    UserError.
+
+    name: 'train' or 'dev'. sentences: see load_data. columns: of the training sentences, which
+    those of the development set must have, too.
+    """
+    if name in sentences:
+        return _from_python(name, sentences[name], columns)
+    paths = {"train": config.train_path, "dev": config.dev_path}
+    return _from_files(paths[name], config, columns)
+
+
+def _from_python(name, sentences, expected):
+    """What _read returns, of sentences that are given as such."""
+    columns = _columns(sentences[0])
+    for sentence in sentences:
+        if _columns(sentence) != columns:
             raise UserError(
-                f"{name}:{each.first_line}: other columns than the first sentence's ({' '.join(columns)})"
+                f"{name}:{sentence.first_line}: other columns than the first sentence's "
+                f"({' '.join(columns)})"
             )
-    if own and own != columns and set(own) != set(columns):
+    if expected and set(expected) != set(columns):
         raise UserError(
-            f"{name}: columns ({' '.join(columns)}), expected ({' '.join(own)}) as in the training sentences"
+            f"{name}: columns ({' '.join(columns)}), expected ({' '.join(expected)}) as in the "
+            "training sentences"
         )
-    return [(name, sentences[name])], columns
+    return [(name, sentences)], columns
 
 
-def _read_all(paths, config, own=None):
-    """[(path, sentences), ...] and the columns, which must be the same in all files."""
-    named, parts, columns = conll.columns_of(config), [], own
+def _columns(sentence):
+    """The names of the columns that a conll.Sentence has."""
+    pairs = zip(conll.COLUMN_NAMES, sentence[1:])
+    return tuple(column for column, cells in pairs if cells is not None)
+
+
+def _from_files(paths, config, columns):
+    """What _read returns, of files, whose columns must be the same."""
+    named, parts = conll.columns_of(config), []
     for path in paths:
-        sentences, these = conll.read_sentences(path, named, columns, delimiter=config.delimiter)
-        if columns and these != columns:
+        sentences, found = conll.read_sentences(path, named, columns, delimiter=config.delimiter)
+        if columns and found != columns:
             raise UserError(
-                f"{path}:{sentences[0].first_line}: columns ({' '.join(these)}), expected "
+                f"{path}:{sentences[0].first_line}: columns ({' '.join(found)}), expected "
                 f"({' '.join(columns)}) as in the other files; name them with --columns"
             )
         parts.append((path, sentences))
-        columns = these
+        columns = found
     return parts, columns
 
 
 def _data_scheme(parts, config, by_value):
-    """The scheme of the training sentences. Raises UserError for tags with which nobody can train,
-    and for config.tag_scheme where they follow none.
+    """The scheme of the training sentences. Raises UserError for tags that cannot be trained on,
+    and for a config.tag_scheme where the tags follow no scheme. parts: [(path, sentences), ...].
+    by_value: whether they are given in Python, not read from files.
     """
     counts, places = tagset.collect(parts, by_value)
     tagset.check(places)
@@ -202,22 +213,22 @@ def _check_dev_tags(parts, scheme, by_value):
 
 
 def _lines_about_tags(train, dev, scheme, by_value):
-    """What is probably not meant among the tags, and how they are read: a list of lines."""
-    (tags, places), (more, more_places) = (
-        tagset.collect(parts, by_value) for parts in (train, dev)
-    )
+    """Lines about tags that are probably not meant, and about how the tags are read."""
+    tags, places = tagset.collect(train, by_value)
+    dev_tags, dev_places = tagset.collect(dev, by_value)
     mixed = tagset.mixed_schemes(train, scheme)
-    lines = tagset.train_lines(tags, {**more_places, **places}, scheme, more, mixed)
-    mixed = tagset.mixed_schemes(dev, scheme, "the training files") if scheme != schemes.RAW else ""
-    if mixed:
-        lines.append(f"{mixed}, expected one scheme; convert one of them")
+    lines = tagset.train_lines(tags, {**dev_places, **places}, scheme, dev_tags, mixed)
+    if scheme != schemes.RAW:
+        mixed = tagset.mixed_schemes(dev, scheme, "the training files")
+        if mixed:
+            lines.append(f"{mixed}, expected one scheme; convert one of them")
     return lines
 
 
 @functools.cache
-def _say_once(line):
-    """One line on standard error, once in a process: --seeds reads the same files again."""
-    print(line, file=sys.stderr)
+def _note_once(line):
+    """A note that a process prints once: --seeds reads the same files again."""
+    note(line)
 
 
 def _warn_of_ill_formed(parts, scheme):
@@ -228,33 +239,34 @@ def _warn_of_ill_formed(parts, scheme):
         if (error := schemes.first_error(sentence.tags, scheme))
     ]
     if places:
-        print(
-            f"train.py: {len(places)} training sentences are ill-formed in {scheme}, the first at {places[0][0]}:"
-            f"{places[0][1]}; they are trained on as conlleval reads them",
-            file=sys.stderr,
+        path, line = places[0]
+        note(
+            f"{len(places)} training sentences are ill-formed in {scheme}, the first at "
+            f"{path}:{line}; they are trained on as conlleval reads them"
         )
 
 
 def _cut_off(sentences, config):
-    """A development set of config.dev_fraction, drawn by the seed."""
+    """Draws a development set of config.dev_fraction by the seed. Returns (train, dev)."""
     drawn = np.random.default_rng([config.seed, 0]).permutation(len(sentences))
     size = max(1, round(config.dev_fraction * len(sentences)))
     if size >= len(sentences):
         raise UserError(
-            f"--dev_fraction {config.dev_fraction}: nothing is left to train on of {len(sentences)} sentences"
+            f"--dev_fraction {config.dev_fraction}: nothing is left to train on of "
+            f"{len(sentences)} sentences"
         )
-    dev = set(drawn[:size].tolist())
-    return (
-        [each for i, each in enumerate(sentences) if i not in dev],
-        [each for i, each in enumerate(sentences) if i in dev],
-    )
+    in_dev = set(drawn[:size].tolist())
+    train = [sentence for i, sentence in enumerate(sentences) if i not in in_dev]
+    dev = [sentence for i, sentence in enumerate(sentences) if i in in_dev]
+    return train, dev
 
 
 def _load_emb(config):
     emb = EmbVec.load(config.emb_path)
     if config.wrd_dim and config.wrd_dim != emb.wrd_dim:
         raise UserError(
-            f"--wrd_dim {config.wrd_dim}: {config.emb_path} has vectors of {emb.wrd_dim}; set --wrd_dim {emb.wrd_dim}"
+            f"--wrd_dim {config.wrd_dim}: {config.emb_path} has vectors of {emb.wrd_dim}; set "
+            f"--wrd_dim {emb.wrd_dim}"
         )
     return emb
 
@@ -263,15 +275,17 @@ def _decide(config, emb, columns):
     """Fills in what the config leaves to the data: sizes, features without a column, how random
     vectors are trained.
     """
-    train_wrd = emb.vectors is None if config.train_wrd is None else config.train_wrd
+    train_wrd, unk_replace = config.train_wrd, config.unk_replace
+    if train_wrd is None:
+        train_wrd = emb.vectors is None
+    if unk_replace is None:
+        unk_replace = 0.5 if train_wrd else 0.0
     return dataclasses.replace(
         config,
         wrd_dim=emb.wrd_dim,
         train_wrd=train_wrd,
         **_decide_language_models(config, emb),
-        unk_replace=(0.5 if train_wrd else 0.0)
-        if config.unk_replace is None
-        else config.unk_replace,
+        unk_replace=unk_replace,
         **{
             feature.switch: getattr(config, feature.switch) and feature.column in columns
             for feature in FEATURES
@@ -295,8 +309,8 @@ def _decide_language_models(config, emb):
         wanted = getattr(config, f"use_{name}")
         if wanted and not there:
             raise UserError(
-                f"--use_{name} True: {config.emb_path or 'the vocabulary'} names no {_MODELS[name]}; make the embeddings' file "
-                f"with embvec.py --{flag} ..."
+                f"--use_{name} True: {config.emb_path or 'the vocabulary'} names no "
+                f"{_MODELS[name]}; make the embeddings' file with embvec.py --{flag} ..."
             )
         used[name] = bool(there) if wanted is None else wanted
     if used["bert"]:
@@ -304,11 +318,13 @@ def _decide_language_models(config, emb):
     for flag, name in (("train_bert", "bert"), ("elmo_stateful", "elmo")):
         if getattr(config, flag) and not used[name]:
             raise UserError(
-                f"--{flag} True: the model has no {_MODELS[name]}; leave the flag out, or give embeddings that name one"
+                f"--{flag} True: the model has no {_MODELS[name]}; leave the flag out, or give "
+                "embeddings that name one"
             )
     if config.vector_cache and not (used["elmo"] or used["bert"] and not config.train_bert):
         raise UserError(
-            "--vector_cache: the model has neither ELMo nor a frozen BERT, whose vectors it would keep; leave it out"
+            "--vector_cache: the model has neither ELMo nor a frozen BERT, whose vectors it would "
+            "keep; leave it out"
         )
     return {
         "use_elmo": used["elmo"],
@@ -329,24 +345,46 @@ def _check_tags(parts, emb):
     for path, line, tag in unknown:
         raise UserError(
             f"{path}:{line}: tag {tag} is not in the vocabulary ({' '.join(emb.tags)}); make the "
-            "embeddings' file again from this training file, or give --warm_start instead of --restore: "
-            "it keeps the weights of the old tags and grows the new ones'"
+            "embeddings' file again from this training file, or give --warm_start instead of "
+            "--restore: it keeps the weights of the old tags and grows the new ones'"
         )
 
 
-def _encode_dev(dev, data):
-    """Dev Examples. A tag never seen in training can not be predicted: its sentence counts in F1
-    but not in the loss.
+def _encode_train(sentences, feeder, data_scheme, tag_scheme):
+    """Training Examples, whose tags are converted to the scheme in which the model learns."""
+    examples = [
+        feeder.encode(sentence, schemes.convert(sentence.tags, data_scheme, tag_scheme))
+        for sentence in sentences
+    ]
+    feeder.mark_rare(examples)
+    return examples
+
+
+def _encode_dev(sentences, feeder, data_scheme, tag_scheme):
+    """Development Examples. A tag that was never seen in training cannot be predicted: its sentence
+    counts in F1 but not in the loss.
     """
     examples, strange = [], {}
-    for sentence in dev:
-        tags = schemes.convert(sentence.tags, data.data_scheme, data.tag_scheme)
-        unseen = [tag for tag in tags if tag not in data.feeder.tag_ids]
+    for sentence in sentences:
+        tags = schemes.convert(sentence.tags, data_scheme, tag_scheme)
+        unseen = [tag for tag in tags if tag not in feeder.tag_ids]
         strange.update(dict.fromkeys(unseen))
-        examples.append(data.feeder.encode(sentence, None if unseen else tags))
+        examples.append(feeder.encode(sentence, None if unseen else tags))
     if strange:
-        print(
-            f"train.py: the dev set has tags never seen in training ({' '.join(strange)}): they count as errors",
-            file=sys.stderr,
+        note(
+            f"the dev set has tags never seen in training ({' '.join(strange)}): they count as "
+            "errors"
         )
     return examples
+
+
+def check_dev_loss(config, data):
+    """Raises UserError where the best model is kept by the loss, and no development sentence has
+    one.
+    """
+    wanted = config.save_by == "loss" and not config.metric
+    if wanted and all(example.tags is None for example in data.dev):
+        raise UserError(
+            "save_by loss: each development sentence has a tag that was never seen in training, so "
+            "that there is no loss to go by; give other ones, or another save_by, such as chunk"
+        )

@@ -1,34 +1,37 @@
-"""Hooks: functions that a training run calls as it goes. Evaluation, TensorBoard, plateau and early
-stopping are such.
+"""Hooks: functions that a training calls as it goes. TensorBoard, plateau and early stopping are
+hooks.
 
 A hook of the user is a function hook(run, **parameters), named in the config (`hooks`) or given to
 train.fit; one that has a parameter named `config` gets the Config. It is called after each epoch,
-or after each `every` steps. `run` is the Trainer of trainer.py: run.config, run.state (what
---resume goes on from), run.latest (loss, learning rate and gradient norm of the last step),
-run.data, run.graph, run.session, run.model; run.stop(why) ends the training, run.score() evaluates
-and keeps the best. What a hook wants to remember beyond an interruption it puts into the dict
-run.state.kept, as JSON knows it.
+or after each `every` steps.
+
+`run` is the Trainer of trainer.py. run.config is the Config; run.state what --resume goes on from;
+run.latest the loss, learning rate (`rate`) and gradient norm (`norm`) of the last step; run.data
+the corpus; run.graph, run.session and run.model are TensorFlow's graph and session and the Model in
+them. run.stop(why) stops the training before its next step, run.score() evaluates and keeps the
+best model. What a hook must remember when the training is interrupted, it puts into the dict
+run.state.kept, as values that JSON knows.
 """
 
 import inspect
 import os
 import socket
-import sys
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 import checkpoint
 import registry
-from cli import UserError
+from cli import UserError, note
 
 
 class Hook(NamedTuple):
-    """What is called, with the run, at an event.
+    """A function that is called, with the Trainer, at an event.
 
-    start: before the first step, and where --resume goes on. step: after each `every` steps. epoch:
-    after an epoch. evaluation: after an evaluation. stop: after that, and again where --resume goes
-    on from an evaluation: must the run end? end: the run is over, however it ended.
+    The events are start: before the first step, and where --resume goes on. step: after each
+    `every` steps. epoch: after an epoch. evaluation: after an evaluation. stop: after `evaluation`,
+    and again where --resume goes on from one, to decide whether the training must stop. end: the
+    training is over, however it ended.
     """
 
     call: Callable
@@ -38,10 +41,8 @@ class Hook(NamedTuple):
 
 
 def own_hooks(config):
-    """Those that every run has, in the order of their calls."""
-    hooks = [Hook(evaluate_after_epoch, "epoch"), Hook(print_epoch, "epoch")]
-    if config.run_every_secs:
-        hooks.append(Hook(evaluate_within_epoch(config.run_every_secs), "step"))
+    """The hooks that the config asks for besides the user's, in the order of their calls."""
+    hooks = []
     if config.summary_dir:
         board = TensorBoard()
         hooks += [
@@ -57,12 +58,13 @@ def own_hooks(config):
     return hooks
 
 
-# ---------------------------------------------------------------- those of the user
+# ---------------------------------------------------------------- hooks of the user
 
 
 def user_hooks(entries, own=False):
-    """Hooks for entries as config.hooks has them, or functions, or such entries with a function as
-    `call`. own: the user has named them now, see registry.import_custom. Raises UserError.
+    """A list of Hooks. entries: dicts as config.hooks has them, such dicts with a function as
+    `call`, or functions. own: whether the user has named them now, see registry.import_custom.
+    Raises UserError.
     """
     entries = [entry if isinstance(entry, dict) else {"call": entry} for entry in entries]
     for entry in entries:
@@ -93,71 +95,13 @@ def _user_hook(own, /, call=None, every=0, **parameters):
     return Hook(hook, "step" if every else "epoch", every or 1, of_user=True)
 
 
-# ---------------------------------------------------------------- evaluation
-
-
-def evaluate_after_epoch(run):
-    """After each eval_every epochs, and after the last."""
-    if run.state.epoch % run.config.eval_every == 0 or run.state.epoch == run.config.epoch:
-        run.score()
-
-
-def evaluate_within_epoch(seconds):
-    """A hook that evaluates when this long has passed since the evaluation before. Saves the state:
-    this can not be repeated.
-    """
-    last = time.monotonic()
-
-    def hook(run):
-        nonlocal last
-        if time.monotonic() - last < seconds:
-            return
-        run.score()
-        run.save_state()
-        print(
-            f"step {run.state.step}  {scores_text(run.state.scores)}  {_rank(run.state)}",
-            flush=True,
-        )
-        last = time.monotonic()
-
-    return hook
-
-
-def print_epoch(run):
-    state, row = run.state, run.state.history[-1]
-    scored = (
-        f"  {scores_text(state.scores)}  {_rank(state)}" if state.eval_step == state.step else ""
-    )
-    print(
-        f"epoch {state.epoch}/{run.config.epoch}  {row['seconds']:.1f} s  train loss {row['train_loss']:.4f}{scored}",
-        flush=True,
-    )
-
-
-def scores_text(scores):
-    """'dev loss 1.2223  token F1 88.43  chunk F1 86.51'"""
-    metric = f"  metric {scores['metric']:.4f}" if "metric" in scores else ""
-    return f"dev loss {scores['dev_loss']:.4f}  token F1 {scores['token_f1']:.2f}  chunk F1 {scores['chunk_f1']:.2f}{metric}"
-
-
-def _rank(state):
-    if not state.best_step:
-        return "none kept yet"
-    if state.best_step == state.step:
-        return "best so far"
-    since = (
-        f"{state.step - state.best_step} steps"
-        if state.batch
-        else f"{state.epoch - state.best_epoch}"
-    )
-    return f"{since} since the best"
-
-
 # ---------------------------------------------------------------- learning rate and early stopping
 
 
 def plateau(run):
-    """The learning rate times lr_factor after each lr_patience evaluations without a better score."""
+    """Multiplies the learning rate by lr_factor after lr_patience evaluations without a better
+    score.
+    """
     state, config = run.state, run.config
     since = 0 if state.best_step == state.step else state.kept.get("plateau", 0) + 1
     if since == config.lr_patience:
@@ -167,15 +111,15 @@ def plateau(run):
 
 
 def out_of_patience(run):
-    """Early stopping by epochs."""
+    """Early stopping after `patience` epochs without a better score."""
     since = run.state.epoch - run.state.best_epoch
     if since >= run.config.patience:
         run.stop(f"{since} epochs without a better score")
 
 
 def no_increase(run):
-    """Early stopping by steps, as tf.estimator's stop_if_no_increase_hook has it: scores before
-    min_steps do not count.
+    """Early stopping after max_steps_without_increase steps without a better score, as
+    tf.estimator's stop_if_no_increase_hook does it: scores before min_steps do not count.
     """
     state = run.state
     if state.step < run.config.min_steps:
@@ -193,9 +137,9 @@ def no_increase(run):
 class TensorBoard:
     """Writes scalars to the folders train and dev of config.summary_dir.
 
-    Where that fails, as on a full disk, one line says so and training goes on without. The files
-    are written here and now: tf.summary.FileWriter does so in a thread, which dies of a full disk,
-    and knows no path that is not UTF-8.
+    Where that fails, as on a full disk, one line says so and training goes on without the files.
+    They are written at once, in this thread: the thread of tf.summary.FileWriter dies when the disk
+    is full, and FileWriter knows no path that is not UTF-8.
     """
 
     def start(self, run):
@@ -222,7 +166,7 @@ class TensorBoard:
         self._attempt(lambda: [writer.close() for writer in self.writers.values()])
 
     def _open(self, step):
-        """Begins the files. With a step, TensorBoard drops what is from after it."""
+        """Begins the files. A step other than 0 tells TensorBoard to drop what comes after it."""
         from tf1 import tf
 
         for name in ("train", "dev"):
@@ -261,8 +205,7 @@ class TensorBoard:
             call(*args)
         except (OSError, tf.errors.OpError) as error:
             self.writers = {}
-            print(
-                f"train.py: {self.folder}: TensorBoard's files cannot be written "
-                f"({checkpoint.reason(error)}); training goes on without them",
-                file=sys.stderr,
+            note(
+                f"{self.folder}: TensorBoard's files cannot be written "
+                f"({checkpoint.reason(error)}); training goes on without them"
             )

@@ -28,7 +28,7 @@ class LazyAdam(tf.train.AdamOptimizer):
 
     def _moments(self, m, v, grad):
         """The moments after a gradient: running means of itself and of its square."""
-        beta1, beta2 = (tf.cast(each, grad.dtype) for each in (self._beta1_t, self._beta2_t))
+        beta1, beta2 = tf.cast(self._beta1_t, grad.dtype), tf.cast(self._beta2_t, grad.dtype)
         return beta1 * m + (1.0 - beta1) * grad, beta2 * v + (1.0 - beta2) * tf.square(grad)
 
     def _move(self, m, v):
@@ -39,9 +39,9 @@ class LazyAdam(tf.train.AdamOptimizer):
 
 
 class AdamW(LazyAdam):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2): weights lose rate
-    * decay of themselves at each step, whatever their gradient; the paper's lambda is learning_rate
-    * decay. See is_decayed for which do.
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2): at each step the
+    weights that is_decayed names shrink by rate * decay of themselves, whatever their gradient. The
+    paper's lambda is learning_rate * decay.
     """
 
     def __init__(self, rate, decay):
@@ -64,10 +64,10 @@ class AdamW(LazyAdam):
 
 
 def is_decayed(variable):
-    """Whether AdamW decays a variable: kernels and filters. Not vectors (biases, layer norm); not
-    embeddings, whose rare rows would fade away between two sentences that have them; not the CRF's
-    transitions, which are scores as biases are. Of BERT all but biases and LayerNorm, its
-    embeddings too, as google-research/bert has it.
+    """Whether AdamW decays a variable: it decays kernels and filters. It does not decay vectors
+    (biases, layer norm), embeddings, whose rare rows would fade away between two sentences that
+    have them, or the CRF's transitions, which are scores as biases are. Of BERT it decays all but
+    biases and LayerNorm, also the embeddings, as google-research/bert does.
     """
     return len(variable.shape) > 1 and variable.op.name.partition("/")[0] not in (
         "embeddings",
@@ -76,9 +76,9 @@ def is_decayed(variable):
 
 
 class RAdam(LazyAdam):
-    """Rectified Adam (Liu et al. 2020, algorithm 2): steps of plain momentum while the mean of the
-    squared gradients is of too few to be relied on, then Adam's, the shorter the less it is to be
-    relied on. step: those done so far, int64 ().
+    """Rectified Adam (Liu et al. 2020, algorithm 2). While the mean of the squared gradients is
+    taken over too few steps to be reliable, a step is one of plain momentum; then it is Adam's,
+    shortened as long as the mean is not yet reliable. step: number of steps done, int64 ().
     """
 
     def __init__(self, rate, step):
@@ -93,14 +93,12 @@ class RAdam(LazyAdam):
         )
 
     def _move(self, m, v):
-        beta1, beta2 = (tf.constant(each, tf.float64) for each in (self._beta1, self._beta2))
-        t = tf.cast(
-            self._step + 1, tf.float64
-        )  # float64, or 1 - beta2^t is nothing but its rounding
+        # In float64: in float32, 1 - beta2^t is nothing but its rounding error at the first steps.
+        beta1, beta2 = tf.constant(self._beta1, tf.float64), tf.constant(self._beta2, tf.float64)
+        t = tf.cast(self._step + 1, tf.float64)
         unbiased1, unbiased2 = 1.0 - beta1**t, 1.0 - beta2**t
-        longest = (
-            2.0 / (1.0 - beta2) - 1.0
-        )  # the paper's rho, of infinity and of t: length of the average
+        # The length of the average, the paper's rho: of infinitely many steps, and of t steps.
+        longest = 2.0 / (1.0 - beta2) - 1.0
         length = longest - 2.0 * t * beta2**t / unbiased2
         safe = tf.maximum(length, 4.0 + 1e-9)
         rectified = tf.sqrt(
@@ -131,12 +129,13 @@ TO_ZERO = ("cosine", "linear")  # the schedules that end at 0 with the last step
 
 
 def scheduled_rate(config, step, total_steps=0, factor=1.0):
-    """Learning rate at a step, float32 (): linear warm-up times config.lr_schedule.
+    """Learning rate at a step, float32 (): config.learning_rate, times a linear warm-up, times what
+    config.lr_schedule names:
 
-    constant. exponential: lr_decay_rate for each lr_decay_steps, in stairs. cosine: from the end of
-    the warm-up down to 0 at lr_total_steps, or else total_steps, as half a wave (Loshchilov and
-    Hutter 2017, without restarts). linear: the same in a straight line (Devlin et al. 2019).
-    plateau: `factor`, float32 (), which the hook of that name lowers.
+    constant: 1. exponential: lr_decay_rate once more after each lr_decay_steps. cosine: from 1 at
+    the end of the warm-up to 0 at lr_total_steps (total_steps where that is 0), as half a wave
+    (Loshchilov and Hutter 2017, without restarts). linear: the same in a straight line (Devlin et
+    al. 2019). plateau: `factor`, float32 (), which the hook `plateau` lowers.
     """
     rate = tf.constant(config.learning_rate)
     if config.lr_schedule == "exponential":
@@ -156,26 +155,24 @@ def scheduled_rate(config, step, total_steps=0, factor=1.0):
     return rate
 
 
-# ---------------------------------------------------------------- both
+# ---------------------------------------------------------------- the training op
 
 
 def training_op(model, config, total_steps=0, factor=1.0, optimizer=None):
     """Returns (op that makes one step, learning rate, norm of the gradient,
     ExponentialMovingAverage or None).
 
-    total_steps, factor: see scheduled_rate. optimizer: in place of the config's: a function rate ->
-    tf.train.Optimizer, or a tf.train.Optimizer, whose rate is its own (the one returned is NaN
-    then).
+    total_steps, factor: see scheduled_rate. optimizer: replaces the one that the config names. It
+    is a function rate -> tf.train.Optimizer, or a tf.train.Optimizer, which has a rate of its own;
+    the rate that is returned is NaN then.
     """
     rate = scheduled_rate(config, model.step, total_steps, factor)
     make = optimizer or (lambda rate: make_optimizer(config, rate, model.step))
     variables = tf.trainable_variables()
     clipped, norm = tf.clip_by_global_norm(tf.gradients(model.loss, variables), config.clip_norm)
     if isinstance(optimizer, tf.train.Optimizer):
-        rate, op = (
-            tf.constant(math.nan),
-            optimizer.apply_gradients(zip(clipped, variables), global_step=model.step),
-        )
+        rate = tf.constant(math.nan)
+        op = optimizer.apply_gradients(zip(clipped, variables), global_step=model.step)
     else:
         op = _apply_by_rate(make, rate, clipped, variables, config, model.step)
     if not config.ema_decay:
@@ -186,8 +183,8 @@ def training_op(model, config, total_steps=0, factor=1.0, optimizer=None):
 
 
 def _apply_by_rate(make, rate, gradients, variables, config, step):
-    """Applies gradients, each at the learning rate of its variable: an optimizer of its own for
-    each rate. make: rate -> optimizer.
+    """Applies gradients, each at the learning rate of its variable, with an optimizer for each
+    rate. make: a function rate -> tf.train.Optimizer.
     """
     factors = rate_factors([variable.op.name for variable in variables], config)
     groups = {factor: [] for factor in factors}
@@ -202,26 +199,31 @@ def _apply_by_rate(make, rate, gradients, variables, config, step):
 
 
 def rate_factors(names, config):
-    """Of variables, by their names: learning rate / config.learning_rate. BERT has a rate of its
-    own, bert_learning_rate for the topmost layer, and times bert_layer_decay for each layer further
-    down (Howard and Ruder 2018), down to the embeddings.
+    """For each variable, by its name: its learning rate / config.learning_rate. BERT has rates of
+    its own: bert_learning_rate for the topmost layer, which is multiplied by bert_layer_decay for
+    each layer further down (Howard and Ruder 2018), down to the embeddings.
     """
-    layers = [
-        int(found[1]) + 1 if (found := re.match(r"bert/encoder/layer_(\d+)/", name)) else 0
-        for name in names
-    ]
+    layers = [_bert_layer(name) for name in names]
+    topmost = max((layer for layer in layers if layer is not None), default=0)
     ratio = config.bert_learning_rate / config.learning_rate
     return [
-        ratio * config.bert_layer_decay ** (max(layers) - layer)
-        if layer or name.startswith("bert/embeddings/")
-        else 1.0
-        for name, layer in zip(names, layers)
+        1.0 if layer is None else ratio * config.bert_layer_decay ** (topmost - layer)
+        for layer in layers
     ]
+
+
+def _bert_layer(name):
+    """The layer of BERT to which a variable belongs, from 1; 0 for the embeddings; None for all
+    other variables.
+    """
+    if found := re.match(r"bert/encoder/layer_(\d+)/", name):
+        return int(found[1]) + 1
+    return 0 if name.startswith("bert/embeddings/") else None
 
 
 def averaged_variables():
-    """What the moving average is kept of: all that is trained but word embeddings, whose rows move
-    too seldom.
+    """The variables of which a moving average is kept: all that are trained but the word
+    embeddings, whose rows change too seldom.
     """
     return [
         variable for variable in tf.trainable_variables() if variable.op.name != "embeddings/word"

@@ -1,15 +1,14 @@
-"""The folder that a training writes to: one training at a time, and nothing that took hours is
-replaced without being asked to.
+"""The folder that a training writes to: one training writes there at a time, and it replaces work
+that is there only when it is asked to.
 """
 
 import contextlib
 import fcntl
 import os
 import socket
-import sys
 
 import checkpoint
-from cli import UserError
+from cli import UserError, note
 
 LOCK = "training.lock"  # holds `PID HOST`; removed when the training ends
 _held = set()  # descriptors of the locks of this process
@@ -17,11 +16,12 @@ _held = set()  # descriptors of the locks of this process
 
 @contextlib.contextmanager
 def claimed(folder):
-    """Makes the folder; within it, no other training can claim it. Raises UserError where one has.
+    """Makes the folder, which no other training can claim inside this context. Raises UserError
+    where another one has claimed it.
 
-    The lock is flock's: it ends with its process, however that ends, and a process that is forked
-    does not keep it. On a file system without locks a line on standard error says that there is
-    none. A folder that was made here and is still empty at the end is removed again.
+    The lock is flock's: it ends with its process, however that ends, and a forked process does not
+    keep it. On a file system without locks a line on standard error says that there is none. A
+    folder that was made here and is still empty at the end is removed again.
     """
     made = _make(folder)
     path = os.path.join(folder, LOCK)
@@ -30,12 +30,13 @@ def claimed(folder):
         yield
     finally:
         if descriptor is not None:
+            # Removed before the lock is released: who has opened the file meanwhile tries again.
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)  # before the lock is let go: who opened it meanwhile tries again
-            _let_go(descriptor)
+                os.unlink(path)
+            _release(descriptor)
         with contextlib.suppress(OSError):
-            for each in made:
-                os.rmdir(each)
+            for folder_made in made:
+                os.rmdir(folder_made)
 
 
 def _make(folder):
@@ -68,22 +69,21 @@ def _lock(path, folder):
         except OSError as error:
             os.close(descriptor)
             os.unlink(path)
-            print(
-                f"train.py: note: {folder} cannot be locked ({error.strerror}); start no other "
-                "training there meanwhile",
-                file=sys.stderr,
+            note(
+                f"note: {folder} cannot be locked ({error.strerror}); start no other training "
+                "there meanwhile"
             )
             return None
         if is_there:
             break
-        os.close(descriptor)  # its owner has just removed it
+        os.close(descriptor)  # its owner has just removed the file
     _held.add(descriptor)
     os.truncate(descriptor, 0)
     os.write(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode())
     return descriptor
 
 
-def _let_go(descriptor):
+def _release(descriptor):
     _held.discard(descriptor)
     os.close(descriptor)
 
@@ -91,7 +91,7 @@ def _let_go(descriptor):
 def _forget_all():
     """In a process that was forked: its parent alone holds the locks."""
     for descriptor in list(_held):
-        _let_go(descriptor)
+        _release(descriptor)
 
 
 os.register_at_fork(after_in_child=_forget_all)
@@ -114,9 +114,8 @@ def check_free(folder):
 
 
 def work_in(folder):
-    """Says which work is in a folder, 'PREFIX: a trained model is here (...)'; '' for none.
-
-    A state in which no step has been made is no work.
+    """Says what work is in a folder, 'PREFIX: a trained model is here (...)'; '' where there is
+    none. A state before the first step is no work.
     """
     for name, what in ((checkpoint.MODEL, "a trained model"), (checkpoint.STATE, "a training")):
         prefix = os.path.join(folder, name)
@@ -124,15 +123,16 @@ def work_in(folder):
             continue
         try:
             state = checkpoint.load_meta(checkpoint.resolve(prefix))["state"]
-            step, told = state["step"], _told(name, state)
+            step, details = state["step"], _details(name, state)
         except (UserError, OSError, LookupError, TypeError, ValueError):
-            step, told = 1, "damaged or incomplete"
+            step, details = 1, "damaged or incomplete"
         if step:
-            return f"{prefix}: {what} is here ({told})"
+            return f"{prefix}: {what} is here ({details})"
     return ""
 
 
-def _told(name, state):
+def _details(name, state):
+    """How far a training got, or how good its best model is. state: of the checkpoint `name`."""
     if name == checkpoint.STATE:
         return f"interrupted in epoch {state['epoch'] + 1}, step {state['step']}"
     scores = state["best_scores"]

@@ -1,17 +1,18 @@
-"""Several trainings that differ in their seed alone: train.py --seeds 1,2,3."""
+"""Several trainings that differ in their seed only: train.py --seeds 1,2,3."""
 
 import argparse
 import json
 import os
 import statistics
-import sys
 
 import checkpoint
-from cli import UserError, atomic_write
+from cli import UserError, atomic_write, note
 from config import Config, model_path, read_config, typed
 from files.structured import conforms, load_json
 from tagging.tagger import columns_note
 from training import run_folder
+from training.run import run_args
+from training.start import config_of
 
 FILE = "seeds.json"
 SCORES = ("token_f1", "chunk_f1")
@@ -20,11 +21,11 @@ _EMPTY_BY_DEFAULT = ("config_path", "model", "restore", "warm_start", "warm_star
 
 
 def parse_seeds(text):
-    """'1,2,3' -> [1, 2, 3]. Raises argparse's error for anything else, one seed alone, or one
-    twice.
+    """'1,2,3' -> [1, 2, 3]. Raises argparse's error for anything else, for a single seed, and for
+    one that occurs twice.
     """
     try:
-        seeds = [int(each) for each in text.split(",")]
+        seeds = [int(number) for number in text.split(",")]
     except ValueError:
         seeds = []
     if len(seeds) < 2 or len(set(seeds)) < len(seeds):
@@ -34,35 +35,32 @@ def parse_seeds(text):
     return seeds
 
 
-def train_all(args, config_of, fit):
+def train_all(args):
     """Trains once for each of args.seeds, one after the other, into CHECKPOINT_DIR/seed-N; prints
-    each and the mean.
+    the scores of each and their mean, and writes CHECKPOINT_DIR/seeds.json.
 
-    args: what train.py's parser gives. config_of, fit: train.py's config_of(args) and
-    run_args(args, config). With --resume a training that is there goes on, and one that is not
-    begins, with the flags of the command that began them all. Writes seeds.json beside. Returns the
-    exit code.
+    args: what train.py's parser returns. With --resume a training that is there goes on, and one
+    that is not begins with the flags of the command that began them all. Returns the exit code.
     """
     if hasattr(args, "seed"):
         raise UserError("--seeds and --seed: expected one of them")
-    folder = _given(vars(args), "checkpoint_dir")
+    folder = _setting(vars(args), "checkpoint_dir")
     kept = _kept_flags(folder) if args.resume else _flags(args)
     runs = [_of_seed(args, kept, seed, folder) for seed in args.seeds]
-    configs = [config_of(run) for run in runs]  # mistakes are told before the first begins
+    configs = [config_of(run) for run in runs]  # a mistake ends the command before the first run
     _check_free(runs, args, folder)
     report = {"seeds": args.seeds, "flags": kept, "runs": []}
     _write(folder, report)
     for run, config in zip(runs, configs):
-        print(f"train.py: seed {run.seed}, into {run.checkpoint_dir}", file=sys.stderr)
-        trainer, ended_by = fit(run, config)
+        note(f"seed {run.seed}, into {run.checkpoint_dir}")
+        trainer, ended_by = run_args(run, config)
         trainer.session.close()
         state = trainer.state
         if ended_by:
-            print(
-                f"train.py: interrupted in epoch {state.epoch + 1} of seed {run.seed}; go on with --resume "
-                f"--seeds {','.join(map(str, args.seeds))} --checkpoint_dir {folder}"
-                f"{' --trust' if config.custom() else ''}",
-                file=sys.stderr,
+            trust = " --trust" if config.custom() else ""
+            note(
+                f"interrupted in epoch {state.epoch + 1} of seed {run.seed}; go on with --resume "
+                f"--seeds {','.join(map(str, args.seeds))} --checkpoint_dir {folder}{trust}"
             )
             return 128 + ended_by
         report["runs"].append(
@@ -78,14 +76,14 @@ def train_all(args, config_of, fit):
     report.update(summary(report["runs"]))
     _write(folder, report)
     print(table(report))
-    if note := columns_note(trainer.config):
-        print(f"train.py: {note}", file=sys.stderr)
+    if about_columns := columns_note(trainer.config):
+        note(about_columns)
     return 0
 
 
 def _check_free(runs, args, folder):
-    """Raises UserError where a training that is there would be replaced; with --overwrite it makes
-    room for all of them now, so that --resume takes none that is there for one of these.
+    """Raises UserError where a training that is there would be replaced. With --overwrite it
+    removes all of them now, so that a later --resume takes no old training for one of these.
     """
     for run in runs:
         if args.overwrite:
@@ -124,8 +122,9 @@ def summary(runs):
 def table(report):
     """The report's runs, a line for each, then mean and sample deviation."""
     lines = [
-        f"seed {run['seed']}: best epoch {run['best_epoch']} of {run['epochs']}: token F1 {run['token_f1']:.2f}  "
-        f"chunk F1 {run['chunk_f1']:.2f}; model in {os.path.join(run['checkpoint'], checkpoint.MODEL)}"
+        f"seed {run['seed']}: best epoch {run['best_epoch']} of {run['epochs']}: "
+        f"token F1 {run['token_f1']:.2f}  chunk F1 {run['chunk_f1']:.2f}; "
+        f"model in {os.path.join(run['checkpoint'], checkpoint.MODEL)}"
         for run in report["runs"]
     ]
     means = (
@@ -144,7 +143,7 @@ def _of_seed(args, kept, seed, folder):
         values.update({**kept, **_flags(args)}, kept=kept.keys() - _flags(args).keys())
     if values["resume"]:
         values.update(restore="", warm_start="", warm_start_vars=None)
-    summaries = _given(values, "summary_dir")
+    summaries = _setting(values, "summary_dir")
     values.update(
         seed=seed,
         checkpoint_dir=own,
@@ -153,14 +152,14 @@ def _of_seed(args, kept, seed, folder):
     return argparse.Namespace(**values)
 
 
-def _given(values, name):
-    """What a flag says, else the config's file, else the default."""
+def _setting(values, name):
+    """The value of a hyper-parameter: of its flag, else of the config file, else the default."""
     path = model_path(values["model"]) if values["model"] else values["config_path"]
     return {**Config().to_dict(), **read_config(path), **values}[name]
 
 
 def _flags(args):
-    """The flags that were given, as seeds.json keeps them."""
+    """The flags that the user gave, as seeds.json keeps them."""
     return {
         name: value
         for name, value in vars(args).items()
@@ -169,6 +168,7 @@ def _flags(args):
 
 
 def _kept_flags(folder):
+    """The flags that seeds.json keeps. Raises UserError."""
     path = os.path.join(folder, FILE)
     try:
         with open(path, encoding="utf-8") as stream:
@@ -178,8 +178,8 @@ def _kept_flags(folder):
             return {**ours, **typed(flags, path)}
     except FileNotFoundError:
         raise UserError(
-            f"{path}: no such file; --seeds with --resume goes on with a run of --seeds: check --checkpoint_dir, "
-            "or leave --resume out"
+            f"{path}: no such file; --seeds with --resume goes on with a run of --seeds: check "
+            "--checkpoint_dir, or leave --resume out"
         ) from None
     except (ValueError, LookupError, TypeError, AttributeError):
         pass

@@ -37,12 +37,12 @@ NOT_IN_CONFIG = (
 
 
 def config_of(args):
-    """The Config that the flags ask for, on top of that of the checkpoint where there is one. The
-    user's own code that it names is imported, as far as the user names it now or trusts who does.
-    Raises UserError.
+    """The Config that the flags ask for, on top of that of the checkpoint where there is one. User
+    code that it names is imported where the user has named it now, or has given --trust. Raises
+    UserError.
 
-    args: what the parser gives. args.kept, where it is there: the flags among them that seeds.json
-    has kept, which nobody has named now.
+    args: what the parser returns. args.kept, where it is there, names those of the flags that come
+    from seeds.json: the user has not given them now.
     """
     config, kept = _merged(args), getattr(args, "kept", ())
     own = {name for name in vars(args) if name not in kept}
@@ -88,18 +88,21 @@ def _merged(args):
     flags = {name: value for name, value in vars(args).items() if name not in NOT_IN_CONFIG}
     if args.model and args.config_path:
         raise UserError(
-            "--model and --config_path: expected one of them; --model NAME stands for configs/NAME.yaml"
+            "--model and --config_path: expected one of them; --model NAME stands for "
+            "configs/NAME.yaml"
         )
     args.config_path = model_path(args.model) if args.model else args.config_path
     starts = [name for name in ("warm_start", "restore", "resume") if getattr(args, name)]
     if len(starts) > 1:
         raise UserError(
-            f"--{starts[0]} and --{starts[1]}: expected one of them; --resume goes on with the run itself, --restore "
-            "keeps the checkpoint's vocabularies, tags and sizes, --warm_start has its own"
+            f"--{starts[0]} and --{starts[1]}: expected one of them; --resume goes on with the run "
+            "itself, --restore keeps the checkpoint's vocabularies, tags and sizes, --warm_start "
+            "has its own"
         )
     if args.warm_start_vars is not None and not args.warm_start:
         raise UserError(
-            "--warm_start_vars: without --warm_start there is nothing to take over; name a checkpoint"
+            "--warm_start_vars: without --warm_start there is nothing to take over; name a "
+            "checkpoint"
         )
     if args.resume:
         return _config_to_resume(args, flags)
@@ -112,8 +115,8 @@ def _merged(args):
     for name in MODEL_FIELDS:
         if getattr(config, name) != base[name] and name not in FREE_FIELDS:
             raise UserError(
-                f"--{name} {getattr(config, name)}: the checkpoint has {base[name]}, and its weights fit no other; "
-                "leave the flag out, or start anew without --restore"
+                f"--{name} {getattr(config, name)}: the checkpoint has {base[name]}, and its "
+                "weights fit no other; leave the flag out, or start anew without --restore"
             )
     checkpoint.check_wrd_dim(config.wrd_dim, meta)
     if config.emb_path:

@@ -1,14 +1,16 @@
-"""What ELMo and a frozen BERT compute for the sentences of a corpus, kept in HDF5 files so that
-each epoch does not compute it anew.
+"""Keeps what ELMo and a frozen BERT compute for the sentences of a corpus in HDF5 files, so that it
+is not computed again in each epoch.
 
-One file for each language model and each list of sentences, named by the hash of all that its
-vectors depend on.
+There is one file for each language model and each list of sentences; its name is the hash of
+everything that its vectors depend on.
 """
 
 import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Callable
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -18,25 +20,44 @@ from features import pretrained
 from features.feed import Example, sorted_batches
 
 
-def fill(examples, sentences, feeder, run, weights, config, what):
-    """Gives the examples their stored vectors, Example.vectors; what is not yet in
-    config.vector_cache is computed and put there.
+def fill_data(data, graph, config):
+    """Gives the sentences of training.data.Data the vectors that ELMo and a frozen BERT have for
+    them, where config.vector_cache wants it. graph: TrainingGraph. Raises UserError.
+    """
+    models = {
+        name: Model(compute, graph.hash_of_weights(name.replace("_vectors", "/")))
+        for name, compute in graph.compute_vectors.items()
+    }
+    if models:
+        for split in ("train", "dev"):
+            examples, sentences = getattr(data, split), data.sentences[split]
+            setattr(data, split, fill(examples, sentences, data.feeder, models, config, split))
 
-    examples: of `sentences`, conll.Sentences. run: {name of vectors: a function from the graph's
-    inputs to the vectors, float32 (batch, sentence, layers, dim)}. weights: {name of vectors: hash
-    of the weights that compute them}. what: the sentences' name, for messages. Returns the
-    examples. Raises UserError.
+
+class Model(NamedTuple):
+    """A language model. compute: a function from the graph's inputs to its vectors, float32 (batch,
+    sentence, layers, dim). weights: the hash of the weights that compute them.
+    """
+
+    compute: Callable
+    weights: str
+
+
+def fill(examples, sentences, feeder, models, config, split):
+    """Returns the examples with their stored vectors, Example.vectors. Vectors that are not yet in
+    config.vector_cache are computed and put there.
+
+    examples: of `sentences`, conll.Sentences. models: {name of the vectors: Model}. split: the
+    sentences' name, for messages. Raises UserError.
     """
     os.makedirs(config.vector_cache, exist_ok=True)
     ends = np.cumsum([len(example) for example in examples])
     stored = {}
-    for name, compute in run.items():
-        path = os.path.join(
-            config.vector_cache,
-            f"{name}-{_key(name, weights[name], sentences, feeder.emb, config)}.hdf5",
-        )
+    for name, model in models.items():
+        key = _key(name, model.weights, sentences, feeder.emb, config)
+        path = os.path.join(config.vector_cache, f"{name}-{key}.hdf5")
         if not os.path.exists(path):
-            _write(path, examples, ends, feeder, compute, config, f"{name} of {what}")
+            _write(path, examples, ends, feeder, model.compute, config, f"{name} of {split}")
         stored[name] = _open(path, name, ends[-1])
     return [
         Example(
@@ -48,8 +69,8 @@ def fill(examples, sentences, feeder, run, weights, config, what):
 
 
 class _Rows:
-    """A sentence's vectors, float32 (sentence, layers, dim), read from the file when they are
-    wanted.
+    """A sentence's vectors, float32 (sentence, layers, dim), which are read from the file each time
+    they are used.
     """
 
     def __init__(self, data, first, end):
@@ -88,8 +109,8 @@ def _key(name, weights, sentences, emb, config):
 
 
 def _write(path, examples, ends, feeder, compute, config, what):
-    """Computes and stores the vectors of all examples; the file bears its name only once it is
-    whole.
+    """Computes the vectors of all examples and writes them atomically. ends: for each example, the
+    number of tokens up to its end.
     """
     progress, done = Progress(what, len(examples)), 0
     with atomic_write(path) as out, h5py.File(out, "w") as file:
@@ -112,5 +133,6 @@ def _open(path, name, tokens):
             pretrained.check_stored(path, [data])
             return data
     raise UserError(
-        f"{path}: not the {name} of {tokens:,} tokens, or truncated; remove the file, it is computed again"
+        f"{path}: not the {name} of {tokens:,} tokens, or truncated; remove the file, it is "
+        "computed again"
     )

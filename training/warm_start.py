@@ -8,13 +8,12 @@ that scope, `.*` all that there is.
 
 import dataclasses
 import re
-import sys
 from typing import NamedTuple
 
 import numpy as np
 
 import checkpoint
-from cli import UserError, compile_regex, file_hash
+from cli import UserError, compile_regex, file_hash, note
 from features.tokens import FEATURES
 from features.vocabulary import BERT, EmbVec
 from tagging.trained import load
@@ -46,7 +45,7 @@ class Source(NamedTuple):
     wanted: re.Pattern
 
     def tokens(self):
-        """{section: its tokens by id}, the tags in the scheme in which the model has learned them."""
+        """{section: its tokens by id}. Tags are in the scheme in which the model learned them."""
         return {**self.emb.vocab, "tag": self.meta["tags"]}
 
     def hashes(self):
@@ -79,8 +78,9 @@ def vocabulary(source, config):
     if "wrd" in first and config.use_word:
         if config.lowercase != source.emb.lowercase:
             raise UserError(
-                f"--lowercase {config.lowercase}: the checkpoint's words have {source.emb.lowercase}; give the same, "
-                "or leave the words out: --warm_start_vars '(?!embeddings/word)'"
+                f"--lowercase {config.lowercase}: the checkpoint's words have "
+                f"{source.emb.lowercase}; give the same, or leave the words out: --warm_start_vars "
+                "'(?!embeddings/word)'"
             )
         config = dataclasses.replace(config, wrd_dim=config.wrd_dim or source.emb.wrd_dim)
     models, used = {}, source.meta["config"]
@@ -99,16 +99,16 @@ def check_scheme(source, data):
     wanted = [name for name, axes in _AXES.items() if "tag" in axes and source.wanted.match(name)]
     if old != new and wanted:
         raise UserError(
-            f"--warm_start: the checkpoint's tags are in {old}, the new ones in {new}, where the same tag means "
-            f"another thing; give --tag_scheme {old}, or leave the tags' weights out: "
-            "--warm_start_vars '(?!projection/|crf/)'"
+            f"--warm_start: the checkpoint's tags are in {old}, the new ones in {new}, where the "
+            f"same tag means another thing; give --tag_scheme {old}, or leave the tags' weights "
+            "out: --warm_start_vars '(?!projection/|crf/)'"
         )
 
 
 def take_over(source, model, session, data):
-    """Puts what is wanted of the source, and fits, in the place of the new weights; says it on
-    standard error, a line for each variable. Rows and columns of tokens that the source does not
-    know keep what the new model has given them.
+    """Replaces new weights by those of the source that are wanted and fit, and says so on standard
+    error, a line for each variable. Rows and columns of tokens that the source does not know keep
+    the values of the new model.
 
     Raises UserError where nothing is taken.
     """
@@ -132,10 +132,10 @@ def take_over(source, model, session, data):
         name, value = variable.op.name, np.array(value)
         problem = _problem(source, name, variable.shape.as_list(), entries.get(name), settings)
         if problem:
-            _say(f"{name} {tuple(variable.shape.as_list())}: not taken, {problem}")
+            note(f"{name} {tuple(variable.shape.as_list())}: not taken, {problem}")
             continue
         counts = copy_by_token(read(name), value, _AXES.get(name, ()), source.tokens(), new_tokens)
-        _say(f"{name} {value.shape}: taken{', ' if counts else ''}{counts}")
+        note(f"{name} {value.shape}: taken{', ' if counts else ''}{counts}")
         taken.append((variable, value))
     if not taken:
         raise UserError(
@@ -195,14 +195,12 @@ def _shape(sizes):
 
 
 def _settings(config, types, emb):
-    """What decides on the meaning of variables of the same shape: [(pattern of their names, setting
-    in words), ...].
+    """What variables of the same shape mean: [(pattern of their names, setting in words), ...].
 
     The highway network and the encoder read all features side by side: these must be the same ones.
     types: the gazetteer's. A language model goes on from the files that it began with, whose
     vocabulary and config no shape tells.
     """
-    begun = lambda about: f"begun with the published weights {about['hash'][:8] if about else '-'}"
     features = [
         f"{feature.label} {config[feature.dim]}"
         for feature in FEATURES
@@ -218,9 +216,14 @@ def _settings(config, types, emb):
             re.compile("encoder/(.*/)?attention/"),
             f"{config.get('attention_heads')} attention heads",
         ),
-        (re.compile("elmo/(?!mix/)"), begun(emb.elmo)),
-        (re.compile("bert/(?!mix/)"), begun(emb.bert)),
+        (re.compile("elmo/(?!mix/)"), _begun_with(emb.elmo)),
+        (re.compile("bert/(?!mix/)"), _begun_with(emb.bert)),
     ]
+
+
+def _begun_with(about):
+    """The setting of a language model's variables. about: what EmbVec says of it, or None."""
+    return f"begun with the published weights {about['hash'][:8] if about else '-'}"
 
 
 # ---------------------------------------------------------------- partial training
@@ -245,38 +248,28 @@ def freeze(config):
     trainable = tf.get_collection_ref(tf.GraphKeys.TRAINABLE_VARIABLES)
     trained = [variable for variable in trainable if wanted.match(variable.op.name)]
     if not trained:
-        raise UserError(
-            f"--train_vars {config.train_vars}: matches no variable that can be trained; expected one or more of the "
-            f"scopes {_scopes(variable.op.name for variable in trainable)}"
-            + (
-                ""
-                if config.train_wrd
-                else "; the word vectors are trained with --train_wrd True only"
-            )
-            + (
-                "; BERT is trained with --train_bert True only"
-                if config.use_bert and not config.train_bert
-                else ""
-            )
+        message = (
+            f"--train_vars {config.train_vars}: matches no variable that can be trained; expected "
+            f"one or more of the scopes {_scopes(variable.op.name for variable in trainable)}"
         )
+        if not config.train_wrd:
+            message += "; the word vectors are trained with --train_wrd True only"
+        if config.use_bert and not config.train_bert:
+            message += "; BERT is trained with --train_bert True only"
+        raise UserError(message)
     trainable[:] = trained
 
 
 def tell_trained(model, graph):
     """Says what is trained, in one line on standard error."""
     trained = graph.get_collection("trainable_variables")
-    count, total = (
-        sum(variable.shape.num_elements() for variable in each)
-        for each in (trained, model.variables)
-    )
-    _say(
-        f"{count:,} of {total:,} parameters are trained: {' '.join(variable.op.name for variable in trained)}"
-    )
+    names = " ".join(variable.op.name for variable in trained)
+    note(f"{_size(trained):,} of {_size(model.variables):,} parameters are trained: {names}")
+
+
+def _size(variables):
+    return sum(variable.shape.num_elements() for variable in variables)
 
 
 def _scopes(names):
     return " ".join(dict.fromkeys(f"{name.split('/')[0]}/" for name in sorted(names)))
-
-
-def _say(message):
-    print(f"train.py: {message}", file=sys.stderr)
