@@ -1,8 +1,10 @@
-"""A trained model: what its checkpoint holds, and its graph in a session.
+"""A trained model: what its checkpoint holds, and its graph in a session. A whole model is opened by
 
-trained = load(checkpoint.resolve("checkpoint"))
-feeder = feeder_of(trained.meta, trained.config, trained.emb)
-graph = open_graph(trained, feeder)
+    trained = load(checkpoint.resolve("checkpoint"))
+    feeder = feeder_of(trained.meta, trained.config, trained.emb)
+    graph = open_graph(trained, feeder)
+
+which tagging/tagger.py, inference/export.py and training/run.py all do.
 """
 
 from typing import NamedTuple, Optional

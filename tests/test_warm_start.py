@@ -261,7 +261,6 @@ def test_attention_of_as_many_heads(old):
         warm_start._settings(config, [], source.emb),
         warm_start._settings({**config, "attention_heads": 4}, [], source.emb),
     )
-    entry = Entry("float32", (4, 4))
     for name, problem in (
         ("encoder/block_0/attention/output/kernel", "2 attention heads in the checkpoint"),
         ("encoder/attention/query_key_value/kernel", "4 attention heads here"),
