@@ -615,8 +615,8 @@ def load(name, split, folders=(DATA,)):
     """The sentences of a corpus, -DOCSTART- lines left out: a list of Sentence, with .words .pos
     .chunks .tags, lists of str (None for a column that the corpus does not have).
 
-    name: one of CORPORA. split: train, dev or test. folders: those that may hold NAME/, of which the
-    first one that has the file counts. Raises UserError for an unknown name, and for a file that is
+    name: one of CORPORA. split: train, dev or test. folders: those that may hold NAME/; the first
+    one that has the file counts. Raises UserError for an unknown name, and for a file that is
     in none of the folders; the message says where to get it.
 
     >>> import conll

@@ -77,9 +77,10 @@ def json_text(scores):
         "tokens": scores.tokens,
         "correct": scores.correct,
         "accuracy": scores.accuracy,
-        "micro": json_figures(*scores.micro, "gold"),
+        "micro": json_figures(*scores.micro, name_of_gold="gold"),
         "tags": {
-            as_text(tag): json_figures(*counts, "gold") for tag, counts in scores.by_tag().items()
+            as_text(tag): json_figures(*counts, name_of_gold="gold")
+            for tag, counts in scores.by_tag().items()
         },
     }
     return json.dumps(result, indent=2) + "\n"

@@ -239,7 +239,8 @@ def table(results, bins):
     ]
     for result in results:
         tokens, entities = (
-            f"{percent(each.probable):8.2f}  {percent(each.right):6.2f}  {100 * calibration_error(each, bins):6.2f}"
+            f"{percent(each.probable):8.2f}  {percent(each.right):6.2f}  "
+            f"{100 * calibration_error(each, bins):6.2f}"
             for each in (result.tokens, result.entities)
         )
         lines.append(

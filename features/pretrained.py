@@ -320,7 +320,8 @@ def _bert_config(values, path):
             )
     if config["hidden_size"] % config["num_attention_heads"]:
         raise UserError(
-            f"{path}: hidden_size {config['hidden_size']}, expected a multiple of num_attention_heads "
+            f"{path}: hidden_size {config['hidden_size']}, expected a multiple of "
+            f"num_attention_heads "
             f"{config['num_attention_heads']}"
         )
     return config
@@ -407,7 +408,8 @@ def find_bert(path):
         ]
         if len(found) != 1:
             raise UserError(
-                f"{path}: {'both' if found else 'neither'} of {' and '.join(_BERT_NAMES)} in this folder; "
+                f"{path}: {'both' if found else 'neither'} of {' and '.join(_BERT_NAMES)} "
+                f"in this folder; "
                 "name the file with --bert_init_checkpoint"
             )
         return found[0]
@@ -460,7 +462,8 @@ def bert_files(path):
     shards = sorted(glob.glob(glob.escape(path) + ".data-*"))
     if not shards:
         raise UserError(
-            f"{path}.data-00000-of-00001: no such file, beside {path}.index; get the checkpoint again"
+            f"{path}.data-00000-of-00001: no such file, beside {path}.index; get the checkpoint "
+            "again"
         )
     return shards
 
@@ -487,7 +490,7 @@ class _TensorFlowWeights:
 
 
 class _SafetensorsWeights:
-    """Of HuggingFace's model.safetensors, where kernels are turned round and names are other ones."""
+    """Of HuggingFace's model.safetensors, whose kernels are transposed and whose names differ."""
 
     def __init__(self, path):
         import safetensors
@@ -506,7 +509,8 @@ class _SafetensorsWeights:
         part = self._file.get_slice(self._names[name])
         if part.get_dtype() not in ("F16", "F32", "F64"):
             raise UserError(
-                f"{self._path}: {self._names[name]} is {part.get_dtype()}, expected F32, F16 or F64; "
+                f"{self._path}: {self._names[name]} is {part.get_dtype()}, expected "
+                f"F32, F16 or F64; "
                 "save the model as float32"
             )
         return tuple(reversed(part.get_shape()) if name.endswith("/kernel") else part.get_shape())

@@ -121,8 +121,8 @@ def rounded(array):
 
 
 def upper_bytes(array):
-    """The upper 3 bytes of each rounded() float, uint8, and LANES bytes after them, because a load of
-    the last ones may read so far.
+    """The upper 3 bytes of each rounded() float, uint8, and LANES bytes after them, because a load
+    of the last ones may read so far.
     """
     three = np.ascontiguousarray(array).reshape(-1).view(np.uint8).reshape(-1, 4)[:, 1:]
     return np.concatenate([three.reshape(-1), np.zeros(LANES, np.uint8)])

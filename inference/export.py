@@ -1,8 +1,8 @@
 r"""Exports a checkpoint: the graph that tags, without dropout, is_train or anything else of
 training.
 
-    python inference/export.py --restore runs/demo/checkpoint --export inference/exported/ner_model \
-      --export-pb inference/exported
+    python inference/export.py --restore runs/demo/checkpoint \
+      --export inference/exported/ner_model --export-pb inference/exported
 
 Writes --export as a checkpoint of its own (.meta, .index, .data-*), and to the folder --export-pb
 the unfrozen graph (ner_graph.pb) and the vocabulary that C++ reads (vocab.txt). Lists operations,

@@ -51,9 +51,9 @@ def freeze(session, outputs):
     if size > LARGEST:
         raise UserError(
             f"the weights are {size:,} bytes, and a frozen graph ends at protobuf's 2 GB; "
-            "convert the checkpoint "
-            "itself: inference/cc/build/convert_graphdef_memmapped_format "
-            "--in_graph=inference/exported/ner_graph.pb --in_checkpoint=inference/exported/ner_model "
+            "convert the checkpoint itself: inference/cc/build/convert_graphdef_memmapped_format "
+            "--in_graph=inference/exported/ner_graph.pb "
+            "--in_checkpoint=inference/exported/ner_model "
             "--out_graph=inference/exported/ner_frozen.pb.memmapped"
         )
     keep = [*outputs, *([CONFIG] if CONFIG in names else [])]

@@ -15,8 +15,8 @@ _GROUP = 1 << 28  # bytes of weights that are put into the session at once
 
 
 def default_path(path):
-    """A default path of these scripts. path: as seen from the folder inference/. At the repository's
-    top the same place has another name; anywhere else `path` itself is taken.
+    """A default path of these scripts. path: as seen from the folder inference/. At the
+    repository's top the same place has another name; anywhere else `path` itself is taken.
     """
     at_the_top = os.path.realpath(os.getcwd()) == os.path.realpath(_top.ROOT)
     return os.path.normpath(os.path.join("inference", path)) if at_the_top else path

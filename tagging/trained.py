@@ -1,4 +1,4 @@
-"""A trained model: what its checkpoint holds, and its graph in a session. A whole model is opened by
+"""A trained model: what its checkpoint holds, and its graph in a session. It is opened by
 
     trained = load(checkpoint.resolve("checkpoint"))
     feeder = feeder_of(trained.meta, trained.config, trained.emb)

@@ -3,7 +3,8 @@
     import etagger
     model = etagger.load("model.etagger")
     model.tag(["Sumogetti", "left", "Vremland"])         # ['B-PER', 'O', 'B-LOC']
-    model.entities(["Sumogetti", "left", "Vremland"])    # [Entity(type='PER', start=0, end=1, text='Sumogetti'), ...]
+    model.entities(["Sumogetti", "left", "Vremland"])
+    # [Entity(type='PER', start=0, end=1, text='Sumogetti'), ...]
     model.tag_sentences([["Sumogetti", "left"], ["Vremland"]])    # [['B-PER', 'O'], ['B-LOC']]
     model.tag_file("data/sample/test.txt", "pred.txt")   # columns, and the tag after them
 
@@ -156,8 +157,8 @@ class Model:
         try:
             self._set_handle(_open(self._path, self._trust, self._fingerprint))
         except Error as error:
-            # A worker process that cannot unpickle its task ends, and leaves its pool waiting. There
-            # the first call raises it.
+            # A worker process that cannot unpickle its task ends, and leaves its pool waiting.
+            # There the first call raises it.
             if not _is_worker():
                 raise
             self._set_handle(None, error)
@@ -327,7 +328,8 @@ def _open(path: bytes, trust: bool, fingerprint: bytes | None = None) -> _Handle
     found = _library.etagger_fingerprint(handle)
     if fingerprint is not None and found != fingerprint:
         raise Error(
-            f"{os.fsdecode(path)}: the file was changed since the model was opened (size and checksum "
+            f"{os.fsdecode(path)}: the file was changed since the model was opened "
+            f"(size and checksum "
             f"{found.decode()}, expected {fingerprint.decode()}); load it again"
         )
     return handle
@@ -556,6 +558,6 @@ def _bad_word(
     place = next(i for i, word in enumerate(words) if is_bad(word))
     column, at = divmod(place, sum(lengths))
     sentence = bisect.bisect_right(list(itertools.accumulate(lengths)), at)
-    return Error(
-        f"{list(columns)[column]}: {words[place]!r} (word {at - sum(lengths[:sentence]) + 1} of sentence {sentence + 1}): {expected}"
-    )
+    word = at - sum(lengths[:sentence]) + 1
+    where = f"word {word} of sentence {sentence + 1}"
+    return Error(f"{list(columns)[column]}: {words[place]!r} ({where}): {expected}")
