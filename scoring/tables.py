@@ -53,7 +53,7 @@ def strict_line(scores):
     )
 
 
-def json_figures(correct, found, gold, name_of_gold="phrases"):
+def json_figures(correct, found, gold, *, name_of_gold="phrases"):
     """Counts -> a dict of them and their percentages."""
     precision, recall, f1 = percentages(correct, found, gold)
     return {
