@@ -18,7 +18,7 @@ import typing
 from cli import UserError, __version__, file_hash
 from features.pretrained import check_bert_layers
 from features.vocabulary import EmbVec
-from files.structured import load_json, misfit, shortened
+from files.structured import PathText, load_json, misfit, shortened
 from settings import Settings, check_fields, check_model
 
 MODEL, STATE = "ner_model", "last_state"
@@ -41,7 +41,7 @@ class Meta(Settings):
 
     versions: dict[str, str]  # of etagger, Python, TensorFlow, numpy
     state: dict  # of State
-    made_from: dict[str, str]  # {path, or <train> and the like: sha256}
+    made_from: dict[PathText, str]  # {path, or <train> and the like: sha256}
     sizes: dict[str, int]  # {ending of a file beside it: bytes}
     hashes: dict[str, str]  # {ending: sha256}
     digest: str  # sha256 of the rest

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import registry
 from cli import MAX_THREADS, UserError, __version__, compile_regex, parse_bool, suggest
 from conll import DELIMITERS
-from files.structured import conforms, load_json, load_yaml, shortened
+from files.structured import PathText, conforms, load_json, load_yaml, shortened
 from files.text import read_text
 
 ANY = "any"
@@ -704,6 +704,9 @@ def _coerce_scalar(where, name, value, kind):
 
 # ---------------------------------------------------------------- the config of a trained model
 
+# Text may be a path, which need not be UTF-8; what is no path is looked up or parsed.
+_TEXT_OF_PATHS = {str: PathText, list[str]: list[PathText]}
+
 
 def of_model(values, where, names=None, version=__version__):
     """The Config that a checkpoint or a graph holds as a dict: the same checks as for a user's own,
@@ -725,7 +728,7 @@ def of_model(values, where, names=None, version=__version__):
         if name not in values and version == __version__:
             raise UserError(f"{where}: config lacks {name}; {mend}")
     for name, value in values.items():
-        if not conforms(value, _TYPES[name]):
+        if not conforms(value, _TEXT_OF_PATHS.get(_TYPES[name], _TYPES[name])):
             kind = _scalar_type(name)[0].__name__
             raise UserError(f"{where}: {name}: {shortened(value)}, expected {kind}; {mend}")
     off = {name: False for name in ("use_elmo", "use_bert") if values.get(name) is None}

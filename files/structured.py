@@ -114,9 +114,14 @@ def _plain_loader():
 # ---------------------------------------------------------------- types
 
 
+# The text of a path: Python has a lone surrogate for each byte that is not UTF-8 (PEP 383).
+PathText = typing.NewType("PathText", str)
+
+
 def conforms(value, kind):
-    """Whether a value of JSON is of a type: str, int, float, bool or dict, or an Optional, list or
-    dict of these. A whole number must fit into 64 bits, and text must be encodable as UTF-8.
+    """Whether a value of JSON is of a type: str, PathText, int, float, bool or dict, or an
+    Optional, list or dict of these. A whole number must fit into 64 bits, and text must be
+    encodable as UTF-8, that of a path with the error handler surrogateescape.
     """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Union:
@@ -125,10 +130,11 @@ def conforms(value, kind):
         return type(value) is list and all(conforms(item, arguments[0]) for item in value)
     if origin is dict:
         return type(value) is dict and all(
-            conforms(name, str) and conforms(item, arguments[1]) for name, item in value.items()
+            conforms(name, arguments[0]) and conforms(item, arguments[1])
+            for name, item in value.items()
         )
-    if kind is str:
-        return type(value) is str and _is_utf8(value)
+    if kind in (str, PathText):
+        return type(value) is str and _is_utf8(value, "strict" if kind is str else _OF_PATHS)
     if kind is float and type(value) is float:
         return True
     if kind in (int, float):
@@ -136,9 +142,12 @@ def conforms(value, kind):
     return type(value) is kind
 
 
-def _is_utf8(text):
+_OF_PATHS = "surrogateescape"
+
+
+def _is_utf8(text, errors):
     try:
-        text.encode()
+        text.encode(errors=errors)
     except UnicodeEncodeError:  # a lone surrogate
         return False
     return True

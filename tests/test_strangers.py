@@ -732,7 +732,7 @@ def test_stored_vectors_of_a_stranger(tmp_path):
 def settings(tmp_path):
     """A model's settings as C++ reads them, changed: the path of the file."""
     emb = EmbVec(*([[PAD, UNK, "a"]] * 4), ["O"], 2)
-    own = {"tags": ["O"], "tag_scheme": "bio", "data_scheme": "bio", "delimiter": ""}
+    own = {"tags": ["O"], "tag_scheme": "bio", "data_scheme": "bio", "columns": ["word", "tag"]}
     from export import model_config
 
     whole = json.loads(
