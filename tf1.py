@@ -81,5 +81,6 @@ def callable_of(session, fetches, inputs, example=None):
         return call(*(values[name] for name in inputs))
 
     if example:
-        run(example)
+        with quiet():  # the first run logs what the processor lacks
+            run(example)
     return run

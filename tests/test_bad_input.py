@@ -268,7 +268,7 @@ def test_good_oddities_in_training(folder):
     assert [len(example) for example in trainer.data.train] == [2, 1]
     assert trainer.data.emb.vocab["wrd"][2:] == ["peter", "sleeps", "rome"]
     assert trainer.data.tags == ["O", "B-PER", "B-LOC"]
-    assert trainer.data.dev[0].pos.tolist() == [1]
+    assert trainer.data.dev[0].of_sentence["pos"].tolist() == [1]
 
 
 def test_tags_never_seen_in_training(zygote, folder):
