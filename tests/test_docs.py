@@ -9,8 +9,8 @@ import subprocess
 import sys
 
 import pytest
-import readme
-from commands import ROOT
+from support import readme
+from support.commands import ROOT
 
 from config import Config
 
