@@ -14,7 +14,6 @@ import pytest
 
 import checkpoint
 import registry
-import train
 from cli import UserError
 from config import Config
 from support.commands import (
@@ -28,9 +27,10 @@ from support.commands import (
 )
 from tf1 import tf
 from training import hooks, start
+from training import run as training_run
 from training.hooks import Hook, no_increase, out_of_patience, own_hooks, plateau, user_hooks
 from training.run import Given, run_training
-from training.trainer import State
+from training.trainer import State, Trainer
 
 MINE = """
 import os, signal
@@ -85,7 +85,7 @@ def small(tmp_path_factory):
         )
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "plot_history", lambda history, path: None)
+        patch.setattr(training_run, "plot_history", lambda history, path: None)
         run.base = run()
         yield run
 
@@ -316,7 +316,7 @@ def test_eval_within_epochs(small, monkeypatch):
 
     plain = own_hooks
     monkeypatch.setattr(
-        "trainer.own_hooks",
+        "training.trainer.own_hooks",
         lambda config: [Hook(tick, "step"), *plain(config), Hook(note, "evaluation")],
     )
     base, trainer = small.base, small("--run_every_secs", 3)
@@ -329,9 +329,9 @@ def test_eval_within_epochs(small, monkeypatch):
 
 def test_the_end_of_an_epoch_is_evaluated_once(small, monkeypatch):
     calls = []
-    evaluate = train.Trainer.evaluate
+    evaluate = Trainer.evaluate
     monkeypatch.setattr(
-        train.Trainer, "evaluate", lambda self: (calls.append(self.state.step), evaluate(self))[1]
+        Trainer, "evaluate", lambda self: (calls.append(self.state.step), evaluate(self))[1]
     )
     trainer = small("--run_every_secs", 1e-9)
     assert calls == list(range(1, 16))
