@@ -18,11 +18,19 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 LONGEST = (
     "test_serving",
     "test_train",
-    "test_model",
     "test_language_models_cc",
+    "test_confidence",
+    "test_model",
+    "test_hooks",
+    "test_running",
+    "test_fit",
+    "test_finetuning",
+    "test_warm_start",
     "test_elmo",
     "test_bad_input",
-    "test_confidence",
+    "test_inference",
+    "test_stream",
+    "test_vector_cache",
 )
 
 
