@@ -156,7 +156,7 @@ class Tagger:
         temperature: what scores are divided by before they become probabilities; it changes no tag.
         etc/calibration.py fits it.
         """
-        from tf1 import callable_of
+        from tf1 import callable_of, quiet
 
         prefix = checkpoint.resolve(os.fspath(path))
         trained = load(
@@ -165,9 +165,10 @@ class Tagger:
         meta, config = trained.meta, trained.config
         feeder = feeder_of(meta, config, trained.emb, limit=WORDS_KEPT)
         graph = open_graph(trained, feeder, threads, trust)
-        run = callable_of(
-            graph.session, graph.model.logits_indices, graph.model.inputs, feeder.smallest()
-        )
+        with quiet():
+            run = callable_of(
+                graph.session, graph.model.logits_indices, graph.model.inputs, feeder.smallest()
+            )
         return cls(run, config, meta, feeder, graph, prefix, temperature)
 
     def save(self, path):
