@@ -100,6 +100,7 @@ def model_of(seed=0, **settings):
         "tag_scheme": source,
         "data_scheme": "bio",
         "columns": columns,
+        "delimiter": "",
         "gazetteer": gazetteer,
     }
     header = json.loads(export.model_config(config, meta, emb))
