@@ -9,10 +9,10 @@ import subprocess
 import sys
 
 import pytest
-from support import readme
-from support.commands import ROOT
 
 from config import Config
+from support import readme
+from support.commands import ROOT
 
 PAGES = [path for path in readme.tracked() if path.endswith(".md")]
 DOCS = [path for path in PAGES if path.startswith("docs/")]

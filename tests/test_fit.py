@@ -15,7 +15,7 @@ from inference import Tagger
 from support import commands
 from support.commands import same_weights, sample, weights, without_seconds
 from tf1 import tf
-from training import run as training_run
+from training import files
 from training.fit import fit
 
 HYPER = {
@@ -51,7 +51,7 @@ def pairs(sentences):
 def here(tmp_path, monkeypatch):
     """The folder in which a test runs. No test looks at the plot, which takes longest."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(training_run, "plot_history", lambda history, path: None)
+    monkeypatch.setattr(files, "plot_history", lambda history, path: None)
     return tmp_path
 
 
