@@ -13,6 +13,7 @@ import model as model_module
 from config import load_config, model_names, model_path
 from features.feed import Feeder
 from features.vocabulary import PAD, UNK, EmbVec
+from support.elmo import small_options
 from support.numeric import put
 from support.serving import random_weights
 from tf1 import new_session, quiet, tf
@@ -32,24 +33,7 @@ BERT = {
     "attention_probs_dropout_prob": 0.1,
     "layer_norm_eps": 1e-12,
 }
-ELMO = {
-    "lstm": {
-        "dim": 6,
-        "projection_dim": 4,
-        "n_layers": 2,
-        "cell_clip": 3,
-        "proj_clip": 3,
-        "use_skip_connections": True,
-    },
-    "char_cnn": {
-        "embedding": {"dim": 3},
-        "filters": [[1, 2], [3, 5]],
-        "activation": "relu",
-        "n_highway": 1,
-        "n_characters": 262,
-        "max_characters_per_token": 50,
-    },
-}
+ELMO = small_options(cell_clip=3, proj_clip=3)
 LETTERS = "abcdefgh"
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *LETTERS, *(f"##{letter}" for letter in LETTERS)]
 
