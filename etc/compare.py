@@ -30,6 +30,7 @@ from scoring.columns import (
     add_reading_flags,
     as_text,
     columns_of,
+    held,
     read_file,
     tag_sequences,
 )
@@ -46,7 +47,7 @@ def read_both(args):
     """
     columns = columns_of(args)
     a, b = (
-        list(tag_sequences(read_file(path, args.delimiter, columns.width, "the path"), columns))
+        held(tag_sequences(read_file(path, args.delimiter, columns.width, "the path"), columns))
         for path in (args.a, args.b)
     )
     for one, other in zip(a, b):
