@@ -344,6 +344,13 @@ def compile_regex(pattern, flag):
 MAX_THREADS = 1024  # many thousands of threads end the process
 
 
+def add_threads_flag(parser):
+    """Adds --threads, for the commands that run a network. See check_threads."""
+    parser.add_argument(
+        "--threads", "-j", type=int, default=0, help="threads; 0: one for each core"
+    )
+
+
 def check_threads(count):
     """Raises UserError for a --threads below 0 or above MAX_THREADS."""
     if not 0 <= count <= MAX_THREADS:

@@ -278,8 +278,11 @@ def columns_of(args):
     return parse_columns(args.columns, args.delimiter) if args.columns else None
 
 
-def add_delimiter_flag(parser):
-    """Adds --delimiter, for the commands that read columns."""
+def add_column_flags(parser, columns_help):
+    """Adds --columns and --delimiter, for the commands that read columns. columns_help: the help of
+    --columns.
+    """
+    parser.add_argument("--columns", default="", help=columns_help)
     parser.add_argument(
         "--delimiter",
         choices=DELIMITERS,

@@ -60,11 +60,17 @@ def peak_memory():
         return int(re.search(r"VmHWM:\s+(\d+) kB", status.read())[1]) * 1024
 
 
+def add_afresh_flag(parser):
+    """Adds --afresh: see Rows."""
+    parser.add_argument("--afresh", action="store_true", help="measure again what was stored")
+
+
 class Rows:
     """Finished rows of a benchmark, in runs/bench/NAME.jsonl. Only rows made with the same settings
     and the same code count.
 
-    folders: folders whose code counts besides that of the commands, the model and the benchmarks.
+    afresh: measure all rows again. folders: folders whose code counts besides that of the commands,
+    the model and the benchmarks.
     """
 
     def __init__(self, name, settings, afresh=False, folders=()):

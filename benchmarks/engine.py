@@ -53,7 +53,7 @@ import time
 
 import _top
 from cli import Parser, UserError, file_hash, run_command, suggest
-from common import Rows, Worker
+from common import Rows, Worker, add_afresh_flag
 from corpora import BENCH, ROOT
 from f1 import folder_of
 from missing_columns import tag_column
@@ -624,7 +624,7 @@ def parse_args():
     )
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default 3)")
     parser.add_argument("--huge", action="store_true", help="the section huge as well")
-    parser.add_argument("--afresh", action="store_true", help="measure again what was stored")
+    add_afresh_flag(parser)
     args = parser.parse_args()
     if args.rounds < 1:
         raise UserError("--rounds: expected at least 1")

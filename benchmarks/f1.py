@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 import _top
-from cli import Parser, UserError, run_command, suggest
+from cli import Parser, UserError, add_threads_flag, run_command, suggest
 from corpora import BENCH, ROOT, corpus_flags
 
 # name: (corpus, flags of train.py)
@@ -102,9 +102,7 @@ def main():
     parser = Parser(description=__doc__)
     parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)}")
     parser.add_argument("--all", action="store_true", help="every row")
-    parser.add_argument(
-        "--threads", "-j", type=int, default=0, help="threads; 0: one for each core"
-    )
+    add_threads_flag(parser)
     args = parser.parse_args()
     for name in args.rows:
         if name not in ROWS:

@@ -21,7 +21,7 @@ import subprocess
 import sys
 
 import _top
-from cli import Parser, UserError, atomic_write, run_command
+from cli import Parser, UserError, add_threads_flag, atomic_write, run_command
 from conll import DOCSTART, read_blocks
 from corpora import BENCH, CORPORA, ROOT, emb_path, find
 from f1 import is_finished_in, train_into
@@ -213,9 +213,7 @@ def table(rows):
 def main():
     parser = Parser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default 1 2 3")
-    parser.add_argument(
-        "--threads", "-j", type=int, default=0, help="threads; 0: one for each core"
-    )
+    add_threads_flag(parser)
     args = parser.parse_args()
     make_data(args.seeds)
     for seed in args.seeds:

@@ -16,7 +16,7 @@ import sys
 
 import _top
 from cli import Parser, UserError, run_command
-from common import CC_ROOMS, Rows
+from common import CC_ROOMS, Rows, add_afresh_flag
 from serving import INFERENCE, SYSTEMS, Conversation, command_of, dev_sentences, milliseconds
 
 MODELS = ("1layer", "default")
@@ -69,7 +69,7 @@ def main():
         default=1000,
         help="sentences of the dev file for each row (default 1000; 0: all)",
     )
-    parser.add_argument("--afresh", action="store_true", help="measure again what was stored")
+    add_afresh_flag(parser)
     args = parser.parse_args()
     sentences = dev_sentences()[: args.sentences or None]
     rows = Rows(

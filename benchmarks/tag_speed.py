@@ -20,7 +20,7 @@ import time
 
 import _top
 from cli import Parser, UserError, run_command
-from common import Rows, Worker, serve
+from common import Rows, Worker, add_afresh_flag, serve
 from corpora import BENCH, CORPORA, ROOT, corpus_flags, find
 
 THREADS = (1, 2)
@@ -215,7 +215,7 @@ def main():
     parser.add_argument(
         "--restore", default="", help="a checkpoint (default: one of its own in runs/bench)"
     )
-    parser.add_argument("--afresh", action="store_true", help="measure again what was stored")
+    add_afresh_flag(parser)
     parser.add_argument("--input", default="", help="file to tag (default: see above)")
     parser.add_argument(
         "--worker",

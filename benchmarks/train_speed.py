@@ -23,7 +23,7 @@ import numpy as np
 
 import _top
 from cli import Parser, UserError, run_command
-from common import Rows, Worker, serve
+from common import Rows, Worker, add_afresh_flag, serve
 from config import Config
 from corpora import BENCH, CORPORA, emb_path, find
 from features.feed import training_batches
@@ -320,7 +320,7 @@ def main():
         default=sys.executable,
         help="interpreter that has PyTorch (default: this one)",
     )
-    parser.add_argument("--afresh", action="store_true", help="measure again what was stored")
+    add_afresh_flag(parser)
     parser.add_argument(
         "--worker",
         default="",

@@ -5,7 +5,15 @@ import os
 import sys
 
 import conll
-from cli import UserError, atomic_write, check_readable, check_stream, check_threads, check_writable
+from cli import (
+    UserError,
+    add_threads_flag,
+    atomic_write,
+    check_readable,
+    check_stream,
+    check_threads,
+    check_writable,
+)
 from tagging.output import plain_format
 from tagging.streams import DEFAULT_SPACY_MODEL, tag_columns, tag_lines
 
@@ -26,18 +34,14 @@ def add_tagging_flags(parser, mode="bulk"):
         help="what to tag (default: data/test.txt in bulk mode, else standard input)",
     )
     parser.add_argument("--output", default="", help="where to write (default: standard output)")
-    parser.add_argument(
-        "--columns",
-        default="",
-        help="columns in order, such as 'word pos chunk tag', _ to ignore one, id first in CoNLL-U",
+    conll.add_column_flags(
+        parser,
+        "columns in order, such as 'word pos chunk tag', _ to ignore one, id first in CoNLL-U",
     )
-    conll.add_delimiter_flag(parser)
     parser.add_argument(
         "--batch_size", type=int, default=64, help="sentences in a batch, at most (default 64)"
     )
-    parser.add_argument(
-        "--threads", "-j", type=int, default=0, help="threads; 0: one for each core"
-    )
+    add_threads_flag(parser)
     parser.add_argument(
         "--timing", action="store_true", help="percentiles of the time, on standard error"
     )
