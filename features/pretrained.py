@@ -33,54 +33,10 @@ def read_elmo_options(path):
 
 
 def _elmo_options(given, path):
-    def option(name, expected, is_right, *default):
-        value = given
-        for key in name.split("."):
-            value = value.get(key) if isinstance(value, dict) else None
-        if value is None and default:
-            return default[0]
-        if not is_right(value):
-            raise UserError(
-                f"{path}: {name} is {'missing' if value is None else _shown(value)}, "
-                f"expected {expected}"
-            )
-        return value
-
-    def size(name, *default, low=1, high=MOST_UNITS):
-        whole = f"a whole number, at least {low}"
-        option(name, whole, lambda value: type(value) is int and value >= low, *default)
-        return option(name, f"at most {high}", lambda value: value <= high, *default)
-
-    def clip(name):
-        return option(
-            name,
-            "a number above 0",
-            lambda value: type(value) in (int, float) and 0 < value < LARGEST,
-            None,
-        )
-
-    lstm = {
-        "dim": size("lstm.dim"),
-        "projection_dim": size("lstm.projection_dim"),
-        "n_layers": size("lstm.n_layers", 1, high=MOST_LAYERS),
-        "cell_clip": clip("lstm.cell_clip"),
-        "proj_clip": clip("lstm.proj_clip"),
-        "use_skip_connections": option(
-            "lstm.use_skip_connections", "true or false", lambda value: isinstance(value, bool)
-        ),
-    }
-    cnn = {
-        "embedding": {"dim": size("char_cnn.embedding.dim")},
-        "filters": option("char_cnn.filters", "a list of [width, filters]", _are_filters),
-        "activation": option(
-            "char_cnn.activation", '"relu" or "tanh"', lambda value: value in ("relu", "tanh")
-        ),
-        "n_highway": size("char_cnn.n_highway", 0, low=0, high=MOST_LAYERS),
-        "n_characters": option(
-            "char_cnn.n_characters", "262 (training writes 261: set it to 262)", _is(262)
-        ),
-        "max_characters_per_token": option("char_cnn.max_characters_per_token", "50", _is(50)),
-    }
+    """What read_elmo_options returns. given: the file's JSON."""
+    read = _OptionReader(given, path)
+    options = {"lstm": _elmo_lstm(read), "char_cnn": _elmo_char_cnn(read)}
+    lstm, cnn = options["lstm"], options["char_cnn"]
     if lstm["projection_dim"] > lstm["dim"]:
         raise UserError(
             f"{path}: lstm.projection_dim {lstm['projection_dim']} is above lstm.dim "
@@ -92,7 +48,76 @@ def _elmo_options(given, path):
             f"{path}: char_cnn.filters has a width of {widest}, but a word has at most "
             f"{cnn['max_characters_per_token']} characters (max_characters_per_token)"
         )
-    return {"lstm": lstm, "char_cnn": cnn}
+    return options
+
+
+def _elmo_lstm(read):
+    """The options of the LSTMs. read: an _OptionReader."""
+    return {
+        "dim": read.size("lstm.dim"),
+        "projection_dim": read.size("lstm.projection_dim"),
+        "n_layers": read.size("lstm.n_layers", 1, high=MOST_LAYERS),
+        "cell_clip": read.clip("lstm.cell_clip"),
+        "proj_clip": read.clip("lstm.proj_clip"),
+        "use_skip_connections": read.option(
+            "lstm.use_skip_connections", "true or false", lambda value: isinstance(value, bool)
+        ),
+    }
+
+
+def _elmo_char_cnn(read):
+    """The options of the layers from bytes to words. read: an _OptionReader."""
+    return {
+        "embedding": {"dim": read.size("char_cnn.embedding.dim")},
+        "filters": read.option("char_cnn.filters", "a list of [width, filters]", _are_filters),
+        "activation": read.option(
+            "char_cnn.activation", '"relu" or "tanh"', lambda value: value in ("relu", "tanh")
+        ),
+        "n_highway": read.size("char_cnn.n_highway", 0, low=0, high=MOST_LAYERS),
+        "n_characters": read.option(
+            "char_cnn.n_characters", "262 (training writes 261: set it to 262)", _is(262)
+        ),
+        "max_characters_per_token": read.option("char_cnn.max_characters_per_token", "50", _is(50)),
+    }
+
+
+class _OptionReader:
+    """Looks up options in the JSON of ELMo's options.json, and checks them. A name is a path, such
+    as `lstm.dim`. default: the value where the file has none. Raises UserError.
+    """
+
+    def __init__(self, given, path):
+        """path: the file's, for messages."""
+        self.given, self.path = given, path
+
+    def option(self, name, expected, is_right, *default):
+        """The value of an option for which is_right(value) holds."""
+        value = self.given
+        for key in name.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is None and default:
+            return default[0]
+        if not is_right(value):
+            raise UserError(
+                f"{self.path}: {name} is {'missing' if value is None else _shown(value)}, "
+                f"expected {expected}"
+            )
+        return value
+
+    def size(self, name, *default, low=1, high=MOST_UNITS):
+        """A whole number from low to high."""
+        whole = f"a whole number, at least {low}"
+        self.option(name, whole, lambda value: type(value) is int and value >= low, *default)
+        return self.option(name, f"at most {high}", lambda value: value <= high, *default)
+
+    def clip(self, name):
+        """A number above 0, or None where the file has none."""
+        return self.option(
+            name,
+            "a number above 0",
+            lambda value: type(value) in (int, float) and 0 < value < LARGEST,
+            None,
+        )
 
 
 def elmo_shapes(options):
