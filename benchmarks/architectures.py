@@ -96,9 +96,13 @@ class Timed:
         self.name, self.data = name, data
         self.training = TrainingGraph(config, data)
         trained = {
-            each.op.name for each in self.training.graph.get_collection("trainable_variables")
+            variable.op.name
+            for variable in self.training.graph.get_collection("trainable_variables")
         }
-        sizes = {each.op.name: each.shape.num_elements() for each in self.training.model.variables}
+        sizes = {
+            variable.op.name: variable.shape.num_elements()
+            for variable in self.training.model.variables
+        }
         self.trainable = sum(size for name, size in sizes.items() if name in trained)
         self.other = sum(sizes.values()) - self.trainable
 
@@ -144,7 +148,7 @@ def speeds(rounds, steps, sentences):
     systems = [
         Timed(name, load_config(model_path(name), given, base.to_dict()), data) for name in PRESETS
     ]
-    batches = training_batches([len(each) for each in data.train], base, 0)
+    batches = training_batches([len(example) for example in data.train], base, 0)
     rng = np.random.default_rng(1)
     sample = [batches[i] for i in rng.choice(len(batches), steps, replace=False)]
     examples = [data.dev[i] for i in rng.choice(len(data.dev), sentences, replace=False)]

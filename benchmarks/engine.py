@@ -209,12 +209,12 @@ def take_turns(systems, rounds, both=False):
         print(
             f"round {number + 1} of {rounds}, first and whole: "
             + ", ".join(
-                "{} {:.2f} {:.2f} s".format(name, *each[-1]) for name, each in seconds.items()
+                "{} {:.2f} {:.2f} s".format(name, *pairs[-1]) for name, pairs in seconds.items()
             ),
             file=sys.stderr,
         )
     medians = {
-        name: [statistics.median(each) for each in zip(*pairs)] for name, pairs in seconds.items()
+        name: [statistics.median(times) for times in zip(*pairs)] for name, pairs in seconds.items()
     }
     return medians if both else {name: whole - first for name, (first, whole) in medians.items()}
 
@@ -308,13 +308,13 @@ def through_pipes(title, expected, *talks):
     """Rows of latency; the engine and TensorFlow take turns of 250 sentences."""
     answers, sentences = [[] for _ in talks], dev_sentences()
     for first in range(0, len(sentences), 250):
-        for talk, each in zip(talks, answers):
-            each += [talk.tag(sentence) for sentence in sentences[first : first + 250]]
-    for talk, each in zip(talks, answers):
+        for talk, own in zip(talks, answers):
+            own += [talk.tag(sentence) for sentence in sentences[first : first + 250]]
+    for talk, own in zip(talks, answers):
         talk.close()
-        if b"".join(text for text, _ in each) != expected:
+        if b"".join(text for text, _ in own) != expected:
             raise UserError(f"{title}: other tags through a pipe than from the file")
-    latencies = [milliseconds([seconds for _, seconds in each[1:]]) for each in answers]
+    latencies = [milliseconds([seconds for _, seconds in own[1:]]) for own in answers]
     return [
         beside(f"{title}, through an open pipe, {name}", "ms", *figures, "TensorFlow C++")
         for name, *figures in zip(("p50", "p99"), *latencies)
@@ -443,7 +443,7 @@ def threads(_rounds, tagged):
                 break
             time.sleep(5)
         machine, *seconds = best
-        one, two = (a_second(each, COPIES) for each in seconds)
+        one, two = (a_second(taken, COPIES) for taken in seconds)
         rows.append(
             beside(
                 f"{title}, a long file, 2 threads",
@@ -563,8 +563,8 @@ def huge(_rounds, _tagged):
 
 
 SECTIONS = {
-    each.__name__: each
-    for each in (
+    section.__name__: section
+    for section in (
         tensorflow,
         onnx,
         bulk,

@@ -204,7 +204,8 @@ def table(rows):
         print(
             "| mean (deviation) | "
             + " | ".join(
-                f"{statistics.mean(each):.2f} ({statistics.stdev(each):.2f})" for each in columns
+                f"{statistics.mean(column):.2f} ({statistics.stdev(column):.2f})"
+                for column in columns
             )
             + " |"
         )

@@ -364,10 +364,10 @@ def report(title, train, tag):
     print(line("", *2 * ("load s", "batch s", "peak GB")))
     for name, row in tag.items():
         cells = [
-            [f"{each['load']:.1f}", f"{each['seconds']:.2f}", f"{each['gigabytes']:.2f}"]
-            if each
+            [f"{task['load']:.1f}", f"{task['seconds']:.2f}", f"{task['gigabytes']:.2f}"]
+            if task
             else "---"
-            for each in (train.get(name), row)
+            for task in (train.get(name), row)
         ]
         print(line(PEERS.get(name, name), *cells[0], *cells[1]), flush=True)
     missed = [

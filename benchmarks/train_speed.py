@@ -52,13 +52,17 @@ class TensorFlowSystem:
         self.training.load_pretrained(data.emb)
 
         self.variables = {
-            each.op.name: each
-            for each in self.training.model.variables
-            if "Adam" not in each.op.name
+            variable.op.name: variable
+            for variable in self.training.model.variables
+            if "Adam" not in variable.op.name
         }
 
     def parameters(self):
-        return sum(each.shape.num_elements() for each in self.variables.values() if each.trainable)
+        return sum(
+            variable.shape.num_elements()
+            for variable in self.variables.values()
+            if variable.trainable
+        )
 
     def save(self, path):
         with self.training.graph.as_default():
@@ -99,7 +103,7 @@ class TorchSystem:
         self.optimizer = torch.optim.Adam(self.model.trained(), lr=config.learning_rate, fused=True)
 
     def parameters(self):
-        return sum(each.numel() for each in self.model.trained())
+        return sum(parameter.numel() for parameter in self.model.trained())
 
     def load(self, path):
         with np.load(path) as weights:

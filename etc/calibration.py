@@ -240,9 +240,9 @@ def table(results, bins):
     ]
     for result in results:
         tokens, entities = (
-            f"{percent(each.probable):8.2f}  {percent(each.right):6.2f}  "
-            f"{100 * calibration_error(each, bins):6.2f}"
-            for each in (result.tokens, result.entities)
+            f"{percent(units.probable):8.2f}  {percent(units.right):6.2f}  "
+            f"{100 * calibration_error(units, bins):6.2f}"
+            for units in (result.tokens, result.entities)
         )
         lines.append(
             f"{result.name:{width}}  {result.temperature:11.3f}  {tokens}  {result.nll:6.4f}    "

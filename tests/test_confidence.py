@@ -29,7 +29,7 @@ BIO = ["O", "B-X", "I-X", "B-Y", "I-Y"]
 
 
 def problem(seed, tags, batch=5, steps=4, scale=1.5):
-    """Random emissions (garbage behind the ends), transitions and lengths; one sentence is full,
+    """Random emissions (garbage after the ends), transitions and lengths; one sentence is full,
     one has one token.
     """
     rng = np.random.default_rng(seed)

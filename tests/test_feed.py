@@ -314,7 +314,7 @@ def test_counts_of_pieces_for_their_mean():
 
 @pytest.mark.parametrize("length", [0, 40])
 def test_byte_ids_of_a_batch(length):
-    """Each sentence between <S> and </S>, as features/elmo_bytes.py has it alone; 0 behind."""
+    """Each sentence between <S> and </S>, as features/elmo_bytes.py has it alone; 0 after it."""
     feeder, sentences = (
         language_feeder(),
         [*random_sentences(3), sentence("<S> a </S>"), sentence("é")],

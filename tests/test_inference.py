@@ -720,7 +720,7 @@ def load(name):
 
 
 def test_lines_with_spacy(trained, zygote, tmp_path):
-    """spaCy's words, its POS in column 2 and its entities in column 4; a line that it can not take
+    """spaCy's words, its POS in column 2 and its entities in column 4; a line that it cannot take
     is split without it.
     """
     (tmp_path / "spacy.py").write_text(STUB)

@@ -573,7 +573,7 @@ def test_an_open_pipe_of_lines_is_answered_at_once(model):
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", (1, 4))
 def test_memory_does_not_grow(model, long, threads):
-    """Resident memory behind 4 MB and behind 60 MB of columns."""
+    """Resident memory after 4 MB and after 60 MB of columns."""
     stream, rows, seen = Open(model, "-j", threads), 0, []
     for number in range(30):
         stream.write(long)
