@@ -59,7 +59,7 @@ from f1 import folder_of
 from missing_columns import tag_column
 from peers import crfsuite_spacy
 from scoring import chunks
-from serving import (
+from served_models import (
     INFERENCE,
     Conversation,
     binary,

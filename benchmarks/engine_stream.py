@@ -18,7 +18,7 @@ import time
 import _top
 import engine
 from cli import Parser, Progress, UserError, run_command
-from serving import memory_of
+from served_models import memory_of
 
 
 def feed(process, text, rounds):

@@ -29,7 +29,7 @@ from cli import Parser, UserError, atomic_write, run_command, suggest
 from common import CC_ROOMS, Rows
 from corpora import BENCH, CORPORA, ROOT, find
 from f1 import is_finished_in, train_into
-from serving import binary
+from served_models import binary
 
 CONFORMANCE = os.path.join(ROOT, "..", "shared", "conformance")
 SMALL = "--batch_size 20 --rnn_size 100 --rnn_layers 1 --patience 0"

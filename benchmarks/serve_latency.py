@@ -17,7 +17,7 @@ import sys
 import _top
 from cli import Parser, UserError, run_command
 from common import CC_ROOMS, Rows, add_afresh_flag
-from serving import INFERENCE, SYSTEMS, Conversation, command_of, dev_sentences, milliseconds
+from served_models import INFERENCE, SYSTEMS, Conversation, command_of, dev_sentences, milliseconds
 
 MODELS = ("1layer", "default")
 

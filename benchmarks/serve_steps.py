@@ -19,7 +19,15 @@ from cli import Parser, run_command
 from corpora import CORPORA, ROOT, find
 from missing_columns import tag_column
 from scoring import chunks
-from serving import INFERENCE, Conversation, binary, command_of, dev_sentences, memory_of, served
+from served_models import (
+    INFERENCE,
+    Conversation,
+    binary,
+    command_of,
+    dev_sentences,
+    memory_of,
+    served,
+)
 
 # name: (system, what is appended to ner_frozen.pb)
 STEPS = {

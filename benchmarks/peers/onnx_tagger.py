@@ -24,7 +24,7 @@ from cli import Parser, UserError, run_command
 from common import serve
 from config import Config
 from features.feed import Feeder
-from serving import dev_sentences
+from served_models import dev_sentences
 
 INPUTS = ("word", "wordchr", "pos", "chk")
 FAR = 1e9  # taken off the scores of a character that is padding
