@@ -11,7 +11,7 @@ import math
 import checkpoint
 from cli import Parser, UserError, run_command
 from tagging import confidence
-from tagging.command import add_tagging_flags, check_tagging_flags, run
+from tagging.command import add_tagging_flags, check_tagging_flags, choose_input, run
 from tagging.output import confidence_format, least_confident_format, nbest_format, plain_format
 from tagging.tagger import Tagger
 from tagging.trained import add_constrained_flag, add_restore_flag, add_trust_flag
@@ -52,7 +52,7 @@ def parse_args():
         "(default 1)",
     )
     add_trust_flag(parser)
-    return parser.parse_args()
+    return choose_input(parser.parse_args())
 
 
 def check_format_flags(args):

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import stat
 import sys
 
 import conll
@@ -17,13 +18,17 @@ from cli import (
 from tagging.output import plain_format
 from tagging.streams import DEFAULT_SPACY_MODEL, tag_columns, tag_lines
 
+DEFAULT_INPUT = "data/test.txt"  # of bulk mode
+
 
 def add_tagging_flags(parser, mode="bulk"):
-    """Adds the flags that all commands that tag have. mode: the default of --mode."""
+    """Adds the flags that all commands that tag have. mode: the default of --mode. What is parsed
+    is completed by choose_input.
+    """
+    parser.set_defaults(default_mode=mode)
     parser.add_argument(
         "--mode",
         choices=("bulk", "bucket", "line"),
-        default=mode,
         help=f"bulk: a file; bucket: columns from standard input; line: raw text (default {mode})",
     )
     parser.add_argument("--emb_path", default="", help="the EmbVec file of the training")
@@ -31,7 +36,8 @@ def add_tagging_flags(parser, mode="bulk"):
     parser.add_argument(
         "--input",
         default="",
-        help="what to tag (default: data/test.txt in bulk mode, else standard input)",
+        help="what to tag (default: data/test.txt in bulk mode, else standard input; without --mode"
+        " that, too, where it is a file, as in < FILE)",
     )
     parser.add_argument("--output", default="", help="where to write (default: standard output)")
     conll.add_column_flags(
@@ -53,6 +59,30 @@ def add_tagging_flags(parser, mode="bulk"):
     )
 
 
+def choose_input(args):
+    """Sets --mode and --input where they are not given, and returns the arguments.
+
+    Bulk mode is for a file, data/test.txt by default. But who writes `inference.py < FILE` wants
+    that file to be tagged. So standard input is read where neither flag is given, and it is a file
+    of which nothing has been read: a loop of the shell reads the file that its commands inherit. A
+    pipe may be inherited too, and be without end: it is read where there is no data/test.txt.
+    """
+    mode = args.mode or args.default_mode
+    if mode == "bulk" and not args.input and (args.mode or not _is_meant()):
+        args.input = DEFAULT_INPUT
+    args.mode = mode
+    return args
+
+
+def _is_meant():
+    """Whether standard input is what the user means to tag: see choose_input."""
+    about = os.fstat(0)
+    if stat.S_ISFIFO(about.st_mode):
+        return not os.path.exists(DEFAULT_INPUT)
+    is_file = stat.S_ISREG(about.st_mode) and about.st_size > 0
+    return is_file and os.lseek(0, 0, os.SEEK_CUR) == 0
+
+
 def check_tagging_flags(args):
     """Checks the flags of add_tagging_flags before TensorFlow is imported. Raises UserError."""
     if args.batch_size < 1:
@@ -63,7 +93,6 @@ def check_tagging_flags(args):
             "--delimiter and --mode line: raw text has no columns; leave one of them out"
         )
     conll.columns_of(args)
-    args.input = args.input or ("data/test.txt" if args.mode == "bulk" else "")
     if args.input:
         check_readable(args.input, "--input")
     else:
