@@ -1,5 +1,5 @@
-"""Trains models to their end and prints their dev F1 in one table; finished ones are kept in
-runs/bench/f1/, a run that was interrupted goes on.
+"""Trains models to their end and prints their dev F1 in one table. Finished ones are kept in
+runs/bench/f1/, and a training that was interrupted goes on.
 
     python benchmarks/f1.py default glove-bilstm-crf        # rows by name
     python benchmarks/f1.py --all                           # hours
@@ -69,8 +69,8 @@ def train(name, threads):
 
 
 def train_into(folder, threads, flags):
-    """Trains into a folder to the end, or from where it was interrupted. flags: a function, those
-    of a run that begins.
+    """Trains into a folder to the end, or goes on where the training was interrupted. flags: a
+    function that returns the flags of a training that begins.
     """
     folder = os.path.relpath(folder, ROOT)
     command = [sys.executable, "train.py", "--checkpoint_dir", folder, "--threads", str(threads)]

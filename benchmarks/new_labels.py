@@ -138,7 +138,7 @@ def train_old(seed, threads):
 
 
 def train_new(name, seed, threads):
-    """name: mixed or alone."""
+    """Trains the new model of a seed on the file NAME-SEED.txt. name: mixed or alone."""
     train_once(
         f"{name}-{seed}",
         threads,
@@ -176,13 +176,13 @@ def scores(checkpoint):
 
 
 def only(sequences, misc):
-    """MISC alone, or all but MISC; the rest becomes O."""
+    """Tag sequences with O in place of MISC, or, with `misc`, of all other types."""
     return [[tag if tag.endswith("-MISC") == misc else "O" for tag in tags] for tags in sequences]
 
 
 def figures(seed):
-    """Old types before, then the old types and MISC after: with old sentences beside the new ones,
-    and without.
+    """F1 of the old types before the training, then of the old types and of MISC after it: with old
+    sentences beside the new ones, then without.
     """
     old, mixed, alone = (
         scores(os.path.join(FOLDER, f"{name}-{seed}")) for name in ("old", "mixed", "alone")

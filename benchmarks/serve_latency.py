@@ -4,10 +4,10 @@ and memory-mapped.
     python benchmarks/serve_latency.py  # all rows, some ten minutes; finished ones are kept
     python benchmarks/serve_latency.py --sentences 500   # of each round
 
-CoNLL-2003's dev sentences go through the pipes of a process that stays open, each once. "line to
-tag" is the time from the first byte in to the last byte out; "session" is what the process itself
-measures around TensorFlow's prepared callable. Start is the time from the process's begin to the
-tags of a first sentence. The models are the rows `default` (2 BiLSTM layers) and `1layer` of
+Each of CoNLL-2003's dev sentences goes once through the pipes of a process that stays open. "line
+to tag" is the time from the first byte in to the last byte out; "session" is what the process
+itself measures around TensorFlow's prepared callable. Start is the time from the process's start to
+the tags of a first sentence. The models are the rows `default` (2 BiLSTM layers) and `1layer` of
 benchmarks/f1.py. All systems' tags are compared.
 """
 
@@ -23,7 +23,7 @@ MODELS = ("1layer", "default")
 
 
 def measure(system, model, threads, onednn, sentences):
-    """One row, and the tagged text."""
+    """Measures a system. Returns its row of the table, and the tagged text."""
     talk = Conversation(command_of(system, model), threads, onednn)
     first, _ = talk.tag(sentences[0])
     start = talk.age()

@@ -176,7 +176,7 @@ class Bench:
         return self.data.feeder.batch(chosen, rng), sum(map(len, chosen))
 
     def run(self, what, first, count):
-        """`count` steps of 'train' or 'tag' from batch `first` on."""
+        """Runs `count` steps of 'train' or 'tag', from batch `first` on."""
         started, tokens, losses = time.perf_counter(), 0, []
         for index in range(first, first + count):
             inputs, real = self._inputs(what, index)
@@ -193,7 +193,7 @@ class Bench:
 
 
 def measure(args, rows):
-    """Rounds until there are args.rounds of them in `rows`."""
+    """Measures until there are args.rounds rounds in `rows`."""
     workers = {
         name: Worker(
             [

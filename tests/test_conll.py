@@ -624,7 +624,9 @@ def test_conll2003_sizes_are_the_published_ones(shared):
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
 def test_load_the_sample(split):
     sentences = conll.load("sample", split)
-    assert [[list(row) for row in zip(*each[1:5])] for each in sentences] == sample_data.read(split)
+    assert [
+        [list(row) for row in zip(*sentence[1:5])] for sentence in sentences
+    ] == sample_data.read(split)
 
 
 @pytest.mark.parametrize(
@@ -730,9 +732,12 @@ def documents_of(data):
 def around(sentences):
     """The same of placed Sentences."""
     return [
-        (each.document[: each.start], each.document[each.start + len(each.words) :])
-        for each in sentences
-        if not each.is_docstart
+        (
+            sentence.document[: sentence.start],
+            sentence.document[sentence.start + len(sentence.words) :],
+        )
+        for sentence in sentences
+        if not sentence.is_docstart
     ]
 
 

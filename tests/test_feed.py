@@ -270,7 +270,7 @@ def test_pieces_of_a_batch(seed):
     examples = [feeder.encode(each) for each in sentences]
     shape = check_bert(feeder, sentences, feeder.batch(examples))
     assert shape == (
-        sum(len(each.of_sentence["bert"].windows) for each in examples),
+        sum(len(example.of_sentence["bert"].windows) for example in examples),
         max(len(window) for each in examples for window in each.of_sentence["bert"].windows),
     )
     padded = feeder.batch(examples, length=32)

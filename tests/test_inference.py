@@ -306,9 +306,9 @@ def test_predict(tagger, tag):
 def test_predict_entities(tagger):
     words, pos, chunks, _ = columns_of("test", 60)
     found = tagger.predict_entities(words, pos, chunks)
-    assert [[(each.start, each.end, each.type) for each in entities] for entities in found] == [
-        schemes.chunks(tags) for tags in tagger.predict(words, pos, chunks)
-    ]
+    assert [
+        [(entity.start, entity.end, entity.type) for entity in entities] for entities in found
+    ] == [schemes.chunks(tags) for tags in tagger.predict(words, pos, chunks)]
     for sentence, entities in zip(words, found):
         assert all(
             each.text == " ".join(sentence[each.start : each.end]) and 0 < each.score <= 1
@@ -440,7 +440,7 @@ def test_taggers_do_not_disturb_one_another(trained, untrained, tagger):
     for i in range(0, 30, 10):
         for model, want in zip(models, alone):
             assert [
-                [each[:4] for each in entities]
+                [entity[:4] for entity in entities]
                 for entities in model.predict_entities(words[i : i + 10])
             ] == [[each[:4] for each in entities] for entities in want[i : i + 10]]
     results = {}
