@@ -208,7 +208,15 @@ def test_ctrl_c_leaves_no_file(model, long, tmp_path, threads):
 def test_a_signal_leaves_no_file(model, long, tmp_path, number):
     """The process ends by the signal, as its parent expects."""
     (tmp_path / "pred.txt").write_bytes(b"as before")
-    stream = Open(model, "-j", 2, "--output", tmp_path / "pred.txt")
+    stream = Open(
+        model,
+        "-j",
+        2,
+        "--output",
+        tmp_path / "pred.txt",
+        # A shell's background jobs ignore SIGQUIT, and would pass that on.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    )
     stream.write(long[:500_000])
     assert len(os.listdir(tmp_path)) == 2
     stream.process.send_signal(number)
