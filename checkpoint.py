@@ -7,16 +7,13 @@ weights). Together they hold all that is needed to tag, to go on training or to 
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import platform
 import shutil
-import tempfile
 import typing
 
 from cli import UserError, __version__, file_hash
-from features.pretrained import check_bert_layers
 from features.vocabulary import EmbVec
 from files.structured import PathText, load_json, misfit, shortened
 from settings import Settings, check_fields, check_model
@@ -149,6 +146,8 @@ def save(prefix, session, saver, meta, emb):
     take the place of the old ones, and whoever comes after a crash in between finishes that (see
     _finish).
     """
+    import tempfile
+
     from tf1 import quiet, tf
 
     folder, name = os.path.split(os.path.abspath(prefix))
@@ -195,6 +194,8 @@ def _write_parts(prefix, session, saver, meta, emb):
 
 def _digest(meta):
     """sha256 of a JSON dict without its own digest, in hexadecimal."""
+    import hashlib
+
     rest = {name: value for name, value in meta.items() if name != "digest"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
@@ -286,6 +287,8 @@ def load_emb(prefix, meta):
             f"{path}: word vectors of {emb.wrd_dim}, the config has {config['wrd_dim']}; {_MEND}"
         )
     if config["use_bert"]:
+        from features.pretrained import check_bert_layers
+
         check_bert_layers(config["bert_layers"], emb.bert["config"], f"{prefix}.json: bert_layers")
     return emb
 

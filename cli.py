@@ -1,12 +1,12 @@
 """What every command shares: one-line errors and exit codes, atomic files, progress, the version.
 
-Standard library only, so that the scorers start at once, and a user's mistake is reported before
-TensorFlow is imported.
+Standard library only, so that a user's mistake is reported before TensorFlow is imported. What is
+needed by some commands, or at a mistake alone, is imported in its function, so that the scorers
+start at once.
 """
 
 import argparse
 import contextlib
-import difflib
 import errno
 import io
 import os
@@ -14,7 +14,6 @@ import re
 import select
 import signal
 import sys
-import tempfile
 import threading
 import time
 
@@ -313,6 +312,8 @@ class Parser(argparse.ArgumentParser):
 
 def suggest(word, known):
     """' (did you mean X?)' for the nearest of `known`, or ''."""
+    import difflib
+
     near = difflib.get_close_matches(word, list(known), n=1)
     return f" (did you mean {near[0]}?)" if near else ""
 
@@ -341,6 +342,13 @@ def compile_regex(pattern, flag):
 
 
 MAX_THREADS = 1024  # many thousands of threads end the process
+
+
+def add_threads_flag(parser):
+    """Adds --threads, for the commands that run a network. See check_threads."""
+    parser.add_argument(
+        "--threads", "-j", type=int, default=0, help="threads; 0: one for each core"
+    )
 
 
 def check_threads(count):
@@ -398,6 +406,8 @@ def atomic_write(path, mode="wb", **kwargs):
     """Opens a file that is written atomically: beside `path`, flushed to disk, then renamed. After
     an error nothing is left of it, and what was at `path` before is unchanged.
     """
+    import tempfile
+
     if _is_special(path):
         with open(path, mode, **kwargs) as out:
             yield out
@@ -477,7 +487,7 @@ def _clock(seconds):
 
 def file_hash(*paths):
     """sha256 of one or several files, one after the other, in hexadecimal."""
-    import hashlib  # here, so that the scorers start without it
+    import hashlib
 
     digest = hashlib.sha256()
     for path in paths:

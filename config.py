@@ -474,7 +474,7 @@ class Config:
         if self.elmo_stateful and self.vector_cache:
             raise UserError(
                 "elmo_stateful and vector_cache are both given, expected one of them: what ELMo "
-                "gives depends on the batch before, and can not be kept"
+                "gives depends on the batch before, and cannot be kept"
             )
 
     def _check_encoder(self):

@@ -23,15 +23,13 @@ import re
 from typing import NamedTuple, Optional
 
 from cli import UserError, check_readable, suggest
-from files.text import BOM, HEAD, check_text
+from files.text import BOM, DOCSTART, HEAD, check_line, check_text
 
 COLUMN_NAMES = ("word", "pos", "chunk", "tag")
 ID = "id"  # the first column of a CoNLL-U file
 CONLLU_COLUMNS = (ID, "word", *"_" * 8)
 DELIMITERS = ("space", "tab")
 DEFAULT_COLUMNS = {1: ("word",), 2: ("word", "tag"), 3: ("word", "pos", "chunk"), 4: COLUMN_NAMES}
-DOCSTART = "-DOCSTART-"
-MAX_LINE = 1 << 24  # bytes: a file without newlines is not gathered in memory
 
 _COLUMN = re.compile(rb"[^ \t]+")
 _DOCSTART = re.compile(rb"[ \t]*-DOCSTART-(?:[ \t]|\r?\Z)", re.IGNORECASE)
@@ -86,15 +84,6 @@ def _append(row, cell, separator):
     return body + (body[last : last + 1] if last >= 0 else b" ") + cell + ending
 
 
-def check_line(size, name, number, what="a token"):
-    """Raises UserError for a line of more than MAX_LINE bytes, which should be `what`."""
-    if size > MAX_LINE:
-        raise UserError(
-            f"{name}:{number}: a line of more than {MAX_LINE:,} bytes, expected {what} a line; "
-            "check that this is the file that was meant"
-        )
-
-
 class BlockReader:
     """Cuts a stream of bytes into Blocks. A block is returned as soon as its blank line is read.
 
@@ -113,7 +102,7 @@ class BlockReader:
 
     def feed(self, data):
         """Takes the next bytes of the stream. Returns the list of blocks that they complete. Raises
-        UserError for a line of more than MAX_LINE bytes.
+        UserError for a line of more than files.text.MAX_LINE bytes.
         """
         blocks = []
         if self.head is not None:
@@ -289,8 +278,11 @@ def columns_of(args):
     return parse_columns(args.columns, args.delimiter) if args.columns else None
 
 
-def add_delimiter_flag(parser):
-    """Adds --delimiter, for the commands that read columns."""
+def add_column_flags(parser, columns_help):
+    """Adds --columns and --delimiter, for the commands that read columns. columns_help: the help of
+    --columns.
+    """
+    parser.add_argument("--columns", default="", help=columns_help)
     parser.add_argument(
         "--delimiter",
         choices=DELIMITERS,

@@ -206,10 +206,7 @@ def parse_args():
         default=[],
         help="more files for the vocabularies, not for the tags",
     )
-    parser.add_argument(
-        "--columns", default="", help="columns in order, such as 'word pos chunk tag'"
-    )
-    conll.add_delimiter_flag(parser)
+    conll.add_column_flags(parser, "columns in order, such as 'word pos chunk tag'")
     parser.add_argument(
         "--lowercase",
         type=parse_bool,

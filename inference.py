@@ -9,11 +9,12 @@ tag after it.
 import math
 
 import checkpoint
-from cli import Parser, UserError, parse_bool, run_command
+from cli import Parser, UserError, run_command
 from tagging import confidence
-from tagging.command import add_tagging_flags, check_tagging_flags, run
+from tagging.command import add_tagging_flags, check_tagging_flags, choose_input, run
 from tagging.output import confidence_format, least_confident_format, nbest_format, plain_format
 from tagging.tagger import Tagger
+from tagging.trained import add_constrained_flag, add_restore_flag, add_trust_flag
 
 __all__ = ["Tagger"]  # for Python: from inference import Tagger
 
@@ -21,20 +22,8 @@ __all__ = ["Tagger"]  # for Python: from inference import Tagger
 def parse_args():
     parser = Parser(description=__doc__)
     add_tagging_flags(parser)
-    parser.add_argument(
-        "--restore",
-        default="checkpoint",
-        help="the checkpoint, a folder or a prefix (default checkpoint)",
-    )
-    parser.add_argument(
-        "--constrained",
-        type=parse_bool,
-        nargs="?",
-        const=True,
-        default=False,
-        metavar="TRUE|FALSE",
-        help="decode well-formed tag sequences only",
-    )
+    add_restore_flag(parser, "checkpoint")
+    add_constrained_flag(parser)
     parser.add_argument(
         "--confidence",
         action="store_true",
@@ -62,12 +51,8 @@ def parse_args():
         help="divide the scores by T before they become probabilities: etc/calibration.py fits it "
         "(default 1)",
     )
-    parser.add_argument(
-        "--trust",
-        action="store_true",
-        help="import the encoder that the checkpoint names as module.function",
-    )
-    return parser.parse_args()
+    add_trust_flag(parser)
+    return choose_input(parser.parse_args())
 
 
 def check_format_flags(args):

@@ -148,7 +148,7 @@ def _gazetteer_problem(plain, config):
 
 
 def _is_name(entry, types):
-    if type(entry) is not list or [type(each) for each in entry] != [list, list]:
+    if type(entry) is not list or [type(part) for part in entry] != [list, list]:
         return False
     words, kinds = entry
     return (

@@ -17,7 +17,7 @@ import sys
 
 import numpy as np
 
-from cli import Parser, UserError, check_readable, check_threads, run_command
+from cli import Parser, UserError, add_threads_flag, check_readable, check_threads, run_command
 from features.elmo_bytes import elmo_ids
 from features.pretrained import elmo_weights, read_elmo_options, read_elmo_vocab
 from features.vocabulary import load_header
@@ -123,9 +123,7 @@ def parse_args():
         help="carry the LSTM states from batch to batch, as bilm-tf does (default: each sentence "
         "by itself)",
     )
-    parser.add_argument(
-        "--threads", "-j", type=int, default=0, help="threads; 0: one for each core"
-    )
+    add_threads_flag(parser)
     args = parser.parse_args()
     if args.batch_size < 1:
         raise UserError(f"--batch_size {args.batch_size}: expected at least 1")

@@ -11,14 +11,10 @@ outside tag and one of them probably means it, or a tag holds a character that d
 note on standard error says so; no figure changes.
 """
 
-import json
-
 import cli
-import tagset
 from cli import Parser, run_command
 from scoring.chunks import remember
 from scoring.columns import add_input_flags, as_latin, as_text, note, print_latin, read_input
-from scoring.notes import as_flags, hidden_notes
 from scoring.tables import figures, json_figures
 from scoring.tokens import Scores, score
 
@@ -31,32 +27,6 @@ figures:
   each F1 is that of the tokens predicted as that tag.
   Figures are percentages, in the table, in --json and from score().
 """
-
-
-def tag_notes(tags, outside):
-    """Lines about tags that probably mean O, where none is the outside tag, and about tags with a
-    character that does not show.
-
-    tags: {tag: 'file:line: '}, as text. outside: the outside tag.
-    """
-    lines = hidden_notes(tags)
-    tags = [tag for tag in tags if not tagset.hidden(tag)]
-    wanted = tagset.outside(tags)
-    if outside in tags or not tags:
-        return lines
-    if wanted is not None:
-        lines.append(
-            f"no tag is {outside}, so that all tags count in the last line; {tagset.shown(wanted)} "
-            f"probably means outside: {as_flags(outside=wanted)} leaves it out"
-        )
-        return lines
-    kinds = {finding.kind for finding in tagset.findings(dict.fromkeys(tags, 0))}
-    if not kinds.isdisjoint(("stray", "plain", "column")):
-        lines.append(
-            f"no tag is {outside}, so that all tags count in the last line; -o names the outside "
-            "tag, if there is one"
-        )
-    return lines
 
 
 def text_table(scores):
@@ -73,6 +43,8 @@ def text_table(scores):
 
 def json_text(scores):
     """Scores -> one JSON object; figures in percent."""
+    import json
+
     result = {
         "tokens": scores.tokens,
         "correct": scores.correct,
@@ -114,8 +86,10 @@ def main():
     print_latin(json_text(scores) if args.json else text_table(scores))
     if not scores.tokens:
         note(f"no tokens in {name}")
+    from scoring.notes import token_notes  # here, so that mistakes and --help come at once
+
     tags = {as_text(tag): f"{name}:{line}: " for tag, line in places.items()}
-    for line in tag_notes(tags, as_text(args.outside)):
+    for line in token_notes(tags, as_text(args.outside)):
         cli.note(f"note: {line}")
 
 

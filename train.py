@@ -28,6 +28,31 @@ def parse_args():
         default="",
         help=f"a ready-made file of configs/ by its name: {', '.join(model_names())}",
     )
+    _add_start_flags(parser)
+    parser.add_argument(
+        "--seeds",
+        type=seeds.parse_seeds,
+        metavar="N,N,...",
+        help="train once for each of these seeds, into --checkpoint_dir/seed-N; prints mean and "
+        "sample deviation",
+    )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="import the encoder, loss, metric and hooks that the checkpoint names as "
+        "module.function; without it, those alone that are named again",
+    )
+    add_flags(parser)
+    args = parser.parse_args()
+    if args.resume and args.overwrite:
+        raise UserError(
+            "--resume and --overwrite: expected one of them; --resume goes on with what is there"
+        )
+    return args
+
+
+def _add_start_flags(parser):
+    """Adds the flags that say from what the training starts, and what it may replace."""
     parser.add_argument(
         "--restore",
         default="",
@@ -54,26 +79,6 @@ def parse_args():
         action="store_true",
         help="replace the model that is in --checkpoint_dir, which is refused otherwise",
     )
-    parser.add_argument(
-        "--seeds",
-        type=seeds.parse_seeds,
-        metavar="N,N,...",
-        help="train once for each of these seeds, into --checkpoint_dir/seed-N; prints mean and "
-        "sample deviation",
-    )
-    parser.add_argument(
-        "--trust",
-        action="store_true",
-        help="import the encoder, loss, metric and hooks that the checkpoint names as "
-        "module.function; without it, those alone that are named again",
-    )
-    add_flags(parser)
-    args = parser.parse_args()
-    if args.resume and args.overwrite:
-        raise UserError(
-            "--resume and --overwrite: expected one of them; --resume goes on with what is there"
-        )
-    return args
 
 
 def main():

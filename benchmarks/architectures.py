@@ -5,11 +5,11 @@ table and a chart.
     python benchmarks/architectures.py --train transformer bigru    # trains these rows alone
     python benchmarks/architectures.py --table  # the tables of what is finished, no training
 
-All presets get one budget (BUDGET, and patience), seed 1. Speed is measured apart from the
-trainings, in one process on one thread: each round, every preset in turn trains on the same
+All presets have seed 1 and one budget (BUDGET, and patience). Speed is measured apart from the
+trainings, in one process on one thread: in each round every preset in turn trains on the same
 batches, a random sample of an epoch, and tags the same dev sentences one at a time, from words to
-tags. Seconds an epoch are those of the sample, scaled to all batches; all figures are medians over
-the rounds.
+tags. The seconds of an epoch are those of the sample, scaled to all batches. All figures are
+medians over the rounds.
 
 The Transformer's two feed-forward widths are compared over three seeds of KERNEL_EPOCHS epochs
 each. It is an error where the Transformer is more than 0.7 F1 below the BiLSTM-CRF, width 3 less
@@ -81,14 +81,14 @@ def best_epoch(row):
     """The best epoch's entry of a row's history, and how many epochs there were."""
     with open(os.path.join(folder_of(row), "history.json"), encoding="utf-8") as stream:
         history = json.load(stream)
-    return max(history, key=lambda each: each["chunk_f1"]), len(history)
+    return max(history, key=lambda epoch: epoch["chunk_f1"]), len(history)
 
 
 # ---------------------------------------------------------------- speed
 
 
 class Timed:
-    """A preset with its graph and session, on data that all share."""
+    """A preset with its graph and session, on data that all presets share."""
 
     def __init__(self, name, config, data):
         from training.graph import TrainingGraph
@@ -96,14 +96,18 @@ class Timed:
         self.name, self.data = name, data
         self.training = TrainingGraph(config, data)
         trained = {
-            each.op.name for each in self.training.graph.get_collection("trainable_variables")
+            variable.op.name
+            for variable in self.training.graph.get_collection("trainable_variables")
         }
-        sizes = {each.op.name: each.shape.num_elements() for each in self.training.model.variables}
+        sizes = {
+            variable.op.name: variable.shape.num_elements()
+            for variable in self.training.model.variables
+        }
         self.trainable = sum(size for name, size in sizes.items() if name in trained)
         self.other = sum(sizes.values()) - self.trainable
 
     def steps(self, batches):
-        """Seconds of training on batches of example indices."""
+        """Returns the seconds of training on batches, which are lists of example indices."""
         started = time.perf_counter()
         for batch in batches:
             inputs = self.data.feeder.batch(
@@ -113,7 +117,7 @@ class Timed:
         return time.perf_counter() - started
 
     def tag(self, examples):
-        """Seconds for each of them alone."""
+        """Returns the seconds of tagging the sentences one at a time."""
         started = time.perf_counter()
         for example in examples:
             self.training.tags(self.data.feeder.batch([example]))
@@ -144,7 +148,7 @@ def speeds(rounds, steps, sentences):
     systems = [
         Timed(name, load_config(model_path(name), given, base.to_dict()), data) for name in PRESETS
     ]
-    batches = training_batches([len(each) for each in data.train], base, 0)
+    batches = training_batches([len(example) for example in data.train], base, 0)
     rng = np.random.default_rng(1)
     sample = [batches[i] for i in rng.choice(len(batches), steps, replace=False)]
     examples = [data.dev[i] for i in rng.choice(len(data.dev), sentences, replace=False)]
@@ -205,7 +209,7 @@ def print_kernels():
 
 
 def check(figures, kernels):
-    """Raises UserError for what is not reached, of what is finished."""
+    """Raises UserError where finished rows do not reach what they must."""
     failures = []
     if all(map(is_finished, ("transformer", "bilstm_crf"))):
         below = best_epoch("bilstm_crf")[0]["chunk_f1"] - best_epoch("transformer")[0]["chunk_f1"]
@@ -224,7 +228,7 @@ def check(figures, kernels):
 
 
 def draw(figures):
-    """F1 over milliseconds a sentence."""
+    """Draws dev F1 over milliseconds a sentence."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -45,7 +45,7 @@ class Worker:
 
 
 def serve(answer):
-    """The worker's side: `answer` is a function of the question's keys to a dict."""
+    """The worker's side. answer: a function from the question's keys to a dict, the answer."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints goes to standard error
     for line in sys.stdin:
@@ -53,18 +53,24 @@ def serve(answer):
 
 
 def peak_memory():
-    """Bytes of this process's resident memory at its peak. getrusage's figure would not be below
-    that of the process that started it.
+    """Bytes of this process's resident memory at its peak. getrusage gives at least the peak of the
+    process that started it, so it is not used.
     """
     with open("/proc/self/status") as status:
         return int(re.search(r"VmHWM:\s+(\d+) kB", status.read())[1]) * 1024
+
+
+def add_afresh_flag(parser):
+    """Adds --afresh: see Rows."""
+    parser.add_argument("--afresh", action="store_true", help="measure again what was stored")
 
 
 class Rows:
     """Finished rows of a benchmark, in runs/bench/NAME.jsonl. Only rows made with the same settings
     and the same code count.
 
-    folders: folders whose code counts besides that of the commands, the model and the benchmarks.
+    afresh: measure all rows again. folders: folders whose code counts besides that of the commands,
+    the model and the benchmarks.
     """
 
     def __init__(self, name, settings, afresh=False, folders=()):

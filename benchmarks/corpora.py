@@ -45,8 +45,8 @@ def find(folder, name):
 
 
 def corpus_flags(name):
-    """The flags of train.py for a corpus; its EmbVec file is made in runs/bench/ when it is not
-    there.
+    """The flags of train.py for a corpus. Its EmbVec file is made in runs/bench/ where it is
+    missing.
     """
     train, dev, columns, vectors = CORPORA[name]
     flags = ["--train_path", find("data", train), "--columns", columns]
@@ -55,8 +55,8 @@ def corpus_flags(name):
 
 
 def emb_path(name):
-    """The EmbVec file of a corpus, made when it is not there: all words of the vectors, as for
-    service.
+    """The path of a corpus's EmbVec file, which is made where it is missing. It has all words of
+    the vectors, as a model that is served should have.
     """
     train, dev, columns, vectors = CORPORA[name]
     path = os.path.join(BENCH, f"{name}.pkl")

@@ -3,8 +3,8 @@ vocabularies.
 
     python benchmarks/embvec_speed.py --runs 3
 
-Plain text is what is measured; where only a compressed file is here, it is unpacked to runs/bench/
-first. It is an error when a run takes 10 seconds or 1 GB.
+The vectors are plain text: a compressed file is unpacked to runs/bench/ before the measurement. It
+is an error where a run takes 10 seconds or 1 GB.
 """
 
 import os

@@ -7,9 +7,9 @@ spaCy: the headline table.
 
 --huge makes a model of 2.2 million words of 300 dimensions, for which it needs 2.7 GB of disk.
 
-The models are the rows `default` (2 BiLSTM layers) and `1layer` of benchmarks/f1.py, the text
-CoNLL-2003's dev file without -DOCSTART- lines: each sentence once in a fresh process, from a file
-of columns to a file of columns. One method for all: the wall time of a command on the file, less
+The models are the rows `default` (2 BiLSTM layers) and `1layer` of benchmarks/f1.py. The text is
+CoNLL-2003's dev file without -DOCSTART- lines, which a fresh process tags, from a file of columns
+to a file of columns. One method is used for all: the wall time of a command on the file, less
 that of the same command on the file's first sentence alone, so that no start-up counts;
 milliseconds a sentence and tokens a second are of the sentences after the first. Systems that are
 compared take turns, a round each; what is subtracted and divided are medians of the rounds.
@@ -53,13 +53,13 @@ import time
 
 import _top
 from cli import Parser, UserError, file_hash, run_command, suggest
-from common import Rows, Worker
+from common import Rows, Worker, add_afresh_flag
 from corpora import BENCH, ROOT
 from f1 import folder_of
 from missing_columns import tag_column
 from peers import crfsuite_spacy
 from scoring import chunks
-from serving import (
+from served_models import (
     INFERENCE,
     Conversation,
     binary,
@@ -119,7 +119,7 @@ def prepare():
 
 
 def tag(command, path, environment, one_core=False):
-    """Seconds of a command from its start to its end, and what it wrote."""
+    """Returns the seconds of a command from its start to its end, and what it wrote."""
     with open(os.path.join(FOLDER, "pred.txt"), "w+b") as out:
         started = time.perf_counter()
         done = subprocess.run(
@@ -153,7 +153,7 @@ class System:
         self.tagged = b""
 
     def round(self):
-        """Seconds on the first sentence alone, and on the file."""
+        """Returns the seconds on the first sentence alone, and those on the file."""
         first, _ = tag(self.command, FIRST, self.environment, self.one_core)
         whole, self.tagged = tag(self.command, self.path, self.environment, self.one_core)
         if self.expected is not None and self.tagged != self.expected:
@@ -183,7 +183,7 @@ class OnnxSession:
         )
 
     def round(self):
-        """0, and the seconds in the session without those of the first sentence."""
+        """Returns 0, and the seconds in the session without those of the first sentence."""
         worker = Worker([*self.command, "--run"])
         answer = worker.ask()
         worker.close()
@@ -198,9 +198,10 @@ class OnnxSession:
 
 
 def take_turns(systems, rounds, both=False):
-    """{name: a System} -> {name: seconds of the whole file without its first sentence}, medians of
-    the rounds. Each round begins with another system. both: pairs instead, seconds of the first
-    sentence and of the whole file.
+    """Measures systems, {name: a System}. Returns {name: seconds of the file without its first
+    sentence}, medians of the rounds. Each round begins with another system.
+
+    both: return pairs, the seconds of the first sentence and those of the whole file.
     """
     names, seconds = list(systems), {name: [] for name in systems}
     for number in range(rounds):
@@ -209,12 +210,12 @@ def take_turns(systems, rounds, both=False):
         print(
             f"round {number + 1} of {rounds}, first and whole: "
             + ", ".join(
-                "{} {:.2f} {:.2f} s".format(name, *each[-1]) for name, each in seconds.items()
+                "{} {:.2f} {:.2f} s".format(name, *pairs[-1]) for name, pairs in seconds.items()
             ),
             file=sys.stderr,
         )
     medians = {
-        name: [statistics.median(each) for each in zip(*pairs)] for name, pairs in seconds.items()
+        name: [statistics.median(times) for times in zip(*pairs)] for name, pairs in seconds.items()
     }
     return medians if both else {name: whole - first for name, (first, whole) in medians.items()}
 
@@ -223,7 +224,7 @@ def take_turns(systems, rounds, both=False):
 
 
 def a_sentence(seconds):
-    """Seconds of dev -> milliseconds a sentence."""
+    """Milliseconds a sentence. seconds: of dev."""
     return 1000 * seconds / (len(dev_sentences()) - 1)
 
 
@@ -308,13 +309,13 @@ def through_pipes(title, expected, *talks):
     """Rows of latency; the engine and TensorFlow take turns of 250 sentences."""
     answers, sentences = [[] for _ in talks], dev_sentences()
     for first in range(0, len(sentences), 250):
-        for talk, each in zip(talks, answers):
-            each += [talk.tag(sentence) for sentence in sentences[first : first + 250]]
-    for talk, each in zip(talks, answers):
+        for talk, own in zip(talks, answers):
+            own += [talk.tag(sentence) for sentence in sentences[first : first + 250]]
+    for talk, own in zip(talks, answers):
         talk.close()
-        if b"".join(text for text, _ in each) != expected:
+        if b"".join(text for text, _ in own) != expected:
             raise UserError(f"{title}: other tags through a pipe than from the file")
-    latencies = [milliseconds([seconds for _, seconds in each[1:]]) for each in answers]
+    latencies = [milliseconds([seconds for _, seconds in own[1:]]) for own in answers]
     return [
         beside(f"{title}, through an open pipe, {name}", "ms", *figures, "TensorFlow C++")
         for name, *figures in zip(("p50", "p99"), *latencies)
@@ -389,7 +390,7 @@ def bulk(rounds, tagged):
 
 
 def peer(name, factors, rounds, tagged):
-    """python-crfsuite or spaCy. factors: of each model."""
+    """Rows of python-crfsuite or spaCy. factors: what each model of ours must reach."""
     command = our_script("peers/crfsuite_spacy.py", name)
     if not crfsuite_spacy.note(name):
         print(f"{name} is trained first, minutes", file=sys.stderr)
@@ -443,7 +444,7 @@ def threads(_rounds, tagged):
                 break
             time.sleep(5)
         machine, *seconds = best
-        one, two = (a_second(each, COPIES) for each in seconds)
+        one, two = (a_second(taken, COPIES) for taken in seconds)
         rows.append(
             beside(
                 f"{title}, a long file, 2 threads",
@@ -458,7 +459,7 @@ def threads(_rounds, tagged):
 
 
 def at_once(command):
-    """Seconds until two processes have tagged the long file."""
+    """Returns the seconds until two processes, started together, have tagged the long file."""
     started = time.perf_counter()
     talks = [
         subprocess.Popen(
@@ -484,7 +485,7 @@ def start(_rounds, _tagged):
 
 
 def first_tag(command):
-    """Milliseconds from a process's start to the tags of a first sentence."""
+    """Returns the milliseconds from a process's start to the tags of a first sentence."""
     talk = Conversation(command, 1)
     talk.tag(dev_sentences()[0])
     seconds = talk.age()
@@ -493,7 +494,7 @@ def first_tag(command):
 
 
 def lifetime(command):
-    """Milliseconds from a process's start to its end; it gets no input."""
+    """Returns the milliseconds from a process's start to its end; it gets no input."""
     started = time.perf_counter()
     subprocess.run(
         command,
@@ -563,8 +564,8 @@ def huge(_rounds, _tagged):
 
 
 SECTIONS = {
-    each.__name__: each
-    for each in (
+    section.__name__: section
+    for section in (
         tensorflow,
         onnx,
         bulk,
@@ -584,7 +585,7 @@ SECTIONS = {
 
 
 def version(package):
-    """Of an installed package, or ''."""
+    """The version of an installed package, or ''."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -624,7 +625,7 @@ def parse_args():
     )
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default 3)")
     parser.add_argument("--huge", action="store_true", help="the section huge as well")
-    parser.add_argument("--afresh", action="store_true", help="measure again what was stored")
+    add_afresh_flag(parser)
     args = parser.parse_args()
     if args.rounds < 1:
         raise UserError("--rounds: expected at least 1")

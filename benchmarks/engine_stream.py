@@ -18,11 +18,11 @@ import time
 import _top
 import engine
 from cli import Parser, Progress, UserError, run_command
-from serving import memory_of
+from served_models import memory_of
 
 
 def feed(process, text, rounds):
-    """Writes the text so often, from a thread of its own."""
+    """Writes the text `rounds` times, from a thread of its own."""
 
     def write():
         try:
@@ -36,7 +36,7 @@ def feed(process, text, rounds):
 
 
 def read(stream, size):
-    """Bytes, as many or those that there are."""
+    """Reads so many bytes, or fewer where the stream ends."""
     parts, left = [], size
     while left and (part := stream.read1(min(left, 1 << 20))):
         parts.append(part)
@@ -45,7 +45,9 @@ def read(stream, size):
 
 
 def stream(command, text, expected, rounds):
-    """Tags the text so often. Returns MB of resident memory after each round, and seconds."""
+    """Tags the text `rounds` times. Returns the MB of resident memory after each round, and the
+    seconds.
+    """
     started, memory, progress = time.perf_counter(), [], Progress("rounds", rounds)
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE

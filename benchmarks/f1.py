@@ -1,5 +1,5 @@
-"""Trains models to their end and prints their dev F1 in one table; finished ones are kept in
-runs/bench/f1/, a run that was interrupted goes on.
+"""Trains models to their end and prints their dev F1 in one table. Finished ones are kept in
+runs/bench/f1/, and a training that was interrupted goes on.
 
     python benchmarks/f1.py default glove-bilstm-crf        # rows by name
     python benchmarks/f1.py --all                           # hours
@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 import _top
-from cli import Parser, UserError, run_command, suggest
+from cli import Parser, UserError, add_threads_flag, run_command, suggest
 from corpora import BENCH, ROOT, corpus_flags
 
 # name: (corpus, flags of train.py)
@@ -69,8 +69,8 @@ def train(name, threads):
 
 
 def train_into(folder, threads, flags):
-    """Trains into a folder to the end, or from where it was interrupted. flags: a function, those
-    of a run that begins.
+    """Trains into a folder to the end, or goes on where the training was interrupted. flags: a
+    function that returns the flags of a training that begins.
     """
     folder = os.path.relpath(folder, ROOT)
     command = [sys.executable, "train.py", "--checkpoint_dir", folder, "--threads", str(threads)]
@@ -102,9 +102,7 @@ def main():
     parser = Parser(description=__doc__)
     parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)}")
     parser.add_argument("--all", action="store_true", help="every row")
-    parser.add_argument(
-        "--threads", "-j", type=int, default=0, help="threads; 0: one for each core"
-    )
+    add_threads_flag(parser)
     args = parser.parse_args()
     for name in args.rows:
         if name not in ROWS:

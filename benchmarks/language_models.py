@@ -29,7 +29,7 @@ from cli import Parser, UserError, atomic_write, run_command, suggest
 from common import CC_ROOMS, Rows
 from corpora import BENCH, CORPORA, ROOT, find
 from f1 import is_finished_in, train_into
-from serving import binary
+from served_models import binary
 
 CONFORMANCE = os.path.join(ROOT, "..", "shared", "conformance")
 SMALL = "--batch_size 20 --rnn_size 100 --rnn_layers 1 --patience 0"
@@ -95,7 +95,7 @@ def published_rows(args):
     named = ("b" if args.bert else "") + ("e" if args.elmo_weights else "")
     models = {"b": "bert", "e": "elmo"}
     return {
-        name: Row(name, "", tuple(models[each] for each in needed))
+        name: Row(name, "", tuple(models[letter] for letter in needed))
         for name, needed in PUBLISHED.items()
         if set(needed) <= set(named)
     }
@@ -329,7 +329,7 @@ def do(name, row, args):
         "models": " + ".join(row.models),
         "parameters": parameters(straight),
         "epochs": len(history),
-        "seconds": statistics.median(each["seconds"] for each in history),
+        "seconds": statistics.median(epoch["seconds"] for epoch in history),
     }
     if not args.once:
         killed = os.path.join(folder, "killed")
@@ -367,20 +367,20 @@ def print_table(rows):
         "epoch | dev F1 | killed, resumed | same tags |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
-    for name, each in rows.items():
-        pretrained, words, others = each["parameters"]
+    for name, row in rows.items():
+        pretrained, words, others = row["parameters"]
         bits = {True: "the same bits", False: "**other bits**", None: "not tried"}[
-            each.get("same bits")
+            row.get("same bits")
         ]
         tags = (
             ", ".join(
-                f"**{system}: {count} lines differ**" for system, count in each["differ"].items()
+                f"**{system}: {count} lines differ**" for system, count in row["differ"].items()
             )
             or "all"
         )
         print(
-            f"| {name} | `{each['config']}` | {each['models']} | {pretrained:,} | {words:,} | "
-            f"{others:,} | {each['epochs']} | {each['seconds']:.1f} | {each['f1']:.2f} | {bits} | "
+            f"| {name} | `{row['config']}` | {row['models']} | {pretrained:,} | {words:,} | "
+            f"{others:,} | {row['epochs']} | {row['seconds']:.1f} | {row['f1']:.2f} | {bits} | "
             f"{tags} |"
         )
 
@@ -432,9 +432,7 @@ def main():
     os.makedirs(bench_folder(args), exist_ok=True)
     done = {name: do(name, rows[name], args) for name in args.rows or rows}
     print_table(done)
-    failed = [
-        name for name, each in done.items() if each.get("same bits") is False or each["differ"]
-    ]
+    failed = [name for name, row in done.items() if row.get("same bits") is False or row["differ"]]
     if failed:
         raise UserError(f"not reached: {', '.join(failed)}")
 

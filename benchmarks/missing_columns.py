@@ -19,7 +19,7 @@ from scoring import chunks
 
 
 def words_alone(path):
-    """The file with its first column alone."""
+    """The first column of a file, as bytes, with blank lines between sentences."""
     with open(path, "rb") as stream:
         return b"".join(
             b"".join(row.split()[0] + b"\n" for row in block.rows) + b"\n"

@@ -21,7 +21,7 @@ import subprocess
 import sys
 
 import _top
-from cli import Parser, UserError, atomic_write, run_command
+from cli import Parser, UserError, add_threads_flag, atomic_write, run_command
 from conll import DOCSTART, read_blocks
 from corpora import BENCH, CORPORA, ROOT, emb_path, find
 from f1 import is_finished_in, train_into
@@ -138,7 +138,7 @@ def train_old(seed, threads):
 
 
 def train_new(name, seed, threads):
-    """name: mixed or alone."""
+    """Trains the new model of a seed on the file NAME-SEED.txt. name: mixed or alone."""
     train_once(
         f"{name}-{seed}",
         threads,
@@ -176,13 +176,13 @@ def scores(checkpoint):
 
 
 def only(sequences, misc):
-    """MISC alone, or all but MISC; the rest becomes O."""
+    """Tag sequences with O in place of MISC, or, with `misc`, of all other types."""
     return [[tag if tag.endswith("-MISC") == misc else "O" for tag in tags] for tags in sequences]
 
 
 def figures(seed):
-    """Old types before, then the old types and MISC after: with old sentences beside the new ones,
-    and without.
+    """F1 of the old types before the training, then of the old types and of MISC after it: with old
+    sentences beside the new ones, then without.
     """
     old, mixed, alone = (
         scores(os.path.join(FOLDER, f"{name}-{seed}")) for name in ("old", "mixed", "alone")
@@ -204,7 +204,8 @@ def table(rows):
         print(
             "| mean (deviation) | "
             + " | ".join(
-                f"{statistics.mean(each):.2f} ({statistics.stdev(each):.2f})" for each in columns
+                f"{statistics.mean(column):.2f} ({statistics.stdev(column):.2f})"
+                for column in columns
             )
             + " |"
         )
@@ -213,9 +214,7 @@ def table(rows):
 def main():
     parser = Parser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default 1 2 3")
-    parser.add_argument(
-        "--threads", "-j", type=int, default=0, help="threads; 0: one for each core"
-    )
+    add_threads_flag(parser)
     args = parser.parse_args()
     make_data(args.seeds)
     for seed in args.seeds:

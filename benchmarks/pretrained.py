@@ -166,7 +166,7 @@ def _write_checkpoint(path, weights):
 
 
 def _random(rng, name, shape):
-    """Gains of LayerNorm are near 1."""
+    """Random weights of a shape; the gains of LayerNorm are near 1."""
     return rng.standard_normal(shape, np.float32) * np.float32(0.04) + np.float32(
         name.endswith("/gamma")
     )
@@ -176,7 +176,7 @@ def _random(rng, name, shape):
 
 
 class Ours:
-    """What both workers answer."""
+    """What the workers of both models answer."""
 
     def answer(self, do, **arguments):
         return getattr(self, do)(**arguments)
@@ -249,7 +249,7 @@ class Tagging(Ours):
         self.inputs = feeder.batch([feeder.encode(sentence) for sentence in sentences])
 
     def tag(self):
-        """Seconds of the batch, from ids to tags."""
+        """Returns the seconds of the batch, from ids to tags."""
         started = time.perf_counter()
         self.tagger.run(self.inputs)
         return {"seconds": time.perf_counter() - started}
@@ -364,10 +364,10 @@ def report(title, train, tag):
     print(line("", *2 * ("load s", "batch s", "peak GB")))
     for name, row in tag.items():
         cells = [
-            [f"{each['load']:.1f}", f"{each['seconds']:.2f}", f"{each['gigabytes']:.2f}"]
-            if each
+            [f"{task['load']:.1f}", f"{task['seconds']:.2f}", f"{task['gigabytes']:.2f}"]
+            if task
             else "---"
-            for each in (train.get(name), row)
+            for task in (train.get(name), row)
         ]
         print(line(PEERS.get(name, name), *cells[0], *cells[1]), flush=True)
     missed = [

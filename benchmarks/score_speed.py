@@ -1,5 +1,5 @@
-"""Rows a second of the scorers beside one another, on the same made-up file, in one run; each line
-is the best of --runs.
+"""Rows a second of the scorers beside one another, on the same made-up file. Each line is the best
+of --runs runs.
 
     python benchmarks/score_speed.py
     python benchmarks/score_speed.py --rows 100000 --runs 1

@@ -4,10 +4,10 @@ and memory-mapped.
     python benchmarks/serve_latency.py  # all rows, some ten minutes; finished ones are kept
     python benchmarks/serve_latency.py --sentences 500   # of each round
 
-CoNLL-2003's dev sentences go through the pipes of a process that stays open, each once. "line to
-tag" is the time from the first byte in to the last byte out; "session" is what the process itself
-measures around TensorFlow's prepared callable. Start is the time from the process's begin to the
-tags of a first sentence. The models are the rows `default` (2 BiLSTM layers) and `1layer` of
+Each of CoNLL-2003's dev sentences goes once through the pipes of a process that stays open. "line
+to tag" is the time from the first byte in to the last byte out; "session" is what the process
+itself measures around TensorFlow's prepared callable. Start is the time from the process's start to
+the tags of a first sentence. The models are the rows `default` (2 BiLSTM layers) and `1layer` of
 benchmarks/f1.py. All systems' tags are compared.
 """
 
@@ -16,14 +16,14 @@ import sys
 
 import _top
 from cli import Parser, UserError, run_command
-from common import CC_ROOMS, Rows
-from serving import INFERENCE, SYSTEMS, Conversation, command_of, dev_sentences, milliseconds
+from common import CC_ROOMS, Rows, add_afresh_flag
+from served_models import INFERENCE, SYSTEMS, Conversation, command_of, dev_sentences, milliseconds
 
 MODELS = ("1layer", "default")
 
 
 def measure(system, model, threads, onednn, sentences):
-    """One row, and the tagged text."""
+    """Measures a system. Returns its row of the table, and the tagged text."""
     talk = Conversation(command_of(system, model), threads, onednn)
     first, _ = talk.tag(sentences[0])
     start = talk.age()
@@ -69,7 +69,7 @@ def main():
         default=1000,
         help="sentences of the dev file for each row (default 1000; 0: all)",
     )
-    parser.add_argument("--afresh", action="store_true", help="measure again what was stored")
+    add_afresh_flag(parser)
     args = parser.parse_args()
     sentences = dev_sentences()[: args.sentences or None]
     rows = Rows(

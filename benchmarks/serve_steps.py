@@ -3,9 +3,9 @@ the default model.
 
     python benchmarks/serve_steps.py
 
-Compressed is gzip's size, which is what travels. Anonymous memory is the process's own after
-tagging 200 sentences one by one, and what remains when that of a session on a graph of a few bytes
-is taken off. Speed is that of the command on the whole file.
+Compressed is the size after gzip, as the file is sent. Anonymous memory is the process's own after
+it has tagged 200 sentences one by one; the second figure is without that of a session on a graph of
+a few bytes. Speed is that of the command on the whole file.
 """
 
 import gzip
@@ -19,7 +19,15 @@ from cli import Parser, run_command
 from corpora import CORPORA, ROOT, find
 from missing_columns import tag_column
 from scoring import chunks
-from serving import INFERENCE, Conversation, binary, command_of, dev_sentences, memory_of, served
+from served_models import (
+    INFERENCE,
+    Conversation,
+    binary,
+    command_of,
+    dev_sentences,
+    memory_of,
+    served,
+)
 
 # name: (system, what is appended to ner_frozen.pb)
 STEPS = {

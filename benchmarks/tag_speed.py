@@ -5,9 +5,9 @@
     python benchmarks/tag_speed.py --restore checkpoint/ner_model
 
 The text is CoNLL-2003's dev file, --copies times over. Without --restore a model of the default
-config is trained for some steps (the weights do not matter here). Session alone is the same
-batches, made beforehand. The share of Python is what a pass over the file spends outside of the
-session's calls: reading, parsing, ids, padding, names of tags, writing.
+config is trained for some steps (the weights do not matter here). The session alone gets the same
+batches, which are made beforehand. The share of Python is what a pass over the file spends outside
+of the session's calls: reading, parsing, ids, padding, names of tags, writing.
 """
 
 import argparse
@@ -20,14 +20,14 @@ import time
 
 import _top
 from cli import Parser, UserError, run_command
-from common import Rows, Worker, serve
+from common import Rows, Worker, add_afresh_flag, serve
 from corpora import BENCH, CORPORA, ROOT, corpus_flags, find
 
 THREADS = (1, 2)
 
 
 def text(copies):
-    """The path of the file to tag, made when it is not there."""
+    """The path of the file to tag, which is made where it is missing."""
     path = os.path.join(BENCH, f"dev-{copies}.txt")
     if not os.path.exists(path):
         os.makedirs(BENCH, exist_ok=True)
@@ -40,8 +40,8 @@ def text(copies):
 
 
 def model():
-    """The prefix of a checkpoint of the default config, trained for some steps when it is not
-    there.
+    """The prefix of a checkpoint of the default config, which is trained for some steps where it is
+    missing.
     """
     folder = os.path.join(BENCH, "tagger")
     if not os.path.exists(os.path.join(folder, "ner_model.json")):
@@ -145,7 +145,7 @@ class Session:
 
 
 def measure(path, restore, rounds, rows):
-    """Rounds until there are `rounds` of them; whole process and session take turns."""
+    """Measures until there are `rounds` rounds; the whole process and the session take turns."""
     workers = {
         threads: Worker(
             [
@@ -215,7 +215,7 @@ def main():
     parser.add_argument(
         "--restore", default="", help="a checkpoint (default: one of its own in runs/bench)"
     )
-    parser.add_argument("--afresh", action="store_true", help="measure again what was stored")
+    add_afresh_flag(parser)
     parser.add_argument("--input", default="", help="file to tag (default: see above)")
     parser.add_argument(
         "--worker",

@@ -23,7 +23,7 @@ import numpy as np
 
 import _top
 from cli import Parser, UserError, run_command
-from common import Rows, Worker, serve
+from common import Rows, Worker, add_afresh_flag, serve
 from config import Config
 from corpora import BENCH, CORPORA, emb_path, find
 from features.feed import training_batches
@@ -52,13 +52,17 @@ class TensorFlowSystem:
         self.training.load_pretrained(data.emb)
 
         self.variables = {
-            each.op.name: each
-            for each in self.training.model.variables
-            if "Adam" not in each.op.name
+            variable.op.name: variable
+            for variable in self.training.model.variables
+            if "Adam" not in variable.op.name
         }
 
     def parameters(self):
-        return sum(each.shape.num_elements() for each in self.variables.values() if each.trainable)
+        return sum(
+            variable.shape.num_elements()
+            for variable in self.variables.values()
+            if variable.trainable
+        )
 
     def save(self, path):
         with self.training.graph.as_default():
@@ -99,7 +103,7 @@ class TorchSystem:
         self.optimizer = torch.optim.Adam(self.model.trained(), lr=config.learning_rate, fused=True)
 
     def parameters(self):
-        return sum(each.numel() for each in self.model.trained())
+        return sum(parameter.numel() for parameter in self.model.trained())
 
     def load(self, path):
         with np.load(path) as weights:
@@ -172,7 +176,7 @@ class Bench:
         return self.data.feeder.batch(chosen, rng), sum(map(len, chosen))
 
     def run(self, what, first, count):
-        """`count` steps of 'train' or 'tag' from batch `first` on."""
+        """Runs `count` steps of 'train' or 'tag', from batch `first` on."""
         started, tokens, losses = time.perf_counter(), 0, []
         for index in range(first, first + count):
             inputs, real = self._inputs(what, index)
@@ -189,7 +193,7 @@ class Bench:
 
 
 def measure(args, rows):
-    """Rounds until there are args.rounds of them in `rows`."""
+    """Measures until there are args.rounds rounds in `rows`."""
     workers = {
         name: Worker(
             [
@@ -320,7 +324,7 @@ def main():
         default=sys.executable,
         help="interpreter that has PyTorch (default: this one)",
     )
-    parser.add_argument("--afresh", action="store_true", help="measure again what was stored")
+    add_afresh_flag(parser)
     parser.add_argument(
         "--worker",
         default="",

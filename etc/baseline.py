@@ -13,7 +13,7 @@ import sys
 
 import _top
 from cli import Parser, run_command
-from conll import SentenceParser, add_delimiter_flag, columns_of, read_blocks, read_sentences
+from conll import SentenceParser, add_column_flags, columns_of, read_blocks, read_sentences
 
 
 def most_frequent_tags(sentences):
@@ -28,12 +28,7 @@ def most_frequent_tags(sentences):
 def main():
     parser = Parser(description=__doc__)
     parser.add_argument("train", help="column file with the tags to learn")
-    parser.add_argument(
-        "--columns",
-        default="",
-        help="their names, such as 'word _ tag' (default: by number)",
-    )
-    add_delimiter_flag(parser)
+    add_column_flags(parser, "their names, such as 'word _ tag' (default: by number)")
     args = parser.parse_args()
     named = columns_of(args)
     sentences, columns = read_sentences(args.train, named, delimiter=args.delimiter)

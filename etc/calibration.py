@@ -26,6 +26,7 @@ import schemes
 from cli import (
     Parser,
     UserError,
+    add_threads_flag,
     atomic_write,
     check_readable,
     check_threads,
@@ -239,9 +240,9 @@ def table(results, bins):
     ]
     for result in results:
         tokens, entities = (
-            f"{percent(each.probable):8.2f}  {percent(each.right):6.2f}  "
-            f"{100 * calibration_error(each, bins):6.2f}"
-            for each in (result.tokens, result.entities)
+            f"{percent(units.probable):8.2f}  {percent(units.right):6.2f}  "
+            f"{100 * calibration_error(units, bins):6.2f}"
+            for units in (result.tokens, result.entities)
         )
         lines.append(
             f"{result.name:{width}}  {result.temperature:11.3f}  {tokens}  {result.nll:6.4f}    "
@@ -299,20 +300,15 @@ def parse_args():
         "--restore", nargs="+", required=True, help="checkpoints, folders or prefixes"
     )
     parser.add_argument("--input", required=True, help="column file with gold tags")
-    parser.add_argument(
-        "--columns",
-        default="",
-        help="columns in order, such as 'word pos chunk tag', _ to ignore one",
+    conll.add_column_flags(
+        parser, "columns in order, such as 'word pos chunk tag', _ to ignore one"
     )
-    conll.add_delimiter_flag(parser)
     parser.add_argument("--bins", type=int, default=15, help="bins of equal width (default 15)")
     parser.add_argument("--plot", default="", help="write a reliability diagram there (PNG)")
     parser.add_argument(
         "--batch_size", type=int, default=64, help="sentences in a batch, at most (default 64)"
     )
-    parser.add_argument(
-        "--threads", "-j", type=int, default=0, help="threads; 0: one for each core"
-    )
+    add_threads_flag(parser)
     parser.add_argument(
         "--trust",
         action="store_true",

@@ -30,6 +30,7 @@ from scoring.columns import (
     add_reading_flags,
     as_text,
     columns_of,
+    held,
     read_file,
     tag_sequences,
 )
@@ -46,14 +47,14 @@ def read_both(args):
     """
     columns = columns_of(args)
     a, b = (
-        list(tag_sequences(read_file(path, args.delimiter, columns.width, "the path"), columns))
+        held(tag_sequences(read_file(path, args.delimiter, columns.width, "the path"), columns))
         for path in (args.a, args.b)
     )
     for one, other in zip(a, b):
         for i, (gold, again) in enumerate(itertools.zip_longest(one[1], other[1])):
             if gold != again:
                 tag, there = (
-                    "no token" if each is None else as_text(each) for each in (gold, again)
+                    "no token" if given is None else as_text(given) for given in (gold, again)
                 )
                 raise UserError(
                     f"{args.a}:{one[0] + i}: gold {tag}, {args.b}:{other[0] + i} has {there}; "
@@ -148,7 +149,7 @@ def bootstrap_intervals(counts, samples, seed):
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(times.sum(), times / times.sum(), samples)  # (samples, kinds)
     a, b = both_f1(drawn @ kinds)
-    return [tuple(np.percentile(each, [2.5, 97.5])) for each in (a, b, b - a)]
+    return [tuple(np.percentile(drawn_f1, [2.5, 97.5])) for drawn_f1 in (a, b, b - a)]
 
 
 # ---------------------------------------------------------------- the command
@@ -191,7 +192,7 @@ def parse_args():
 def main():
     args = parse_args()
     counts = (count_chunks if args.metric == "chunk" else count_tokens)(args, *read_both(args))
-    a, b = (float(each) for each in both_f1(counts.sum(0)))
+    a, b = map(float, both_f1(counts.sum(0)))
     p, at_least, shuffled = randomization_test(counts, args.shuffles, args.seed)
     intervals = bootstrap_intervals(counts, args.shuffles, args.seed)
     if args.json:

@@ -12,7 +12,7 @@ import sys
 
 import _top
 from cli import Parser, UserError, check_readable, run_command
-from conll import SentenceParser, add_delimiter_flag, columns_of, read_blocks
+from conll import SentenceParser, add_column_flags, columns_of, read_blocks
 from files.text import HEAD, check_text
 
 
@@ -68,12 +68,7 @@ def main():
     )
     parser.add_argument("--sentences", type=int, required=True, help="how many of each file")
     parser.add_argument("--seed", type=int, default=1, help="seed of the draw (default 1)")
-    parser.add_argument(
-        "--columns",
-        default="",
-        help="their names, such as 'word _ tag' (default: by number)",
-    )
-    add_delimiter_flag(parser)
+    add_column_flags(parser, "their names, such as 'word _ tag' (default: by number)")
     args = parser.parse_args()
     if args.sentences < 1:
         raise UserError(f"--sentences {args.sentences}: expected 1 at least")

@@ -24,7 +24,7 @@ def read_elmo_options(path):
     """ELMo's options.json as a dict: what the graph relies on, checked, with bilm-tf's defaults
     where it says nothing.
 
-    {"lstm": {"dim", "projection_dim", "n_layers", "cell_clip", "proj_clip" (None: no clip),
+    {"lstm": {"dim", "projection_dim", "n_layers", "cell_clip", "proj_clip" (None: no clipping),
     "use_skip_connections"}, "char_cnn": {"embedding": {"dim"}, "filters": [[width, filters], ...],
     "activation": "relu" or "tanh", "n_highway", "n_characters", "max_characters_per_token"}}.
     Raises UserError.
@@ -33,54 +33,10 @@ def read_elmo_options(path):
 
 
 def _elmo_options(given, path):
-    def option(name, expected, is_right, *default):
-        value = given
-        for key in name.split("."):
-            value = value.get(key) if isinstance(value, dict) else None
-        if value is None and default:
-            return default[0]
-        if not is_right(value):
-            raise UserError(
-                f"{path}: {name} is {'missing' if value is None else _shown(value)}, "
-                f"expected {expected}"
-            )
-        return value
-
-    def size(name, *default, low=1, high=MOST_UNITS):
-        whole = f"a whole number, at least {low}"
-        option(name, whole, lambda value: type(value) is int and value >= low, *default)
-        return option(name, f"at most {high}", lambda value: value <= high, *default)
-
-    def clip(name):
-        return option(
-            name,
-            "a number above 0",
-            lambda value: type(value) in (int, float) and 0 < value < LARGEST,
-            None,
-        )
-
-    lstm = {
-        "dim": size("lstm.dim"),
-        "projection_dim": size("lstm.projection_dim"),
-        "n_layers": size("lstm.n_layers", 1, high=MOST_LAYERS),
-        "cell_clip": clip("lstm.cell_clip"),
-        "proj_clip": clip("lstm.proj_clip"),
-        "use_skip_connections": option(
-            "lstm.use_skip_connections", "true or false", lambda value: isinstance(value, bool)
-        ),
-    }
-    cnn = {
-        "embedding": {"dim": size("char_cnn.embedding.dim")},
-        "filters": option("char_cnn.filters", "a list of [width, filters]", _are_filters),
-        "activation": option(
-            "char_cnn.activation", '"relu" or "tanh"', lambda value: value in ("relu", "tanh")
-        ),
-        "n_highway": size("char_cnn.n_highway", 0, low=0, high=MOST_LAYERS),
-        "n_characters": option(
-            "char_cnn.n_characters", "262 (training writes 261: set it to 262)", _is(262)
-        ),
-        "max_characters_per_token": option("char_cnn.max_characters_per_token", "50", _is(50)),
-    }
+    """What read_elmo_options returns. given: the file's JSON."""
+    read = _OptionReader(given, path)
+    options = {"lstm": _elmo_lstm(read), "char_cnn": _elmo_char_cnn(read)}
+    lstm, cnn = options["lstm"], options["char_cnn"]
     if lstm["projection_dim"] > lstm["dim"]:
         raise UserError(
             f"{path}: lstm.projection_dim {lstm['projection_dim']} is above lstm.dim "
@@ -92,17 +48,85 @@ def _elmo_options(given, path):
             f"{path}: char_cnn.filters has a width of {widest}, but a word has at most "
             f"{cnn['max_characters_per_token']} characters (max_characters_per_token)"
         )
-    return {"lstm": lstm, "char_cnn": cnn}
+    return options
+
+
+def _elmo_lstm(read):
+    """The options of the LSTMs. read: an _OptionReader."""
+    return {
+        "dim": read.size("lstm.dim"),
+        "projection_dim": read.size("lstm.projection_dim"),
+        "n_layers": read.size("lstm.n_layers", 1, high=MOST_LAYERS),
+        "cell_clip": read.clip("lstm.cell_clip"),
+        "proj_clip": read.clip("lstm.proj_clip"),
+        "use_skip_connections": read.option(
+            "lstm.use_skip_connections", "true or false", lambda value: isinstance(value, bool)
+        ),
+    }
+
+
+def _elmo_char_cnn(read):
+    """The options of the layers from bytes to words. read: an _OptionReader."""
+    return {
+        "embedding": {"dim": read.size("char_cnn.embedding.dim")},
+        "filters": read.option("char_cnn.filters", "a list of [width, filters]", _are_filters),
+        "activation": read.option(
+            "char_cnn.activation", '"relu" or "tanh"', lambda value: value in ("relu", "tanh")
+        ),
+        "n_highway": read.size("char_cnn.n_highway", 0, low=0, high=MOST_LAYERS),
+        "n_characters": read.option(
+            "char_cnn.n_characters", "262 (training writes 261: set it to 262)", _is(262)
+        ),
+        "max_characters_per_token": read.option("char_cnn.max_characters_per_token", "50", _is(50)),
+    }
+
+
+class _OptionReader:
+    """Looks up options in the JSON of ELMo's options.json, and checks them. A name is a path, such
+    as `lstm.dim`. default: the value where the file has none. Raises UserError.
+    """
+
+    def __init__(self, given, path):
+        """path: the file's, for messages."""
+        self.given, self.path = given, path
+
+    def option(self, name, expected, is_right, *default):
+        """The value of an option for which is_right(value) holds."""
+        value = self.given
+        for key in name.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is None and default:
+            return default[0]
+        if not is_right(value):
+            raise UserError(
+                f"{self.path}: {name} is {'missing' if value is None else _shown(value)}, "
+                f"expected {expected}"
+            )
+        return value
+
+    def size(self, name, *default, low=1, high=MOST_UNITS):
+        """A whole number from low to high."""
+        whole = f"a whole number, at least {low}"
+        self.option(name, whole, lambda value: type(value) is int and value >= low, *default)
+        return self.option(name, f"at most {high}", lambda value: value <= high, *default)
+
+    def clip(self, name):
+        """A number above 0, or None where the file has none."""
+        return self.option(
+            name,
+            "a number above 0",
+            lambda value: type(value) in (int, float) and 0 < value < LARGEST,
+            None,
+        )
 
 
 def elmo_shapes(options):
-    """{name in the weights file, and in the graph: shape}."""
+    """{name: shape} of the weights, whose names in the file are those in the graph."""
     lstm, cnn = options["lstm"], options["char_cnn"]
     dim, size, characters = lstm["dim"], lstm["projection_dim"], cnn["embedding"]["dim"]
     total = sum(filters for _, filters in cnn["filters"])
-    shapes = {
-        "char_embed": (cnn["n_characters"] - 1, characters)
-    }  # the file has no row for padding
+    # The file has no row for padding.
+    shapes = {"char_embed": (cnn["n_characters"] - 1, characters)}
     for i, (width, filters) in enumerate(cnn["filters"]):
         shapes |= {f"CNN/W_cnn_{i}": (1, width, characters, filters), f"CNN/b_cnn_{i}": (filters,)}
     for k in range(cnn["n_highway"]):
@@ -134,14 +158,8 @@ def elmo_weights(options, path):
             _check_datasets(path, {name: item.shape for name, item in found.items()}, shapes)
             check_stored(path, [found[name] for name in shapes])
             weights = {name: np.asarray(found[name], np.float32) for name in shapes}
-    except (
-        OSError,
-        RuntimeError,
-        KeyError,
-        ValueError,
-        TypeError,
-        MemoryError,
-    ) as error:  # as h5py tells of damage
+    # What h5py raises for a damaged file.
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
         raise UserError(
             f"{path}: not an HDF5 file of weights, or truncated ({_one_line(error)}); "
             "fetch it again"
@@ -155,7 +173,7 @@ def elmo_weights(options, path):
 
 
 def datasets(file):
-    """{name: dataset} of an open HDF5 file: those in it, not what its links lead to."""
+    """{name: dataset} of an open HDF5 file. Datasets that its links lead to are left out."""
     import h5py
 
     found = {}
@@ -166,8 +184,10 @@ def datasets(file):
 
 
 def check_stored(path, wanted):
-    """Raises UserError where the numbers of HDF5 datasets do not all stand in the file itself, one
-    after the other: a few bytes can stand for a huge dataset, and name any other file.
+    """Raises UserError where the values of HDF5 datasets are not all in the file itself, one after
+    the other. In any other layout a few bytes can describe a huge dataset, or name another file.
+
+    path: the file's. wanted: the datasets, open.
     """
     from h5py import h5d
 
@@ -194,6 +214,9 @@ def _one_line(error):
 
 
 def _check_datasets(path, found, wanted):
+    """Raises UserError where the datasets of a weights file, {name: shape}, are not those that the
+    options want.
+    """
     apart = "options and weights do not belong together"
     for name, shape in wanted.items():
         if name not in found:
@@ -222,7 +245,7 @@ def read_elmo_vocab(path):
 
 
 def _shown(value):
-    """A value of an options file, short, as it stands in JSON where it can."""
+    """A value of an options file for messages, shortened: as JSON where JSON has such values."""
     try:
         return json.dumps(value)[:100]
     except (TypeError, ValueError, RecursionError):
@@ -238,21 +261,22 @@ def _is(number):
 
 
 def _are_filters(value):
+    """Whether a JSON value is a list of [width, filters]."""
     return (
         isinstance(value, list)
         and 0 < len(value) <= MOST_LAYERS
         and all(
-            isinstance(each, list)
-            and len(each) == 2
-            and all(_is_whole(number, 1, MOST_UNITS) for number in each)
-            for each in value
+            isinstance(pair, list)
+            and len(pair) == 2
+            and all(_is_whole(number, 1, MOST_UNITS) for number in pair)
+            for pair in value
         )
     )
 
 
 # ---------------------------------------------------------------- BERT
 
-_BERT_SIZES = {  # and what no model has more of
+_BERT_SIZES = {  # name: the most that is accepted, far above what any model has
     "vocab_size": 1 << 24,
     "hidden_size": MOST_UNITS,
     "num_hidden_layers": MOST_LAYERS,
@@ -269,21 +293,20 @@ _BERT_DEFAULTS = {
     "layer_norm_eps": 1e-12,
 }
 BERT_ACTIVATIONS = ("gelu", "gelu_new", "relu")
-_BERT_NAMES = (
-    "bert_model.ckpt",
-    "model.safetensors",
-)  # in the folders that Google and HuggingFace give out
+# In the folders that Google and HuggingFace publish.
+_BERT_NAMES = ("bert_model.ckpt", "model.safetensors")
 _BERT_WEIGHTS = "the prefix of a TensorFlow checkpoint, a model.safetensors, or a folder with one"
 
 
 def read_bert_config(path):
-    """What Google's bert_config.json, or HuggingFace's config.json, says of the network: {name:
-    value}. Raises UserError.
+    """What Google's bert_config.json, or HuggingFace's config.json, says of the network, as a dict
+    with the names of _BERT_SIZES and _BERT_DEFAULTS. Raises UserError.
     """
     return _bert_config(_read_json(path, "--bert_config_path"), path)
 
 
 def _bert_config(values, path):
+    """What read_bert_config returns. values: the file's JSON."""
     if values.get("model_type", "bert") != "bert":
         raise UserError(
             f"{path}: model_type {shortened(values['model_type'])}, expected bert; "
@@ -321,15 +344,14 @@ def _bert_config(values, path):
     if config["hidden_size"] % config["num_attention_heads"]:
         raise UserError(
             f"{path}: hidden_size {config['hidden_size']}, expected a multiple of "
-            f"num_attention_heads "
-            f"{config['num_attention_heads']}"
+            f"num_attention_heads {config['num_attention_heads']}"
         )
     return config
 
 
 def read_bert_vocab(path, config):
-    """Pieces of vocab.txt, one a line; the index is the id. Raises UserError, also where the config
-    wants another number.
+    """The pieces of vocab.txt, one a line, as a list; the index is the id. Raises UserError, also
+    where their number is not that of the config.
     """
     pieces = {}
     for number, piece in read_lines(path, "--bert_vocab_path"):
@@ -345,21 +367,20 @@ def read_bert_vocab(path, config):
     if len(pieces) != config["vocab_size"]:
         raise UserError(
             f"{path}: {len(pieces):,} pieces, and the config's vocab_size is "
-            f"{config['vocab_size']:,}; vocabulary and config "
-            "do not belong together"
+            f"{config['vocab_size']:,}; vocabulary and config do not belong together"
         )
     return list(pieces)
 
 
 def lowercases(pieces):
-    """Whether the model of these pieces reads lowercased words: none of them has a capital but the
-    special ones.
+    """Whether the model of these pieces reads lowercased words: whether no piece has a capital, the
+    special ones apart.
     """
     return not any(piece.lower() != piece for piece in pieces if not piece.startswith("["))
 
 
 def bert_shapes(config):
-    """{variable: shape} of the graph, under the names of Google's checkpoints."""
+    """{name: shape} of the graph's variables, whose names are those of Google's checkpoints."""
     size, inner = config["hidden_size"], config["intermediate_size"]
     norm = lambda scope: {f"{scope}/LayerNorm/beta": (size,), f"{scope}/LayerNorm/gamma": (size,)}
     dense = lambda scope, of, to: {f"{scope}/kernel": (of, to), f"{scope}/bias": (to,)}
@@ -396,8 +417,10 @@ def check_bert_layers(wanted, config, where):
 
 
 def find_bert(path):
-    """A checkpoint's prefix (TensorFlow 1), a .safetensors file, or a folder with one of them ->
-    prefix or file. Raises UserError.
+    """The path of BERT's weights: the prefix of a TensorFlow 1 checkpoint, or a .safetensors file.
+    Raises UserError.
+
+    path: one of these, or a folder that has one of them.
     """
     if os.path.isdir(path):
         found = [
@@ -409,8 +432,7 @@ def find_bert(path):
         if len(found) != 1:
             raise UserError(
                 f"{path}: {'both' if found else 'neither'} of {' and '.join(_BERT_NAMES)} "
-                f"in this folder; "
-                "name the file with --bert_init_checkpoint"
+                "in this folder; name the file with --bert_init_checkpoint"
             )
         return found[0]
     for ending in (".index", ".meta", ".data-00000-of-00001"):
@@ -425,7 +447,7 @@ def find_bert(path):
 
 
 def _refuse_bert_file(path):
-    """Raises UserError for a file that is no BERT weights that we can read."""
+    """Raises UserError for a file that is neither a checkpoint's nor a .safetensors file."""
     check_not_a_page(path, _BERT_WEIGHTS)
     with open(path, "rb") as stream:
         kind = kind_of(stream.read(HEAD))
@@ -456,7 +478,7 @@ def bert_neighbours(weights, config_path, vocab_path):
 
 
 def bert_files(path):
-    """The files that hold the weights of what find_bert gives."""
+    """The files that hold the weights. path: what find_bert returns. Raises UserError."""
     if path.endswith(".safetensors"):
         return [path]
     shards = sorted(glob.glob(glob.escape(path) + ".data-*"))
@@ -469,8 +491,8 @@ def bert_files(path):
 
 
 class _TensorFlowWeights:
-    """Of a TensorFlow 1 checkpoint. The optimizer's slots and the heads of the pre-training stay
-    where they are.
+    """The weights in a TensorFlow 1 checkpoint. The optimizer's slots and the heads of the
+    pre-training are not read.
     """
 
     def __init__(self, path):
@@ -480,7 +502,7 @@ class _TensorFlowWeights:
         self._entries, self.read = open_checkpoint(path)
 
     def shape(self, name):
-        """In the graph's orientation, or None where it is not there."""
+        """The shape of a variable, as the graph has it; None where the checkpoint lacks it."""
         entry = self._entries.get(name)
         if entry and "float" not in entry.dtype:
             raise UserError(
@@ -490,7 +512,9 @@ class _TensorFlowWeights:
 
 
 class _SafetensorsWeights:
-    """Of HuggingFace's model.safetensors, whose kernels are transposed and whose names differ."""
+    """The weights in HuggingFace's model.safetensors, whose kernels are transposed and whose names
+    differ from the graph's.
+    """
 
     def __init__(self, path):
         import safetensors
@@ -509,9 +533,8 @@ class _SafetensorsWeights:
         part = self._file.get_slice(self._names[name])
         if part.get_dtype() not in ("F16", "F32", "F64"):
             raise UserError(
-                f"{self._path}: {self._names[name]} is {part.get_dtype()}, expected "
-                f"F32, F16 or F64; "
-                "save the model as float32"
+                f"{self._path}: {self._names[name]} is {part.get_dtype()}, expected F32, F16 or "
+                "F64; save the model as float32"
             )
         return tuple(reversed(part.get_shape()) if name.endswith("/kernel") else part.get_shape())
 
@@ -521,7 +544,7 @@ class _SafetensorsWeights:
 
 
 def _google_name(name):
-    """HuggingFace's name of a weight -> that of Google's checkpoint."""
+    """The name of a weight in Google's checkpoints. name: HuggingFace's."""
     scope, _, last = name.removeprefix("bert.").rpartition(".")
     in_norm = scope.endswith("LayerNorm")
     last = {"weight": "gamma" if in_norm else "kernel", "bias": "beta" if in_norm else "bias"}.get(
@@ -532,8 +555,10 @@ def _google_name(name):
 
 
 def open_bert(config, path):
-    """The weights of what find_bert gives, names and shapes checked: a function from a variable's
-    name to float32 array, which checks the numbers. Raises UserError.
+    """Opens BERT's weights, and checks names and shapes. Returns a function from a variable's name
+    to its float32 array, which checks the numbers. Raises UserError, and so does that function.
+
+    config: see read_bert_config. path: what find_bert returns.
     """
     for file in bert_files(path) + ([] if path.endswith(".safetensors") else [path + ".index"]):
         check_not_a_page(file, "BERT's weights")
@@ -554,7 +579,7 @@ def open_bert(config, path):
             value = np.ascontiguousarray(weights.read(name), dtype=np.float32)
         except (RuntimeError, ValueError, OSError) as error:
             raise UserError(
-                f"{path}: {name} can not be read ({_one_line(error)}); get it again"
+                f"{path}: {name} cannot be read ({_one_line(error)}); get it again"
             ) from None
         if not np.isfinite(value).all():
             raise UserError(f"{path}: {name} has values that are not finite numbers; get it again")
@@ -567,10 +592,10 @@ def open_bert(config, path):
 
 
 def open_weights(scope, about):
-    """The weights that an EmbVec's `elmo` or `bert` names: a function from a variable's name to
-    float32 array. scope: 'elmo/' or 'bert/'.
+    """Opens the weights that an EmbVec names. Returns a function from a variable's name to its
+    float32 array. Raises UserError where they are no longer those that embvec.py has read.
 
-    Raises UserError where they are no longer those that embvec.py has seen.
+    scope: 'elmo/' or 'bert/'. about: the EmbVec's `elmo` or `bert`.
     """
     path = about["weights"]
     files = [path] if scope == "elmo/" else bert_files(path)
@@ -600,8 +625,9 @@ _BERT = {
 
 
 def check_models(elmo, bert, pieces, path):
-    """Checks what the EmbVec file `path` says of ELMo and BERT, as their own files are checked.
-    pieces: BERT's vocabulary. Raises UserError.
+    """Checks what an EmbVec says of ELMo and BERT as their own files are checked. Raises UserError.
+
+    elmo, bert: the EmbVec's. pieces: BERT's vocabulary. path: the EmbVec's file, for messages.
     """
     mend = "; make it again with embvec.py"
     problem = (elmo and misfit(elmo, _ELMO)) or (bert and misfit(bert, _BERT))
@@ -630,7 +656,7 @@ def check_models(elmo, bert, pieces, path):
 
 
 def _read_json(path, flag):
-    """An object of a JSON file, the value of `flag`. Raises UserError."""
+    """The object in a JSON file, as a dict. path: the value of `flag`. Raises UserError."""
     check_readable(path, flag)
     with open(path, "rb") as stream:
         text = stream.read()

@@ -3,17 +3,14 @@ vocab.txt that C++ reads.
 """
 
 import functools
-import hashlib
 import io
 import pickle
 import typing
 
 import numpy as np
 
-import tagset
 from cli import UserError, atomic_write, check_readable
 from config import MOST_UNITS
-from features import pretrained
 from features.tokens import FEATURES
 from files import plain_pickle
 from files.structured import misfit
@@ -137,10 +134,14 @@ class EmbVec:
     @functools.cached_property
     def vocab_hash(self):
         """sha256 of vocab_text(), in hexadecimal."""
+        import hashlib
+
         return hashlib.sha256(self.vocab_text()).hexdigest()
 
     def header(self):
         """What load_header() reads without reading the vectors."""
+        import hashlib
+
         return {
             "magic": _MAGIC,
             "format": FORMAT,
@@ -199,6 +200,8 @@ class EmbVec:
             whole = False
         if not whole:
             raise UserError(f"{path}: not a whole EmbVec file; make it again with embvec.py")
+        from features import pretrained
+
         pretrained.check_models(emb.elmo, emb.bert, emb.vocab.get(BERT, []), path)
         return emb
 
@@ -367,6 +370,8 @@ class Vocabularies:
 
 def read_tokens(path, flag):
     """Tokens of a file, one a line, for --tags_path and --chars_path. Raises UserError."""
+    import tagset
+
     tokens = {}
     for number, token in read_lines(path, flag):
         if not token:

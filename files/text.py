@@ -5,14 +5,15 @@ A file is recognized by its first bytes, never by the ending of its name. Standa
 """
 
 import re
-import shlex
 from typing import NamedTuple
 
 from cli import UserError, check_readable
 
 HEAD = 4096  # bytes at the beginning of a file that say what it is
 LONGEST_LINE = 1 << 20  # bytes of a line in a list of names, tags, characters or pieces, at most
+MAX_LINE = 1 << 24  # bytes of a line of any other text: one without newlines is not held in memory
 BOM = b"\xef\xbb\xbf"  # UTF-8's byte order mark
+DOCSTART = "-DOCSTART-"  # in column files, the first column of a row that begins a document
 
 # ---------------------------------------------------------------- what a file is
 
@@ -175,6 +176,8 @@ def check_text(head, path, expected="UTF-8 text"):
     """
     kind = kind_of(head)
     if kind:
+        import shlex  # here, so that the scorers start without it
+
         mend = kind.mend.replace("{path}", shlex.quote(path))
         raise UserError(f"{path}: not {expected}, but {kind.name}; {mend}")
     check_encoding(head, path)
@@ -212,6 +215,15 @@ def check_not_a_page(path, expected):
         head = stream.read(HEAD)
     if page_of(head) or head.startswith(_LFS):
         check_text(head, path, expected)
+
+
+def check_line(size, name, number, what="a token"):
+    """Raises UserError for a line of more than MAX_LINE bytes, which should be `what`."""
+    if size > MAX_LINE:
+        raise UserError(
+            f"{name}:{number}: a line of more than {MAX_LINE:,} bytes, expected {what} a line; "
+            "check that this is the file that was meant"
+        )
 
 
 # ---------------------------------------------------------------- reading

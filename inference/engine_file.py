@@ -316,7 +316,7 @@ def decoder_sections(config, weights, legal):
         weights["crf/transitions"] if config.use_crf else np.zeros((tags, tags), np.float32)
     )
     begin, between, end = (
-        (np.where(each, 0.0, -1e9).astype(np.float32) for each in legal)
+        (np.where(allowed, 0.0, -1e9).astype(np.float32) for allowed in legal)
         if legal
         else (np.zeros(tags, np.float32), 0.0, np.zeros(tags, np.float32))
     )

@@ -23,13 +23,20 @@ from cli import (
     atomic_write,
     check_folder,
     check_writable,
-    parse_bool,
     run_command,
 )
 from config import MODEL_FIELDS, Config
 from graph_files import CONFIG, default_path
 from settings import GRAPH_FORMAT
-from tagging.trained import feeder_of, legal_of, load, open_graph
+from tagging.trained import (
+    add_constrained_flag,
+    add_restore_flag,
+    add_trust_flag,
+    feeder_of,
+    legal_of,
+    load,
+    open_graph,
+)
 
 OUTPUTS = ("logits_indices", "sentence_lengths", "logits", "crf_transitions")
 
@@ -151,11 +158,7 @@ def write_engine_file(prefix, path, constrained, trust=False):
 
 def parse_args():
     parser = Parser(description=__doc__)
-    parser.add_argument(
-        "--restore",
-        default=default_path("../checkpoint"),
-        help="the checkpoint, a folder or a prefix (default %(default)s)",
-    )
+    add_restore_flag(parser, default_path("../checkpoint"))
     parser.add_argument(
         "--export",
         default=default_path("exported/ner_model"),
@@ -171,20 +174,8 @@ def parse_args():
         default="",
         help="write one .etagger file for the C++ engine here, and nothing else",
     )
-    parser.add_argument(
-        "--constrained",
-        type=parse_bool,
-        nargs="?",
-        const=True,
-        default=False,
-        metavar="TRUE|FALSE",
-        help="decode well-formed tag sequences only",
-    )
-    parser.add_argument(
-        "--trust",
-        action="store_true",
-        help="import the encoder that the checkpoint names as module.function",
-    )
+    add_constrained_flag(parser)
+    add_trust_flag(parser)
     return parser.parse_args()
 
 

@@ -1,5 +1,5 @@
-"""Graphs in files: exported ones, whose weights are a checkpoint beside them, and frozen ones,
-which are whole in themselves. Both are checked first (graph_check.py), unless they are trusted.
+"""Opens graphs in files: exported ones, whose weights are in a checkpoint beside them, and frozen
+ones, which hold their weights. Both are checked first (graph_check.py), unless they are trusted.
 """
 
 import os
@@ -10,19 +10,21 @@ from cli import UserError, check_readable, suggest
 from files.text import check_not_a_page
 
 CONFIG = "model_config"  # name of the string constant with an etagger model's settings
-LONGEST_RUN = 600  # seconds; no batch takes so long, but a loop in a graph may
-_GROUP = 1 << 28  # bytes of weights that are put into the session at once
+LONGEST_RUN = 600  # seconds; no batch takes so long, but a loop in a stranger's graph may
+_GROUP = 1 << 28  # bytes of weights, about, that are assigned in one run of the session
 
 
 def default_path(path):
-    """A default path of these scripts. path: as seen from the folder inference/. At the
-    repository's top the same place has another name; anywhere else `path` itself is taken.
+    """The default of a flag of these scripts: `path` is relative to the folder inference/, in which
+    they are usually run. At the repository's top, inference/ is put before it; in any other folder
+    the default is `path` as it is.
     """
     at_the_top = os.path.realpath(os.getcwd()) == os.path.realpath(_top.ROOT)
     return os.path.normpath(os.path.join("inference", path)) if at_the_top else path
 
 
 def add_trust(parser):
+    """Adds --trust: see load_exported and load_frozen."""
     parser.add_argument(
         "--trust",
         action="store_true",
@@ -31,10 +33,11 @@ def add_trust(parser):
 
 
 def load_exported(prefix, outputs, threads=0, trust=False):
-    """A session on what `outputs`, names of nodes, need of PREFIX.meta, with the weights of its
-    checkpoint. An etagger model keeps its model_config. Raises UserError.
+    """Opens an exported graph with the weights of its checkpoint. Returns a session on the part of
+    the graph that `outputs` need; of an etagger model, model_config is kept, too. Raises UserError.
 
-    trust: take the graph as it is, whatever its ops do.
+    prefix: of PREFIX.meta, .index and .data-*. outputs: names of nodes. threads: of TensorFlow; 0:
+    one for each core. trust: open the whole graph as it is, whatever its ops do.
     """
     from tf1 import quiet, tf
 
@@ -55,7 +58,7 @@ def load_exported(prefix, outputs, threads=0, trust=False):
         keep = [*outputs, *([CONFIG] if CONFIG in names else [])]
         try:
             graph_def = tf.graph_util.extract_sub_graph(meta.graph_def, keep)
-        except Exception as error:  # assertions, of nodes that are not there
+        except Exception as error:  # AssertionError where an input names no node, and others
             raise _damaged(prefix, error, "export it again") from None
         _import(graph_def, prefix, size, "export it again")
         session = _new_session(threads)
@@ -64,9 +67,10 @@ def load_exported(prefix, outputs, threads=0, trust=False):
 
 
 def load_frozen(path, threads=0, trust=False):
-    """A session on a frozen graph. Raises UserError.
+    """Opens a frozen graph. Returns a session on it. Raises UserError.
 
-    trust: take the graph as it is, whatever its ops do.
+    threads: of TensorFlow; 0: one for each core. trust: open the graph as it is, whatever its ops
+    do.
     """
     from tf1 import quiet, tf
 
@@ -84,8 +88,10 @@ def load_frozen(path, threads=0, trust=False):
 
 
 def run_once(session, path, output, inputs, shape):
-    """The value of `output`, a node: float32 of this shape. inputs: {name of a placeholder: list}.
-    Raises UserError, also where the graph gives something else.
+    """Runs a graph once. Returns the value of the node `output`, float32 of this shape. Raises
+    UserError, also where the value is of another type or shape.
+
+    path: the graph's, for messages. inputs: {name of a placeholder: its value as lists}.
     """
     from tf1 import quiet, tf
 
@@ -103,16 +109,20 @@ def run_once(session, path, output, inputs, shape):
 
 
 def _parse(message, path, mend):
+    """Reads a file into a protocol buffer, which is returned. Raises UserError."""
     try:
         with open(path, "rb") as stream:
             message.ParseFromString(stream.read())
-    except Exception as error:  # those of protobuf have no common base
+    except Exception as error:  # protobuf's errors have no common base
         raise _damaged(path, error, mend) from None
     return message
 
 
 def _import(graph_def, path, size, mend):
-    """Puts a graph, checked unless `size` (bytes of its file) is None, into the default one."""
+    """Imports a graph into the default graph. Raises UserError.
+
+    size: bytes of its file, which bound what the checks accept; None: the graph is not checked.
+    """
     from tf1 import tf
 
     try:
@@ -122,7 +132,7 @@ def _import(graph_def, path, size, mend):
         tf.import_graph_def(graph_def, name="")
     except graph_check.Refused as refused:
         raise UserError(f"{path}: {refused}; {graph_check.MEND}") from None
-    except Exception as error:  # TensorFlow's have no common base
+    except Exception as error:  # TensorFlow's errors have no common base
         raise _damaged(path, error, mend) from None
 
 
@@ -133,7 +143,9 @@ def _new_session(threads, trust=False):
 
 
 def _restore(meta, prefix, threads):
-    """A session on a whole meta graph, by what it says itself of how its weights are restored."""
+    """A session on a whole meta graph, whose weights are restored by the graph's own ops. Raises
+    UserError.
+    """
     from files import tensor_bundle
     from tf1 import tf
 
@@ -149,7 +161,9 @@ def _restore(meta, prefix, threads):
 
 
 def _put_weights(session, prefix):
-    """Gives the variables of the default graph what the checkpoint has for them, some at a time."""
+    """Assigns the checkpoint's weights to the variables of the default graph, a group at a time, so
+    that the weights are not in memory twice. Raises UserError.
+    """
     from files import tensor_bundle
     from tf1 import tf
 
@@ -183,6 +197,6 @@ def _damaged(path, error, mend):
 
 
 def reason(error):
-    """The first line of what an error says."""
+    """The first line of an error's message, or the error's type where it has none."""
     lines = str(getattr(error, "message", None) or error).strip().splitlines()
     return "".join(filter(str.isprintable, (lines or [type(error).__name__])[0][:200]))

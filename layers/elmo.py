@@ -48,7 +48,7 @@ def elmo_state(options, max_batch):
     direction and layer, cell state, float32 (max_batch, dim), and hidden state, float32 (max_batch,
     projection_dim); zeros at first.
 
-    To carry them: layers, final = elmo_layers(ids, options, [each[:batch] for each in variables]),
+    To carry them: layers, final = elmo_layers(ids, options, [part[:batch] for part in variables]),
     and run update_elmo_state(variables, final) with it.
     """
     lstm, variables = options["lstm"], []

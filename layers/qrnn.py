@@ -46,7 +46,7 @@ def _doubled(factors, summands):
 
     def double(distance, a, b):
         """From c[t] = a[t] c[t - distance] + b[t], the same for twice the distance."""
-        earlier_a, earlier_b = (tf.pad(each[:-distance], [[distance, 0], *rest]) for each in (a, b))
+        earlier_a, earlier_b = (tf.pad(term[:-distance], [[distance, 0], *rest]) for term in (a, b))
         return 2 * distance, a * earlier_a, b + a * earlier_b
 
     shapes = (tf.TensorShape([]), *[tf.TensorShape([None, *factors.shape[1:]])] * 2)

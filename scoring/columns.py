@@ -1,19 +1,16 @@
 """What the scorers share: their flags, and input in columns of gold and predicted tags."""
 
 import argparse
-import functools
-import io
-import itertools
+import contextlib
 import re
 import sys
 import warnings
 from typing import NamedTuple, Optional
 
 import cli
-import conll
 import schemes
 from cli import UserError, check_readable, suggest
-from files.text import HEAD, check_encoding
+from files.text import DOCSTART, HeadCheck, check_line
 
 BREAK = "-X-"  # first column of a line that ends a sentence
 TAB = re.compile("\t")  # what `--delimiter tab` stands for
@@ -141,11 +138,26 @@ def read_file(path, delimiter=None, width=None, flag="--input", last="gold and p
     split = delimiter_split(delimiter) if delimiter is not None else split_blanks
     if path:
         check_readable(path, flag)
-    stream = open(path, "rb") if path else sys.stdin.buffer
-    text = io.TextIOWrapper(stream, encoding="latin-1", newline="\n")
-    lines = iter(functools.partial(text.readline, conll.MAX_LINE + 1), "")
-    first = [line.removeprefix(BYTE_ORDER_MARK) for line in itertools.islice(lines, 1)]
-    return read_rows(itertools.chain(first, lines), path or "<stdin>", split, width, last)
+    return read_rows(_read_lines(path), path or "<stdin>", split, width, last)
+
+
+def _read_lines(path):
+    """Yields the lines of a file, or of standard input where `path` is empty, as read_file decodes
+    them, without `\\n`. Raises UserError for UTF-16, UTF-32 and a line that is too long.
+    """
+    name = path or "<stdin>"
+    head, number, rest = HeadCheck(name), 0, ""  # number: of the last whole line; rest: after it
+    with open(path, "rb") if path else contextlib.nullcontext(sys.stdin.buffer) as stream:
+        while data := stream.read1(1 << 16):
+            head.feed(data)
+            *lines, rest = (rest + data.decode("latin-1")).split("\n")
+            if lines and not number:
+                lines[0] = lines[0].removeprefix(BYTE_ORDER_MARK)
+            yield from lines
+            number += len(lines)
+            check_line(len(rest), name, number + 1)
+    if rest:
+        yield rest if number else rest.removeprefix(BYTE_ORDER_MARK)
 
 
 def split_blanks(line):
@@ -192,22 +204,20 @@ def delimiter_split(delimiter):
     return split
 
 
-def read_rows(stream, name, split, width=None, last="gold and predicted tag last"):
+def read_rows(lines, name, split, width=None, last="gold and predicted tag last"):
     """Yields (number of its first line, its rows as lists of columns, whether a line ended it) for
-    each sentence of a text stream. A row that begins with -DOCSTART- is a sentence of its own;
-    neither that sentence nor the one before it counts as ended, unless a blank line comes.
+    each sentence of an iterable of lines, with or without `\\n`. A row that begins with -DOCSTART-
+    is a sentence of its own; neither that sentence nor the one before it counts as ended, unless a
+    blank line comes.
 
-    name: the stream's, in messages. split: a function from a line to its columns. width: the
+    name: the file's, in messages. split: a function from a line to its columns. width: the
     expected number of columns; None: as many as the first row, at least 2. last: what those two
     are, for the message. Raises UserError for a row with another number of columns.
     """
     because = "as --columns names" if width else ""
     rows, alone = [], False  # alone: the last row is a -DOCSTART-
-    for number, line in enumerate(stream, 1):
-        if number == 1:
-            check_encoding(line[:HEAD].encode("latin-1"), name)
-        if len(line) > conll.MAX_LINE:
-            conll.check_line(len(line), name, number)
+    docstart_length = len(DOCSTART)
+    for number, line in enumerate(lines, 1):
         cells = split(line)
         if len(cells) != width and cells:
             if width is not None or len(cells) < 2:
@@ -222,7 +232,7 @@ def read_rows(stream, name, split, width=None, last="gold and predicted tag last
             if rows:
                 yield number - len(rows), rows, True
                 rows, alone = [], False
-        elif alone or (len(cells[0]) == len(conll.DOCSTART) and _is_docstart(cells[0])):
+        elif alone or (len(cells[0]) == docstart_length and _is_docstart(cells[0])):
             if rows:
                 yield number - len(rows), rows, False
             rows, alone = [cells], _is_docstart(cells[0])
@@ -233,19 +243,25 @@ def read_rows(stream, name, split, width=None, last="gold and predicted tag last
 
 
 def _is_docstart(word):
-    return word.upper() == conll.DOCSTART
+    return word.upper() == DOCSTART
 
 
 def tag_sequences(sentences, columns=Columns()):
     """Yields (number of its first line, gold tags, predicted tags, whether a line ended it) for
     each sentence that read_rows yields.
     """
-    intern = sys.intern
     gold_at, pred_at = columns.gold, columns.pred
     for first_line, rows, ended in sentences:
-        gold = [intern(row[gold_at]) for row in rows]
-        predicted = [intern(row[pred_at]) for row in rows]
-        yield first_line, gold, predicted, ended
+        yield first_line, [row[gold_at] for row in rows], [row[pred_at] for row in rows], ended
+
+
+def held(sequences):
+    """A list of what tag_sequences yields, in which each distinct tag is one object in memory."""
+    intern = sys.intern
+    return [
+        (first_line, [intern(tag) for tag in gold], [intern(tag) for tag in predicted], ended)
+        for first_line, gold, predicted, ended in sequences
+    ]
 
 
 def as_text(latin):

@@ -2,11 +2,9 @@
 
 import cli
 import schemes
-import tagset
 from cli import UserError
 from scoring.chunks import Scorer, percentages
-from scoring.columns import as_text, note
-from scoring.notes import as_flags, tag_notes
+from scoring.columns import as_text, held, note
 
 
 def count(args, sequences, name, counted=None):
@@ -14,7 +12,7 @@ def count(args, sequences, name, counted=None):
     to which what Scorer.add returns is added, or None.
     """
     if args.strict and not args.scheme:
-        sequences = list(sequences)
+        sequences = held(sequences)
         args.scheme = _scheme_of_gold(args, sequences)
     scorer = Scorer(args.scheme, args.strict, args.raw, args.outside)
     for first_line, gold, predicted, ended in sequences:
@@ -32,6 +30,8 @@ def _scheme_of_gold(args, sequences):
     gold = [["O" if tag == args.outside else tag for tag in tags] for _, tags, _, _ in sequences]
     scheme = schemes.detect(gold)
     if scheme == schemes.RAW:
+        import tagset
+
         tags = dict.fromkeys((as_text(tag) for sequence in gold for tag in sequence), 0)
         why = tagset.findings(tags, sum(map(len, gold)))[0].what
         raise UserError(
@@ -56,7 +56,9 @@ def _refuse(args, name, first_line, gold, predicted):
 
 
 def print_tag_notes(scorer, name):
-    """Prints notes about the tags of the file `name` on standard error: see tag_notes."""
+    """Prints notes about the tags of the file `name` on standard error: see notes.tag_notes."""
+    from scoring.notes import as_flags, tag_notes  # here, so that mistakes and --help come at once
+
     places = {}
     for tag, line in scorer.tags.items():
         places.setdefault(as_text(tag), line)

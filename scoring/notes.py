@@ -35,6 +35,32 @@ def hidden_notes(at):
     return []
 
 
+def token_notes(tags, outside):
+    """Lines about tags that token_eval.py counts: about one that probably means O, where none is
+    the outside tag, and about one with a character that does not show.
+
+    tags: {tag: 'file:line: '}, as text. outside: the outside tag.
+    """
+    lines = hidden_notes(tags)
+    tags = [tag for tag in tags if not tagset.hidden(tag)]
+    wanted = tagset.outside(tags)
+    if outside in tags or not tags:
+        return lines
+    if wanted is not None:
+        lines.append(
+            f"no tag is {outside}, so that all tags count in the last line; {tagset.shown(wanted)} "
+            f"probably means outside: {as_flags(outside=wanted)} leaves it out"
+        )
+        return lines
+    kinds = {finding.kind for finding in tagset.findings(dict.fromkeys(tags, 0))}
+    if not kinds.isdisjoint(("stray", "plain", "column")):
+        lines.append(
+            f"no tag is {outside}, so that all tags count in the last line; -o names the outside "
+            "tag, if there is one"
+        )
+    return lines
+
+
 def _how_read(scorer, found, tags, options):
     """The middle of a line: how a Scorer reads what a tagset.Finding is about; '' where that needs
     no words, None where the reading is the one that is meant.

@@ -1,7 +1,5 @@
 """What chunk_eval.py prints: the table of the conlleval script, LaTeX, JSON."""
 
-import json
-
 from scoring.chunks import percentages
 from scoring.columns import as_text
 
@@ -68,6 +66,8 @@ def json_figures(correct, found, gold, *, name_of_gold="phrases"):
 
 def json_text(scores, strict, **more):
     """Scores -> one JSON object, with `more` as further entries; figures in percent."""
+    import json
+
     result = {
         "reading": scores.reading,
         "strict": strict,

@@ -2,19 +2,21 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 from scoring.chunks import percentages
 
 
-@dataclass
-class Scores:
+class Scores(SimpleNamespace):
     """Numbers of tokens by (gold tag, predicted tag), and percentages over all tags but the outside
     tag.
+
+    No dataclass, as in scoring/chunks.py.
     """
 
-    outside: str = "O"
-    pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
+    def __init__(self, outside: str = "O"):
+        self.outside = outside
+        self.pairs: Counter[tuple[str, str]] = Counter()
 
     def by_tag(self) -> dict[str, tuple[int, int, int]]:
         """{tag: (correct, found, gold)}, tags sorted."""

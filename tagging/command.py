@@ -2,20 +2,33 @@
 
 import contextlib
 import os
+import stat
 import sys
 
 import conll
-from cli import UserError, atomic_write, check_readable, check_stream, check_threads, check_writable
+from cli import (
+    UserError,
+    add_threads_flag,
+    atomic_write,
+    check_readable,
+    check_stream,
+    check_threads,
+    check_writable,
+)
 from tagging.output import plain_format
 from tagging.streams import DEFAULT_SPACY_MODEL, tag_columns, tag_lines
 
+DEFAULT_INPUT = "data/test.txt"  # of bulk mode
+
 
 def add_tagging_flags(parser, mode="bulk"):
-    """Adds the flags that all commands that tag have. mode: the default of --mode."""
+    """Adds the flags that all commands that tag have. mode: the default of --mode. What is parsed
+    is completed by choose_input.
+    """
+    parser.set_defaults(default_mode=mode)
     parser.add_argument(
         "--mode",
         choices=("bulk", "bucket", "line"),
-        default=mode,
         help=f"bulk: a file; bucket: columns from standard input; line: raw text (default {mode})",
     )
     parser.add_argument("--emb_path", default="", help="the EmbVec file of the training")
@@ -23,21 +36,18 @@ def add_tagging_flags(parser, mode="bulk"):
     parser.add_argument(
         "--input",
         default="",
-        help="what to tag (default: data/test.txt in bulk mode, else standard input)",
+        help="what to tag (default: data/test.txt in bulk mode, else standard input; without --mode"
+        " that, too, where it is a file, as in < FILE)",
     )
     parser.add_argument("--output", default="", help="where to write (default: standard output)")
-    parser.add_argument(
-        "--columns",
-        default="",
-        help="columns in order, such as 'word pos chunk tag', _ to ignore one, id first in CoNLL-U",
+    conll.add_column_flags(
+        parser,
+        "columns in order, such as 'word pos chunk tag', _ to ignore one, id first in CoNLL-U",
     )
-    conll.add_delimiter_flag(parser)
     parser.add_argument(
         "--batch_size", type=int, default=64, help="sentences in a batch, at most (default 64)"
     )
-    parser.add_argument(
-        "--threads", "-j", type=int, default=0, help="threads; 0: one for each core"
-    )
+    add_threads_flag(parser)
     parser.add_argument(
         "--timing", action="store_true", help="percentiles of the time, on standard error"
     )
@@ -47,6 +57,30 @@ def add_tagging_flags(parser, mode="bulk"):
         help="line mode: a spaCy model's name or path (default: "
         f"{DEFAULT_SPACY_MODEL}, where it is installed)",
     )
+
+
+def choose_input(args):
+    """Sets --mode and --input where they are not given, and returns the arguments.
+
+    Bulk mode is for a file, data/test.txt by default. But who writes `inference.py < FILE` wants
+    that file to be tagged. So standard input is read where neither flag is given, and it is a file
+    of which nothing has been read: a loop of the shell reads the file that its commands inherit. A
+    pipe may be inherited too, and be without end: it is read where there is no data/test.txt.
+    """
+    mode = args.mode or args.default_mode
+    if mode == "bulk" and not args.input and (args.mode or not _is_meant()):
+        args.input = DEFAULT_INPUT
+    args.mode = mode
+    return args
+
+
+def _is_meant():
+    """Whether standard input is what the user means to tag: see choose_input."""
+    about = os.fstat(0)
+    if stat.S_ISFIFO(about.st_mode):
+        return not os.path.exists(DEFAULT_INPUT)
+    is_file = stat.S_ISREG(about.st_mode) and about.st_size > 0
+    return is_file and os.lseek(0, 0, os.SEEK_CUR) == 0
 
 
 def check_tagging_flags(args):
@@ -59,7 +93,6 @@ def check_tagging_flags(args):
             "--delimiter and --mode line: raw text has no columns; leave one of them out"
         )
     conll.columns_of(args)
-    args.input = args.input or ("data/test.txt" if args.mode == "bulk" else "")
     if args.input:
         check_readable(args.input, "--input")
     else:

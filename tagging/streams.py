@@ -7,7 +7,7 @@ import time
 import conll
 from cli import Progress, UserError, note
 from features.tokenizer import tokenize
-from files.text import BOM, HeadCheck
+from files.text import BOM, MAX_LINE, HeadCheck, check_line
 from tagging.output import plain_format
 from tagging.tagger import missing_columns
 
@@ -174,14 +174,14 @@ def tag_lines(tagger, args, stream, name, out, output_format):
     for number in itertools.count(1):
         if prompt:
             print("> ", end="", file=sys.stderr, flush=True)
-        line = stream.readline(conll.MAX_LINE + 1)
+        line = stream.readline(MAX_LINE + 1)
         if number == 1 and line.startswith(BOM):
             out.write(BOM)
             line = line.removeprefix(BOM)
         if not line:
             break
         head.feed(line)
-        conll.check_line(len(line), name, number, "a sentence")
+        check_line(len(line), name, number, "a sentence")
         text = line.decode(errors="surrogateescape")
         bad_bytes += conll.bad_bytes(text)
         words, pos, entities = analyze(text)

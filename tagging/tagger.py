@@ -13,12 +13,9 @@ import numpy as np
 import checkpoint
 import conll
 import schemes
-import tagset
 from cli import UserError
 from features.feed import tagging_batches
 from features.tokens import FEATURES, used_features
-from scoring import chunks as chunks_module
-from scoring.chunks import percentages, trained_reading
 from tagging import confidence
 from tagging.trained import feeder_of, load, open_graph
 
@@ -223,15 +220,17 @@ class Tagger:
 
         Warns of gold tags that are probably not meant as they are read. Raises UserError.
         """
+        from scoring import chunks as scoring_chunks
+
         scheme = self.meta["data_scheme"]
         given = self._as_sentences(sentences, pos, chunks, tags)
         if any(sentence.tags is None for sentence in given):
             raise UserError(
                 "evaluate: expected gold tags beside the words, a list for each sentence"
             )
-        reading = trained_reading(scheme)
+        reading = scoring_chunks.trained_reading(scheme)
         try:
-            scores = chunks_module.score(
+            scores = scoring_chunks.score(
                 [sentence.tags for sentence in given], self.tag(given), **reading, warn=False
             )
         except ValueError as error:
@@ -249,6 +248,8 @@ class Tagger:
         """Lines about gold tags that are probably not meant as they are read. Raises UserError for
         tags that tagset.check refuses.
         """
+        import tagset
+
         scheme, parts = self.meta["data_scheme"], [("evaluate", sentences)]
         tags, places = tagset.collect(parts, by_value=True)
         tagset.check(places)
@@ -448,4 +449,6 @@ def _check(sentence):
 
 
 def _figures(correct, found, gold):
+    from scoring.chunks import percentages
+
     return Figures(*percentages(correct, found, gold), gold)

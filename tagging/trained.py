@@ -12,6 +12,7 @@ from typing import NamedTuple, Optional
 import checkpoint
 import registry
 import schemes
+from cli import parse_bool
 from config import Config
 from features.feed import Feeder
 from features.gazetteer import Gazetteer
@@ -36,6 +37,43 @@ class Graph(NamedTuple):
     model: object
     saver: object  # of the weights
     legal: tuple  # see legal_of
+
+
+# ---------------------------------------------------------------- flags
+
+
+def add_restore_flag(parser, default):
+    """Adds --restore."""
+    parser.add_argument(
+        "--restore",
+        default=default,
+        help="the checkpoint, a folder or a prefix (default %(default)s)",
+    )
+
+
+def add_constrained_flag(parser):
+    """Adds --constrained: see `load`."""
+    parser.add_argument(
+        "--constrained",
+        type=parse_bool,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="TRUE|FALSE",
+        help="decode well-formed tag sequences only",
+    )
+
+
+def add_trust_flag(parser):
+    """Adds --trust: see open_graph."""
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="import the encoder that the checkpoint names as module.function",
+    )
+
+
+# ---------------------------------------------------------------- opening
 
 
 def load(prefix, constrained=False, **changed):

@@ -1,7 +1,7 @@
 """A user's mistake: exit code 2, one line on standard error, nothing but whole sentences on
 standard output.
 
-The mistakes are made in a process that can not import TensorFlow, so each is told before TensorFlow
+The mistakes are made in a process that cannot import TensorFlow, so each is told before TensorFlow
 is loaded.
 """
 
@@ -402,7 +402,7 @@ def damage(path, how):
 @pytest.mark.parametrize("how", ["deleted", "empty", "truncated", "longer"])
 def test_incomplete_checkpoint(infer, copy, ending, how):
     if (ending, how) == (".json", "longer"):
-        pytest.skip("a blank line behind JSON is JSON")
+        pytest.skip("a blank line after JSON is JSON")
     damage(copy / f"ner_model{ending}", how)
     assert f"ner_model{ending}: " in infer("--restore", copy)
 

@@ -302,7 +302,7 @@ COUNTS = np.array([[2, 1, 1, 2], [3, 0, 0, 0], [0, 0, 0, 0]], np.int32)
 
 
 def test_first_piece_of_words():
-    """Padding has the very first vector, which counts for nothing behind it."""
+    """Padding has the very first vector, which counts for nothing after it."""
 
     def reference(x, _):
         return np.array([[x[place // 5, place % 5] for place in row] for row in INDEX])

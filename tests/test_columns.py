@@ -220,7 +220,7 @@ def read(folder, data, name="train.txt", **settings):
 def test_nothing_is_learned_from_comments_ranges_and_empty_nodes(tmp_path):
     sentences, columns = read(tmp_path, CONLLU, "a.conllu", columns=("_", *POS_TAGGER[1:]))
     assert columns == POS_TAGGER
-    assert [(each.words, each.tags) for each in sentences] == [
+    assert [(sentence.words, sentence.tags) for sentence in sentences] == [
         (["Da", "lo"], ["VERB", "PRON"]),
         (["#1", "10 000"], ["NUM", "NUM"]),
     ]
@@ -457,9 +457,9 @@ def test_json_has_the_same_words(models, name):
             own.parse(block) for block in conll.read_blocks(io.BytesIO(data)) if block.rows
         ]
         texts = [
-            " ".join(each.words).encode(errors="surrogateescape").decode(errors="replace")
-            for each in sentences
-            if each
+            " ".join(sentence.words).encode(errors="surrogateescape").decode(errors="replace")
+            for sentence in sentences
+            if sentence
         ]
         found = [json.loads(line)["text"] for line in done.out.splitlines()]
         assert [_plain(text) for text in found] == [_plain(text) for text in texts]
@@ -547,9 +547,9 @@ def test_a_token_with_a_space_is_none_of_a_name(models):
     ]
     sentences = [conll.Sentence(1, words, None, None, None) for words in given]
     scores = [
-        logits[0, : len(each.words)]
-        for each in sentences
-        for _, _, (_, logits) in tagger.in_batches([each], tagger.scores)
+        logits[0, : len(sentence.words)]
+        for sentence in sentences
+        for _, _, (_, logits) in tagger.in_batches([sentence], tagger.scores)
     ]
     data = "\n\n".join("\n".join(words) for words in given).encode()
     rows = [row for row in probe("emissions", [data], engine) if row]

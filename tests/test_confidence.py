@@ -29,7 +29,7 @@ BIO = ["O", "B-X", "I-X", "B-Y", "I-Y"]
 
 
 def problem(seed, tags, batch=5, steps=4, scale=1.5):
-    """Random emissions (garbage behind the ends), transitions and lengths; one sentence is full,
+    """Random emissions (garbage after the ends), transitions and lengths; one sentence is full,
     one has one token.
     """
     rng = np.random.default_rng(seed)
@@ -483,7 +483,7 @@ def test_the_least_confident_sentences(crf, write, trained, zygote, tmp_path):
         for text in (write(NASTY, crf, output.least_confident_format(crf, 100)), NASTY)
     )
     assert sorted(each.words for each in picked) == sorted(
-        each.words for each in blocks if not each.is_docstart
+        block.words for block in blocks if not block.is_docstart
     )
 
 

@@ -221,7 +221,7 @@ def test_short_flag_for_threads():
 def test_every_field_is_explained():
     parser = argparse.ArgumentParser()
     config.add_flags(parser)
-    text = "".join(parser.format_help().split())  # lines are broken behind hyphens, too
+    text = "".join(parser.format_help().split())  # lines are broken after hyphens, too
     for field in dataclasses.fields(Config):
         assert f"--{field.name}" in text and "".join(field.metadata["help"].split()) in text
 

@@ -624,7 +624,9 @@ def test_conll2003_sizes_are_the_published_ones(shared):
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
 def test_load_the_sample(split):
     sentences = conll.load("sample", split)
-    assert [[list(row) for row in zip(*each[1:5])] for each in sentences] == sample_data.read(split)
+    assert [
+        [list(row) for row in zip(*sentence[1:5])] for sentence in sentences
+    ] == sample_data.read(split)
 
 
 @pytest.mark.parametrize(
@@ -708,7 +710,7 @@ def test_example_of_load():
 
 
 def documents_of(data):
-    """For each sentence of `data` but -DOCSTART-: the words before it and behind it in its
+    """For each sentence of `data` but -DOCSTART-: the words before it and after it in its
     document, by splitting at -DOCSTART-.
     """
     found, document = [], []
@@ -730,9 +732,12 @@ def documents_of(data):
 def around(sentences):
     """The same of placed Sentences."""
     return [
-        (each.document[: each.start], each.document[each.start + len(each.words) :])
-        for each in sentences
-        if not each.is_docstart
+        (
+            sentence.document[: sentence.start],
+            sentence.document[sentence.start + len(sentence.words) :],
+        )
+        for sentence in sentences
+        if not sentence.is_docstart
     ]
 
 
@@ -818,13 +823,13 @@ def test_a_stream_in_pieces_has_the_contexts_of_the_whole(seed):
     assert [block for block, _ in pairs] == blocks_of(data)
     assert all((sentence is None) == (not block.rows) for block, sentence in pairs)
     got = around([sentence for _, sentence in pairs if sentence])
-    near = lambda contexts: [(before[-limit:], behind[:limit]) for before, behind in contexts]
+    near = lambda contexts: [(before[-limit:], after[:limit]) for before, after in contexts]
     assert near(got) == near(documents_of(data))
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_sentence_is_out_as_soon_as_what_follows_is_known(seed):
-    """`limit` words behind it, or the end of its document; and not before."""
+    """`limit` words after it, or the end of its document; and not before."""
     rng = random.Random(seed)
     data, limit = stream_of_documents(rng), rng.choice((1, 3, 10))
     sentences = list(parse(data, columns=("word",)))
@@ -834,8 +839,8 @@ def test_a_sentence_is_out_as_soon_as_what_follows_is_known(seed):
         out += documents.feed([(block, next(parsed) if block.rows else None)])
         seen = blocks[: k + 1]
         for i, each in enumerate(seen):
-            behind = [later.rows for later in seen[i + 1 :] if later.rows]
-            ended = [b"-DOCSTART-"] in behind or each.rows == [b"-DOCSTART-"]
-            words = sum(map(len, itertools.takewhile(lambda rows: rows != [b"-DOCSTART-"], behind)))
+            after = [later.rows for later in seen[i + 1 :] if later.rows]
+            ended = [b"-DOCSTART-"] in after or each.rows == [b"-DOCSTART-"]
+            words = sum(map(len, itertools.takewhile(lambda rows: rows != [b"-DOCSTART-"], after)))
             assert (i < len(out)) == (ended or words >= limit)
     assert len(out) + len(documents.close()) == len(blocks)

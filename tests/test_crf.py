@@ -12,7 +12,7 @@ from tf1 import new_session, tf
 
 
 def problem(seed, batch=4, steps=5, tags=3, scale=1.5):
-    """Random emissions (garbage behind the ends), transitions and lengths; one sentence is full,
+    """Random emissions (garbage after the ends), transitions and lengths; one sentence is full,
     one has one token.
     """
     rng = np.random.default_rng(seed)

@@ -690,7 +690,7 @@ def test_command(files, zygote):
     ],
 )
 def test_command_told_wrong(files, bare_zygote, flag, value, message):
-    """Told before TensorFlow is imported: where it can not be."""
+    """Told before TensorFlow is imported: where it cannot be."""
     folder, _ = files
     (folder / "empty.txt").write_bytes(b" \n\n")
     flags = {

@@ -460,7 +460,7 @@ def test_hostile_headers(models, written, change, what):
         (b'{"format": 2}', "another format, expected 1"),
         (b'{"format": 1e999}', "another format"),
         (b'"\\ud800\\u0041"', "half of a surrogate pair"),
-        (b'{"format": 1} x', "something behind the value"),
+        (b'{"format": 1} x', "something after the value"),
         (b"\xff\xfe", "not a value"),
         (b"\0", "not a value"),
         (b'{"format": "1"}', "a number was expected"),
@@ -735,7 +735,7 @@ def test_eight_threads_on_one_model(written, tmp_path, sanitizers):
         done = run_binary(name, *args, stdin=stdin, build=build, timeout=600)
         if "unexpected memory mapping" in done.err:
             pytest.skip(
-                "ThreadSanitizer can not run here: the kernel puts memory where it wants its own"
+                "ThreadSanitizer cannot run here: the kernel puts memory where it wants its own"
             )
         succeed(done)
         assert "Sanitizer" not in done.err and "runtime error" not in done.err, done.err

@@ -94,7 +94,9 @@ def test_each_entity_is_in_one_category_and_counts_add_up():
     sentences = [random_sentence(random.Random(seed)) for seed in range(600)]
     trained = {("a",): {"X"}, ("a", "b"): {"Y", "Z"}, ("b",): {"Z"}}
     rng = random.Random(0)
-    sentences = [each._replace(words=rng.choices("abc", k=each.length)) for each in sentences]
+    sentences = [
+        sentence._replace(words=rng.choices("abc", k=sentence.length)) for sentence in sentences
+    ]
     analysis = error_analysis.analyse(sentences, trained, worst=len(sentences))
     gold = Counter(kind for each in sentences for *_, kind in each.gold)
     predicted = Counter(kind for each in sentences for *_, kind in each.predicted)
@@ -380,8 +382,8 @@ def test_seen_entities_of_the_sample(analysis_of):
     """The gold tags as predictions: as many unseen mentions as the sample's own test finds."""
     sentences, _ = conll.read_sentences(sample_path("test"))
     text = "\n".join(
-        "".join(f"{word} {tag} {tag}\n" for word, tag in zip(each.words, each.tags))
-        for each in sentences
+        "".join(f"{word} {tag} {tag}\n" for word, tag in zip(sentence.words, sentence.tags))
+        for sentence in sentences
     )
     trained = set(entities("train"))
     forms = {form for form, _ in trained}

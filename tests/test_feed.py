@@ -270,7 +270,7 @@ def test_pieces_of_a_batch(seed):
     examples = [feeder.encode(each) for each in sentences]
     shape = check_bert(feeder, sentences, feeder.batch(examples))
     assert shape == (
-        sum(len(each.of_sentence["bert"].windows) for each in examples),
+        sum(len(example.of_sentence["bert"].windows) for example in examples),
         max(len(window) for each in examples for window in each.of_sentence["bert"].windows),
     )
     padded = feeder.batch(examples, length=32)
@@ -314,7 +314,7 @@ def test_counts_of_pieces_for_their_mean():
 
 @pytest.mark.parametrize("length", [0, 40])
 def test_byte_ids_of_a_batch(length):
-    """Each sentence between <S> and </S>, as features/elmo_bytes.py has it alone; 0 behind."""
+    """Each sentence between <S> and </S>, as features/elmo_bytes.py has it alone; 0 after it."""
     feeder, sentences = (
         language_feeder(),
         [*random_sentences(3), sentence("<S> a </S>"), sentence("é")],

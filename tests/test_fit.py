@@ -224,7 +224,7 @@ def test_ctrl_c(pairs):
 
 
 def test_registered_names_and_resume(pairs, bare_zygote, here):
-    """A metric by the name that the notebook registers; what was trained on its sentences can not
+    """A metric by the name that the notebook registers; what was trained on its sentences cannot
     go on from the shell.
     """
     registry.register("metric", "test_of_notebook")(lambda gold, predicted: len(gold))

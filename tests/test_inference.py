@@ -18,7 +18,7 @@ import pytest
 
 import conll
 import schemes
-from cli import UserError
+from cli import Parser, UserError
 from config import Config
 from features.feed import tagging_batches
 from features.tokenizer import tokenize
@@ -80,6 +80,62 @@ def test_rows_out_are_rows_in(tag, name, capsys):
 def test_docstart_is_O_wherever_it_stands(tag):
     rows = tag(NASTY).split(b"\n")
     assert [row.split()[-1] for row in rows if row.startswith(b"-DOCSTART-")] == [b"O"] * 4
+
+
+@pytest.fixture
+def standard_input():
+    """A function that puts an open file in the place of standard input, until the test ends."""
+    kept = os.dup(0)
+    yield lambda file: os.dup2(file.fileno(), 0)
+    os.dup2(kept, 0)
+    os.close(kept)
+
+
+@pytest.mark.parametrize(
+    "mode, given, begun, has_default, expected",
+    [
+        (None, "file", 0, True, ""),
+        (None, "file", 0, False, ""),
+        (None, "file", 1, True, "data/test.txt"),  # a loop of the shell reads it
+        (None, "empty", 0, True, "data/test.txt"),
+        (None, "/dev/null", 0, True, "data/test.txt"),
+        (None, "/dev/null", 0, False, "data/test.txt"),
+        (None, "pipe", 0, True, "data/test.txt"),
+        (None, "pipe", 0, False, ""),
+        ("bulk", "file", 0, True, "data/test.txt"),
+        ("bulk", "pipe", 0, False, "data/test.txt"),
+        ("bucket", "file", 1, True, ""),
+        ("line", "pipe", 0, True, ""),
+    ],
+)
+def test_what_is_tagged_by_default(
+    standard_input, tmp_path, monkeypatch, mode, given, begun, has_default, expected
+):
+    """'' is standard input."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    if has_default:
+        (tmp_path / "data" / "test.txt").touch()
+    (tmp_path / "file").write_bytes(b"Berlin\n")
+    (tmp_path / "empty").touch()
+    if given == "pipe":
+        file, other_end = map(os.fdopen, os.pipe(), ("rb", "wb"))
+        other_end.close()
+    else:
+        file = open(tmp_path / given, "rb")
+        os.lseek(file.fileno(), begun, os.SEEK_SET)
+    with file:
+        standard_input(file)
+    parser = Parser()
+    command.add_tagging_flags(parser)
+    flags = ["--mode", mode] if mode else []
+    args = command.choose_input(parser.parse_args(flags))
+    assert (args.mode, args.input) == (mode or "bulk", expected)
+    assert command.choose_input(parser.parse_args([*flags, "--input", "x"])).input == "x"
+
+
+def test_a_file_on_standard_input_is_tagged_without_flags(trained, zygote, tag):
+    assert zygote.run("inference.py", "--restore", trained.prefix, stdin=NASTY).out == tag(NASTY)
 
 
 def test_bucket_mode_is_bulk_mode(trained, tag, zygote):
@@ -250,9 +306,9 @@ def test_predict(tagger, tag):
 def test_predict_entities(tagger):
     words, pos, chunks, _ = columns_of("test", 60)
     found = tagger.predict_entities(words, pos, chunks)
-    assert [[(each.start, each.end, each.type) for each in entities] for entities in found] == [
-        schemes.chunks(tags) for tags in tagger.predict(words, pos, chunks)
-    ]
+    assert [
+        [(entity.start, entity.end, entity.type) for entity in entities] for entities in found
+    ] == [schemes.chunks(tags) for tags in tagger.predict(words, pos, chunks)]
     for sentence, entities in zip(words, found):
         assert all(
             each.text == " ".join(sentence[each.start : each.end]) and 0 < each.score <= 1
@@ -384,7 +440,7 @@ def test_taggers_do_not_disturb_one_another(trained, untrained, tagger):
     for i in range(0, 30, 10):
         for model, want in zip(models, alone):
             assert [
-                [each[:4] for each in entities]
+                [entity[:4] for entity in entities]
                 for entities in model.predict_entities(words[i : i + 10])
             ] == [[each[:4] for each in entities] for entities in want[i : i + 10]]
     results = {}
@@ -720,7 +776,7 @@ def load(name):
 
 
 def test_lines_with_spacy(trained, zygote, tmp_path):
-    """spaCy's words, its POS in column 2 and its entities in column 4; a line that it can not take
+    """spaCy's words, its POS in column 2 and its entities in column 4; a line that it cannot take
     is split without it.
     """
     (tmp_path / "spacy.py").write_text(STUB)

@@ -131,7 +131,7 @@ def test_alone_and_in_a_batch(name):
             session,
             model.variables,
             random_weights(
-                {each.op.name: each.shape.as_list() for each in model.variables}, 2.0
+                {variable.op.name: variable.shape.as_list() for variable in model.variables}, 2.0
             ).values(),
         )
         run = lambda inputs: session.run(

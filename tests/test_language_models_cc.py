@@ -255,14 +255,14 @@ def test_sentences_are_held_back_for_their_documents(limit, size, is_conllu):
     for line, (reads, sentence) in zip(
         probe_bytes("documents", data, limit, size), expected, strict=True
     ):
-        when, before, own, behind = (part.split() for part in line.decode().split("|")[:-1])
+        when, before, own, after = (part.split() for part in line.decode().split("|")[:-1])
         assert (int(when[0]), own) == (reads, sentence.words)
         if not sentence.is_docstart:
             end = sentence.start + len(sentence.words)
             assert (
                 _nearest(before[::-1], limit)[::-1] == sentence.document[: sentence.start][-limit:]
             )
-            assert _nearest(behind, limit) == sentence.document[end : end + limit]
+            assert _nearest(after, limit) == sentence.document[end : end + limit]
 
 
 def _nearest(words, limit):
@@ -409,7 +409,7 @@ def test_tags_depend_on_the_document(models, shared):
     together = tagged(served, b"".join(sentences)).out
     alone = tagged(served, b"".join(b"-DOCSTART- -X- O O\n\n" + each for each in sentences)).out
     assert together != alone.replace(b"-DOCSTART- -X- O O O\n\n", b"")
-    assert b"".join(tagged(served, each).out for each in sentences[:5]) == b"".join(
+    assert b"".join(tagged(served, sentence).out for sentence in sentences[:5]) == b"".join(
         part + b"\n\n" for part in alone.split(b"\n\n")[1:10:2]
     )
 
@@ -474,7 +474,7 @@ def test_a_document_that_ends_is_answered_at_once(models):
     assert [process.stdout.readline()[:1] for _ in range(41)] == [
         b"\n",
         *[b"c", b"\n"] * 20,
-    ]  # those with 38 words behind them
+    ]  # those with 38 words after them
     process.stdin.close()
     assert process.stdout.read().count(b"c") == 40
     assert process.wait(120) == 0

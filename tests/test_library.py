@@ -438,6 +438,42 @@ def test_too_little_memory_is_an_error_and_not_the_end(engine):
     )
 
 
+NO_THREADS = "#include <errno.h>\nint pthread_create() { return EAGAIN; }\n"
+WITHOUT_THREADS = """
+import os, sys
+import etagger
+model = etagger.load(sys.argv[1])
+count = lambda: len(os.listdir("/proc/self/fd"))
+before = count()
+for _ in range(3):
+    try:
+        model.tag_file(sys.argv[2], sys.argv[3], threads=4)
+    except etagger.Error as error:
+        print(error)
+print(count() - before, os.path.exists(sys.argv[3]))
+model.tag_file(sys.argv[2], sys.argv[3], threads=1)
+print(os.path.exists(sys.argv[3]))
+"""
+
+
+def test_no_thread_to_start_is_an_error_that_leaves_no_file_open(engine, tmp_path):
+    (tmp_path / "none.c").write_text(NO_THREADS)
+    flags = ["-shared", "-fPIC", "-o", tmp_path / "none.so", tmp_path / "none.c"]
+    subprocess.run(["cc", *flags], check=True)
+    (tmp_path / "in.txt").write_bytes(CORPUS * 4)  # more than one thread takes at once
+    done = subprocess.run(
+        [sys.executable, *QUIET, "-c", WITHOUT_THREADS, engine.path, "in.txt", "out.txt"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": PYTHON, "LD_PRELOAD": str(tmp_path / "none.so")},
+    )
+    told = 3 * "no thread can be started; try -j 1\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{told}0 False\nTrue\n", "")
+    assert sorted(os.listdir(tmp_path)) == ["in.txt", "none.c", "none.so", "out.txt"]
+
+
 # ---------------------------------------------------------------- copies, and other processes
 
 

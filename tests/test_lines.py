@@ -27,7 +27,7 @@ def decoded(line):
 
 
 def check_tokens(lines):
-    """C++ finds the tokens of features/tokenizer.py in lines (bytes), one behind the other and
+    """C++ finds the tokens of features/tokenizer.py in lines (bytes), one after the other and
     with white space alone between them.
     """
     count = 0

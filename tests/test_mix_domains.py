@@ -10,7 +10,7 @@ SCRIPT = "etc/mix_domains.py"
 
 
 def write(folder, name, sentences, end=b"\n\n", head=b""):
-    """A file of sentences, each a list of rows, with `end` behind each. Returns its path."""
+    """A file of sentences, each a list of rows, with `end` after each. Returns its path."""
     (folder / name).write_bytes(head + b"".join(b"\n".join(rows) + end for rows in sentences))
     return folder / name
 

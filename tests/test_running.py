@@ -23,6 +23,7 @@ import conll
 import registry
 from cli import UserError
 from features import word_vectors
+from files import text
 from scoring import chunks, columns, tables
 from support import commands
 from support.commands import (
@@ -301,7 +302,7 @@ class Counting:
 
 def test_a_line_without_an_end(monkeypatch, tmp_path):
     """It is refused by its number, once its first part is read."""
-    monkeypatch.setattr(conll, "MAX_LINE", 1000)
+    monkeypatch.setattr(text, "MAX_LINE", 1000)
     endless = Counting()
     with pytest.raises(UserError, match="<stdin>:1: a line of more than 1,000 bytes"):
         list(conll.read_blocks(endless, 100))

@@ -2,12 +2,14 @@
 another, and plain counting.
 """
 
+import io
 import itertools
 import json
 import random
 import shutil
 import subprocess
 import sys
+import types
 from collections import Counter
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from cli import UserError
 from scoring import chunks as chunks_module
 from scoring import tokens as tokens_module
 from scoring.chunks import only_well_formed
-from scoring.columns import read_rows, split_blanks, tag_sequences
+from scoring.columns import read_file, read_rows, split_blanks, tag_sequences
 
 ROOT = Path(__file__).resolve().parent.parent
 CASES = ROOT.parent / "shared" / "conformance" / "conlleval"
@@ -485,6 +487,25 @@ def test_a_reader_that_goes_away_ends_quietly():
         process.stderr.close()
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 50, 1 << 16])
+def test_rows_are_the_same_however_the_bytes_arrive(monkeypatch, size):
+    """A pipe cuts its bytes anywhere: within a byte order mark, before a newline, after a `\\r`."""
+    rng = random.Random(size)
+    lines = [
+        f"w{'x' * rng.randint(0, 60)} O B-A{rng.choice(['', chr(13), ' '])}" for _ in range(3000)
+    ]
+    for k in rng.sample(range(1, 3000), 400):
+        lines[k] = rng.choice(["", " ", "-X- O O", "-DOCSTART- O O"])
+    text = "\n".join(lines) + rng.choice(["", "\n", "\n\n"])
+    stream = io.BytesIO(b"\xef\xbb\xbf" + text.encode())
+    take = stream.read1
+    stream = types.SimpleNamespace(read1=lambda _: take(size))
+    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=stream))
+    assert list(read_file("")) == list(
+        read_rows(io.StringIO(text, newline="\n"), "f", split_blanks)
+    )
+
+
 def test_scorers_import_neither_tensorflow_nor_numpy():
     code = (
         "import sys, chunk_eval, token_eval; chunk_eval.score([['O']], [['O']], scheme='bio', "
@@ -492,6 +513,15 @@ def test_scorers_import_neither_tensorflow_nor_numpy():
         "sys.exit(bool({'numpy', 'tensorflow'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
+
+
+def test_scorers_start_with_few_modules():
+    """Those that take long to import come where they are needed."""
+    slow = {"conll", "dataclasses", "difflib", "json", "numpy", "random", "tagset", "tempfile"}
+    code = "import sys, chunk_eval, token_eval; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, stdout=subprocess.PIPE)
+    found = set(done.stdout.decode().split())
+    assert {"chunk_eval", "token_eval"} <= found and not slow & found
 
 
 def test_speed_benchmark_runs():

@@ -208,7 +208,15 @@ def test_ctrl_c_leaves_no_file(model, long, tmp_path, threads):
 def test_a_signal_leaves_no_file(model, long, tmp_path, number):
     """The process ends by the signal, as its parent expects."""
     (tmp_path / "pred.txt").write_bytes(b"as before")
-    stream = Open(model, "-j", 2, "--output", tmp_path / "pred.txt")
+    stream = Open(
+        model,
+        "-j",
+        2,
+        "--output",
+        tmp_path / "pred.txt",
+        # A shell's background jobs ignore SIGQUIT, and would pass that on.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    )
     stream.write(long[:500_000])
     assert len(os.listdir(tmp_path)) == 2
     stream.process.send_signal(number)
@@ -573,7 +581,7 @@ def test_an_open_pipe_of_lines_is_answered_at_once(model):
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", (1, 4))
 def test_memory_does_not_grow(model, long, threads):
-    """Resident memory behind 4 MB and behind 60 MB of columns."""
+    """Resident memory after 4 MB and after 60 MB of columns."""
     stream, rows, seen = Open(model, "-j", threads), 0, []
     for number in range(30):
         stream.write(long)

@@ -53,7 +53,8 @@ def write(path, *sentences):
     """Writes a file of two columns: sentences as strings of tags."""
     path.write_text(
         "\n".join(
-            "".join(f"w{i} {tag}\n" for i, tag in enumerate(each.split(" "))) for each in sentences
+            "".join(f"w{i} {tag}\n" for i, tag in enumerate(sentence.split(" ")))
+            for sentence in sentences
         )
     )
     return str(path)
@@ -67,7 +68,7 @@ def load(*paths, dev=None, **fields):
 
 def scored(sentences):
     """Rows `w gold pred` whose predictions are right."""
-    rows = ("".join(f"w {tag} {tag}\n" for tag in each.split(" ")) for each in sentences)
+    rows = ("".join(f"w {tag} {tag}\n" for tag in sentence.split(" ")) for sentence in sentences)
     return "\n".join(rows)
 
 
@@ -274,7 +275,9 @@ def test_the_flags_that_a_note_names_read_the_tags_as_meant(case):
     note = run(CHUNK, text).stderr.decode()
     flags = re.search(r"(outside, |chunks in them; )((-r|--scheme bio)( -o \S+)?)", note)
     flags = shlex.split(flags[2])
-    meant = [re.sub(r"(?<!\S)(0|О|OTHER|whatever|_)(?!\S)", "O", each) for each in sentences]
+    meant = [
+        re.sub(r"(?<!\S)(0|О|OTHER|whatever|_)(?!\S)", "O", sentence) for sentence in sentences
+    ]
     reading = chunks.trained_reading(schemes.detect(each.split() for each in meant))
     gold = [each.split() for each in meant]
     expected = chunks.score(gold, gold, **reading, warn=False)

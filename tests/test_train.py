@@ -247,7 +247,7 @@ def test_resume_of_a_finished_run_with_more_epochs(uninterrupted, tmp_path):
 
 
 def test_resume_with_the_config_file_of_the_run(corpus, tmp_path):
-    """The command of the run, with --resume behind, goes on, wherever the file puts the
+    """The command of the run, with --resume added, goes on, wherever the file puts the
     checkpoint.
     """
     (tmp_path / "c.json").write_text(
@@ -483,7 +483,7 @@ def test_vector_that_is_not_a_number(corpus, tmp_path):
 
 
 def test_full_disk(tiny, tmp_path, zygote):
-    """A file that can not be written: exit code 2, one line, the checkpoint before is whole, and
+    """A file that cannot be written: exit code 2, one line, the checkpoint before is whole, and
     resume works from it.
     """
     shutil.copytree(tiny.base.config.checkpoint_dir, tmp_path / "c")

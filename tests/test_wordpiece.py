@@ -224,7 +224,7 @@ def search_windows(counts, capacity):
 
 
 def contexts(counts, span, word):
-    """Pieces of a window before and behind a word."""
+    """Pieces of a window before and after a word."""
     first, end = span
     return sum(counts[first:word]), sum(counts[word + 1 : end])
 
@@ -327,17 +327,17 @@ def test_10000_words():
 # ---------------------------------------------------------------- context
 
 
-def search_context(counts, room, before, behind):
-    """How many words before and behind are taken, by the rule; before, behind: pieces of each word
+def search_context(counts, room, before, after):
+    """How many words before and after are taken, by the rule; before, after: pieces of each word
     of the document, in order.
     """
     left = max(
         i
         for i in range(len(before) + 1)
-        if sum(before[len(before) - i :]) <= max(room // 2, room - sum(behind))
+        if sum(before[len(before) - i :]) <= max(room // 2, room - sum(after))
     )
     taken = sum(before[len(before) - left :])
-    return left, max(i for i in range(len(behind) + 1) if sum(behind[:i]) <= room - taken)
+    return left, max(i for i in range(len(after) + 1) if sum(after[:i]) <= room - taken)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -345,32 +345,30 @@ def test_context_against_a_search(seed):
     rng = random.Random(seed)
     for _ in range(5):
         tokenizer = Wordpiece(VOCAB, False, rng.choice((3, 8, 20, 50)))
-        before, words, behind = (
+        before, words, after = (
             [letters(rng, rng.randint(1, rng.choice((1, 3, 7)))) for _ in range(rng.choice(sizes))]
             for sizes in ((0, 1, 5, 40), (1, 2, 6), (0, 1, 5, 40))
         )
-        counts = [
-            [len(tokenizer.pieces(word)) for word in each] for each in (before, words, behind)
-        ]
+        counts = [[len(tokenizer.pieces(word)) for word in each] for each in (before, words, after)]
         if (room := tokenizer.capacity - sum(counts[1])) < 0:
             continue
         left, right = search_context(counts[1], room, counts[0], counts[2])
-        got = tokenizer.encode(words, before, behind)
+        got = tokenizer.encode(words, before, after)
         (window,) = got.windows
-        shown = [*before[len(before) - left :], *words, *behind[:right]]
+        shown = [*before[len(before) - left :], *words, *after[:right]]
         assert window[1:-1].tolist() == [
             piece for word in shown for piece in tokenizer.pieces(word)
         ]
         assert_words_are_found(tokenizer, words, got)
         assert got.offset[0] == 1 + sum(counts[0][len(before) - left :])
         if sum(map(sum, counts)) <= tokenizer.capacity:
-            assert (left, right) == (len(before), len(behind))
+            assert (left, right) == (len(before), len(after))
         far = tokenizer.encode(
             words,
             ["g"] * 50 + before[-tokenizer.capacity :]
             if len(before) > tokenizer.capacity
             else before,
-            behind[: tokenizer.capacity],
+            after[: tokenizer.capacity],
         )
         assert (
             far.windows[0] == window
@@ -378,7 +376,7 @@ def test_context_against_a_search(seed):
 
 
 def test_context_is_on_both_sides():
-    """Half of the room before, the rest behind; more before where little is behind, and the other
+    """Half of the room before, the rest after; more before where little comes after, and the other
     way round.
     """
     tokenizer = Wordpiece(VOCAB, False, 12)

@@ -81,7 +81,7 @@ def test_the_tables_say_the_version_that_they_were_made_with():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_tokens_of_every_code_point(kind):
-    """Alone, between letters, and behind a letter with marks on both sides."""
+    """Alone, between letters, and after a letter with marks on both sides."""
     forms = [f"{each} a{each}B A\u0301{each}\u0327" for each in CODES]
     assert (
         check_tokens([" ".join(forms[i : i + 50]).encode() for i in range(0, len(forms), 50)], kind)
@@ -297,11 +297,11 @@ def check_windows(documents, max_seq_length, path):
     given = iter(probe("windows", lines, str(path), "cased", max_seq_length))
     for document in documents:
         for i, words in enumerate(document):
-            before, behind = (
+            before, after = (
                 [word for each in part for word in each]
                 for part in (document[:i], document[i + 1 :])
             )
-            expected = wordpiece.encode(words, before, behind)
+            expected = wordpiece.encode(words, before, after)
             window, offset, *windows = (
                 [int(each) for each in part.split()] for part in next(given).split(b"|")[:-1]
             )

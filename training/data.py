@@ -52,17 +52,7 @@ def load_data(
     EmbVec.from_sentences. sentences: {"train" or "dev": conll.Sentences} in place of the files of
     config.train_path or dev_path.
     """
-    sentences = sentences or {}
-    train, columns = _read("train", config, sentences)
-    dev = []
-    if not config.dev_fraction:
-        dev, _ = _read("dev", config, sentences, columns)
-    scheme = _data_scheme(train, config, "train" in sentences)
-    _check_dev_tags(dev, scheme, "dev" in sentences)
-    for name, given in (*train, *dev) if sentences else ():
-        conll.check_tags(name, given)
-    lines = _lines_about_tags(train, dev, scheme, "train" in sentences)
-    _warn_of_ill_formed(train, scheme)
+    train, dev, columns, scheme, lines = _read_corpus(config, sentences or {})
     if emb is None and config.emb_path:
         emb = _load_emb(config)
     if emb is not None:
@@ -127,6 +117,23 @@ def to_sentences(items, name):
     if not sentences:
         raise UserError(f"{name}: no sentence, expected pairs (words, tags)")
     return sentences
+
+
+def _read_corpus(config, sentences):
+    """The corpus with its tags checked: (train, dev, columns, scheme of the tags, lines for the
+    user about the tags). train, dev: see _read. sentences: see load_data. Raises UserError.
+    """
+    train, columns = _read("train", config, sentences)
+    dev = []
+    if not config.dev_fraction:
+        dev, _ = _read("dev", config, sentences, columns)
+    scheme = _data_scheme(train, config, "train" in sentences)
+    _check_dev_tags(dev, scheme, "dev" in sentences)
+    for name, given in (*train, *dev) if sentences else ():
+        conll.check_tags(name, given)
+    lines = _lines_about_tags(train, dev, scheme, "train" in sentences)
+    _warn_of_ill_formed(train, scheme)
+    return train, dev, columns, scheme, lines
 
 
 def _read(name, config, sentences, columns=None):

@@ -154,7 +154,7 @@ def _check_same_corpus(config, prefix, made_from):
     if by_value:
         raise UserError(
             f"{prefix}: its sentences ({' '.join(by_value)}) were given to train.fit in Python, "
-            "and --resume can not read them again; go on there with fit(..., restore=...)"
+            "and --resume cannot read them again; go on there with fit(..., restore=...)"
         )
     for path in _corpus_paths(config):
         check_readable(path, "--train_path and --dev_path")

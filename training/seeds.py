@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import statistics
 
 import checkpoint
 from cli import UserError, atomic_write, note
@@ -112,6 +111,8 @@ def _check_report(folder):
 
 def summary(runs):
     """{'mean': {score: mean}, 'deviation': {score: sample deviation}} of two runs or more."""
+    import statistics
+
     columns = {name: [run[name] for run in runs] for name in SCORES}
     return {
         "mean": {name: statistics.mean(values) for name, values in columns.items()},

@@ -12,7 +12,6 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
-import h5py
 import numpy as np
 
 from cli import Progress, UserError, atomic_write
@@ -112,6 +111,8 @@ def _write(path, examples, ends, feeder, compute, config, what):
     """Computes the vectors of all examples and writes them atomically. ends: for each example, the
     number of tokens up to its end.
     """
+    import h5py
+
     progress, done = Progress(what, len(examples)), 0
     with atomic_write(path) as out, h5py.File(out, "w") as file:
         data = None
@@ -127,6 +128,8 @@ def _write(path, examples, ends, feeder, compute, config, what):
 
 
 def _open(path, name, tokens):
+    import h5py
+
     with contextlib.suppress(OSError, KeyError, RuntimeError, ValueError, TypeError):
         data = pretrained.datasets(h5py.File(path, "r"))["vectors"]
         if data.dtype == np.float32 and data.ndim == 3 and len(data) == tokens:

@@ -164,8 +164,8 @@ class SpaCy:
             for batch in minibatch_by_words(examples, size=1000):
                 nlp.update(batch, sgd=optimizer, drop=0.1)
             score = chunks.score(
-                [each.tags for each in dev],
-                self.tag([[(word, "") for word in each.words] for each in dev]),
+                [sentence.tags for sentence in dev],
+                self.tag([[(word, "") for word in sentence.words] for sentence in dev]),
             ).f1
             print(f"spacy: epoch {epoch + 1}, dev chunk F1 {score:.2f}", file=sys.stderr)
             if score > best:

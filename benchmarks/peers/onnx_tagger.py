@@ -24,7 +24,7 @@ from cli import Parser, UserError, run_command
 from common import serve
 from config import Config
 from features.feed import Feeder
-from serving import dev_sentences
+from served_models import dev_sentences
 
 INPUTS = ("word", "wordchr", "pos", "chk")
 FAR = 1e9  # taken off the scores of a character that is padding
@@ -52,7 +52,7 @@ class Graph:
         """
         from onnx import helper
 
-        names = [each if isinstance(each, str) else self.weight(each) for each in inputs]
+        names = [given if isinstance(given, str) else self.weight(given) for given in inputs]
         made = [f"{kind}_{len(self.nodes)}_{i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(kind, names, made, **attributes))
         return made[0] if outputs == 1 else made
@@ -257,11 +257,11 @@ class Session:
         names = self.meta["tags"]
         tags = [
             schemes.convert(
-                [names[i] for i in viterbi(each, self.transitions)],
+                [names[i] for i in viterbi(scores, self.transitions)],
                 self.meta["tag_scheme"],
                 self.meta["data_scheme"],
             )
-            for each in outputs
+            for scores in outputs
         ]
         return {
             "seconds": sum(seconds[1:]),

@@ -64,7 +64,7 @@ class TorchTagger(nn.Module):
         self.transforms = nn.ModuleList(nn.Linear(dim, dim) for _ in range(config.highway_layers))
         self.gates = nn.ModuleList(nn.Linear(dim, dim) for _ in range(config.highway_layers))
         self.lstms = nn.ModuleList(
-            bilstm(each, size) for each in [dim] + [2 * size] * (config.rnn_layers - 1)
+            bilstm(width, size) for width in [dim] + [2 * size] * (config.rnn_layers - 1)
         )
         for name, parameter in self.lstms.named_parameters():
             if "bias_hh" in name:  # PyTorch has two biases for one

@@ -118,7 +118,7 @@ def parse_args():
         "--restore", default="", help="an exported, unfrozen graph: export.py's --export"
     )
     add_trust(parser)
-    args = parser.parse_args()
+    args = command.choose_input(parser.parse_args())
     if bool(args.frozen_path) == bool(args.restore):
         raise UserError("expected one of --frozen_path and --restore")
     if bool(args.emb_path) == bool(args.vocab_path):

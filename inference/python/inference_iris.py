@@ -24,7 +24,7 @@ def main():
     session = load_frozen(args.graph, trust=args.trust)
     rows = run_once(session, args.graph, "logits", {"features": FLOWERS}, (3, len(SPECIES)))
     for logits in rows:
-        print(SPECIES[logits.argmax()], *(f"{each:.4f}" for each in logits))
+        print(SPECIES[logits.argmax()], *(f"{logit:.4f}" for logit in logits))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ NASTY_LOWERCASE = NASTY.replace(
 
 
 def assert_rows_kept(given, out):
-    """Each row of `out` is that of `given` with a tag behind, each blank line the same."""
+    """Each row of `out` is that of `given` with a tag after it, each blank line the same."""
     lines, tagged = given.split(b"\n"), out.split(b"\n")
     assert len(lines) == len(tagged)
     for line, row in zip(lines, tagged):

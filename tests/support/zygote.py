@@ -6,14 +6,18 @@ Importing TensorFlow takes seconds, a fork takes none. commands.py runs this as
 works there is decided before TensorFlow is loaded.
 """
 
+import importlib
 import json
 import os
-import pkgutil  # noqa: F401   (runpy wants it, and nobody may not read where it lies)
 import resource
 import runpy
 import signal
 import socket
 import sys
+
+# What runpy, argparse and the commands import late: the user "nobody" may not read where Python
+# keeps its library.
+LATE = ("difflib", "hashlib", "locale", "pkgutil", "tempfile")
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -86,11 +90,13 @@ def signal_in_training(number, batches):
 
 def main():
     sys.path.insert(0, ROOT)
+    for name in LATE:
+        importlib.import_module(name)
     if sys.argv[2] == "tensorflow":
         import tf1  # noqa: F401
     else:
         sys.modules["tensorflow"] = None
-        import train  # noqa: F401   (the user "nobody" may not read where Python keeps its library)
+        import train  # noqa: F401   (for the same reason)
     become(*serve(sys.argv[1]))
     runpy.run_path(os.path.join(ROOT, sys.argv[0]), run_name="__main__")
 

@@ -16,7 +16,7 @@ class JsonParser {
   Json document() {
     Json value = parse_value(0);
     skip_space();
-    if (at_ < text_.size()) fail("something behind the value");
+    if (at_ < text_.size()) fail("something after the value");
     return value;
   }
 
@@ -154,7 +154,7 @@ class JsonParser {
       size_t digit = ++at_ < text_.size()
                          ? std::string_view("0123456789abcdefABCDEF").find(text_[at_])
                          : std::string_view::npos;
-      if (digit == std::string_view::npos) fail("four hexadecimal digits were expected behind \\u");
+      if (digit == std::string_view::npos) fail("four hexadecimal digits were expected after \\u");
       code = code << 4 | static_cast<uint32_t>(digit < 16 ? digit : digit - 6);
     }
     return code;

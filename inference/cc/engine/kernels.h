@@ -1,9 +1,9 @@
 // The engine's arithmetic, compiled once for each instruction set; kernels_for() picks the best
 // that the machine has.
 //
-// Matrices are packed by engine_file.py: columns in groups of 64 (4 vectors of 16 lanes), (groups,
-// dim, 4, 16) floats, so that a product reads them from front to back. An LSTM's groups are blocks
-// of 16 hidden units, its 4 vectors the gates i, c, f, o.
+// engine_file.py packs matrices as (groups, dim, 4, 16) floats: a group has 64 columns, 4 vectors
+// of 16 lanes, and a product reads the whole from front to back. In an LSTM a group is a block of
+// 16 hidden units, and its 4 vectors are the gates i, c, f, o.
 #pragma once
 
 #include <cstddef>
@@ -14,25 +14,28 @@ namespace etagger {
 constexpr size_t kLanes = 16;
 constexpr size_t kGroup = 4 * kLanes;  // columns of a group
 
-// One filter width of a character CNN: what each character gives to each tap of each filter.
+// The filters of one width in a character CNN. Character vectors and filters are multiplied
+// beforehand: `taps` has what each character adds at each tap of each filter.
 struct CharacterFilter {
-  const float *taps,
-      *bias;  // (characters, width, padded), (padded,); padded: filters, up to a multiple of 16
-  size_t characters, width, padded;
-  bool same;  // conv1d: as many positions as characters, those of padding are no maximum; else
-              // conv2d
+  const float* taps;  // (characters, width, padded)
+  const float* bias;  // (padded,)
+  size_t characters, width;
+  size_t padded;  // number of filters, rounded up to a multiple of 16
+  // Of a conv1d: there are as many positions as characters, and the maximum leaves out those of
+  // padding. Else a conv2d's.
+  bool same;
 };
 
 // One direction of an LSTM layer.
 struct Recurrence {
-  const float*
-      w;  // the recurrent kernel: (blocks, size, 4, 16); the lowest byte of each float is 0
-  const uint8_t* packed;  // the upper 3 bytes of each, and 16 bytes after them that can be read
-  size_t size, blocks;    // hidden size; the same in blocks of 16
+  // The recurrent kernel, (blocks, size, 4, 16). The lowest byte of each float is 0.
+  const float* w;
+  const uint8_t* packed;  // the upper 3 bytes of each float of w, then 16 bytes that can be read
+  size_t size, blocks;    // hidden size; the number of blocks of 16 that hold it
   bool backward;          // from the last step to the first
 };
 
-// A sentence of a batch: its first row, and its rows.
+// A sentence of a batch: its first row, and its number of rows.
 struct Stretch {
   size_t begin, length;
 };
@@ -40,15 +43,15 @@ struct Stretch {
 struct Kernels {
   const char* name;
 
-  // y = x w + bias. x: (rows, dim), a row each x_stride floats. w: (groups, dim, 4, 16). bias:
-  // (groups, 4, 16). y: where each row goes; it gets the first `columns` columns, up to a multiple
-  // of 16.
+  // y = x w + bias. x: (rows, dim), whose rows are x_stride floats apart. w: (groups, dim, 4, 16).
+  // bias: (groups, 4, 16). y: for each row where its result is written, `columns` floats, rounded
+  // up to a multiple of 16.
   void (*dense)(const float* x, size_t x_stride, size_t rows, size_t dim, const float* w,
                 size_t columns, const float* bias, float* const* y);
 
-  // An LSTM over one sentence. inputs: for each row where what x and the biases give to its gates
-  // lies, (blocks, 4, 16). h: row t at h + t * h_stride, blocks * 16 floats. cell: blocks * 16
-  // floats of scratch memory.
+  // An LSTM over one sentence. inputs: for each row the address of x w + bias of its gates,
+  // (blocks, 4, 16). h: the hidden states; that of row t is at h + t * h_stride, blocks * 16
+  // floats. cell: blocks * 16 floats of scratch memory.
   void (*lstm)(const Recurrence& lstm, const float* const* inputs, size_t length, float* h,
                size_t h_stride, float* cell);
 
@@ -60,21 +63,22 @@ struct Kernels {
   // x = g * relu(t) + (1 - g) * x with g = sigmoid(gate), over count floats, a multiple of 16.
   void (*highway)(const float* transform, const float* gate, float* x, size_t count);
 
-  // The character CNN of one word of `length` ids, padding (id 0) included, `count` without (with
-  // filter.same at least 1): the maximum over its positions of each of `padded` filters.
+  // The character CNN of one word. ids: `length` of them, padding (id 0) included, of which the
+  // first `count` are characters; with filter.same, count is at least 1. to: for each of `padded`
+  // filters the maximum over the word's positions.
   void (*characters)(const CharacterFilter& filter, const int32_t* ids, size_t count, size_t length,
                      float* to);
 
-  // Viterbi's step: from scores (tags) to scores and pointers of the next token. transitions:
-  // (tags, width), rows `from`, padded to a multiple of 16; emission: (width). Of equals the lowest
-  // `from` wins. next: (width). pointers: (width).
+  // A step of the Viterbi algorithm: from the scores of one token's tags, (tags), to those of the
+  // next token's, next (width), and to the tags before them, pointers (width). transitions: (tags,
+  // width), a row for each tag before; width: tags, rounded up to a multiple of 16. emission:
+  // (width). Of equal scores the lowest tag before wins.
   void (*viterbi)(const float* scores, size_t tags, const float* transitions, size_t width,
                   const float* emission, float* next, int32_t* pointers);
 };
 
-// The kernels of an instruction set, "avx512vbmi", "avx512", "avx2", "neon" or "portable", or
-// nullptr where this machine or build lacks it.
-// "": the best that there is.
+// The kernels of an instruction set: "avx512vbmi", "avx512", "avx2", "neon" or "portable"; "" is
+// the best that the machine has. nullptr where this machine or build lacks it.
 const Kernels* kernels_for(const char* name);
 
 }  // namespace etagger

@@ -27,12 +27,13 @@ constexpr size_t kChecked = 56;  // bytes of the prelude that its checksum cover
 
 constexpr size_t kTypeSize[] = {1, 4, 4, 8, 4};
 
-// What a hostile file may ask for, far above what export.py writes: the header is read as a whole,
-// the table searched from the front.
+// The most that a file may ask for, far above what export.py writes; a hostile one would ask for
+// more. The header is parsed as a whole, and the table is searched from its beginning.
 constexpr size_t kMostHeader = 1 << 20, kMostSections = 4096;
-// Of an entry of a hash table: id + 1, or 0 for a gap; the hash's own bits are above it.
+// The bits of a hash table's entry that hold id + 1, or 0 where the slot is free. Those above them
+// are bits of the token's hash.
 constexpr uint32_t kIdMask = (1 << 24) - 1;
-// Slots that a look-up visits; export.py leaves no token farther from its place.
+// Slots that a look-up visits at most; export.py puts no token farther from its place.
 constexpr size_t kMostProbes = 256;
 
 size_t aligned(size_t at) {
@@ -173,7 +174,7 @@ TokenIndex::TokenIndex(const ModelFile& file, const std::string& name)
                 " is damaged; make it again with export.py --engine");
 }
 
-// The entries are checked here, at use: opening does not read them all.
+// The offsets are checked here, where they are used, since opening a file does not read them all.
 std::string_view TokenIndex::token(size_t id) const {
   uint64_t begin = offsets_[id], end = offsets_[id + 1];
   return begin <= end && end <= text_.size() ? text_.substr(begin, end - begin)

@@ -18,11 +18,13 @@ JobPool::JobPool(size_t threads, std::function<void(Job*)> process, std::functio
       most_(2 * threads),
       wake_(above_standard(eventfd(0, EFD_CLOEXEC))) {
   if (wake_ < 0) throw Error("no file descriptor is left");
+  threads_.reserve(threads);
   try {
     while (threads_.size() < threads) threads_.emplace_back([this] { work(); });
   } catch (const std::system_error&) {
-    // The threads that could be started do it.
-    if (threads_.empty()) throw Error("no thread can be started; try -j 1");
+    if (!threads_.empty()) return;  // those that could be started do the work
+    close(wake_);
+    throw Error("no thread can be started; try -j 1");
   }
 }
 
@@ -56,7 +58,7 @@ void JobPool::rethrow() const {
   if (error_) std::rethrow_exception(error_);
 }
 
-// What a thread does.
+// What each thread runs.
 void JobPool::work() {
   std::unique_lock<std::mutex> lock(mutex_);
   while (true) {
@@ -76,7 +78,8 @@ void JobPool::work() {
   }
 }
 
-// Unless another thread does. It lets go of the lock while it writes.
+// Writes the jobs that are done and next in order, unless another thread does. Does not hold the
+// lock while it writes.
 void JobPool::write_what_is_done(std::unique_lock<std::mutex>* lock) {
   if (is_writing_) return;
   is_writing_ = true;

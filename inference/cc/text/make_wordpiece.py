@@ -56,7 +56,7 @@ def combining_marks():
 
 
 def _is_reordered(mark):
-    """Whether its class is above 0: it stands behind U+0334 (class 1), or else before U+0345 (class
+    """Whether its class is above 0: it stands after U+0334 (class 1), or else before U+0345 (class
     240).
     """
     return (

@@ -218,7 +218,7 @@ class Model:
         threads: int = 0,
         delimiter: str | None = None,
     ) -> None:
-        """Tags a file of columns: each row comes out with its tag behind it. The output is whole or
+        """Tags a file of columns: each row comes out with its tag after it. The output is whole or
         not there.
 
         columns: such as "word pos chunk tag", _ to ignore one, id first in CoNLL-U; default: by
@@ -450,7 +450,7 @@ class _Names(Dict[int, str]):
 
 
 def _pointers(columns: dict[str, list[Any]], lengths: array[int]) -> tuple[bytes, array[int]]:
-    """Where the text of each word begins, one column behind the other: the texts, joined, and their
+    """Where the text of each word begins, one column after the other: the texts, joined, and their
     addresses. Raises Error.
     """
     for name, sentences in columns.items():
@@ -543,7 +543,9 @@ def _table(name: str, sentences: Any) -> list[Any]:
 def _lengths_differ(name: str, sentences: list[Any], lengths: array[int]) -> Error:
     if len(sentences) != len(lengths):
         return Error(f"{name}: {len(sentences)} sentences, expected {len(lengths)}")
-    i, count = next((i, len(each)) for i, each in enumerate(sentences) if len(each) != lengths[i])
+    i, count = next(
+        (i, len(values)) for i, values in enumerate(sentences) if len(values) != lengths[i]
+    )
     return Error(f"{name}: {count} column values for {lengths[i]} words in sentence {i + 1}")
 
 

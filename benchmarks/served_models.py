@@ -46,8 +46,8 @@ def tool(name, *flags):
 
 
 def served(row):
-    """The folder of a model of benchmarks/f1.py, trained when it is not there, with all that
-    inference/ makes of it.
+    """The folder of a model of benchmarks/f1.py, with all that inference/ makes of it. The model is
+    trained where it is missing.
     """
     if not is_finished(row):
         train(row, 0)
@@ -130,7 +130,7 @@ def dev_sentences():
 
 
 def memory_of(pid, *kinds):
-    """MB of each kind of a process's memory, such as Anonymous or Rss: names of
+    """A process's memory in MB by kind, such as Anonymous or Rss, the names in
     /proc/PID/smaps_rollup.
     """
     with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as stream:
@@ -170,11 +170,11 @@ class Conversation:
         return answer, time.perf_counter() - started
 
     def age(self):
-        """Seconds since the process began."""
+        """The seconds since the process began."""
         return time.perf_counter() - self.started
 
     def memory(self, *kinds):
-        """MB of each kind of memory, see memory_of."""
+        """The process's memory in MB by kind: see memory_of."""
         return memory_of(self.process.pid, *kinds)
 
     def close(self):
