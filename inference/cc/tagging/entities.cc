@@ -11,7 +11,7 @@ std::vector<Entity> entities(const std::vector<std::string_view>& tags, std::str
   auto add = [&](size_t start, size_t end, std::string_view type) {
     found.push_back({start, end, type});
   };
-  if (scheme == "raw") {
+  if (scheme == kRaw) {
     for (size_t i = 0; i < tags.size(); ++i)
       if (tags[i] != "O") add(i, i + 1, tags[i]);
   } else {
