@@ -368,7 +368,7 @@ void merge(const double* scores, size_t tags, size_t count, Transition transitio
 }  // namespace
 
 std::vector<ChainPath> Chain::nbest(const float* emissions, size_t stride, size_t length,
-                                    size_t count, ChainScratch* scratch) const {
+                                    size_t count, ChainScratch* scratch, Stop stop) const {
   const Sentence sentence = read(emissions, stride, length, scratch);
   const size_t tags = tags_.size(), row = tags * count;
   // Of the tag and rank of a path, tag * count + rank, the same of the token before.
@@ -377,7 +377,8 @@ std::vector<ChainPath> Chain::nbest(const float* emissions, size_t stride, size_
   std::vector<Head> heap;
   for (size_t tag = 0; tag < tags; ++tag) scores[tag * count] = sentence.emissions[tag];
   std::vector<double> best(count);
-  for (size_t t = 1; t < length; ++t, scores.swap(next))
+  for (size_t t = 1; t < length; ++t, scores.swap(next)) {
+    stop.check();
     for (size_t to = 0; to < tags; ++to) {
       int32_t* origins = &origin[t * row + to * count];
       auto transition = [&](size_t from) {
@@ -390,6 +391,7 @@ std::vector<ChainPath> Chain::nbest(const float* emissions, size_t stride, size_
       for (size_t k = 0; k < count; ++k)
         next[to * count + k] = best[k] + sentence.emissions[t * width_ + to];
     }
+  }
   std::vector<int32_t> places(count);
   merge(scores.data(), tags, count, [](size_t) { return 0.0; }, &heap, best.data(), places.data());
   const double total = log_z(sentence, scratch);

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/stop.h"
 #include "engine/kernels.h"
 #include "engine/scratch.h"
 
@@ -81,9 +82,10 @@ class Chain {
 
   // The `count` most probable tag sequences, or all where there are fewer, the best first, by the
   // list Viterbi algorithm (Seshadri and Sundberg 1994). Of sequences with one probability, the one
-  // whose later tags have lower ids comes first. Throws Error as probabilities() does.
+  // whose later tags have lower ids comes first. Throws Error as probabilities() does, and soon
+  // once `stop` is set.
   std::vector<ChainPath> nbest(const float* emissions, size_t stride, size_t length, size_t count,
-                               ChainScratch* scratch) const;
+                               ChainScratch* scratch, Stop stop = {}) const;
 
  private:
   struct Sentence {           // its scores, in the scratch memory

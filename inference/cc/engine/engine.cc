@@ -153,7 +153,7 @@ class FileEngine : public Engine {
     run({all, first, count, batch_size, timings, stop},
         [&](size_t place, const Scores& scores, Scratch* scratch) {
           for (const ChainPath& path :
-               chain.nbest(scores.rows, network_.stride(), scores.length, n, &scratch->chain))
+               chain.nbest(scores.rows, network_.stride(), scores.length, n, &scratch->chain, stop))
             found[place].push_back({std::exp(path.log_probability),
                                     converter_.convert(path.ids.data(), path.ids.size())});
         });
