@@ -351,7 +351,7 @@ def test_threads_write_the_same(pair, flags):
     data = (TEXT + b"\n\n") * 30
     assert len(data) > 1 << 18
     one, several = (pair("CRF").engine(data, *flags, "-j", threads) for threads in (1, 4))
-    assert one == several and one.count(b"\n") > 5000
+    assert one == several and one.count(b"\n") > 1000
 
 
 def test_near_the_scores_of_tensorflow(pair):
