@@ -160,15 +160,17 @@ Chain::Sentence Chain::read(const float* emissions, size_t stride, size_t length
     std::fill(row + count, row + width_, kNever);
   }
   if (!std::isfinite(sum)) fail("that are no numbers");
+  double highest = 0.0;
   auto add = [&](const std::vector<double>& edge, double* row) {
     for (size_t tag = 0; tag < edge.size(); ++tag) {
       row[tag] += edge[tag];
+      highest = std::max(highest, row[tag]);
       if (row[tag] != kNever) lowest = std::min(lowest, row[tag]);
     }
   };
   add(begin_, scores);
   add(end_, scores + (length - 1) * width_);
-  return {scores, length, narrow_ && lowest >= kLowestEmission};
+  return {scores, length, narrow_ && lowest - highest >= kLowestEmission};
 }
 
 // ------------------------------------------------------------ sums

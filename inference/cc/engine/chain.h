@@ -89,7 +89,8 @@ class Chain {
 
  private:
   struct Sentence {           // its scores, in the scratch memory
-    const double* emissions;  // (length, width_): at most 0 and kNever, but for the edges
+    const double* emissions;  // (length, width_): those of a token less the largest of them, then
+                              // with what the first and the last tag add
     size_t length;
     bool narrow;  // whether e^scores are far from what is rounded to 0
   };

@@ -71,8 +71,8 @@ struct Kernels {
   void (*viterbi)(const float* scores, size_t tags, const float* transitions, size_t width,
                   const float* emission, float* next, int32_t* pointers);
 
-  // to = e^x, x below 1e-299 become 0; relative error some 1e-16. count: a multiple of 8. Of x in
-  // between only those below 700.
+  // to = e^x, relative error below 4e-16; 0 for x below -690, and x above 700 count as 700. count:
+  // a multiple of 8.
   void (*exponentials)(const double* from, size_t count, double* to);
 
   // One step of the forward or the backward algorithm: to[j] is after[j] times the sum over i of
