@@ -637,7 +637,7 @@ def _encode(text: str) -> bytes:
         return _NO_BYTE.sub("\udcff", text).encode(errors="surrogateescape")
 
 
-def _address(values: array[int]) -> int:
+def _address(values: array[Any]) -> int:
     return values.buffer_info()[0]
 
 
