@@ -1001,6 +1001,9 @@ def test_library_tags_as_the_command_does_from_eight_threads(served):
         assert len(model.tag(["caf\udce9", "\udcff"])) == 2
         with pytest.raises(ValueError, match="1 column values for 2 words"):
             model.tag(["a", "b"], ["NN"])
+        for ask in (lambda: model.confident(["Rome"]), lambda: model.nbest(["Rome"], 2)):
+            with pytest.raises(ValueError, match="probabilities come from an .etagger file"):
+                ask()
 
 
 FORK = """

@@ -37,7 +37,8 @@ Result tag_all(std::string_view input, etagger::SentenceParser parser, const std
                 "a chunk for each token, or none");
         result.rows += block.rows.size();
       }
-      block.write(std::vector<std::string_view>(block.tokens(), kTag), &result.out);
+      const etagger::Block::Column tags(block.tokens(), kTag);
+      block.write({&tags}, &result.out);
     }
   };
   etagger::RunReader reader;

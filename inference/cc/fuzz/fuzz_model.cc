@@ -177,6 +177,29 @@ const char* instructions() {
   return known[turn++ % known.size()];
 }
 
+bool is_probability(double value) {
+  return value >= 0 && value <= 1;
+}
+
+// Scores that are no numbers are refused; whatever else they are, probabilities come of them.
+void ask_for_probabilities(const etagger::Tagger& tagger,
+                           const std::vector<etagger::Sentence>& sentences) {
+  for (double temperature : {1.0, 1e-3}) {
+    for (const etagger::Confident& found :
+         tagger.confident(sentences, 0, sentences.size(), 4, temperature)) {
+      for (double probability : found.probabilities)
+        require(is_probability(probability), "the probability of a tag");
+      for (const etagger::ScoredEntity& entity : found.entities)
+        require(entity.start < entity.end && entity.end <= found.tags.size() &&
+                    is_probability(entity.score),
+                "an entity");
+    }
+    for (const etagger::Readings& readings :
+         tagger.nbest(sentences, 0, sentences.size(), 3, 4, temperature))
+      require(!readings.empty() && readings.size() <= 3, "readings of each sentence");
+  }
+}
+
 void tag(const etagger::Tagger& tagger) {
   const std::vector<std::string>& columns = tagger.settings().columns;
   std::string out;
@@ -194,9 +217,10 @@ void tag(const etagger::Tagger& tagger) {
         require(!tag.empty() && std::strlen(tag.data()) == tag.size() &&
                     tag.find_first_of(" \t\r\n") == std::string_view::npos,
                 "a tag fits a column");
-      blocks[i].write(tags[i], &out);
+      blocks[i].write({&tags[i]}, &out);
     }
   }
+  ask_for_probabilities(tagger, sentences);
 }
 
 // Whether the file is one; tags with it if so, also where its sections are damaged.

@@ -88,9 +88,36 @@ ETAGGER_API int etagger_tag_columns(const etagger_model* model, const char* inpu
                                     const char* output, const char* columns, const char* delimiter,
                                     int threads);
 
-/* From now on, this thread's calls of etagger_tag_sentences and etagger_tag_file end soon with -1
- * once *stop is not 0, and leave no output. stop: NULL takes it back; another thread may set it, as
- * an atomic. */
+/* An entity of a sentence: words start to end - 1. The type belongs to the model. */
+typedef struct etagger_span {
+  const char* type;
+  size_t start, end;
+  double score; /* the probability that just these words are an entity of just this type */
+} etagger_span;
+
+/* Tags a sentence as etagger_tag does, and says how sure the model is of it. Fills tags[0 ..
+ * count-1]; probabilities[0 .. count-1], that of each tag, or of the one that stands for it in the
+ * scheme in which the model has learned; and *found entities, `count` at most, from left to right:
+ * all arrays are of the caller, with room for `count`. temperature: what the model's scores are
+ * divided by before they become probabilities, 1 or what calibration.py fits; it changes no tag. An
+ * .etagger file alone has scores. Returns 0, or -1 where it failed. */
+ETAGGER_API int etagger_confident(const etagger_model* model, const char* const* words,
+                                  const char* const* pos, const char* const* chunks, size_t count,
+                                  double temperature, const char** tags, double* probabilities,
+                                  etagger_span* entities, size_t* found);
+
+/* The n most probable tag sequences of a sentence, n from 1 to 1000: *found of them, fewer than n
+ * where there are no more, the best first. Fills probabilities[0 .. *found-1] and, `count` for
+ * each, tags[0 .. *found * count - 1]: the caller's, with room for n and for n * count. The rest is
+ * as for etagger_confident. */
+ETAGGER_API int etagger_nbest(const etagger_model* model, const char* const* words,
+                              const char* const* pos, const char* const* chunks, size_t count,
+                              size_t n, double temperature, const char** tags,
+                              double* probabilities, size_t* found);
+
+/* From now on, this thread's calls that tag (etagger_tag_sentences, etagger_tag_file,
+ * etagger_nbest and others) end soon with -1 once *stop is not 0, and leave no output. stop: NULL
+ * takes it back; another thread may set it, as an atomic. */
 ETAGGER_API void etagger_stop_at(const int* stop);
 
 /* For languages that have no char *[]: `joined` holds `count` texts one after the other, each with
@@ -116,10 +143,10 @@ ETAGGER_API void etagger_close(etagger_model* model);
  * characters; it holds until the next such call. */
 ETAGGER_API const char* etagger_error(void);
 
-/* What makes the tags of this thread's last call of etagger_tag, etagger_tag_sentences or
- * etagger_tag_file worse, though it succeeded: the columns that the model was trained with (without
- * feature_drop) and that the call or the file lacks. One line, or "": nothing. It holds until the
- * next such call. */
+/* What makes the tags of this thread's last call that tags (etagger_tag, etagger_tag_sentences,
+ * etagger_tag_file, etagger_confident, etagger_nbest) worse, though it succeeded: the columns that
+ * the model was trained with (without feature_drop) and that the call or the file lacks. One line,
+ * or "": nothing. It holds until the next such call. */
 ETAGGER_API const char* etagger_warning(void);
 
 /* The version, such as "0.1.0". */

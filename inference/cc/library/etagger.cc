@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <initializer_list>
 #include <memory>
 #include <new>
 #include <numeric>
@@ -175,6 +176,12 @@ void warn_of_missing(const Request& request) {
   }
 }
 
+// Whole strings of the model, which end in NUL. Returns where the next ones go.
+const char** put(const std::vector<std::string_view>& tags, const char** to) {
+  return std::transform(tags.begin(), tags.end(), to,
+                        [](std::string_view tag) { return tag.data(); });
+}
+
 void tag_part(const Request& request, const Part& part) {
   const Part wide = with_context(request, part);
   size_t word = part.word - std::accumulate(request.lengths + wide.begin,
@@ -194,11 +201,23 @@ void tag_part(const Request& request, const Part& part) {
   const char** to = request.tags + part.word;
   const etagger::Tags tags =
       request.model->tagger->tag(sentences, first, count, kBatchSize, nullptr, request.stop);
-  for (const std::vector<std::string_view>& of_sentence : tags)
-    for (std::string_view tag : of_sentence) {
-      *to = tag.data();  // whole strings of the model, which end in NUL
-      ++to;
-    }
+  for (const std::vector<std::string_view>& of_sentence : tags) to = put(of_sentence, to);
+}
+
+// What a call about one sentence begins with: checks its arguments. results: arrays of the caller;
+// of_words: those that nothing is written to where there is no word.
+std::vector<Sentence> only_sentence(const Request& request,
+                                    std::initializer_list<const void*> results,
+                                    std::initializer_list<const void*> of_words = {}) {
+  last_warning.clear();
+  check(request, 1);
+  auto lacks_one = [](std::initializer_list<const void*> arrays) {
+    return std::find(arrays.begin(), arrays.end(), nullptr) != arrays.end();
+  };
+  if (lacks_one(results) || (request.lengths[0] && lacks_one(of_words)))
+    throw Error("an array for results is NULL");
+  warn_of_missing(request);
+  return {sentence_at(request, 0, request.lengths[0])};
 }
 
 etagger_model* open(const char* path, bool trust) {
@@ -262,6 +281,41 @@ int etagger_tag_columns(const etagger_model* model, const char* input, const cha
     etagger::Sink sink(output ? output : "", stop);
     etagger::tag_stream(*model->tagger, options, &source, &sink);
     sink.finish();
+    return 0;
+  });
+}
+
+int etagger_confident(const etagger_model* model, const char* const* words, const char* const* pos,
+                      const char* const* chunks, size_t count, double temperature,
+                      const char** tags, double* probabilities, etagger_span* entities,
+                      size_t* found) {
+  return guarded(-1, [&] {
+    const std::vector<Sentence> sentence = only_sentence(
+        {model, words, pos, chunks, &count, 1, tags, stop}, {found}, {probabilities, entities});
+    const etagger::Confident of =
+        model->tagger->confident(sentence, 0, 1, 1, temperature, nullptr, stop)[0];
+    put(of.tags, tags);
+    std::copy(of.probabilities.begin(), of.probabilities.end(), probabilities);
+    *found = of.entities.size();
+    for (const etagger::ScoredEntity& entity : of.entities)
+      *entities++ = {entity.type.data(), entity.start, entity.end, entity.score};
+    return 0;
+  });
+}
+
+int etagger_nbest(const etagger_model* model, const char* const* words, const char* const* pos,
+                  const char* const* chunks, size_t count, size_t n, double temperature,
+                  const char** tags, double* probabilities, size_t* found) {
+  return guarded(-1, [&] {
+    const std::vector<Sentence> sentence =
+        only_sentence({model, words, pos, chunks, &count, 1, tags, stop}, {probabilities, found});
+    const etagger::Readings readings =
+        model->tagger->nbest(sentence, 0, 1, n, 1, temperature, nullptr, stop)[0];
+    *found = readings.size();
+    for (const etagger::Reading& reading : readings) {
+      *probabilities++ = reading.probability;
+      tags = put(reading.tags, tags);
+    }
     return 0;
   });
 }

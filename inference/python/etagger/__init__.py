@@ -28,7 +28,17 @@ import warnings
 from array import array
 from typing import Any, Callable, Dict, Iterable, Iterator, NamedTuple, Sequence
 
-__all__ = ["Entity", "Error", "MissingColumnsWarning", "Model", "entities", "load"]
+__all__ = [
+    "Confident",
+    "Entity",
+    "Error",
+    "MissingColumnsWarning",
+    "Model",
+    "Reading",
+    "ScoredEntity",
+    "entities",
+    "load",
+]
 
 
 class Error(ValueError):
@@ -99,6 +109,14 @@ def _load_library() -> ctypes.CDLL:
         ("stop_at", None, pointer),
         ("fingerprint", text, _Handle),
         ("tag_sentences", ctypes.c_int, _Handle, *[pointer] * 4, size, ctypes.c_int, pointer),
+        (
+            "confident",
+            *(ctypes.c_int, _Handle, *[pointer] * 3, size, ctypes.c_double, *[pointer] * 4),
+        ),
+        (
+            "nbest",
+            *(ctypes.c_int, _Handle, *[pointer] * 3, size, size, ctypes.c_double, *[pointer] * 3),
+        ),
         ("tag_columns", ctypes.c_int, _Handle, *[text] * 4, ctypes.c_int),
         ("split", None, text, size, pointer),
         ("tag_count", size, _Handle),
@@ -122,6 +140,37 @@ class Entity(NamedTuple):
     start: int
     end: int
     text: str
+
+
+class ScoredEntity(NamedTuple):
+    """Words start to end - 1 of a sentence. text: those words, joined by spaces. score: the
+    probability that just these words are an entity of just this type.
+    """
+
+    type: str
+    start: int
+    end: int
+    text: str
+    score: float
+
+
+class Confident(NamedTuple):
+    """The tags of a sentence, and how sure the model is of them.
+
+    probabilities: of each tag, or of the one that stands for it in the scheme in which the model
+    has learned.
+    """
+
+    tags: list[str]
+    probabilities: list[float]
+    entities: list[ScoredEntity]
+
+
+class Reading(NamedTuple):
+    """One of the tag sequences of a sentence."""
+
+    probability: float
+    tags: list[str]
 
 
 class Model:
@@ -174,10 +223,7 @@ class Model:
         pos, chunks: its part-of-speech and chunk columns, as many as words, where there are any.
         Raises Error.
         """
-        return self._tag(
-            {name: [_column(name, column)] for name, column in _given(words, pos, chunks)},
-            threads=1,
-        )
+        return self._tag(_one_sentence(words, pos, chunks), threads=1)
 
     def tag_sentences(
         self,
@@ -209,6 +255,101 @@ class Model:
         """
         words = _column("words", words)
         return entities(words, self.tag(words, pos, chunks))
+
+    # ------------------------------------------------------------ probabilities
+
+    def confident(
+        self,
+        words: Sequence[str],
+        pos: Sequence[str] | None = None,
+        chunks: Sequence[str] | None = None,
+        temperature: float = 1.0,
+    ) -> Confident:
+        """The tags that tag() gives a sentence, with probabilities, and its entities.
+
+        temperature: what the model's scores are divided by before they become probabilities; it
+        changes no tag. Raises Error, also for a model of TensorFlow's (a folder).
+        """
+        columns = _one_sentence(words, pos, chunks)
+        words = columns["words"][0]
+        probabilities, spans = array("d", bytes(8 * len(words))), (_Span * len(words))()
+        into = (_address(probabilities), ctypes.addressof(spans))
+        tags, count = self._call("confident", columns, 1, (temperature,), into)
+        return Confident(
+            tags,
+            probabilities.tolist(),
+            [
+                ScoredEntity(
+                    span.type.decode(),
+                    span.start,
+                    span.end,
+                    " ".join(words[span.start : span.end]),
+                    span.score,
+                )
+                for span in spans[:count]
+            ],
+        )
+
+    def nbest(
+        self,
+        words: Sequence[str],
+        count: int,
+        pos: Sequence[str] | None = None,
+        chunks: Sequence[str] | None = None,
+        temperature: float = 1.0,
+    ) -> list[Reading]:
+        """The `count` most probable tag sequences of a sentence, 1 to 1000, or all where there are
+        fewer, the best first. The rest is as for confident().
+        """
+        if not isinstance(count, int) or not 1 <= count <= _MOST_READINGS:
+            raise Error(f"count {count!r}: expected 1 to {_MOST_READINGS:,}")
+        columns = _one_sentence(words, pos, chunks)
+        length = len(columns["words"][0])
+        probabilities = array("d", bytes(8 * count))
+        into = (_address(probabilities),)
+        tags, found = self._call("nbest", columns, count, (count, temperature), into)
+        return [
+            Reading(probabilities[k], tags[k * length : (k + 1) * length]) for k in range(found)
+        ]
+
+    def _call(
+        self,
+        name: str,
+        columns: dict[str, list[Any]],
+        most: int,
+        options: tuple[Any, ...],
+        into: tuple[int, ...],
+    ) -> tuple[list[str], int]:
+        """Calls etagger_confident or etagger_nbest for a sentence. most: tag sequences, at most.
+        options, into: its arguments before and after `tags`. Returns the tags, one sequence after
+        the other, and how many entities or sequences there are.
+        """
+        handle = self._open_handle()
+        if not isinstance(options[-1], (int, float)):
+            raise Error(f"temperature {options[-1]!r}: expected a number above 0")
+        length = len(columns["words"][0])
+        text, pointers = _pointers(columns, array("L", [length]))
+        place = dict(zip(columns, itertools.count(_address(pointers), _SIZE * length)))
+        tags, found = array("L", bytes(_SIZE * length * most)), array("L", [0])
+        call = _interruptibly if length * most > _LONG else _at_once
+        said = call(
+            getattr(_library, f"etagger_{name}"),
+            handle,
+            place["words"],
+            place.get("pos"),
+            place.get("chunks"),
+            length,
+            *options,
+            _address(tags),
+            *into,
+            _address(found),
+            keep=(text, pointers, tags, found),
+        )
+        self._check(said)
+        sequences = 1 if name == "confident" else found[0]
+        return list(map(self._names.__getitem__, tags[: length * sequences])), found[0]
+
+    # ------------------------------------------------------------ files
 
     def tag_file(
         self,
@@ -366,7 +507,19 @@ _PREFIXES = frozenset("OBIESMLU")
 
 # ---------------------------------------------------------------- calls of the library
 
+_MOST_READINGS = 1000  # as in etagger.h
 _LONG = 500  # words: what takes much longer than another thread takes to start
+
+
+class _Span(ctypes.Structure):
+    """etagger_span."""
+
+    _fields_ = (
+        ("type", ctypes.c_char_p),
+        ("start", ctypes.c_size_t),
+        ("end", ctypes.c_size_t),
+        ("score", ctypes.c_double),
+    )
 
 
 class _Said(NamedTuple):
@@ -484,7 +637,7 @@ def _encode(text: str) -> bytes:
         return _NO_BYTE.sub("\udcff", text).encode(errors="surrogateescape")
 
 
-def _address(values: array[int]) -> int:
+def _address(values: array[Any]) -> int:
     return values.buffer_info()[0]
 
 
@@ -521,6 +674,11 @@ def _given(words: Any, pos: Any, chunks: Any) -> Iterator[tuple[str, Any]]:
         for name, column in (("words", words), ("pos", pos), ("chunks", chunks))
         if name == "words" or column is not None
     )
+
+
+def _one_sentence(words: Any, pos: Any, chunks: Any) -> dict[str, list[Any]]:
+    """Its columns, those that are given. Raises Error."""
+    return {name: [_column(name, column)] for name, column in _given(words, pos, chunks)}
 
 
 def _column(name: str, values: Any) -> Sequence[Any]:
