@@ -166,7 +166,7 @@ def tag_lines(tagger, args, stream, name, out, output_format):
 
     stream, out: binary. name: the input's, in messages. output_format: one that writes columns.
     """
-    analyze = _analyzer(args.spacy_model)
+    analyze = _analyzer(args.spacy_model, tagger.meta["tokenizer"])
     prompt = stream.isatty()
     sentences = tokens = bad_bytes = 0
     head = HeadCheck(name)
@@ -203,10 +203,17 @@ def tag_lines(tagger, args, stream, name, out, output_format):
     _report(tagger, sentences, tokens, seconds, bad_bytes, args.timing)
 
 
-def _analyzer(spacy_model):
+def _analyzer(spacy_model, tokenizer="words"):
     """A function text -> (words, POS tags or None, entity tags), by spaCy where it is installed
-    with a model, else by the built-in tokenizer.
+    with a model, else by the built-in tokenizer. tokenizer: the model's; one that was trained with
+    characters takes spaCy's words only where --spacy_model asks for them.
     """
+    if tokenizer == "characters" and not spacy_model:
+        note(
+            "the model was trained with characters: each is a token, and the POS, chunk and tag "
+            "columns are O"
+        )
+        return lambda text: _plain(tokenize(text, tokenizer))
     pipeline, why_not = _load_spacy(spacy_model or DEFAULT_SPACY_MODEL)
     if pipeline:
         note(

@@ -472,7 +472,9 @@ def _plain(text):
 
 def test_line_mode_writes_the_same_bytes(models, monkeypatch):
     tagger, engine, _ = models("plain")
-    monkeypatch.setattr(streams, "_analyzer", lambda _: lambda text: streams._plain(tokenize(text)))
+    monkeypatch.setattr(
+        streams, "_analyzer", lambda *_: lambda text: streams._plain(tokenize(text))
+    )
     pieces = [
         b"Ana ",
         b"\xc2\xa0",

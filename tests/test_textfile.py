@@ -135,7 +135,9 @@ def test_tagging_names_it(tmp_path, monkeypatch, mode):
     monkeypatch.setitem(sys.modules, "spacy", None)
     path = tmp_path / "in"
     path.write_bytes(COLUMNS.encode("utf-16"))
-    tagger = types.SimpleNamespace(meta={"columns": None, "delimiter": ""}, config=Config())
+    tagger = types.SimpleNamespace(
+        meta={"columns": None, "delimiter": "", "tokenizer": "words"}, config=Config()
+    )
     args = types.SimpleNamespace(
         mode=mode, input=str(path), output="", columns="", delimiter="", spacy_model=""
     )

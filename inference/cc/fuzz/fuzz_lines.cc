@@ -49,7 +49,8 @@ void check_json(const std::string& line, size_t entities) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 9) return 0;
   const std::string line(reinterpret_cast<const char*>(data) + 9, size - 9);
-  std::vector<std::string_view> words = etagger::tokenize(line), tags;
+  const auto tokenizer = static_cast<etagger::Tokenizer>(data[8] / 2 % 2);
+  std::vector<std::string_view> words = etagger::tokenize(line, tokenizer), tags;
   const char* last = line.data();
   for (std::string_view word : words) {
     require(last <= word.data() && !word.empty() &&

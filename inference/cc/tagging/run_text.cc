@@ -21,8 +21,8 @@ bool read_block(Block* block, SentenceParser* parser, RunText* text) {
 }
 
 // Adds a sentence, or several where the line has more words than a sentence may have.
-void add_line(std::string_view line, RunText* text) {
-  const std::vector<std::string_view> words = tokenize(line);
+void add_line(std::string_view line, Tokenizer tokenizer, RunText* text) {
+  const std::vector<std::string_view> words = tokenize(line, tokenizer);
   const size_t pieces = std::max<size_t>(1, (words.size() + kMostRows - 1) / kMostRows);
   for (size_t piece = 0; piece < pieces; ++piece) {
     auto begin = words.begin() + static_cast<std::ptrdiff_t>(kMostRows * piece);
@@ -58,13 +58,13 @@ void read_columns(const Run& run, SentenceParser* parser, RunText* text, size_t*
   parser->take_bad_bytes();
 }
 
-void read_lines(const Run& run, RunText* text, size_t* bad) {
+void read_lines(const Run& run, Tokenizer tokenizer, RunText* text, size_t* bad) {
   std::string_view all = run.text;
   for (size_t at = 0; at < all.size();) {
     size_t end = std::min(all.find('\n', at), all.size());
     std::string_view line = without_return(all.substr(at, end - at));
     at = end + 1;
-    add_line(line, text);
+    add_line(line, tokenizer, text);
     *bad += bad_bytes(line);
   }
 }

@@ -9,6 +9,7 @@
 #include "tagging/tagger.h"
 #include "text/blocks.h"
 #include "text/columns.h"
+#include "text/tokenizer.h"
 
 namespace etagger {
 
@@ -33,8 +34,8 @@ struct RunText {
 // the number of bytes that are not UTF-8 is added.
 void read_columns(const Run& run, SentenceParser* parser, RunText* text, size_t* bad_bytes);
 
-// Reads a run of raw text, a sentence a line.
-void read_lines(const Run& run, RunText* text, size_t* bad_bytes);
+// Reads a run of raw text, a sentence a line. tokenizer: the model's.
+void read_lines(const Run& run, Tokenizer tokenizer, RunText* text, size_t* bad_bytes);
 
 // How many sentences of more than kMostRows rows or words were cut, counted by their cuts.
 size_t count_pieces(const RunText& text);

@@ -1,7 +1,8 @@
 // Shows the tests what our C++ makes of lines from standard input. A line here is a line of input
 // unless it says otherwise.
 //
-//   probe lower|shape|sha256|json|tokenize
+//   probe lower|shape|sha256|json
+//   probe tokenize words|characters
 //   probe encoding
 //       the first bytes of a file, in hexadecimal -> the error that they are not UTF-8
 //   probe bert_tokens cased|uncased
@@ -109,8 +110,8 @@ void decode_emissions(const std::vector<std::string>& args) {
 }
 
 // The first and the last byte of each token, the latter exclusive: 0-5 6-10.
-void tokenize_line(const std::string& line) {
-  for (std::string_view token : etagger::tokenize(line)) {
+void tokenize_line(const std::string& line, const std::string& tokenizer) {
+  for (std::string_view token : etagger::tokenize(line, etagger::parse_tokenizer(tokenizer))) {
     size_t begin = static_cast<size_t>(token.data() - line.data());
     std::cout << begin << '-' << begin + token.size() << ' ';
   }
@@ -134,7 +135,8 @@ void print_json(const std::string& kind, const std::string& scheme) {
     std::vector<etagger::Entity> entities = etagger::entities(split(tags), scheme);
     std::string out;
     if (kind == "line")
-      etagger::append_json(text, etagger::tokenize(text), entities, &out);
+      etagger::append_json(text, etagger::tokenize(text, etagger::Tokenizer::kWords), entities,
+                           &out);
     else
       etagger::append_json(split(text), entities, &out);
     std::cout << out;
@@ -294,7 +296,7 @@ void run(const std::string& what, const std::vector<std::string>& args) {
   }
   for (std::string line; std::getline(std::cin, line);) {
     if (what == "lower") std::cout << etagger::lower(line) << "\n";
-    if (what == "tokenize") tokenize_line(line);
+    if (what == "tokenize") tokenize_line(line, args[0]);
     if (what == "encoding") print_encoding(line);
     if (what == "bert_tokens") print_tokens(line, args[0]);
     if (what == "shape") std::cout << etagger::word_shape(line) << "\n";
