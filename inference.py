@@ -12,7 +12,13 @@ import checkpoint
 from cli import Parser, UserError, parse_bool, run_command
 from tagging import confidence
 from tagging.command import add_tagging_flags, check_tagging_flags, run
-from tagging.output import confidence_format, least_confident_format, nbest_format, plain_format
+from tagging.output import (
+    confidence_format,
+    json_format,
+    least_confident_format,
+    nbest_format,
+    plain_format,
+)
 from tagging.tagger import Tagger
 
 __all__ = ["Tagger"]  # for Python: from inference import Tagger
@@ -36,10 +42,16 @@ def parse_args():
         help="decode well-formed tag sequences only",
     )
     parser.add_argument(
+        "--json",
+        action="store_true",
+        help="write a line of JSON each sentence: its text, and its entities with places in "
+        "characters",
+    )
+    parser.add_argument(
         "--confidence",
         action="store_true",
         help="after the tag, its probability, and on the tokens of an entity that of the entity, "
-        "else _",
+        "else _; with --json, an entity's score",
     )
     parser.add_argument(
         "--nbest",
@@ -71,7 +83,9 @@ def parse_args():
 
 
 def check_format_flags(args):
-    """Checks --confidence, --nbest, --least_confident and --temperature. Raises UserError."""
+    """Checks --json, --confidence, --nbest, --least_confident and --temperature. Raises
+    UserError.
+    """
     given = [
         f"--{name}"
         for name in ("confidence", "nbest", "least_confident")
@@ -80,6 +94,10 @@ def check_format_flags(args):
     if len(given) > 1:
         raise UserError(
             f"{' and '.join(given)}: each has a form of output of its own; expected one of them"
+        )
+    if args.json and given and not args.confidence:
+        raise UserError(
+            f"--json and {given[0]}: each has a form of output of its own; expected one of them"
         )
     for name in ("nbest", "least_confident"):
         count = getattr(args, name)
@@ -107,6 +125,8 @@ def check_format_flags(args):
 
 def output_format_of(tagger, args):
     """The OutputFormat that the flags ask for."""
+    if args.json:
+        return json_format(tagger, args.confidence)
     if args.confidence:
         return confidence_format(tagger)
     if args.nbest:

@@ -286,6 +286,13 @@ class Tagger:
                 tags[place] = self._names(row[:length])
         return tags
 
+    def entities(self, sentences: Sequence[conll.Sentence]) -> list[list[tuple[int, int, str]]]:
+        """The entities of the tags that tag() gives each sentence, as (start, end, type) in words,
+        end exclusive.
+        """
+        scheme = self.meta["data_scheme"]
+        return [list(schemes.entities(tags, scheme)) for tags in self.tag(sentences)]
+
     def confident(self, sentences: Sequence[conll.Sentence]) -> list[Confident]:
         """A Confident for each sentence: the tags are those of tag()."""
         found = [

@@ -139,7 +139,7 @@ def test_tagging_names_it(tmp_path, monkeypatch, mode):
         meta={"columns": None, "delimiter": "", "tokenizer": "words"}, config=Config()
     )
     args = types.SimpleNamespace(
-        mode=mode, input=str(path), output="", columns="", delimiter="", spacy_model=""
+        mode=mode, input=str(path), output="", columns="", delimiter="", spacy_model="", split=False
     )
     with pytest.raises(UserError) as caught:
         run(tagger, args, output.OutputFormat(None, None))

@@ -60,7 +60,7 @@ void RunTagger::tag(Job* job) const {
 void RunTagger::read(Job* job, SentenceParser* parser, RunText* text) const {
   try {
     if (options_.lines)
-      read_lines(job->run, tagger_.settings().tokenizer, text, &job->bad_bytes);
+      read_lines(job->run, tagger_.settings().tokenizer, options_.split, text, &job->bad_bytes);
     else
       read_columns(job->run, parser, text, &job->bad_bytes);
   } catch (const Error&) {

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "tagging/entities.h"
+#include "text/sentences.h"
 #include "text/tokenizer.h"
 
 namespace etagger {
@@ -34,6 +35,18 @@ void add_line(std::string_view line, Tokenizer tokenizer, RunText* text) {
   text->line_pieces.push_back(pieces);
 }
 
+// The line's sentences; an empty one where it has none, so that each line is answered.
+void split_line(std::string_view line, Tokenizer tokenizer, RunText* text) {
+  const size_t before = text->lines.size();
+  for (size_t at = 0; at < line.size();) {
+    const size_t end = sentence_end(line, at);
+    const std::string_view sentence = stripped(line.substr(at, end - at));
+    if (!sentence.empty()) add_line(sentence, tokenizer, text);
+    at = end;
+  }
+  if (text->lines.size() == before) add_line({}, tokenizer, text);
+}
+
 }  // namespace
 
 // ------------------------------------------------------------ in
@@ -58,13 +71,16 @@ void read_columns(const Run& run, SentenceParser* parser, RunText* text, size_t*
   parser->take_bad_bytes();
 }
 
-void read_lines(const Run& run, Tokenizer tokenizer, RunText* text, size_t* bad) {
+void read_lines(const Run& run, Tokenizer tokenizer, bool split, RunText* text, size_t* bad) {
   std::string_view all = run.text;
   for (size_t at = 0; at < all.size();) {
     size_t end = std::min(all.find('\n', at), all.size());
     std::string_view line = without_return(all.substr(at, end - at));
     at = end + 1;
-    add_line(line, tokenizer, text);
+    if (split)
+      split_line(line, tokenizer, text);
+    else
+      add_line(line, tokenizer, text);
     *bad += bad_bytes(line);
   }
 }
