@@ -65,6 +65,13 @@ int number(const std::string& flag, const std::string& text) {
   return static_cast<int>(value);
 }
 
+double decimal(const std::string& flag, const std::string& text) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (text.empty() || *end) throw Error(flag + " " + text + ": expected a number");
+  return value;
+}
+
 }  // namespace
 
 // ------------------------------------------------------------ flags
@@ -91,6 +98,16 @@ void Cli::flag(const char* name, int* value, const char* help, const char* short
 
 void Cli::flag(const char* name, bool* value, const char* help) {
   flags_.push_back({name, "", help, false, [value](const std::string&) { *value = true; }});
+}
+
+void Cli::flag(const char* name, std::optional<int>* value, const char* help) {
+  flags_.push_back(
+      {name, "", help, true, [=](const std::string& text) { *value = number(name, text); }});
+}
+
+void Cli::flag(const char* name, std::optional<double>* value, const char* help) {
+  flags_.push_back(
+      {name, "", help, true, [=](const std::string& text) { *value = decimal(name, text); }});
 }
 
 void Cli::trust_flag(bool* value) {

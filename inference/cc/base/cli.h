@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,9 @@ class Cli {
   void flag(const char* name, std::string* value, const char* help, const char* shorter = "");
   void flag(const char* name, int* value, const char* help, const char* shorter = "");
   void flag(const char* name, bool* value, const char* help);
+  // Without a value where the flag is not given.
+  void flag(const char* name, std::optional<int>* value, const char* help);
+  void flag(const char* name, std::optional<double>* value, const char* help);
   // --trust, of the commands that open TensorFlow's graphs.
   void trust_flag(bool* value);
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,7 +30,9 @@ struct Options {
   Delimiter delimiter = Delimiter::kUnsaid;
   size_t batch_size = 64;
   int threads = 0;
-  bool timing = false, lines = false, split = false, json = false;
+  bool timing = false, lines = false, split = false, json = false, confidence = false;
+  std::optional<int> nbest;
+  std::optional<double> temperature;
 };
 
 // The flags that all commands have, and after them a command's own.
@@ -98,6 +102,31 @@ void tell(const StreamReport& report, double seconds, const Options& options) {
   if (options.timing) note(percentiles(report.waits));
 }
 
+// Checks --confidence, --nbest and --temperature, as inference.py does. Throws Error.
+void check_format_flags(const Options& options) {
+  if (options.confidence && options.nbest)
+    throw Error(
+        "--confidence and --nbest: each has a form of output of its own; expected one of them");
+  if (options.json && options.nbest)
+    throw Error("--json and --nbest: each has a form of output of its own; expected one of them");
+  const int count = options.nbest.value_or(1);
+  if (count < 1) throw Error("--nbest " + std::to_string(count) + ": expected at least 1");
+  if (static_cast<size_t>(count) > kMostReadings)
+    throw Error("--nbest " + std::to_string(count) + ": expected 1 to " +
+                with_commas(kMostReadings) + "; time and memory grow with it");
+  const double temperature = options.temperature.value_or(1.0);
+  if (!(temperature > 0 && std::isfinite(temperature))) {
+    char text[40];
+    std::snprintf(text, sizeof text, "%g", temperature);
+    throw Error(std::string("--temperature ") + text + ": expected a number above 0");
+  }
+  if (options.temperature && !options.confidence && !options.nbest)
+    throw Error(
+        "--temperature: it changes no tag; expected one of --confidence and --nbest beside it");
+  if (options.nbest && options.lines)
+    throw Error("--nbest and --line: expected a sentence in columns; leave one of them out");
+}
+
 // threads: that tag.
 void run(const Tagger& tagger, const Options& options, size_t threads, Source* input,
          Sink* output) {
@@ -110,6 +139,9 @@ void run(const Tagger& tagger, const Options& options, size_t threads, Source* i
   stream.lines = options.lines;
   stream.split = options.split;
   stream.json = options.json;
+  stream.confidence = options.confidence;
+  stream.nbest = static_cast<size_t>(options.nbest.value_or(0));
+  stream.temperature = options.temperature.value_or(1.0);
   stream.warn = note;
   StreamReport report = tag_stream(tagger, stream, input, output);
   output->finish();
@@ -154,6 +186,15 @@ int tag_with_engine(int argc, char** argv) {
       cli.flag("--json", &flags->json,
                "write a line of JSON each sentence: its text, and its entities with places in "
                "characters");
+      cli.flag("--confidence", &flags->confidence,
+               "after the tag, its probability, and on the tokens of an entity that of the entity, "
+               "else _; with --json, an entity's score");
+      cli.flag("--nbest", &flags->nbest,
+               "write each sentence N times, with its N best tag sequences, each under a line `# k "
+               "probability`; N is 1,000 at most");
+      cli.flag("--temperature", &flags->temperature,
+               "divide the scores by T before they become probabilities: etc/calibration.py fits "
+               "it (default 1)");
       cli.flag(
           "--instructions", &instructions,
           "avx512vbmi, avx512, avx2, neon or portable (default: the best that this machine has)");
@@ -165,6 +206,7 @@ int tag_with_engine(int argc, char** argv) {
       throw Error("--split: it splits raw text, columns have sentences already; add --line");
     if (options.lines && options.delimiter != Delimiter::kUnsaid)
       throw Error("--line and --delimiter: raw text has no columns; leave one of them out");
+    check_format_flags(options);
     if (verify)
       return note(model + ": verified, " + with_commas(verify_engine_file(model)) + " bytes");
     std::unique_ptr<Engine> engine = open_engine(model, instructions);

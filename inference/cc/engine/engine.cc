@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 
 #include "base/error.h"
 #include "base/utf8.h"
@@ -101,27 +102,62 @@ class FileEngine : public Engine {
         network_(file_, settings_, need_kernels(instructions)),
         converter_(settings_.tags, settings_.tag_scheme, settings_.data_scheme) {
     auto needs_tensorflow = [&](const FeatureRow& row) {
-      return row.reading == Reading::kTensorFlow && settings_.has(row.feature);
+      return row.reading == FeatureReading::kTensorFlow && settings_.has(row.feature);
     };
     if (settings_.use_bert ||
         std::any_of(kFeatureTable.begin(), kFeatureTable.end(), needs_tensorflow))
       throw Error(file_.path() +
                   ": a model with ELMo or BERT; serve it with TensorFlow: freeze.py");
+    chain_tags_ = chain_tags(settings_.tags, settings_.tag_scheme, &types_);
   }
 
   Tags tag(const std::vector<Sentence>& all, size_t first, size_t count, size_t batch_size,
            std::vector<Timing>* timings, Stop stop) const override {
-    file_.check_whole();
     Tags tags(count);
     for (size_t i = 0; i < count; ++i)
       if (all[first + i].is_docstart()) tags[i] = {"O"};
-    std::vector<size_t> places;
-    std::vector<Example> examples = feeder_.encode(all, first, count, &places);
-    for (const Batch& batch : tagging_batches(examples, batch_size, kMaxBatchTokens)) {
-      stop.check();
-      tag_batch(examples, places, batch, timings, &tags);
-    }
+    run({all, first, count, batch_size, timings, stop},
+        [&](size_t place, const Scores& scores, Scratch* scratch) {
+          tags[place] = converter_.convert(decoded(scores, scratch), scores.length);
+        });
     return tags;
+  }
+
+  std::vector<Confident> confident(const std::vector<Sentence>& all, size_t first, size_t count,
+                                   size_t batch_size, double temperature,
+                                   std::vector<Timing>* timings, Stop stop) const override {
+    std::vector<Confident> found(count);
+    for (size_t i = 0; i < count; ++i)
+      if (all[first + i].is_docstart()) found[i] = {{"O"}, {1.0}, {}};
+    const Chain chain = chain_at(temperature);
+    run({all, first, count, batch_size, timings, stop},
+        [&](size_t place, const Scores& scores, Scratch* scratch) {
+          found[place] = confident_in(chain, scores, scratch);
+        });
+    return found;
+  }
+
+  std::vector<Readings> nbest(const std::vector<Sentence>& all, size_t first, size_t count,
+                              size_t n, size_t batch_size, double temperature,
+                              std::vector<Timing>* timings, Stop stop) const override {
+    if (n < 1 || n > kMostReadings)
+      throw Error("nbest " + std::to_string(n) + ": expected 1 to " + with_commas(kMostReadings) +
+                  "; time and memory grow with it");
+    std::vector<Readings> found(count);
+    for (size_t i = 0; i < count; ++i) {
+      const Sentence& sentence = all[first + i];
+      if (sentence.is_docstart()) found[i] = {{1.0, {"O"}}};
+      if (sentence.words.empty()) found[i] = {{1.0, {}}};
+    }
+    const Chain chain = chain_at(temperature);
+    run({all, first, count, batch_size, timings, stop},
+        [&](size_t place, const Scores& scores, Scratch* scratch) {
+          for (const ChainPath& path :
+               chain.nbest(scores.rows, network_.stride(), scores.length, n, &scratch->chain))
+            found[place].push_back({std::exp(path.log_probability),
+                                    converter_.convert(path.ids.data(), path.ids.size())});
+        });
+    return found;
   }
 
   std::vector<std::vector<float>> emissions(const std::vector<Sentence>& sentences,
@@ -161,24 +197,78 @@ class FileEngine : public Engine {
     return together;
   }
 
-  void tag_batch(const std::vector<Example>& examples, const std::vector<size_t>& places,
-                 const Batch& batch, std::vector<Timing>* timings, Tags* tags) const {
+  // Which sentences are tagged, as Tagger::tag takes them.
+  struct Request {
+    const std::vector<Sentence>& all;
+    size_t first, count, batch_size;
+    std::vector<Timing>* timings;
+    Stop stop;
+  };
+
+  // Emission scores of a sentence: (length, stride()).
+  struct Scores {
+    const float* rows;
+    size_t length;
+  };
+
+  // Calls use(place, scores, scratch) for each sentence that the network is asked for; place: from
+  // request.first on.
+  template <class Use>
+  void run(const Request& request, Use use) const {
+    file_.check_whole();
+    std::vector<size_t> places;
+    std::vector<Example> examples =
+        feeder_.encode(request.all, request.first, request.count, &places);
+    for (const Batch& batch : tagging_batches(examples, request.batch_size, kMaxBatchTokens)) {
+      request.stop.check();
+      run_batch(examples, places, batch, request.timings, use);
+    }
+  }
+
+  template <class Use>
+  void run_batch(const std::vector<Example>& examples, const std::vector<size_t>& places,
+                 const Batch& batch, std::vector<Timing>* timings, Use use) const {
     // Of the thread, not of the model: each of a program's many threads needs it but once, and what
     // it holds of one model is never taken for another's (Network::number_).
     thread_local Scratch scratch;
     std::vector<const Example*> together = picked(examples, batch);
     auto started = std::chrono::steady_clock::now();
     const float* emissions = network_.emissions(together, &scratch);
-    std::vector<int32_t> ids;
-    for (size_t i = 0; i < together.size(); ++i) {
-      ids.resize(together[i]->length);
-      network_.decode(emissions + scratch.sentences[i].begin * network_.stride(), ids.size(),
-                      &scratch, ids.data());
-      (*tags)[places[batch.indices[i]]] = converter_.convert(ids.data(), ids.size());
-    }
+    for (size_t i = 0; i < together.size(); ++i)
+      use(places[batch.indices[i]],
+          Scores{emissions + scratch.sentences[i].begin * network_.stride(), together[i]->length},
+          &scratch);
     std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - started;
     if (timings) timings->push_back({seconds.count(), together.size()});
     if (batch.length > kMaxBatchTokens) scratch.release();
+  }
+
+  // The best tag ids, which hold until the next call.
+  const int32_t* decoded(const Scores& scores, Scratch* scratch) const {
+    scratch->ids.resize(scores.length);
+    network_.decode(scores.rows, scores.length, scratch, scratch->ids.data());
+    return scratch->ids.data();
+  }
+
+  Chain chain_at(double temperature) const {
+    if (!(temperature > 0 && std::isfinite(temperature)))
+      throw Error("temperature " + std::to_string(temperature) + ": expected a number above 0");
+    return Chain(network_.kernels(), network_.transitions(), chain_tags_, temperature);
+  }
+
+  Confident confident_in(const Chain& chain, const Scores& scores, Scratch* scratch) const {
+    const int32_t* ids = decoded(scores, scratch);
+    std::vector<ChainSpan> spans;
+    for_each_chunk(
+        scores.length, [&](size_t i) { return chain_tags_[static_cast<size_t>(ids[i])]; },
+        [&](size_t start, size_t end, size_t type) { spans.push_back({start, end, type}); });
+    Confident found{converter_.convert(ids, scores.length), std::vector<double>(scores.length), {}};
+    std::vector<double> of_spans(spans.size());
+    chain.probabilities(scores.rows, network_.stride(), scores.length, ids, spans, &scratch->chain,
+                        found.probabilities.data(), of_spans.data());
+    for (size_t k = 0; k < spans.size(); ++k)
+      found.entities.push_back({spans[k].start, spans[k].end, types_[spans[k].type], of_spans[k]});
+    return found;
   }
 
   ModelFile file_;
@@ -187,6 +277,8 @@ class FileEngine : public Engine {
   Feeder feeder_;
   Network network_;
   TagConverter converter_;
+  std::vector<ChainTag> chain_tags_;     // of the tags
+  std::vector<std::string_view> types_;  // of entities, by their number; they end in NUL
 };
 
 }  // namespace

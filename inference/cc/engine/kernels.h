@@ -70,7 +70,20 @@ struct Kernels {
   // `from` wins. next: (width). pointers: (width).
   void (*viterbi)(const float* scores, size_t tags, const float* transitions, size_t width,
                   const float* emission, float* next, int32_t* pointers);
+
+  // to = e^x, x below 1e-299 become 0; relative error some 1e-16. count: a multiple of 8. Of x in
+  // between only those below 700.
+  void (*exponentials)(const double* from, size_t count, double* to);
+
+  // One step of the forward or the backward algorithm: to[j] is after[j] times the sum over i of
+  // from[i] * before[i] * factors[i][j]; then all of them are divided by their largest, which is
+  // returned; 0 where one of them is then above 0 and below kLeastSum, or all are 0. before, after:
+  // nullptr where they are 1. factors: (tags, width). to: (width,). width: a multiple of 8.
+  double (*chain_step)(const double* from, const double* before, const double* after, size_t tags,
+                       const double* factors, size_t width, double* to);
 };
+
+constexpr double kLeastSum = 1e-150;
 
 // The kernels of an instruction set, "avx512vbmi", "avx512", "avx2", "neon" or "portable", or
 // nullptr where this machine or build lacks it.

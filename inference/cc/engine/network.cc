@@ -27,6 +27,7 @@ void Scratch::release() {
   for (Floats* floats : {&x, &transform, &gate, &gates, &cell, &outputs[0], &outputs[1], &logits,
                          &score, &next, &pointers})
     floats->release();
+  chain.release();
 }
 
 // ------------------------------------------------------------ opening
@@ -54,12 +55,12 @@ Network::Network(const ModelFile& file, const Settings& settings, const Kernels&
 
 void Network::open_features(const ModelFile& file, const Settings& settings) {
   for (const FeatureRow& row : kFeatureTable) {
-    if (!settings.has(row.feature) || row.reading == Reading::kTensorFlow) continue;
+    if (!settings.has(row.feature) || row.reading == FeatureReading::kTensorFlow) continue;
     TokenFeature added{row.feature, row.reading, row.ids_of_token(settings), {}};
-    if (row.reading == Reading::kVectors) {
+    if (row.reading == FeatureReading::kVectors) {
       added.vectors = table(file, row.vectors);
       features_ += added.vectors.dim;
-    } else if (row.reading == Reading::kCharacterCnn) {
+    } else if (row.reading == FeatureReading::kCharacterCnn) {
       open_characters(file, settings);
     } else {
       features_ += added.width;
@@ -162,9 +163,9 @@ void Network::key(const Example& example, size_t token, int32_t* to) const {
 void Network::features(const int32_t* key, float* x) const {
   float* const end = x + wide_;
   for (const TokenFeature& added : token_features_) {
-    if (added.reading == Reading::kVectors)
+    if (added.reading == FeatureReading::kVectors)
       x = std::copy_n(added.vectors.row(*key), added.vectors.dim, x);
-    else if (added.reading == Reading::kCharacterCnn)
+    else if (added.reading == FeatureReading::kCharacterCnn)
       x = character_features(key, x);
     else
       x = std::copy_n(key, added.width, x);

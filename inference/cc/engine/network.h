@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tagging/feed.h"
+#include "engine/chain.h"
 #include "engine/kernels.h"
 #include "engine/model_file.h"
 #include "engine/scratch.h"
@@ -18,9 +19,10 @@ struct Scratch {
   Floats x, transform, gate, gates, cell, outputs[2], logits, score, next, pointers;
   std::vector<Stretch> sentences;  // of the batch: their rows
   std::vector<float*> rows, to;    // where the gates of each row lie; where a product's rows go
-  std::vector<int32_t> keys;
+  std::vector<int32_t> keys, ids;
   std::vector<size_t> unknown;  // rows of x that the cache does not have
   TokenCache cache;
+  ChainScratch chain;
 
   void release();  // gives back what a long sentence took
 };
@@ -38,6 +40,10 @@ class Network {
   // The best tag of each token, to ids (sentence,).
   void decode(const float* emissions, size_t length, Scratch* scratch, int32_t* ids) const;
 
+  // What the sums over tag sequences need of the decoder.
+  TransitionScores transitions() const { return {transitions_, begin_, end_, width_}; }
+
+  const Kernels& kernels() const { return kernels_; }
   size_t tags() const { return tags_; }
   size_t stride() const { return projection_.columns; }
 
@@ -60,9 +66,9 @@ class Network {
 
   struct TokenFeature {  // one that the model has, in the order of a token's ids and features
     Feature feature;
-    Reading reading;
+    FeatureReading reading;
     size_t width;   // ids of a token
-    Table vectors;  // for Reading::kVectors
+    Table vectors;  // for FeatureReading::kVectors
   };
 
   void open_features(const ModelFile& file, const Settings& settings);

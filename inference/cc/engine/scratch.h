@@ -8,37 +8,41 @@
 
 namespace etagger {
 
-// Floats at the beginning of a page, straight from the system: what is released is given back,
+// Numbers at the beginning of a page, straight from the system: what is released is given back,
 // however many threads there are. What was in them is lost when they grow.
-class Floats {
+template <class Number>
+class Room {
  public:
-  Floats() = default;
-  ~Floats() { release(); }
-  Floats(const Floats&) = delete;
-  Floats& operator=(const Floats&) = delete;
+  Room() = default;
+  ~Room() { release(); }
+  Room(const Room&) = delete;
+  Room& operator=(const Room&) = delete;
 
   // Throws std::bad_alloc.
-  float* room(size_t count) {
+  Number* room(size_t count) {
     if (size_ >= count) return data_;
     release();
     size_t grown = count + count / 4;
-    void* data = mmap(nullptr, grown * sizeof(float), PROT_READ | PROT_WRITE,
+    void* data = mmap(nullptr, grown * sizeof(Number), PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (data == MAP_FAILED) throw std::bad_alloc();
-    data_ = static_cast<float*>(data);
+    data_ = static_cast<Number*>(data);
     size_ = grown;
     return data_;
   }
-  float* data() { return data_; }
+  Number* data() { return data_; }
   void release() {
-    if (data_) munmap(data_, size_ * sizeof(float));
+    if (data_) munmap(data_, size_ * sizeof(Number));
     data_ = nullptr;
     size_ = 0;
   }
 
  private:
-  float* data_ = nullptr;
+  Number* data_ = nullptr;
   size_t size_ = 0;
 };
+
+using Floats = Room<float>;
+using Doubles = Room<double>;
 
 }  // namespace etagger

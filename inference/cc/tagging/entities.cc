@@ -1,5 +1,6 @@
 #include "tagging/entities.h"
 
+#include "base/decimals.h"
 #include "base/json.h"
 #include "tagging/scheme.h"
 #include "base/utf8.h"
@@ -11,7 +12,7 @@ std::vector<Entity> entities(const std::vector<std::string_view>& tags, std::str
   auto add = [&](size_t start, size_t end, std::string_view type) {
     found.push_back({start, end, type});
   };
-  if (scheme == "raw") {
+  if (scheme == kRaw) {
     for (size_t i = 0; i < tags.size(); ++i)
       if (tags[i] != "O") add(i, i + 1, tags[i]);
   } else {
@@ -21,7 +22,8 @@ std::vector<Entity> entities(const std::vector<std::string_view>& tags, std::str
 }
 
 void append_json(std::string_view text, const std::vector<std::string_view>& words,
-                 const std::vector<Entity>& entities, std::string* out) {
+                 const std::vector<Entity>& entities, std::string* out,
+                 const std::vector<double>& scores) {
   out->append("{\"text\": ");
   append_json_string(text, out);
   out->append(", \"entities\": [");
@@ -40,13 +42,18 @@ void append_json(std::string_view text, const std::vector<std::string_view>& wor
     out->append(", \"type\": ");
     append_json_string(entity.type, out);
     out->append(", \"start\": ").append(characters_before(begin));
-    out->append(", \"end\": ").append(characters_before(end)).append("}");
+    out->append(", \"end\": ").append(characters_before(end));
+    if (!scores.empty()) {
+      out->append(", \"score\": ");
+      append_six_digits(scores[static_cast<size_t>(&entity - entities.data())], out);
+    }
+    out->push_back('}');
   }
   out->append("]}\n");
 }
 
 void append_json(const std::vector<std::string_view>& words, const std::vector<Entity>& entities,
-                 std::string* out) {
+                 std::string* out, const std::vector<double>& scores) {
   size_t size = 0;
   for (std::string_view word : words) size += word.size() + 1;
   std::string text;
@@ -58,7 +65,7 @@ void append_json(const std::vector<std::string_view>& words, const std::vector<E
     text.append(word);
     places.emplace_back(text.data() + text.size() - word.size(), word.size());
   }
-  append_json(text, places, entities, out);
+  append_json(text, places, entities, out, scores);
 }
 
 }  // namespace etagger

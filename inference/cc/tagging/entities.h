@@ -28,13 +28,15 @@ std::vector<Entity> entities(const std::vector<std::string_view>& tags, std::str
 
 // Appends a sentence as one line of JSON, line end included. text: as it is, so that what was white
 // space counts in the offsets. words: its tokens, views into `text`, in order. entities: as
-// entities() gives them for the tags of these words. A byte that is not UTF-8 becomes U+FFFD, one
+// entities() gives them for the tags of these words. scores: a probability for each, written with
+// six digits after the point, or none. A byte that is not UTF-8 becomes U+FFFD, one
 // character. The time is linear in the text.
 void append_json(std::string_view text, const std::vector<std::string_view>& words,
-                 const std::vector<Entity>& entities, std::string* out);
+                 const std::vector<Entity>& entities, std::string* out,
+                 const std::vector<double>& scores = {});
 
 // The same where there is no text but columns: words joined by single spaces.
 void append_json(const std::vector<std::string_view>& words, const std::vector<Entity>& entities,
-                 std::string* out);
+                 std::string* out, const std::vector<double>& scores = {});
 
 }  // namespace etagger

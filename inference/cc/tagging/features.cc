@@ -148,19 +148,19 @@ int word_shape(std::string_view word) {
 // clang-format off: a row each
 const std::array<FeatureRow, kFeatureCount> kFeatureTable = {{
     {Feature::kWord, "use_word", true, "input_data_word_ids", 0,
-     Reading::kVectors, "wrd.vectors", nullptr, word_ids},
+     FeatureReading::kVectors, "wrd.vectors", nullptr, word_ids},
     {Feature::kCharacters, "use_chr", true, "input_data_wordchr_ids", 0,
-     Reading::kCharacterCnn, nullptr, word_length, character_ids},
+     FeatureReading::kCharacterCnn, nullptr, word_length, character_ids},
     {Feature::kPos, "use_pos", true, "input_data_pos_ids", 0,
-     Reading::kVectors, "pos.vectors", nullptr, pos_ids},
+     FeatureReading::kVectors, "pos.vectors", nullptr, pos_ids},
     {Feature::kChunk, "use_chk", true, "input_data_chk_ids", 0,
-     Reading::kVectors, "chk.vectors", nullptr, chunk_ids},
+     FeatureReading::kVectors, "chk.vectors", nullptr, chunk_ids},
     {Feature::kShape, "use_shape", true, "input_data_shape_ids", 0,
-     Reading::kVectors, "shape.vectors", nullptr, shape_ids},
+     FeatureReading::kVectors, "shape.vectors", nullptr, shape_ids},
     {Feature::kGazetteer, nullptr, false, "input_data_gazetteer", 0,
-     Reading::kNumbers, nullptr, gazetteer_width, gazetteer_marks},
+     FeatureReading::kNumbers, nullptr, gazetteer_width, gazetteer_marks},
     {Feature::kElmo, "use_elmo", false, "elmo_input_data_wordchr_ids", 2,
-     Reading::kTensorFlow, nullptr, elmo_width, elmo_ids},
+     FeatureReading::kTensorFlow, nullptr, elmo_width, elmo_ids},
 }};
 // clang-format on
 

@@ -24,7 +24,7 @@ enum class Feature { kWord, kCharacters, kPos, kChunk, kShape, kGazetteer, kElmo
 constexpr size_t kFeatureCount = 7;
 
 // What the engine's network makes of a token's ids.
-enum class Reading {
+enum class FeatureReading {
   kVectors,       // the row of a table of vectors
   kCharacterCnn,  // the maxima of convolutions over the characters
   kNumbers,       // the ids themselves
@@ -37,7 +37,7 @@ struct FeatureRow {
   bool is_in_every_model;  // false: models from before the feature was known lack the flag
   const char* input;       // the graph's placeholder, int32 (batch, sentence[, width])
   size_t more_rows;        // in a sentence's ids beside those of its tokens, such as of <S>, </S>
-  Reading reading;         // in the engine
+  FeatureReading reading;  // in the engine
   const char* vectors;     // section of an .etagger file, for kVectors
   // Ids of a token; nullptr: one, and the placeholder has no third dimension.
   size_t (*width)(const Settings& settings);

@@ -39,21 +39,38 @@ void RunTagger::tag_first(Job* job) {
     alone = first + 1;
     needs_first_ = false;
   }
-  Tags tags = tagger_.tag(text.sentences, text.sentences_before, alone, options_.batch_size,
-                          nullptr, options_.stop);
-  Tags others = tagger_.tag(text.sentences, text.sentences_before + alone, text.count() - alone,
-                            options_.batch_size, &job->timings, options_.stop);
-  std::move(others.begin(), others.end(), std::back_inserter(tags));
-  write(&text, &tags, job);
+  Answers answers;
+  answer(text, 0, alone, nullptr, &answers);
+  answer(text, alone, text.count() - alone, &job->timings, &answers);
+  write(&text, &answers, job);
 }
 
 void RunTagger::tag(Job* job) const {
   SentenceParser parser = parser_;
   RunText text;
   read(job, &parser, &text);
-  Tags tags = tagger_.tag(text.sentences, text.sentences_before, text.count(), options_.batch_size,
-                          &job->timings, options_.stop);
-  write(&text, &tags, job);
+  Answers answers;
+  answer(text, 0, text.count(), &job->timings, &answers);
+  write(&text, &answers, job);
+}
+
+// Adds what the model says of `count` of the run's own sentences.
+void RunTagger::answer(const RunText& text, size_t begin, size_t count,
+                       std::vector<Timing>* timings, Answers* answers) const {
+  const std::vector<Sentence>& all = text.sentences;
+  const size_t first = text.sentences_before + begin, size = options_.batch_size;
+  auto add = [](auto more, auto* to) {
+    std::move(more.begin(), more.end(), std::back_inserter(*to));
+  };
+  if (options_.nbest)
+    add(tagger_.nbest(all, first, count, options_.nbest, size, options_.temperature, timings,
+                      options_.stop),
+        &answers->readings);
+  else if (options_.confidence)
+    add(tagger_.confident(all, first, count, size, options_.temperature, timings, options_.stop),
+        &answers->confident);
+  else
+    add(tagger_.tag(all, first, count, size, timings, options_.stop), &answers->tags);
 }
 
 // A bad row ends the run; the sentences before it are tagged.
@@ -68,15 +85,17 @@ void RunTagger::read(Job* job, SentenceParser* parser, RunText* text) const {
   }
 }
 
-void RunTagger::write(RunText* text, Tags* tags, Job* job) const {
+void RunTagger::write(RunText* text, Answers* answers, Job* job) const {
   job->pieces = count_pieces(*text);
-  if (options_.lines) join_pieces(text, tags);
+  if (options_.lines) join_pieces(text, answers);
   if (options_.json)
-    write_json(*text, *tags, tagger_.settings().data_scheme, &job->out);
+    write_json(*text, *answers, tagger_.settings().data_scheme, &job->out);
   else if (options_.lines)
-    write_lines(*text, *tags, &job->out);
+    write_lines(*text, *answers, &job->out);
+  else if (options_.nbest)
+    write_readings(*text, answers->readings, &job->out);
   else
-    write_columns(*text, *tags, &job->out);
+    write_columns(*text, *answers, &job->out);
   for (size_t i = 0; i < text->count(); ++i) {
     job->sentences += !text->own(i).words.empty();
     job->tokens += text->own(i).words.size();

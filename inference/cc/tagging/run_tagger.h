@@ -34,7 +34,9 @@ class RunTagger {
 
  private:
   void read(Job* job, SentenceParser* parser, RunText* text) const;
-  void write(RunText* text, Tags* tags, Job* job) const;
+  void answer(const RunText& text, size_t begin, size_t count, std::vector<Timing>* timings,
+              Answers* answers) const;
+  void write(RunText* text, Answers* answers, Job* job) const;
   void warn(const Sentence& sentence) const;
 
   const Tagger& tagger_;

@@ -1,8 +1,10 @@
 #include "tagging/run_text.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <utility>
 
+#include "base/decimals.h"
 #include "base/error.h"
 #include "base/utf8.h"
 #include "tagging/entities.h"
@@ -87,6 +89,26 @@ void read_lines(const Run& run, Tokenizer tokenizer, bool split, RunText* text, 
 
 // ------------------------------------------------------------ pieces
 
+namespace {
+
+template <class Value>
+void append(const std::vector<Value>& more, std::vector<Value>* to) {
+  to->insert(to->end(), more.begin(), more.end());
+}
+
+// words: those before the piece.
+void append(const Confident& piece, size_t words, Confident* to) {
+  append(piece.tags, &to->tags);
+  append(piece.probabilities, &to->probabilities);
+  for (ScoredEntity entity : piece.entities) {
+    entity.start += words;
+    entity.end += words;
+    to->entities.push_back(entity);
+  }
+}
+
+}  // namespace
+
 size_t count_pieces(const RunText& text) {
   size_t pieces = 0;
   for (const Block& block : text.blocks) pieces += block.is_cut;
@@ -94,56 +116,130 @@ size_t count_pieces(const RunText& text) {
   return pieces;
 }
 
-void join_pieces(RunText* text, Tags* tags) {
+void join_pieces(RunText* text, Answers* answers) {
   if (text->line_pieces.size() == text->sentences.size()) return;
   std::vector<Sentence> sentences;
-  Tags joined;
+  Answers joined;
   size_t next = 0;
   for (size_t pieces : text->line_pieces) {
-    sentences.push_back(std::move(text->sentences[next]));
-    joined.push_back(std::move((*tags)[next]));
-    for (size_t i = next + 1; i < next + pieces; ++i) {
-      const std::vector<std::string_view>& words = text->sentences[i].words;
-      sentences.back().words.insert(sentences.back().words.end(), words.begin(), words.end());
-      joined.back().insert(joined.back().end(), (*tags)[i].begin(), (*tags)[i].end());
+    for (size_t i = next; i < next + pieces; ++i) {
+      if (i == next) {
+        sentences.emplace_back();
+        if (!answers->tags.empty()) joined.tags.emplace_back();
+        if (!answers->confident.empty()) joined.confident.emplace_back();
+      }
+      if (!answers->tags.empty()) append(answers->tags[i], &joined.tags.back());
+      if (!answers->confident.empty())
+        append(answers->confident[i], sentences.back().words.size(), &joined.confident.back());
+      append(text->sentences[i].words, &sentences.back().words);
     }
     next += pieces;
   }
   text->sentences = std::move(sentences);
-  *tags = std::move(joined);
+  *answers = std::move(joined);
 }
 
 // ------------------------------------------------------------ out
 
-void write_columns(const RunText& text, const Tags& tags, std::string* out) {
-  static const std::vector<std::string_view> none;
+namespace {
+
+// Calls write(cells...) with the columns that come after a sentence's words: the tag, and where
+// there are probabilities that of the tag, and that of the token's entity.
+template <class Write>
+void with_columns(const Answers& answers, size_t i, Write write) {
+  if (answers.confident.empty()) return write({&answers.tags[i]});
+  const Confident& found = answers.confident[i];
+  std::string digits;
+  digits.reserve(8 * (found.tags.size() + found.entities.size()));  // the views below hold
+  auto six_digits = [&](double probability) {
+    const size_t begin = digits.size();
+    append_six_digits(probability, &digits);
+    return std::string_view(digits).substr(begin);
+  };
+  Block::Column of_tags, of_entities(found.tags.size(), "_");
+  of_tags.reserve(found.tags.size());
+  for (double probability : found.probabilities) of_tags.push_back(six_digits(probability));
+  for (const ScoredEntity& entity : found.entities) {
+    auto begin = of_entities.begin() + static_cast<std::ptrdiff_t>(entity.start);
+    std::fill_n(begin, entity.end - entity.start, six_digits(entity.score));
+  }
+  write({&found.tags, &of_tags, &of_entities});
+}
+
+}  // namespace
+
+void write_columns(const RunText& text, const Answers& answers, std::string* out) {
   size_t next = 0;
   for (const Block& block : text.blocks) {
-    const bool has_tags = block.tokens() > 0;
-    block.write(has_tags ? tags[next] : none, out);
-    if (has_tags) ++next;
+    if (block.tokens() == 0) {
+      block.write({}, out);
+      continue;
+    }
+    with_columns(answers, next, [&](std::initializer_list<const Block::Column*> columns) {
+      block.write(columns, out);
+    });
+    ++next;
   }
 }
 
-// Word, POS, chunk and tag column, which are unknown, and the predicted tag.
-void write_lines(const RunText& text, const Tags& tags, std::string* out) {
-  for (size_t i = 0; i < tags.size(); ++i) {
+// A sentence of comments alone has one reading.
+void write_readings(const RunText& text, const std::vector<Readings>& readings, std::string* out) {
+  const Readings of_nothing = {{1.0, {}}};
+  size_t next = 0;
+  for (const Block& block : text.blocks) {
+    if (block.rows.empty()) {
+      block.write({}, out);
+      continue;
+    }
+    const bool has_return = without_return(block.rows[0]).size() < block.rows[0].size();
+    Block ended = block;
+    if (!ended.has_end && has_return) ended.end = "\r";
+    ended.has_end = ended.newline = true;
+    size_t number = 0;
+    for (const Reading& reading : block.tokens() ? readings[next] : of_nothing) {
+      char line[60];
+      std::snprintf(line, sizeof line, "# %zu %.6g%s\n", ++number, reading.probability,
+                    has_return ? "\r" : "");
+      out->append(line);
+      ended.write({&reading.tags}, out);
+    }
+    next += block.tokens() > 0;
+  }
+}
+
+// Word, POS, chunk and tag column, which are unknown, and the columns of the answer.
+void write_lines(const RunText& text, const Answers& answers, std::string* out) {
+  for (size_t i = 0; i < text.sentences.size(); ++i) {
     const std::vector<std::string_view>& words = text.sentences[i].words;
-    for (size_t k = 0; k < tags[i].size(); ++k)
-      out->append(words[k]).append(" O O O ").append(tags[i][k]).append("\n");
+    with_columns(answers, i, [&](std::initializer_list<const Block::Column*> columns) {
+      for (size_t k = 0; k < words.size(); ++k) {
+        out->append(words[k]).append(" O O O");
+        for (const Block::Column* column : columns) out->append(" ").append((*column)[k]);
+        out->append("\n");
+      }
+    });
     out->append("\n");
   }
 }
 
-void write_json(const RunText& text, const Tags& tags, const std::string& scheme,
+void write_json(const RunText& text, const Answers& answers, const std::string& scheme,
                 std::string* out) {
-  for (size_t i = 0; i < tags.size(); ++i) {
+  for (size_t i = 0; i < text.count(); ++i) {
     const std::vector<std::string_view>& words = text.own(i).words;
-    std::vector<Entity> found = entities(tags[i], scheme);
+    std::vector<Entity> found;
+    std::vector<double> scores;
+    if (answers.confident.empty()) {
+      found = entities(answers.tags[i], scheme);
+    } else {
+      for (const ScoredEntity& entity : answers.confident[i].entities) {
+        found.push_back({entity.start, entity.end, entity.type});
+        scores.push_back(entity.score);
+      }
+    }
     if (text.lines.empty())
-      append_json(words, found, out);
+      append_json(words, found, out, scores);
     else
-      append_json(text.lines[i], words, found, out);
+      append_json(text.lines[i], words, found, out, scores);
   }
 }
 

@@ -41,14 +41,24 @@ void read_lines(const Run& run, Tokenizer tokenizer, bool split, RunText* text, 
 // How many sentences of more than kMostRows rows or words were cut, counted by their cuts.
 size_t count_pieces(const RunText& text);
 
-// Makes one sentence of each line again, once its pieces are tagged.
-void join_pieces(RunText* text, Tags* tags);
+// What the model says of the run's own sentences: one of these.
+struct Answers {
+  Tags tags;
+  std::vector<Confident> confident;
+  std::vector<Readings> readings;
+};
 
-// Append the run's own sentences with their tags. Columns: the rows as they are, and a tag after
-// each token's. Lines: as line mode of inference.py writes them. JSON: see entities.h; scheme: of
+// Makes one sentence of each line again, once its pieces have tags.
+void join_pieces(RunText* text, Answers* answers);
+
+// Append the run's own sentences. Columns: the rows as they are, and after each token's its tag; or
+// besides its probability and that of the entity that it is in, else _; or all of it for each of
+// the readings. Lines: as line mode of inference.py writes them. JSON: see entities.h; scheme: of
 // the tags.
-void write_columns(const RunText& text, const Tags& tags, std::string* out);
-void write_lines(const RunText& text, const Tags& tags, std::string* out);
-void write_json(const RunText& text, const Tags& tags, const std::string& scheme, std::string* out);
+void write_columns(const RunText& text, const Answers& answers, std::string* out);
+void write_readings(const RunText& text, const std::vector<Readings>& readings, std::string* out);
+void write_lines(const RunText& text, const Answers& answers, std::string* out);
+void write_json(const RunText& text, const Answers& answers, const std::string& scheme,
+                std::string* out);
 
 }  // namespace etagger

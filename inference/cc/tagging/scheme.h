@@ -16,34 +16,40 @@ struct Tag {
 };
 Tag split_tag(std::string_view tag);
 
-// Calls found(start, end, type), end exclusive, for each chunk of `count` tags in any scheme,
-// well-formed or not, from left to right. One reading serves all schemes: B, S and U begin a chunk,
-// E, S, L and U end it; besides, it begins where the tag before is O or of another type. tag_at(i):
-// a tag with `prefix` and `type`; of the type only == counts.
-template <class TagAt, class Found>
-void for_each_chunk(size_t count, TagAt tag_at, Found found) {
+constexpr std::string_view kRaw = "raw";  // tags without prefixes: each but O is an entity's
+
+// Whether a chunk ends and whether one starts between two neighbouring tags, well-formed or not.
+// One reading serves all schemes: B, S and U begin a chunk, E, S, L and U end it; besides, it
+// begins where the tag before is O or of another type. Of the types only == counts.
+struct Boundary {
+  bool ends, starts;
+};
+template <class AnyTag>
+Boundary boundary(const AnyTag& before, const AnyTag& after) {
   auto is_start = [](char prefix) { return prefix == 'B' || prefix == 'S' || prefix == 'U'; };
   auto is_end = [](char prefix) {
     return prefix == 'E' || prefix == 'S' || prefix == 'L' || prefix == 'U';
   };
-  bool open = false;
+  const bool changes = before.prefix == 'O' || is_end(before.prefix) || after.prefix == 'O' ||
+                       is_start(after.prefix) || !(before.type == after.type);
+  return {changes && before.prefix != 'O', changes && after.prefix != 'O'};
+}
+
+// Calls found(start, end, type), end exclusive, for each chunk of `count` tags in any scheme, from
+// left to right, as boundary() reads them. tag_at(i): a tag with `prefix` and `type`.
+template <class TagAt, class Found>
+void for_each_chunk(size_t count, TagAt tag_at, Found found) {
+  using AnyTag = decltype(tag_at(0));
+  const AnyTag outside{'O', {}};
+  AnyTag before = outside;
   size_t start = 0;
-  decltype(tag_at(0).type) type{};
-  for (size_t i = 0; i < count; ++i) {
-    auto tag = tag_at(i);
-    if (open && (tag.prefix == 'O' || is_start(tag.prefix) || !(tag.type == type))) {
-      found(start, i, type);
-      open = false;
-    }
-    if (tag.prefix == 'O') continue;
-    if (!open) {
-      start = i;
-      type = tag.type;
-    }
-    open = !is_end(tag.prefix);
-    if (!open) found(start, i + 1, type);
+  for (size_t i = 0; i <= count; ++i) {
+    const AnyTag tag = i < count ? tag_at(i) : outside;
+    const Boundary between = boundary(before, tag);
+    if (between.ends) found(start, i, before.type);
+    if (between.starts) start = i;
+    before = tag;
   }
-  if (open) found(start, count, type);
 }
 
 // Tag ids of a model -> tags of the data's scheme. The views live as long as the converter.

@@ -28,11 +28,26 @@ class GraphTagger : public Tagger {
   }
   Tags tag(const std::vector<Sentence>& all, size_t first, size_t count, size_t batch_size,
            std::vector<Timing>* timings, Stop stop) const override;
+  std::vector<Confident> confident(const std::vector<Sentence>&, size_t, size_t, size_t, double,
+                                   std::vector<Timing>*, Stop) const override {
+    refuse_scores();
+  }
+  std::vector<Readings> nbest(const std::vector<Sentence>&, size_t, size_t, size_t, size_t, double,
+                              std::vector<Timing>*, Stop) const override {
+    refuse_scores();
+  }
   const Settings& settings() const override { return settings_; }
   std::string fingerprint() const override { return fingerprint_; }
 
  private:
+  [[noreturn]] void refuse_scores() const {
+    throw Error(path_ +
+                ": a TensorFlow graph gives tags alone; probabilities come from an .etagger file, "
+                "which export.py --engine writes, or from inference.py");
+  }
+
   const pid_t process_ = getpid();  // the one that opened the graph
+  const std::string path_;
   std::unique_ptr<Graph> graph_;
   Settings settings_;
   Vocabulary vocab_;
@@ -70,7 +85,8 @@ std::unique_ptr<WindowMaker> make_windows(const Vocabulary& vocab, const Setting
 
 GraphTagger::GraphTagger(const std::string& graph_path, GraphFile kind,
                          const std::string& vocab_path, int threads, bool trust)
-    : graph_(open_graph(graph_path, kind, threads, trust)),
+    : path_(graph_path),
+      graph_(open_graph(graph_path, kind, threads, trust)),
       settings_(Settings::parse(graph_->model_config(), graph_path)),
       vocab_(vocab_path, settings_.gazetteer_types.size(), settings_.gazetteer_names),
       windows_(make_windows(checked(vocab_, vocab_path, settings_, graph_path), settings_)),

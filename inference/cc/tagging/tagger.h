@@ -22,6 +22,30 @@ struct Timing {
 // The tags of some sentences, one for each word.
 using Tags = std::vector<std::vector<std::string_view>>;
 
+// Words start .. end - 1 of a sentence, and how probable it is that they are an entity of this
+// type, whatever the other tags are. The type ends in NUL and lives as long as the tagger.
+struct ScoredEntity {
+  size_t start, end;
+  std::string_view type;
+  double score;
+};
+
+// A sentence's tags, as Tagger::tag gives them, and how sure the model is of them.
+struct Confident {
+  std::vector<std::string_view> tags;
+  std::vector<double> probabilities;  // of the tag that the model gave each word, in its own scheme
+  std::vector<ScoredEntity> entities;
+};
+
+// One of a sentence's tag sequences.
+struct Reading {
+  double probability;
+  std::vector<std::string_view> tags;
+};
+using Readings = std::vector<Reading>;  // of a sentence, the best first
+
+constexpr size_t kMostReadings = 1000;  // of a sentence: time and memory grow with them
+
 class Tagger {
  public:
   virtual ~Tagger() = default;
@@ -33,6 +57,21 @@ class Tagger {
   // time. Throws Error, also once `stop` is set.
   virtual Tags tag(const std::vector<Sentence>& all, size_t first, size_t count, size_t batch_size,
                    std::vector<Timing>* timings = nullptr, Stop stop = {}) const = 0;
+
+  // The same, and how probable the tags and entities are. temperature: what scores are divided by
+  // before they become probabilities. A -DOCSTART- line alone is O with probability 1. Throws Error
+  // also where the model gives no scores, such as a TensorFlow graph.
+  virtual std::vector<Confident> confident(const std::vector<Sentence>& all, size_t first,
+                                           size_t count, size_t batch_size, double temperature = 1,
+                                           std::vector<Timing>* timings = nullptr,
+                                           Stop stop = {}) const = 0;
+
+  // The `n` most probable tag sequences of each sentence, 1 to kMostReadings, or all where there
+  // are fewer. The other arguments, and what it throws, are those of confident().
+  virtual std::vector<Readings> nbest(const std::vector<Sentence>& all, size_t first, size_t count,
+                                      size_t n, size_t batch_size, double temperature = 1,
+                                      std::vector<Timing>* timings = nullptr,
+                                      Stop stop = {}) const = 0;
 
   virtual const Settings& settings() const = 0;
 

@@ -24,6 +24,8 @@
 //       columns -> emission scores, a row each token
 //   probe decode MODEL [INSTRUCTIONS]
 //       emission scores -> tag ids, a row each sentence
+//   probe chain [INSTRUCTIONS]
+//       a line of JSON, see answer_chain -> probabilities and n-best sequences, a line of JSON
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
@@ -34,7 +36,9 @@
 #include <vector>
 
 #include "base/cli.h"
+#include "engine/chain.h"
 #include "engine/engine.h"
+#include "engine/kernels.h"
 #include "tagging/entities.h"
 #include "base/error.h"
 #include "tagging/feed.h"
@@ -110,6 +114,68 @@ void decode_emissions(const std::vector<std::string>& args) {
     std::cout << "\n";
     scores.clear();
   }
+}
+
+std::vector<float> floats_of(const etagger::Json& numbers) {
+  std::vector<float> floats;
+  for (const etagger::Json& number : numbers.array())
+    floats.push_back(static_cast<float>(number.number()));
+  return floats;
+}
+
+// A chain: {"tags": [...], "scheme": ..., "temperature": ..., "transitions": [a row after another]
+// or null, "begin": [...], "end": [...]}, with its "emissions" (a row after another), "ids",
+// "spans"
+// ([start, end, type] each) and "count". Out come the probabilities of ids and spans, and the paths
+// with log probabilities.
+void answer_chain(const std::string& line, const etagger::Kernels& kernels) {
+  const etagger::Json given = etagger::Json::parse(line, "line");
+  std::vector<std::string> names;
+  for (const etagger::Json& name : given["tags"].array()) names.push_back(name.string());
+  std::vector<std::string_view> types;
+  const auto tags = etagger::chain_tags(names, given["scheme"].string(), &types);
+  const bool has_transitions = given.has("transitions");
+  const auto between = has_transitions ? floats_of(given["transitions"]) : std::vector<float>(),
+             begin = floats_of(given["begin"]), end = floats_of(given["end"]),
+             emissions = floats_of(given["emissions"]);
+  const etagger::TransitionScores transitions{has_transitions ? between.data() : nullptr,
+                                              begin.data(), end.data(), names.size()};
+  const etagger::Chain chain(kernels, transitions, tags, given["temperature"].number());
+  std::vector<int32_t> ids;
+  for (const etagger::Json& id : given["ids"].array())
+    ids.push_back(static_cast<int32_t>(id.number()));
+  std::vector<etagger::ChainSpan> spans;
+  for (const etagger::Json& span : given["spans"].array()) {
+    const auto& parts = span.array();
+    const auto type = std::find(types.begin(), types.end(), parts[2].string());
+    spans.push_back({static_cast<size_t>(parts[0].number()), static_cast<size_t>(parts[1].number()),
+                     static_cast<size_t>(type - types.begin())});
+  }
+  etagger::ChainScratch scratch;
+  std::vector<double> of_tags(ids.size()), of_spans(spans.size());
+  chain.probabilities(emissions.data(), names.size(), ids.size(), ids.data(), spans, &scratch,
+                      of_tags.data(), of_spans.data());
+  std::printf("{\"tags\": [");
+  for (size_t i = 0; i < of_tags.size(); ++i) std::printf(i ? ", %.17g" : "%.17g", of_tags[i]);
+  std::printf("], \"spans\": [");
+  for (size_t i = 0; i < of_spans.size(); ++i) std::printf(i ? ", %.17g" : "%.17g", of_spans[i]);
+  std::printf("], \"paths\": [");
+  bool is_first = true;
+  for (const etagger::ChainPath& path :
+       chain.nbest(emissions.data(), names.size(), ids.size(),
+                   static_cast<size_t>(given["count"].number()), &scratch)) {
+    std::printf(is_first ? "[%.17g" : ", [%.17g", path.log_probability);
+    for (int32_t id : path.ids) std::printf(", %d", id);
+    std::printf("]");
+    is_first = false;
+  }
+  std::printf("]}\n");
+}
+
+void answer_chains(const std::string& instructions) {
+  const etagger::Kernels* kernels = etagger::kernels_for(instructions.c_str());
+  if (!kernels) throw etagger::Error(instructions + ": not on this machine");
+  for (std::string line; std::getline(std::cin, line);) answer_chain(line, *kernels);
 }
 
 // The first and the last byte of each token, the latter exclusive: 0-5 6-10.
@@ -301,6 +367,7 @@ void run(const std::string& what, const std::vector<std::string>& args) {
   if (what == "scheme") return convert_lines(args);
   if (what == "emissions") return print_emissions(args);
   if (what == "decode") return decode_emissions(args);
+  if (what == "chain") return answer_chains(argument(args, 0));
   if (what == "entities") return print_json(args[0], args[1]);
   if (what == "wordpiece") return print_pieces(args[0], args[1]);
   if (what == "inputs") return print_inputs(args[0], args[1], std::stoul(args[2]));

@@ -15,18 +15,15 @@ size_t newlines(std::string_view text) {
   return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
 }
 
-// The row, a separator, then the tag; a final `\r` stays last. is_tabbed: see Block.
-void append_tagged(std::string_view row, std::string_view tag, bool is_tabbed, std::string* out) {
-  std::string_view body = without_return(row);
-  out->append(body);
-  size_t column = body.size();  // where its last column begins, or its end after a separator
-  while (!is_tabbed && column > 0 && !is_separator(body[column - 1])) --column;
+// A separator, then the cell, after the row that begins at `row` of `out`. is_tabbed: see Block.
+void append_cell(std::string_view cell, bool is_tabbed, size_t row, std::string* out) {
+  size_t column = out->size();  // where its last column begins, or its end after a separator
+  while (!is_tabbed && column > row && !is_separator((*out)[column - 1])) --column;
   if (is_tabbed)
     out->push_back('\t');
-  else if (column < body.size())
-    out->push_back(column > 0 ? body[column - 1] : ' ');
-  out->append(tag);
-  if (body.size() < row.size()) out->push_back('\r');
+  else if (column < out->size())
+    out->push_back(column > row ? (*out)[column - 1] : ' ');
+  out->append(cell);
 }
 
 }  // namespace
@@ -58,15 +55,17 @@ size_t Block::tokens() const {
   return static_cast<size_t>(std::count(is_token.begin(), is_token.end(), true));
 }
 
-void Block::write(const std::vector<std::string_view>& tags, std::string* out) const {
+void Block::write(std::initializer_list<const Column*> columns, std::string* out) const {
   size_t next = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
+    const std::string_view body = without_return(rows[i]);
+    const size_t begin = out->size();
+    out->append(body);
     if (is_token.empty() || is_token[i]) {
-      append_tagged(rows[i], tags[next], is_tabbed, out);
+      for (const Column* column : columns) append_cell((*column)[next], is_tabbed, begin, out);
       ++next;
-    } else {
-      out->append(rows[i]);
     }
+    if (body.size() < rows[i].size()) out->push_back('\r');  // stays last
     if (i + 1 < rows.size() || has_end || newline) out->push_back('\n');
   }
   if (has_end) {

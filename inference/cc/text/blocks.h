@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,8 +42,10 @@ struct Block {
 
   // How many of its rows are tokens.
   size_t tokens() const;
-  // Appends the block unchanged but for one tag after each token's row. tags: as many as tokens.
-  void write(const std::vector<std::string_view>& tags, std::string* out) const;
+  // Appends the block unchanged but for one cell of each column after each token's row. A column
+  // has as many as there are tokens.
+  using Column = std::vector<std::string_view>;
+  void write(std::initializer_list<const Column*> columns, std::string* out) const;
 };
 
 // Whole sentences of a stream, each with the blank lines after it.
