@@ -222,7 +222,7 @@ def test_vocabularies_in_cpp(tmp_path):
     meta = {"gazetteer": None, "tags": emb.tags, "tag_scheme": "bio", "data_scheme": "bio"}
     settings = export.model_config(
         dataclasses.replace(Config(), use_elmo=False, use_bert=False),
-        {**meta, "columns": ["word", "pos", "chunk", "tag"], "delimiter": ""},
+        {**meta, "columns": ["word", "pos", "chunk", "tag"], "delimiter": "", "tokenizer": "words"},
         emb,
     )
     (tmp_path / "settings.json").write_text(settings, encoding="utf-8")
