@@ -192,6 +192,9 @@ void count_part(const std::vector<std::string_view>& texts, Offsets offsets, Par
 // The entities of all parts, their places counted from the beginning of their text.
 std::vector<TextEntity> joined(std::vector<Part> parts, const std::vector<Piece>& pieces) {
   std::vector<TextEntity> all;
+  size_t count = 0;
+  for (const Part& part : parts) count += part.entities.size();
+  if (parts.size() > 1) all.reserve(count);
   size_t units = 0;  // of a text before the piece
   for (Part& part : parts) {
     auto entity = part.entities.begin();
@@ -206,7 +209,7 @@ std::vector<TextEntity> joined(std::vector<Part> parts, const std::vector<Piece>
       }
       units += piece.units;
     }
-    if (all.empty())
+    if (parts.size() == 1)
       all = std::move(part.entities);
     else
       all.insert(all.end(), part.entities.begin(), part.entities.end());
