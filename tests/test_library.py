@@ -522,6 +522,8 @@ import etagger
 
 WORDS = ["Peter", "left", "New", "York", "."]
 
+TEXT = "Peter left Berlin.\\n" * 3
+
 @dataclasses.dataclass
 class Job:
     model: etagger.Model
@@ -536,6 +538,7 @@ def forked(model, expected):
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     same = model.tag(WORDS) == expected and model.tag_sentences([WORDS] * 300) == [expected] * 300
+    same = same and list(model.pipe([TEXT] * 300)) == [model(TEXT)] * 300
     del model
     gc.collect()
     sys.exit(0 if same else 1)
@@ -548,6 +551,7 @@ def main():
         with context.Pool(2) as pool:
             assert pool.map(model.tag, [WORDS] * 20) == [expected] * 20
             assert pool.map(run, [Job(model, WORDS)] * 4) == [expected] * 4
+            assert pool.map(model, [TEXT] * 4) == [model(TEXT)] * 4
             assert pool.map(functools.partial(model.tag, pos=["NNP"] * 5), [WORDS])
         with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
             assert pool.submit(model.tag_sentences, [WORDS] * 200).result() == [expected] * 200
@@ -598,6 +602,8 @@ def test_missing_columns_are_told_once_a_model(engine, etagger, tmp_path):
     told = MISSING.format("the call")
     ask = {
         "tag": lambda model: model.tag(["Peter"]),
+        "text": lambda model: model("Peter"),
+        "pipe": lambda model: list(model.pipe(["Peter"])),
         "tag_sentences": lambda model: model.tag_sentences([[], ["-DOCSTART-"], ["Peter"]]),
         "entities": lambda model: model.entities(["Peter"]),
         "long": lambda model: model.tag_sentences([["Peter"] * 1000]),
@@ -709,6 +715,11 @@ def test_ctrl_c_ends_a_long_call(model, tmp_path):
     with interrupted(0.3):
         while True:  # it may come between two calls
             model.tag_sentences(sentences, threads=1)
+    text = "Berlin is far. \n" * 100_000
+    for call in (lambda: model(text), lambda: list(model.pipe([text, text]))):
+        with interrupted(0.3):
+            while True:
+                call()
     assert model.tag(["Peter"])[0] in model.tags
 
 
