@@ -122,7 +122,11 @@ class Ours:
             "words_engine": words_engine,
             "plain_engine": lambda: text_engine(0),
         }
-        return {name: seconds_of(action, time.thread_time) for name, action in actions.items()}
+        found = {name: [] for name in actions}
+        for _ in range(3):
+            for name, action in actions.items():
+                found[name].append(seconds_of(action, time.thread_time))
+        return {name: min(each) for name, each in found.items()}
 
 
 class Spacy:

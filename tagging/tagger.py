@@ -20,7 +20,7 @@ from features.tokens import FEATURES, used_features
 from scoring import chunks as chunks_module
 from scoring.chunks import percentages, trained_reading
 from tagging import confidence
-from tagging.text import TextEntity, check_offsets, find
+from tagging.text import TextEntity, TextReading, check_offsets, find, nbest
 from tagging.trained import feeder_of, load, open_graph
 
 WORDS_KEPT = 50_000  # distinct words whose ids are remembered
@@ -229,6 +229,16 @@ class Tagger:
         if batch < 1:
             raise UserError(f"batch {batch}: expected at least 1")
         return find(self, texts, split, offsets, scores, batch)
+
+    def nbest_text(
+        self, text: str | bytes, count: int, *, offsets: str = "codepoints"
+    ) -> list[TextReading]:
+        """The `count` most probable readings of a text that is one sentence, or all where there are
+        fewer, the best first. Raises UserError, also where several lines have words.
+        """
+        check_offsets(offsets)
+        confidence.check_count(count, "nbest_text")
+        return nbest(self, text, count, offsets)
 
     # ------------------------------------------------------------ lists of words
 

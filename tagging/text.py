@@ -7,6 +7,7 @@ import re
 from typing import NamedTuple
 
 import conll
+import schemes
 from cli import UserError
 from features.sentences import sentence_spans
 from features.tokenizer import token_spans
@@ -28,6 +29,13 @@ class TextEntity(NamedTuple):
     end: int
     text: str
     score: float | None
+
+
+class TextReading(NamedTuple):
+    """One of the ways to read a text: its probability, and its entities, without scores."""
+
+    probability: float
+    entities: list[TextEntity]
 
 
 def check_offsets(offsets):
@@ -127,12 +135,33 @@ def _take(numbered, batch):
 
 def _answers(tagger, texts, parts, scores):
     """The entities of each sentence of some texts. parts: the sentences of each text."""
-    sentences = [
-        conll.Sentence(0, [text[start:end] for start, end in spans], None, None, None)
-        for text, part in zip(texts, parts)
-        for spans in part
-    ]
+    sentences = [_sentence(text, spans) for text, part in zip(texts, parts) for spans in part]
     tagger.warn_of_missing(sentences)
     if scores:
         return [found.entities for found in tagger.confident(sentences)]
     return tagger.entities(sentences)
+
+
+def nbest(tagger, text, count, offsets):
+    """See Tagger.nbest_text."""
+    text = decoded(text, 1)
+    part = read_sentences(text, tagger.meta["tokenizer"], False)
+    if len(part) > 1:
+        raise UserError(
+            "the text has several lines with words, expected one sentence; give one line"
+        )
+    if not part:
+        return [TextReading(1.0, [])]
+    sentence = _sentence(text, part[0])
+    tagger.warn_of_missing([sentence])
+    scheme = tagger.meta["data_scheme"]
+    return [
+        TextReading(
+            probability, text_entities(text, part, [schemes.entities(tags, scheme)], offsets)
+        )
+        for probability, tags in tagger.nbest([sentence], count)[0]
+    ]
+
+
+def _sentence(text, spans):
+    return conll.Sentence(0, [text[start:end] for start, end in spans], None, None, None)

@@ -198,6 +198,34 @@ def test_a_line_of_more_words_than_a_sentence_may_have(models):
     assert found[-1].end > len(text) - 100
 
 
+@pytest.mark.parametrize("name", ["words", "characters"])
+def test_nbest_of_a_text(models, name):
+    """The same readings in both, which tags of the words give; the best one is that of the call."""
+    tagger, model, _ = models(name)
+    for text in [text for text in TEXTS if len(as_str(text).split("\n")) == 1][:10]:
+        words = tokenize(as_str(text).removeprefix("\ufeff"), tagger.meta["tokenizer"])
+        sentence = conll.Sentence(1, words, None, None, None)
+        want = tagger.nbest([sentence], 5)[0] if words else [(1.0, [])]
+        for offsets in UNITS:
+            ours = model.nbest_text(text, 5, offsets=offsets)
+            theirs = tagger.nbest_text(text, 5, offsets=offsets)
+            assert ours[0].entities == model(text, offsets=offsets, scores=False)
+            assert len(ours) == len(theirs) == len(want)
+            for one, other, (probability, tags) in zip(ours, theirs, want):
+                assert abs(one.probability - probability) < 1e-3
+                assert abs(other.probability - probability) < 1e-6
+                kinds = [kind for *_, kind in schemes.entities(tags, "bio")]
+                assert [each.type for each in one.entities] == kinds
+                assert one.entities == other.entities
+    for one in (tagger, model):
+        with pytest.raises(ValueError if one is model else UserError, match="several lines"):
+            one.nbest_text("Ana\nQuito 明\n", 2)
+        with pytest.raises(
+            ValueError if one is model else UserError, match="expected 1 to|least 1"
+        ):
+            one.nbest_text("Ana", 0)
+
+
 def test_threads_and_copies(models):
     _, model, _ = models("words")
     other, want = pickle.loads(pickle.dumps(model)), [model(text) for text in TEXTS]

@@ -137,6 +137,17 @@ ETAGGER_API etagger_result* etagger_tag_texts(const etagger_model* model, const 
  * the result is freed. NULL and 0 for NULL. */
 ETAGGER_API const etagger_entity* etagger_entities(const etagger_result* result, size_t* count);
 
+/* The `count` most probable readings of a text that is one sentence, 1 to 1,000, or all where there
+ * are fewer, the best first. The `text` of an entity is the number of its reading, from 0, and
+ * entities have no score of their own. flags: ETAGGER_UTF16, ETAGGER_BYTES or 0. Of an .etagger
+ * file alone. Returns a result that etagger_free frees, or NULL where it failed, such as where
+ * several lines have words. */
+ETAGGER_API etagger_result* etagger_nbest_text(const etagger_model* model, const char* text,
+                                               size_t size, size_t count, unsigned flags);
+
+/* The probabilities of a result's readings; *count: how many. NULL and 0 for any other result. */
+ETAGGER_API const double* etagger_probabilities(const etagger_result* result, size_t* count);
+
 /* Frees a result; NULL is allowed. */
 ETAGGER_API void etagger_free(etagger_result* result);
 

@@ -50,6 +50,7 @@ struct etagger_model {
 
 struct etagger_result {
   std::vector<etagger_entity> entities;
+  std::vector<double> probabilities;  // of readings
 };
 
 namespace {
@@ -374,6 +375,40 @@ long etagger_tag_text_into(const etagger_model* model, const char* text, size_t 
 const etagger_entity* etagger_entities(const etagger_result* result, size_t* count) {
   if (count) *count = result ? result->entities.size() : 0;
   return result ? result->entities.data() : nullptr;
+}
+
+etagger_result* etagger_nbest_text(const etagger_model* model, const char* text, size_t size,
+                                   size_t count, unsigned flags) {
+  return guarded<etagger_result*>(nullptr, [&] {
+    last_warning.clear();
+    check_model(model, 0);
+    const etagger::TextOptions options = text_options(flags, 1);
+    if (options.split || options.scores)
+      throw Error("flags " + std::to_string(flags) +
+                  ": expected 0, ETAGGER_UTF16 or ETAGGER_BYTES");
+    if (count < 1 || count > etagger::kMostReadings)
+      throw Error("count " + std::to_string(count) + ": expected 1 to " +
+                  etagger::with_commas(etagger::kMostReadings));
+    if (size && !text) throw Error("text is NULL, expected " + std::to_string(size) + " bytes");
+    if (size) last_warning = model->tagger->settings().missing_columns(false, false, "the call");
+    auto result = std::make_unique<etagger_result>();
+    const std::vector<etagger::TextReading> readings =
+        etagger::nbest_text(*model->tagger, {text, size}, count, options.offsets, stop);
+    for (const etagger::TextReading& reading : readings) {
+      for (etagger::TextEntity entity : reading.entities) {
+        entity.text = result->probabilities.size();
+        result->entities.push_back(entity_of(entity));
+      }
+      result->probabilities.push_back(reading.probability);
+    }
+    return result.release();
+  });
+}
+
+const double* etagger_probabilities(const etagger_result* result, size_t* count) {
+  const bool has_any = result && !result->probabilities.empty();
+  if (count) *count = has_any ? result->probabilities.size() : 0;
+  return has_any ? result->probabilities.data() : nullptr;
 }
 
 void etagger_free(etagger_result* result) {

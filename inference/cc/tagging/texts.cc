@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/error.h"
 #include "base/parallel.h"
 #include "base/utf8.h"
 #include "tagging/entities.h"
@@ -17,6 +18,8 @@ namespace {
 constexpr size_t kBatchSize = 64;                              // sentences
 constexpr size_t kMostTokens = 4096;                           // that are tagged together
 constexpr size_t kLeastBytes = 1 << 12, kMostBytes = 1 << 15;  // of a part
+
+constexpr double kNoScore = std::numeric_limits<double>::quiet_NaN();
 
 // Whole lines of a text: its bytes begin .. end - 1.
 struct Piece {
@@ -66,6 +69,27 @@ size_t count_units(std::string_view text, Offsets offsets) {
   return units;
 }
 
+// Where the first word of a text may begin.
+size_t after_mark(std::string_view text) {
+  return text.substr(0, kByteOrderMark.size()) == kByteOrderMark ? kByteOrderMark.size() : 0;
+}
+
+// The only line of a text that has words, or nothing. Throws Error where there are several.
+Sentence only_sentence(std::string_view text, Tokenizer tokenizer) {
+  Sentence only;
+  for (size_t at = after_mark(text); at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    std::vector<std::string_view> words = tokenize(text.substr(at, end - at), tokenizer);
+    if (!words.empty() && !only.words.empty())
+      throw Error("the text has several lines with words, expected one sentence; give one line");
+    if (!words.empty()) only.words = std::move(words);
+    at = end + 1;
+  }
+  if (only.words.size() > kMostRows)
+    throw Error("the text has more than " + with_commas(kMostRows) + " words; cut it");
+  return only;
+}
+
 // Tags the sentences of a part, some at a time.
 class PartTagger {
  public:
@@ -75,9 +99,7 @@ class PartTagger {
 
   void add(const Piece& piece) {
     std::string_view text = texts_[piece.text].substr(0, piece.end);
-    size_t at = piece.begin;
-    if (at == 0 && text.substr(0, kByteOrderMark.size()) == kByteOrderMark)
-      at = kByteOrderMark.size();
+    size_t at = piece.begin ? piece.begin : after_mark(text);
     while (at < text.size()) {
       const size_t end = std::min(text.find('\n', at), text.size());
       add_line(text.substr(at, end - at), piece.text);
@@ -103,8 +125,7 @@ class PartTagger {
         tagger_.tag(sentences_, 0, sentences_.size(), kBatchSize, nullptr, options_.stop);
     for (size_t i = 0; i < tags.size(); ++i)
       for (const Entity& entity : entities(tags[i], tagger_.settings().data_scheme))
-        add_entity(i, entity.start, entity.end, entity.type,
-                   std::numeric_limits<double>::quiet_NaN());
+        add_entity(i, entity.start, entity.end, entity.type, kNoScore);
   }
 
   void find_scored() {
@@ -238,6 +259,38 @@ std::vector<TextEntity> tag_texts(const Tagger& tagger, const std::vector<std::s
     count_part(texts, options.offsets, &part, &pieces);
   });
   return joined(std::move(parts), pieces);
+}
+
+std::vector<TextReading> nbest_text(const Tagger& tagger, std::string_view text, size_t n,
+                                    Offsets offsets, Stop stop) {
+  const Sentence sentence = only_sentence(text, tagger.settings().tokenizer);
+  const std::vector<std::string_view>& words = sentence.words;
+  if (words.empty()) return {{1.0, {}}};
+  std::vector<std::pair<size_t, size_t>> units;  // before each word, and after it
+  size_t at = 0, before = 0;
+  auto units_before = [&](const char* place) {
+    const auto byte = static_cast<size_t>(place - text.data());
+    before += count_units(text.substr(at, byte - at), offsets);
+    at = byte;
+    return before;
+  };
+  for (std::string_view word : words) {
+    const size_t start = units_before(word.data());
+    units.emplace_back(start, units_before(word.data() + word.size()));
+  }
+  std::vector<TextReading> found;
+  const std::vector<Readings> all = tagger.nbest({sentence}, 0, 1, n, kBatchSize, 1, nullptr, stop);
+  for (const Reading& reading : all[0]) {
+    found.push_back({reading.probability, {}});
+    for (const Entity& entity : entities(reading.tags, tagger.settings().data_scheme)) {
+      const std::string_view last = words[entity.end - 1];
+      found.back().entities.push_back(
+          {entity.type, 0, units[entity.start].first, units[entity.end - 1].second,
+           static_cast<size_t>(words[entity.start].data() - text.data()),
+           static_cast<size_t>(last.data() - text.data()) + last.size(), kNoScore});
+    }
+  }
+  return found;
 }
 
 }  // namespace etagger

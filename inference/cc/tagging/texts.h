@@ -39,4 +39,16 @@ struct TextEntity {
 std::vector<TextEntity> tag_texts(const Tagger& tagger, const std::vector<std::string_view>& texts,
                                   const TextOptions& options);
 
+// One of the ways to read a text that is a sentence; the entities have no scores, and `text` is 0.
+struct TextReading {
+  double probability;
+  std::vector<TextEntity> entities;
+};
+
+// The `n` most probable readings of a text, 1 to kMostReadings, or all where there are fewer, the
+// best first. The text is one sentence; one without words has one reading. Throws Error, also where
+// several of its lines have words.
+std::vector<TextReading> nbest_text(const Tagger& tagger, std::string_view text, size_t n,
+                                    Offsets offsets, Stop stop = {});
+
 }  // namespace etagger

@@ -39,6 +39,7 @@ __all__ = [
     "MissingColumnsWarning",
     "Model",
     "TextEntity",
+    "TextReading",
     "entities",
     "load",
 ]
@@ -135,6 +136,8 @@ def _load_library() -> ctypes.CDLL:
         ),
         ("tag_texts", _Result, _Handle, pointer, pointer, size, flags, number),
         ("entities", pointer, _Result, pointer),
+        ("nbest_text", _Result, _Handle, text, size, size, flags),
+        ("probabilities", pointer, _Result, pointer),
         ("free", None, pointer),
         ("tokenizer", text, _Handle),
         ("type_count", size, _Handle),
@@ -172,6 +175,13 @@ class TextEntity(NamedTuple):
     end: int
     text: str
     score: float | None
+
+
+class TextReading(NamedTuple):
+    """One of the ways to read a text: its probability, and its entities, without scores."""
+
+    probability: float
+    entities: list[TextEntity]
 
 
 class Model:
@@ -292,6 +302,31 @@ class Model:
             if not taken:
                 return
             yield from self._find(taken, datas, flags, threads)
+
+    def nbest_text(
+        self, text: str | bytes, count: int, *, offsets: str = "codepoints"
+    ) -> list[TextReading]:
+        """The `count` most probable readings of a text that is one sentence, or all where there are
+        fewer, the best first. offsets: see __call__. Raises Error, also where several lines have
+        words.
+        """
+        data, flags = _data(text), _flags(False, offsets, False)
+        if not isinstance(count, int) or not 0 <= count < 1 << 63:
+            raise Error(f"count {count!r}: expected a number from 1 on")
+        said = _interruptibly(
+            _library.etagger_nbest_text, self._open_handle(), data, len(data), count, flags
+        )
+        self._check(said)
+        number = array("L", [0])
+        place = _library.etagger_probabilities(said.value, _address(number))
+        records: list[list[Any]] = [[] for _ in range(number[0])]
+        for record in _records(said.value):
+            records[record[-1]].append(record)
+        probabilities = struct.unpack(f"{number[0]}d", ctypes.string_at(place, 8 * number[0]))
+        return [
+            TextReading(probability, _text_entities(text, data, flags, found, self._names))
+            for probability, found in zip(probabilities, records)
+        ]
 
     def _find(
         self, texts: list[str | bytes], datas: list[bytes], flags: int, threads: int
