@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import registry
 from cli import MAX_THREADS, UserError, __version__, compile_regex, parse_bool, suggest
 from conll import DELIMITERS
+from features.tokenizer import TOKENIZERS
 from files.structured import PathText, conforms, load_json, load_yaml, shortened
 from files.text import read_text
 
@@ -87,6 +88,13 @@ class Config:
         "tab: each single tab separates columns, for tokens with spaces and empty fields; default: "
         "spaces and tabs do, runs count as one",
         choices=("", *DELIMITERS),
+    )
+    tokenizer: str = option(
+        "auto",
+        "how the model's text is split into tokens where it comes as text: words; characters, each "
+        "one that is no white space; auto: characters where every token of the training files is "
+        "one character",
+        choices=("auto", *TOKENIZERS),
     )
     tag_scheme: str = option(
         "",

@@ -12,7 +12,13 @@ import checkpoint
 from cli import Parser, UserError, run_command
 from tagging import confidence
 from tagging.command import add_tagging_flags, check_tagging_flags, choose_input, run
-from tagging.output import confidence_format, least_confident_format, nbest_format, plain_format
+from tagging.output import (
+    confidence_format,
+    json_format,
+    least_confident_format,
+    nbest_format,
+    plain_format,
+)
 from tagging.tagger import Tagger
 from tagging.trained import add_constrained_flag, add_restore_flag, add_trust_flag
 
@@ -25,10 +31,16 @@ def parse_args():
     add_restore_flag(parser, "checkpoint")
     add_constrained_flag(parser)
     parser.add_argument(
+        "--json",
+        action="store_true",
+        help="write a line of JSON each sentence: its text, and its entities with places in "
+        "characters",
+    )
+    parser.add_argument(
         "--confidence",
         action="store_true",
         help="after the tag, its probability, and on the tokens of an entity that of the entity, "
-        "else _",
+        "else _; with --json, an entity's score",
     )
     parser.add_argument(
         "--nbest",
@@ -56,7 +68,9 @@ def parse_args():
 
 
 def check_format_flags(args):
-    """Checks --confidence, --nbest, --least_confident and --temperature. Raises UserError."""
+    """Checks --json, --confidence, --nbest, --least_confident and --temperature. Raises
+    UserError.
+    """
     given = [
         f"--{name}"
         for name in ("confidence", "nbest", "least_confident")
@@ -65,6 +79,10 @@ def check_format_flags(args):
     if len(given) > 1:
         raise UserError(
             f"{' and '.join(given)}: each has a form of output of its own; expected one of them"
+        )
+    if args.json and given and not args.confidence:
+        raise UserError(
+            f"--json and {given[0]}: each has a form of output of its own; expected one of them"
         )
     for name in ("nbest", "least_confident"):
         count = getattr(args, name)
@@ -92,6 +110,8 @@ def check_format_flags(args):
 
 def output_format_of(tagger, args):
     """The OutputFormat that the flags ask for."""
+    if args.json:
+        return json_format(tagger, args.confidence)
     if args.confidence:
         return confidence_format(tagger)
     if args.nbest:

@@ -9,6 +9,7 @@ import schemes
 from cli import UserError, __version__
 from config import MODEL_FIELDS, of_model
 from features.gazetteer import MOST_NAME_WORDS, MOST_TYPES, Gazetteer
+from features.tokenizer import TOKENIZERS
 from files.structured import conforms, misfit, shortened
 
 
@@ -22,6 +23,7 @@ class Settings(typing.TypedDict):
     data_scheme: str  # of the training data
     columns: list[str]  # of the training data
     delimiter: str  # between them, as --delimiter names it; "" where the training did not say
+    tokenizer: str  # that splits text for it, of features.tokenizer.TOKENIZERS
     gazetteer: typing.Optional[dict]  # see Gazetteer.to_dict
     vocab_hash: str  # EmbVec.vocab_hash
 
@@ -43,10 +45,13 @@ MOST_PIECES = 1 << 20  # in a window of BERT
 
 def check_fields(given, fields, where, mend):
     """Raises UserError where `given` is not a dict of exactly the fields of a TypedDict. Adds the
-    delimiter, which an older version did not write.
+    delimiter and the tokenizer, which an older version did not write.
     """
     if isinstance(given, dict):
         given.setdefault("delimiter", "")
+        given.setdefault("tokenizer", "words")
+        if isinstance(given.get("config"), dict):
+            given["config"].setdefault("tokenizer", "auto")
     problem = misfit(given, typing.get_type_hints(fields))
     if problem:
         raise UserError(f"{where}: {problem}; {mend}")
@@ -64,6 +69,7 @@ def check_model(given, where, mend, version=__version__, names=None):
         tags_problem(given["tags"], given["tag_scheme"])
         or _schemes_problem(given["tag_scheme"], given["data_scheme"])
         or _columns_problem(given["columns"], given["delimiter"])
+        or _tokenizer_problem(given["tokenizer"])
         or _gazetteer_problem(given["gazetteer"], config)
     )
     if problem:
@@ -125,6 +131,12 @@ def _columns_problem(columns, delimiter):
         return f"columns: {problem}"
     if delimiter not in ("", *conll.DELIMITERS):
         return f"delimiter: {shortened(delimiter)}, expected one of {', '.join(conll.DELIMITERS)}"
+    return ""
+
+
+def _tokenizer_problem(tokenizer):
+    if tokenizer not in TOKENIZERS:
+        return f"tokenizer: {shortened(tokenizer)}, expected one of {', '.join(TOKENIZERS)}"
     return ""
 
 

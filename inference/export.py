@@ -59,6 +59,7 @@ def model_config(config, meta, emb):
             "gazetteer": meta["gazetteer"],
             **{name: meta[name] for name in ("tags", "tag_scheme", "data_scheme", "columns")},
             "delimiter": meta["delimiter"],
+            "tokenizer": meta["tokenizer"],
         }
     )
 

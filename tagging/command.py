@@ -52,6 +52,11 @@ def add_tagging_flags(parser, mode="bulk"):
         "--timing", action="store_true", help="percentiles of the time, on standard error"
     )
     parser.add_argument(
+        "--split",
+        action="store_true",
+        help="line mode: a line may have several sentences, by Unicode's rules and abbreviations",
+    )
+    parser.add_argument(
         "--spacy_model",
         default="",
         help="line mode: a spaCy model's name or path (default: "
@@ -88,6 +93,11 @@ def check_tagging_flags(args):
     if args.batch_size < 1:
         raise UserError(f"--batch_size {args.batch_size}: expected at least 1")
     check_threads(args.threads)
+    if args.split and args.mode != "line":
+        raise UserError(
+            f"--split and --mode {args.mode}: it splits raw text, columns have sentences already; "
+            "leave it out, or give --mode line"
+        )
     if args.mode == "line" and args.delimiter:
         raise UserError(
             "--delimiter and --mode line: raw text has no columns; leave one of them out"

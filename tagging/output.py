@@ -3,20 +3,36 @@ only the rows of the least confident sentences.
 """
 
 import heapq
+import json
+import re
 from typing import NamedTuple
 
 
 class OutputFormat(NamedTuple):
     """How tagged sentences are written. The fields are functions.
 
-    answer(sentences): list of conll.Sentence -> a list with what `write` needs of each. write(out,
-    block, answer): writes one conll.Block; answer is None for blank lines. close(out): writes what
-    is left at the end of the input.
+    answer(sentences): list of conll.Sentence -> a list with what the others need of each.
+    write(out, block, answer): writes one conll.Block; answer is None for blank lines.
+    write_text(out, sentence, answer): writes one TextSentence of line mode; answer is None where it
+    has no words. close(out): writes what is left at the end of the input. has_mark: whether a byte
+    order mark passes through.
     """
 
     answer: object
     write: object
+    write_text: object = None
     close: object = lambda out: None
+    has_mark: bool = True
+
+
+class TextSentence(NamedTuple):
+    """A sentence of raw text, as line mode has split it."""
+
+    text: str
+    spans: list  # (start, end) of each word in it
+    words: list
+    pos: object  # a list of POS tags, or None
+    tags: list  # of entities, where something else has found them; else O
 
 
 def plain_format(tagger):
@@ -25,7 +41,7 @@ def plain_format(tagger):
     def answer(sentences):
         return [(tags,) for tags in tagger.tag(sentences)]
 
-    return OutputFormat(answer, write_columns)
+    return OutputFormat(answer, write_columns, write_rows)
 
 
 def confidence_format(tagger):
@@ -36,7 +52,7 @@ def confidence_format(tagger):
     def answer(sentences):
         return [_confidence_columns(found) for found in tagger.confident(sentences)]
 
-    return OutputFormat(answer, write_columns)
+    return OutputFormat(answer, write_columns, write_rows)
 
 
 def _confidence_columns(found):
@@ -51,6 +67,79 @@ def write_columns(out, block, columns):
     """Writes a conll.Block with columns, lists of str, after its rows; None: without any."""
     encoded = [[cell.encode() for cell in column] for column in columns or ()]
     block.write(out, *encoded)
+
+
+def write_rows(out, sentence, columns):
+    """Writes a TextSentence as rows `word pos chunk tag` with columns, lists of str, after them,
+    and a blank line.
+    """
+    if columns:
+        empty = ["O"] * len(sentence.words)
+        rows = zip(sentence.words, sentence.pos or empty, empty, sentence.tags, *columns)
+        lines = "".join(" ".join(row) + "\n" for row in rows)
+        out.write(lines.encode(errors="surrogateescape"))
+    out.write(b"\n")
+
+
+def json_format(tagger, has_scores=False):
+    """Each sentence as a line of JSON, as the command etagger writes it:
+
+        {"text": "Peter!", "entities": [{"text": "Peter", "type": "PER", "start": 0, "end": 5}]}
+
+    start and end count characters of `text`, which of columns is the words joined by spaces.
+    has_scores: an entity has its probability, too.
+    """
+
+    def answer(sentences):
+        if has_scores:
+            found = [each.entities for each in tagger.confident(sentences)]
+        else:
+            found = tagger.entities(sentences)
+        return list(zip(sentences, found))
+
+    def write(out, block, answer):
+        if answer:
+            words = answer[0].words
+            out.write(_json_line(" ".join(words), _joined_spans(words), answer[1]))
+
+    def write_text(out, sentence, answer):
+        out.write(_json_line(sentence.text, sentence.spans, answer[1] if answer else []))
+
+    return OutputFormat(answer, write, write_text, has_mark=False)
+
+
+def _joined_spans(words):
+    """Where each word is in the words joined by spaces."""
+    spans, at = [], 0
+    for word in words:
+        spans.append((at, at + len(word)))
+        at += len(word) + 1
+    return spans
+
+
+def _json_line(text, spans, entities):
+    """One sentence as a line of JSON, bytes. entities: (start, end, type), in words, and perhaps a
+    probability.
+    """
+    parts = []
+    for first, end, kind, *score in entities:
+        start, end = spans[first][0], spans[end - 1][1]
+        scored = "".join(f', "score": {each:.6f}' for each in score)
+        parts.append(
+            f'{{"text": {_json_text(text[start:end])}, "type": {_json_text(kind)}, '
+            f'"start": {start}, "end": {end}{scored}}}'
+        )
+    return f'{{"text": {_json_text(text)}, "entities": [{", ".join(parts)}]}}\n'.encode()
+
+
+_LONE = re.compile("[\ud800-\udfff]")  # a byte that is not UTF-8
+_LINE_END = re.compile("[\x85\u2028\u2029]")
+
+
+def _json_text(text):
+    """A JSON string without a character that ends a line."""
+    escaped = json.dumps(_LONE.sub("\ufffd", text), ensure_ascii=False)
+    return _LINE_END.sub(lambda end: f"\\u{ord(end[0]):04x}", escaped)
 
 
 def nbest_format(tagger, count):
@@ -79,7 +168,7 @@ def least_confident_format(tagger, count):
         logs = tagger.log_probabilities(sentences)
         return [(sentence, log / len(sentence.words)) for sentence, log in zip(sentences, logs)]
 
-    return OutputFormat(answer, picked.add, picked.write)
+    return OutputFormat(answer, picked.add, close=picked.write)
 
 
 class LeastConfident:

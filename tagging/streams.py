@@ -6,9 +6,10 @@ import time
 
 import conll
 from cli import Progress, UserError, note
-from features.tokenizer import tokenize
+from features.sentences import sentence_spans
+from features.tokenizer import token_spans
 from files.text import BOM, MAX_LINE, HeadCheck, check_line
-from tagging.output import plain_format
+from tagging.output import TextSentence, plain_format
 from tagging.tagger import missing_columns
 
 DEFAULT_SPACY_MODEL = "en_core_web_sm"
@@ -157,16 +158,17 @@ def tag_columns(tagger, args, stream, name, out, size=0, output_format=None):
     work.report(args.timing)
 
 
-# ---------------------------------------------------------------- raw text in, columns out
+# ---------------------------------------------------------------- raw text in
 
 
 def tag_lines(tagger, args, stream, name, out, output_format):
-    """Tags raw text, a sentence a line: line mode. Writes `word pos chunk tag prediction` rows, and
-    a blank line after each sentence.
+    """Tags raw text, a sentence a line, or with args.split the sentences of each: line mode. Writes
+    `word pos chunk tag prediction` rows and a blank line after each sentence, or what
+    output_format.write_text makes of it.
 
-    stream, out: binary. name: the input's, in messages. output_format: one that writes columns.
+    stream, out: binary. name: the input's, in messages.
     """
-    analyze = _analyzer(args.spacy_model)
+    analyze = _analyzer(args.spacy_model, tagger.meta["tokenizer"])
     prompt = stream.isatty()
     sentences = tokens = bad_bytes = 0
     head = HeadCheck(name)
@@ -176,51 +178,62 @@ def tag_lines(tagger, args, stream, name, out, output_format):
             print("> ", end="", file=sys.stderr, flush=True)
         line = stream.readline(MAX_LINE + 1)
         if number == 1 and line.startswith(BOM):
-            out.write(BOM)
+            if output_format.has_mark:
+                out.write(BOM)
             line = line.removeprefix(BOM)
         if not line:
             break
         head.feed(line)
         check_line(len(line), name, number, "a sentence")
-        text = line.decode(errors="surrogateescape")
+        text = line.decode(errors="surrogateescape").removesuffix("\n").removesuffix("\r")
         bad_bytes += conll.bad_bytes(text)
-        words, pos, entities = analyze(text)
-        if words:
-            sentence = conll.Sentence(sentences + 1, words, pos, None, None)
-            missing = "" if sentences else missing_columns(tagger.config, [sentence], name)
-            if missing:
-                note(missing)
-            columns = output_format.answer([sentence])[0]
-            empty = ["O"] * len(words)
-            rows = zip(words, pos or empty, empty, entities, *columns)
-            lines = "".join(" ".join(row) + "\n" for row in rows)
-            out.write(lines.encode(errors="surrogateescape"))
-            sentences += 1
-            tokens += len(words)
-        out.write(b"\n")
+        for part in _sentences_of(text) if args.split else [text]:
+            analyzed = analyze(part)
+            answer = None
+            if analyzed.words:
+                sentence = conll.Sentence(sentences + 1, analyzed.words, analyzed.pos, None, None)
+                missing = "" if sentences else missing_columns(tagger.config, [sentence], name)
+                if missing:
+                    note(missing)
+                answer = output_format.answer([sentence])[0]
+                sentences += 1
+                tokens += len(analyzed.words)
+            output_format.write_text(out, analyzed, answer)
         out.flush()
     seconds = time.perf_counter() - started
     _report(tagger, sentences, tokens, seconds, bad_bytes, args.timing)
 
 
-def _analyzer(spacy_model):
-    """A function text -> (words, POS tags or None, entity tags), by spaCy where it is installed
-    with a model, else by the built-in tokenizer.
+def _sentences_of(line):
+    """The sentences of a line; an empty one where it has none, so that each line is answered."""
+    return [line[start:end] for start, end in sentence_spans(line)] or [""]
+
+
+def _analyzer(spacy_model, tokenizer="words"):
+    """A function text -> TextSentence, by spaCy where it is installed with a model, else by the
+    built-in tokenizer. tokenizer: the model's; one that was trained with characters takes spaCy's
+    words only where --spacy_model asks for them.
     """
+    if tokenizer == "characters" and not spacy_model:
+        note(
+            "the model was trained with characters: each is a token, and the POS, chunk and tag "
+            "columns are O"
+        )
+        return lambda text: _plain(text, tokenizer)
     pipeline, why_not = _load_spacy(spacy_model or DEFAULT_SPACY_MODEL)
     if pipeline:
         note(
             f"spaCy ({pipeline.meta['lang']}_{pipeline.meta['name']}) splits the text and fills "
             "the POS and tag columns"
         )
-        return lambda text: _with_spacy(pipeline, text)
+        return lambda text: _with_spacy(pipeline, text, tokenizer)
     if spacy_model:
         raise UserError(f"--spacy_model {spacy_model}: {why_not}, or leave the flag out")
     note(
         f"no spaCy with {DEFAULT_SPACY_MODEL} here: the built-in tokenizer splits the text, and "
         f"the POS, chunk and tag columns are O; {why_not}"
     )
-    return lambda text: _plain(tokenize(text))
+    return lambda text: _plain(text, tokenizer)
 
 
 def _load_spacy(name):
@@ -250,17 +263,21 @@ def _first_line(error):
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _plain(words):
-    return words, None, ["O"] * len(words)
+def _plain(text, tokenizer="words"):
+    spans = token_spans(text, tokenizer)
+    words = [text[start:end] for start, end in spans]
+    return TextSentence(text, spans, words, None, ["O"] * len(words))
 
 
-def _with_spacy(pipeline, text):
+def _with_spacy(pipeline, text, tokenizer="words"):
     if conll.bad_bytes(text):  # spaCy accepts UTF-8 alone
-        return _plain(tokenize(text))
+        return _plain(text, tokenizer)
+    before = len(text) - len(text.lstrip())  # white space, which spaCy would make a token of
     tokens = [token for token in pipeline(text.strip()) if not token.is_space]
     pos = [token.tag_ for token in tokens]
     entities = [
         f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else "O" for token in tokens
     ]
     words = [token.text.replace(" ", "_") for token in tokens]
-    return words, pos if all(pos) else None, entities
+    spans = [(before + token.idx, before + token.idx + len(token.text)) for token in tokens]
+    return TextSentence(text, spans, words, pos if all(pos) else None, entities)

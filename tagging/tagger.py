@@ -5,7 +5,7 @@ import functools
 import os
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from cli import UserError
 from features.feed import tagging_batches
 from features.tokens import FEATURES, used_features
 from tagging import confidence
+from tagging.text import TextEntity, TextReading, check_offsets, find, nbest
 from tagging.trained import feeder_of, load, open_graph
 
 WORDS_KEPT = 50_000  # distinct words whose ids are remembered
@@ -186,6 +187,56 @@ class Tagger:
             self.feeder.emb,
         )
 
+    # ------------------------------------------------------------ texts
+
+    def __call__(
+        self,
+        text: str | bytes,
+        *,
+        split: bool = False,
+        offsets: str = "codepoints",
+        scores: bool = True,
+    ) -> list[TextEntity]:
+        """The entities of a text, from left to right. Raises UserError.
+
+        The text is split into words, or characters, as the training data were. Each line is a
+        sentence. split: a line may have several, by Unicode's rules and abbreviations. offsets:
+        what start and end count of the text as it is given: "codepoints", "utf16" or "bytes" of
+        UTF-8. scores: with probabilities, which an exported graph does not have. text: a byte that
+        is not UTF-8 is an unknown character, in TextEntity.text a lone surrogate.
+        """
+        (found,) = self.pipe([text], split=split, offsets=offsets, scores=scores)
+        return found
+
+    def pipe(
+        self,
+        texts: Iterable[str | bytes],
+        *,
+        split: bool = False,
+        offsets: str = "codepoints",
+        scores: bool = True,
+        batch: int = 256,
+    ) -> Iterator[list[TextEntity]]:
+        """The entities of each text, in order: the same as the tagger's own call of each, and
+        quicker. It reads `batch` texts at a time, at most.
+        """
+        check_offsets(offsets)
+        if isinstance(texts, (str, bytes)):
+            raise UserError(f"texts: {texts[:60]!r}, expected an iterable of str")
+        if batch < 1:
+            raise UserError(f"batch {batch}: expected at least 1")
+        return find(self, texts, split, offsets, scores, batch)
+
+    def nbest_text(
+        self, text: str | bytes, count: int, *, offsets: str = "codepoints"
+    ) -> list[TextReading]:
+        """The `count` most probable readings of a text that is one sentence, or all where there are
+        fewer, the best first. Raises UserError, also where several lines have words.
+        """
+        check_offsets(offsets)
+        confidence.check_count(count, "nbest_text")
+        return nbest(self, text, count, offsets)
+
     # ------------------------------------------------------------ lists of words
 
     def predict(
@@ -270,11 +321,15 @@ class Tagger:
     def _as_sentences(self, *columns):
         """What the module's _as_sentences gives; warns the first time that a column is missing."""
         given = _as_sentences(*columns)
-        missing = "" if self.warned else missing_columns(self.config, given, "the input")
+        self.warn_of_missing(given)
+        return given
+
+    def warn_of_missing(self, sentences):
+        """Warns the first time that conll.Sentences lack a column."""
+        missing = "" if self.warned else missing_columns(self.config, sentences, "the input")
         if missing:
             self.warned = True
-            warnings.warn(missing, MissingColumns, stacklevel=3)
-        return given
+            warnings.warn(missing, MissingColumns, stacklevel=4)
 
     # ------------------------------------------------------------ conll.Sentences
     # A -DOCSTART- sentence is not run: its tag is O, with probability 1.
@@ -286,6 +341,13 @@ class Tagger:
             for place, length, row in zip(places, lengths, ids.tolist()):
                 tags[place] = self._names(row[:length])
         return tags
+
+    def entities(self, sentences: Sequence[conll.Sentence]) -> list[list[tuple[int, int, str]]]:
+        """The entities of the tags that tag() gives each sentence, as (start, end, type) in words,
+        end exclusive.
+        """
+        scheme = self.meta["data_scheme"]
+        return [list(schemes.entities(tags, scheme)) for tags in self.tag(sentences)]
 
     def confident(self, sentences: Sequence[conll.Sentence]) -> list[Confident]:
         """A Confident for each sentence: the tags are those of tag()."""

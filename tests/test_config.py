@@ -23,6 +23,7 @@ OTHER = {  # a value for each field that is not its default
     "dev_fraction": 0.25,
     "columns": "word tag",
     "delimiter": "tab",
+    "tokenizer": "characters",
     "tag_scheme": "iobes",
     "emb_path": "e.pkl",
     "checkpoint_dir": "k",

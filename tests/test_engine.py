@@ -557,6 +557,7 @@ def write_model(path, config, weights, tags, words, scheme=schemes.RAW):
         "data_scheme": scheme,
         "columns": ["word"],
         "delimiter": "",
+        "tokenizer": "words",
         "gazetteer": None,
     }
     legal = schemes.legal_transitions(tags, scheme) if config.constrained else None

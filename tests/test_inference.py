@@ -763,6 +763,7 @@ def load(name):
         return [
             types.SimpleNamespace(
                 text=word,
+                idx=0,
                 is_space=False,
                 tag_="NNP" if word[0].isupper() else "NN",
                 ent_type_="PER" if word == "Peter" else "",
@@ -837,7 +838,14 @@ def fake_spacy(error, *installed):
 def test_what_there_is_of_spacy_is_told(monkeypatch, capsys, spacy, told):
     """Which model was looked for, what there is, and which flag helps."""
     monkeypatch.setitem(sys.modules, "spacy", spacy)
-    assert streams._analyzer("")("Peter sleeps.") == (["Peter", "sleeps", "."], None, ["O"] * 3)
+    text = " Peter sleeps."
+    assert streams._analyzer("")(text) == (
+        text,
+        [(1, 6), (7, 13), (13, 14)],
+        ["Peter", "sleeps", "."],
+        None,
+        ["O"] * 3,
+    )
     note = one_line(capsys.readouterr().err)
     assert "en_core_web_sm" in note and "--spacy_model" in note and "built-in tokenizer" in note
     assert all(part in note for part in told), note
@@ -849,7 +857,9 @@ def test_what_there_is_of_spacy_is_told(monkeypatch, capsys, spacy, told):
 def test_lines_with_the_real_spacy():
     spacy = pytest.importorskip("spacy")
     pipeline = spacy.blank("en")
-    words, pos, entities = streams._with_spacy(pipeline, "Peter went  to Rome.\n")
+    text = " Peter went  to Rome.\n"
+    _, spans, words, pos, entities = streams._with_spacy(pipeline, text)
+    assert [text[start:end] for start, end in spans] == words
     assert words == ["Peter", "went", "to", "Rome", "."] and pos is None and entities == ["O"] * 5
 
 

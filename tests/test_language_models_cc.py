@@ -119,6 +119,7 @@ def check_inputs(
         "data_scheme": "bio",
         "columns": columns,
         "delimiter": "",
+        "tokenizer": "words",
         "gazetteer": None,
     }
     (tmp_path / "settings.json").write_text(

@@ -558,6 +558,8 @@ import etagger
 
 WORDS = ["Peter", "left", "New", "York", "."]
 
+TEXT = "Peter left Berlin.\\n" * 3
+
 @dataclasses.dataclass
 class Job:
     model: etagger.Model
@@ -572,6 +574,7 @@ def forked(model, expected):
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     same = model.tag(WORDS) == expected and model.tag_sentences([WORDS] * 300) == [expected] * 300
+    same = same and list(model.pipe([TEXT] * 300)) == [model(TEXT)] * 300
     del model
     gc.collect()
     sys.exit(0 if same else 1)
@@ -584,6 +587,7 @@ def main():
         with context.Pool(2) as pool:
             assert pool.map(model.tag, [WORDS] * 20) == [expected] * 20
             assert pool.map(run, [Job(model, WORDS)] * 4) == [expected] * 4
+            assert pool.map(model, [TEXT] * 4) == [model(TEXT)] * 4
             assert pool.map(functools.partial(model.tag, pos=["NNP"] * 5), [WORDS])
         with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
             assert pool.submit(model.tag_sentences, [WORDS] * 200).result() == [expected] * 200
@@ -634,6 +638,8 @@ def test_missing_columns_are_told_once_a_model(engine, etagger, tmp_path):
     told = MISSING.format("the call")
     ask = {
         "tag": lambda model: model.tag(["Peter"]),
+        "text": lambda model: model("Peter"),
+        "pipe": lambda model: list(model.pipe(["Peter"])),
         "tag_sentences": lambda model: model.tag_sentences([[], ["-DOCSTART-"], ["Peter"]]),
         "entities": lambda model: model.entities(["Peter"]),
         "long": lambda model: model.tag_sentences([["Peter"] * 1000]),
@@ -745,6 +751,11 @@ def test_ctrl_c_ends_a_long_call(model, tmp_path):
     with interrupted(0.3):
         while True:  # it may come between two calls
             model.tag_sentences(sentences, threads=1)
+    text = "Berlin is far. \n" * 100_000
+    for call in (lambda: model(text), lambda: list(model.pipe([text, text]))):
+        with interrupted(0.3):
+            while True:
+                call()
     assert model.tag(["Peter"])[0] in model.tags
 
 
@@ -789,10 +800,10 @@ class Watched:
     def __getattr__(self, name):
         return getattr(self.library, name)
 
-    def etagger_tag_sentences(self, *args):
+    def etagger_tag_joined(self, *args):
         self.times.append(time.perf_counter())
         self.begun.set()
-        code = self.library.etagger_tag_sentences(*args)
+        code = self.library.etagger_tag_joined(*args)
         self.times.append(time.perf_counter())
         return code
 
@@ -973,6 +984,104 @@ def test_a_c_program(engine, tmp_path):
     check_main(run_c(tmp_path, MAIN, engine.path), engine)
     done = run_c(tmp_path, MAIN, "nowhere.etagger")
     assert (done.returncode, done.stdout) == (1, "nowhere.etagger: no such file; check the path\n")
+
+
+TEXTS = r"""
+#include <math.h>
+#include <stdio.h>
+
+#include "etagger.h"
+
+static int failed(const etagger_result *result) {
+  return printf("%d %s\n", result != NULL, etagger_error());
+}
+
+int main(int argc, char **argv) {
+  etagger_model *model = argc == 2 ? etagger_open(argv[1]) : NULL;
+  const char text[] = "\xef\xbb\xbfPeter \xf0\x9f\x98\x80\0 Anna\r\nBerlin";
+  const char *texts[] = {text, NULL, "Rome"};
+  const size_t sizes[] = {sizeof text - 1, 0, 4};
+  const unsigned units[] = {0, ETAGGER_UTF16, ETAGGER_BYTES};
+  etagger_entity room[2];
+  etagger_result *more;
+  size_t count;
+  if (!model) return 1;
+  for (int k = 0; k < 3; ++k) {
+    etagger_result *result = etagger_tag_texts(model, texts, sizes, 3, units[k], 2);
+    const etagger_entity *found = etagger_entities(result, &count);
+    for (size_t i = 0; i < count; ++i)
+      printf("%s %zu %zu %zu %zu %zu %d\n", found[i].type, found[i].text, found[i].start,
+             found[i].end, found[i].first_byte, found[i].end_byte, isnan(found[i].score));
+    etagger_free(result);
+  }
+  puts(etagger_warning());
+  puts(etagger_tokenizer(model));
+  for (size_t i = 0; i < etagger_type_count(model); ++i)
+    printf("%s ", etagger_type_name(model, i));
+  etagger_result *whole = etagger_tag_text(model, text, sizeof text - 1, ETAGGER_SCORES);
+  long all = etagger_tag_text_into(model, text, sizeof text - 1, ETAGGER_SCORES, room, 2, &more);
+  const etagger_entity *found = etagger_entities(whole, &count);
+  printf("%d %d %d\n", all == (long)count, (more != NULL) == (all > 2),
+         all < 1 || (room[0].end == found[0].end && room[0].score == found[0].score));
+  etagger_free(more);
+  etagger_free(whole);
+  failed(etagger_tag_text(NULL, text, 1, 0));
+  failed(etagger_tag_text(model, NULL, 1, 0));
+  failed(etagger_tag_texts(model, texts, NULL, 1, 0, 0));
+  failed(etagger_tag_texts(model, texts, sizes, 1, 16, 0));
+  failed(etagger_tag_texts(model, texts, sizes, 1, ETAGGER_UTF16 | ETAGGER_BYTES, 0));
+  failed(etagger_tag_texts(model, texts, sizes, 1, 0, -1));
+  int stop = 1;
+  etagger_stop_at(&stop);
+  failed(etagger_tag_text(model, text, sizeof text - 1, 0));
+  etagger_stop_at(NULL);
+  printf("%ld ", etagger_tag_text_into(model, text, 1, 0, NULL, 1, &more));
+  puts(etagger_error());
+  printf("%d %d %d\n", etagger_entities(NULL, &count) == NULL && count == 0,
+         etagger_tokenizer(NULL) == NULL, etagger_type_name(model, 99) == NULL);
+  etagger_free(NULL);
+  const char *tags[2], joined[] = "Peter\0sleeps";
+  const size_t length = 2;
+  printf("%d\n", etagger_tag_joined(model, joined, sizeof joined, 0, 0, &length, 1, 1, tags));
+  printf("%d ", etagger_tag_joined(model, joined, sizeof joined - 1, 0, 0, &length, 1, 1, tags));
+  puts(etagger_error());
+  printf("%d ", etagger_tag_joined(model, joined, sizeof joined, 1, 0, &length, 1, 1, tags));
+  puts(etagger_error());
+  etagger_close(model);
+  return 0;
+}
+"""
+FLAGS = "expected a sum of ETAGGER_SPLIT, ETAGGER_SCORES and one of ETAGGER_UTF16 and ETAGGER_BYTES"
+TEXT_MISTAKES = """\
+1 1 1
+0 the model is NULL; etagger_open could not open it, or it was not asked to
+0 text 1 is NULL, expected 1 bytes
+0 texts or sizes is NULL, expected an array
+0 flags 16: {0}
+0 flags 12: {0}
+0 threads -1: expected 0 or more
+0 stopped, as the caller asked for
+-1 entities is NULL, expected a place
+1 1 1
+0
+-1 the last of the joined texts has no NUL
+-1 the joined texts are not 4, as many as lengths and columns say
+"""
+
+
+def test_texts_in_a_c_program(engine, model, tmp_path):
+    done = run_c(tmp_path, TEXTS, engine.path)
+    assert (done.returncode, done.stderr) == (0, "")
+    texts, rows = [b"\xef\xbb\xbfPeter \xf0\x9f\x98\x80\0 Anna\r\nBerlin", b"", b"Rome"], []
+    for offsets in ("codepoints", "utf16", "bytes"):
+        for number, text in enumerate(texts):
+            places = model(text, offsets="bytes", scores=False)
+            for entity, place in zip(model(text, offsets=offsets, scores=False), places):
+                cells = (entity.type, number, *entity[1:3], *place[1:3], 1)
+                rows.append(" ".join(map(str, cells)) + "\n")
+    types = "".join(kind + " " for kind in model.types)
+    said = MISSING.format("the call")
+    assert done.stdout == f"{''.join(rows)}{said}\nwords\n{types}{TEXT_MISTAKES.format(FLAGS)}"
 
 
 def test_the_header_is_cpp_too(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 import conll
 import schemes
-from features.tokenizer import tokenize
+from features.tokenizer import SPACES, tokenize
 from support.corpora import CORPORA, LINE_ENDS
 from support.corpora import NASTY_PIECES as NASTY
 from support.serving import probe
@@ -26,14 +26,14 @@ def decoded(line):
 # ---------------------------------------------------------------- tokens
 
 
-def check_tokens(lines):
+def check_tokens(lines, tokenizer="words"):
     """C++ finds the tokens of features/tokenizer.py in lines (bytes), one after the other and
     with white space alone between them.
     """
     count = 0
-    for line, places in zip(lines, probe("tokenize", lines), strict=True):
+    for line, places in zip(lines, probe("tokenize", lines, tokenizer), strict=True):
         spans = [tuple(map(int, place.split(b"-"))) for place in places.split()]
-        expected = tokenize(decoded(line))
+        expected = tokenize(decoded(line), tokenizer)
         assert [decoded(line[begin:end]) for begin, end in spans] == expected, line
         bounds = [0, *(place for span in spans for place in span), len(line)]
         assert bounds == sorted(bounds)
@@ -134,6 +134,23 @@ def test_tokens_of_bytes_that_are_not_utf8():
     ]
     check_tokens([b"".join(rng.choices(pieces, k=rng.randint(1, 12))) for _ in range(20_000)])
     check_tokens([rng.randbytes(rng.randint(1, 30)).replace(b"\n", b"") for _ in range(20_000)])
+
+
+def test_tokens_of_characters():
+    """A model that was trained with characters: each is a token that is no white space, a byte that
+    is not UTF-8 included.
+    """
+    rng = random.Random(3)
+    pieces = [
+        *NASTY,
+        *(letter.encode() for letter in "明天á👩‍👧🇨🇭שלום\u3000\u00a0\u200f\ufeff\r"),
+        b"\xe6\x98",
+    ]
+    lines = [b"".join(rng.choices(pieces, k=rng.randint(0, 20))) for _ in range(5000)]
+    lines = [line.replace(b"\n", b"") for line in lines]
+    assert check_tokens(lines, "characters") > 20_000
+    for line, places in zip(lines, probe("tokenize", lines, "characters"), strict=True):
+        assert len(places.split()) == sum(letter not in SPACES for letter in decoded(line))
 
 
 def test_tokens_of_corpora(shared):

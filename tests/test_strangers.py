@@ -278,7 +278,8 @@ def test_every_value_of_every_field(theirs, part):
     for name in [name for name in fields if name not in ("digest", "sizes", "hashes")]:
         rest = {each: value for each, value in fields.items() if each != name}
         forge(theirs, lambda meta: {**whole, part: rest} if part else rest)
-        assert name in told(theirs) or name == "delimiter"  # older checkpoints have none
+        # older checkpoints have none
+        assert name in told(theirs) or name in ("delimiter", "tokenizer")
         for value in VALUES[:: 2 if part else 1]:
             changed = {**fields, name: value}
             forge(theirs, lambda meta: {**whole, part: changed} if part else changed)
@@ -738,7 +739,7 @@ def settings(tmp_path):
     whole = json.loads(
         model_config(
             config.Config(wrd_dim=2, use_crf=False),
-            {**own, "delimiter": "", "gazetteer": None},
+            {**own, "delimiter": "", "tokenizer": "words", "gazetteer": None},
             emb,
         )
     )
@@ -778,6 +779,7 @@ def test_words_that_collide(settings, tmp_path):
         (lambda s: s["config"].update(word_length=10**9), "word_length is no whole number from 1"),
         (lambda s: s["config"].update(word_length=1025), "whole number from 1 to 1024"),
         (lambda s: s["config"].update(rnn_layers=10**7), "rnn_layers is no whole number from 1"),
+        (lambda s: s.update(tokenizer="bytes"), "tokenizer is neither words nor characters"),
         (
             lambda s: s.update(gazetteer={"types": ["A"] * 1025, "names": []}),
             "more than 1024 types",
@@ -797,6 +799,8 @@ def test_settings_that_ask_for_much_in_cpp(settings, tmp_path, change, message):
     "change, message",
     [
         (lambda s: None, ""),
+        (lambda s: s.pop("tokenizer") and None, ""),  # a model from before
+        (lambda s: s.update(tokenizer="bytes"), "tokenizer: 'bytes', expected one of words, char"),
         (lambda s: s["config"].update(word_length=10**9), "word_length: 1000000000, expected at"),
         (lambda s: s["config"].pop("rnn_size") and None, "config lacks rnn_size"),
         (lambda s: s.pop("tags") and None, "tags is missing"),

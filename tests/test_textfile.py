@@ -135,9 +135,11 @@ def test_tagging_names_it(tmp_path, monkeypatch, mode):
     monkeypatch.setitem(sys.modules, "spacy", None)
     path = tmp_path / "in"
     path.write_bytes(COLUMNS.encode("utf-16"))
-    tagger = types.SimpleNamespace(meta={"columns": None, "delimiter": ""}, config=Config())
+    tagger = types.SimpleNamespace(
+        meta={"columns": None, "delimiter": "", "tokenizer": "words"}, config=Config()
+    )
     args = types.SimpleNamespace(
-        mode=mode, input=str(path), output="", columns="", delimiter="", spacy_model=""
+        mode=mode, input=str(path), output="", columns="", delimiter="", spacy_model="", split=False
     )
     with pytest.raises(UserError) as caught:
         run(tagger, args, output.OutputFormat(None, None))
@@ -220,7 +222,7 @@ def test_vocabularies_in_cpp(tmp_path):
     meta = {"gazetteer": None, "tags": emb.tags, "tag_scheme": "bio", "data_scheme": "bio"}
     settings = export.model_config(
         dataclasses.replace(Config(), use_elmo=False, use_bert=False),
-        {**meta, "columns": ["word", "pos", "chunk", "tag"], "delimiter": ""},
+        {**meta, "columns": ["word", "pos", "chunk", "tag"], "delimiter": "", "tokenizer": "words"},
         emb,
     )
     (tmp_path / "settings.json").write_text(settings, encoding="utf-8")

@@ -33,6 +33,7 @@ class Data:
     tag_scheme: str  # scheme in which the model learns
     data_scheme: str  # scheme of the data
     columns: tuple
+    tokenizer: str  # that splits text for the model, of features.tokenizer.TOKENIZERS
 
 
 def epoch_batches(lengths, config, epoch):
@@ -85,6 +86,7 @@ def load_data(
         tag_scheme=target,
         data_scheme=scheme,
         columns=columns,
+        tokenizer=_tokenizer(config, train),
     )
     for line in lines:  # now that there is no mistake, which would be the only line
         _note_once(line)
@@ -217,6 +219,16 @@ def _check_dev_tags(parts, scheme, by_value):
                 f"{place}: tag {tagset.shown(tag)}, expected O or PREFIX-TYPE as in the training "
                 f"files ({scheme}); {f'write {meant} in its place' if meant else 'mend the tag'}"
             ) from None
+
+
+def _tokenizer(config, train):
+    """The tokenizer of the config; auto: characters where each word of the training sentences is
+    one.
+    """
+    if config.tokenizer != "auto":
+        return config.tokenizer
+    by_character = all(len(word) == 1 for sentence in train for word in sentence.words)
+    return "characters" if by_character else "words"
 
 
 def _lines_about_tags(train, dev, scheme, by_value):

@@ -45,6 +45,7 @@ class TrainingFiles:
             "data_scheme": data.data_scheme,
             "columns": list(data.columns),
             "delimiter": self.config.delimiter,
+            "tokenizer": data.tokenizer,
             "gazetteer": gazetteer.to_dict() if gazetteer else None,
             "state": dataclasses.asdict(state),
             "made_from": self.made_from,

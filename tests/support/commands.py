@@ -273,6 +273,7 @@ def arguments(**given):
             "delimiter": "",
             "timing": False,
             "spacy_model": "",
+            "split": False,
             **given,
         }
     )

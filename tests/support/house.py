@@ -24,7 +24,7 @@ CC_ROOMS = (
 # Scripts import what they like, and nothing at the top or in a room imports them.
 SCRIPTS = ("etc", "benchmarks", "inference", "docs")
 MOST_COLUMNS = 100
-GENERATED = ("unicode_lower.inc", "unicode_wordpiece.inc")
+GENERATED = ("unicode_lower.inc", "unicode_wordpiece.inc", "unicode_sentence.inc")
 
 
 def source_files(top, *endings):

@@ -30,7 +30,7 @@ struct Options {
   Delimiter delimiter = Delimiter::kUnsaid;
   size_t batch_size = 64;
   int threads = 0;
-  bool timing = false, lines = false, json = false, confidence = false;
+  bool timing = false, lines = false, split = false, json = false, confidence = false;
   std::optional<int> nbest;
   std::optional<double> temperature;
 };
@@ -137,6 +137,7 @@ void run(const Tagger& tagger, const Options& options, size_t threads, Source* i
   stream.batch_size = options.batch_size;
   stream.threads = threads;
   stream.lines = options.lines;
+  stream.split = options.split;
   stream.json = options.json;
   stream.confidence = options.confidence;
   stream.nbest = static_cast<size_t>(options.nbest.value_or(0));
@@ -179,6 +180,9 @@ int tag_with_engine(int argc, char** argv) {
     Options options = parse_options(&cli, [&](Options* flags) {
       cli.flag("--line", &flags->lines,
                "raw text, a sentence a line, instead of columns; out come word O O O tag");
+      cli.flag("--split", &flags->split,
+               "with --line: a line may have several sentences, by Unicode's rules and "
+               "abbreviations");
       cli.flag("--json", &flags->json,
                "write a line of JSON each sentence: its text, and its entities with places in "
                "characters");
@@ -198,6 +202,8 @@ int tag_with_engine(int argc, char** argv) {
     });
     if (options.lines && !options.columns.empty())
       throw Error("--line and --columns: raw text has no columns; leave one of them out");
+    if (options.split && !options.lines)
+      throw Error("--split: it splits raw text, columns have sentences already; add --line");
     if (options.lines && options.delimiter != Delimiter::kUnsaid)
       throw Error("--line and --delimiter: raw text has no columns; leave one of them out");
     check_format_flags(options);

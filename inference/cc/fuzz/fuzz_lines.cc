@@ -1,5 +1,5 @@
 // Bytes as a line of raw text and tags: its tokens lie in it, in order, and its JSON says where
-// each entity stands.
+// each entity stands; its sentences break where they may.
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -9,6 +9,7 @@
 #include "fuzz/fuzz.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "text/sentences.h"
 #include "text/tokenizer.h"
 
 namespace {
@@ -25,6 +26,18 @@ std::vector<size_t> characters_of(std::string_view text) {
   }
   begins.push_back(text.size());
   return begins;
+}
+
+// Sentences follow one another without a gap, and abbreviations only remove breaks.
+void check_sentences(std::string_view line) {
+  size_t plain = 0;
+  for (size_t at = 0; at < line.size();) {
+    const size_t end = etagger::sentence_end(line, at);
+    require(end > at && end <= line.size(), "a sentence ends after its beginning");
+    while (plain < end) plain = etagger::sentence_end(line, plain, false);
+    require(plain == end, "a break of the annex");
+    at = end;
+  }
 }
 
 void check_json(const std::string& line, size_t entities) {
@@ -49,7 +62,9 @@ void check_json(const std::string& line, size_t entities) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 9) return 0;
   const std::string line(reinterpret_cast<const char*>(data) + 9, size - 9);
-  std::vector<std::string_view> words = etagger::tokenize(line), tags;
+  const auto tokenizer = static_cast<etagger::Tokenizer>(data[8] / 2 % 2);
+  std::vector<std::string_view> words = etagger::tokenize(line, tokenizer), tags;
+  check_sentences(line);
   const char* last = line.data();
   for (std::string_view word : words) {
     require(last <= word.data() && !word.empty() &&

@@ -99,6 +99,7 @@ def model_of(seed=0, **settings):
         "data_scheme": "bio",
         "columns": columns,
         "delimiter": config.delimiter,
+        "tokenizer": "words",
         "gazetteer": gazetteer,
     }
     header = json.loads(export.model_config(config, meta, emb))

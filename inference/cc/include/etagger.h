@@ -13,11 +13,22 @@
  *   size_t lengths[] = {2, 1};
  *   etagger_tag_sentences(model, words, NULL, NULL, lengths, 2, 0, tags);
  *
- * Text is UTF-8 and ends in NUL; bytes that are not UTF-8 count as unknown characters. A word is
- * any text but the empty one: blanks within do not part it.
+ * A text, of which the library makes words itself:
  *
- * Ownership: what you pass stays yours and is not needed once the call is back. Tags and names that
- * you get belong to the model and hold until it is closed; there is nothing to free but the model.
+ *   const char *text = "Sumogetti left Vremland.";
+ *   size_t count;
+ *   etagger_result *result = etagger_tag_text(model, text, strlen(text), ETAGGER_SCORES);
+ *   const etagger_entity *found = etagger_entities(result, &count);
+ *   for (size_t i = 0; i < count; ++i)
+ *     printf("%s %zu %zu %.3f\n", found[i].type, found[i].start, found[i].end, found[i].score);
+ *   etagger_free(result);
+ *
+ * Text is UTF-8 and ends in NUL, unless its size is given; bytes that are not UTF-8 count as
+ * unknown characters. A word is any text but the empty one: blanks within do not part it.
+ *
+ * Ownership: what you pass stays yours and is not needed once the call is back. Tags, types and
+ * names that you get belong to the model and hold until it is closed; there is nothing to free but
+ * the model and results.
  * Its file stays mapped into memory while it is open: put a new file in its place by renaming, do
  * not write over it. The next call reports a file that was cut short; one that is cut short
  * in the middle of a call ends the process with SIGBUS.
@@ -115,10 +126,76 @@ ETAGGER_API int etagger_nbest(const etagger_model* model, const char* const* wor
                               size_t n, double temperature, const char** tags,
                               double* probabilities, size_t* found);
 
+/* An entity of a text. Places begin at 0 and ends are exclusive. */
+typedef struct etagger_entity {
+  const char* type;
+  size_t start, end;           /* in the text, in the unit that the flags say */
+  size_t first_byte, end_byte; /* the same in bytes */
+  double score;                /* its probability, 0 to 1; NaN without ETAGGER_SCORES */
+  size_t text;                 /* which of the texts, from 0 */
+} etagger_entity;
+
+typedef struct etagger_result etagger_result; /* entities of texts, opaque */
+
+/* Flags of the calls below. Without ETAGGER_UTF16 or ETAGGER_BYTES, places count Unicode code
+ * points of the text as it was given. UTF-16 units are what strings of JavaScript, Java and C#
+ * count. A byte that is not UTF-8 counts as one, whatever the unit. */
+#define ETAGGER_SPLIT 1u  /* a line may have several sentences; else each line is one */
+#define ETAGGER_SCORES 2u /* of an .etagger file alone */
+#define ETAGGER_UTF16 4u
+#define ETAGGER_BYTES 8u
+
+/* Finds the entities of a text of `size` bytes, which may hold NUL. It is split into tokens as the
+ * model was trained: see etagger_tokenizer. Every line is a sentence; with ETAGGER_SPLIT a line is
+ * split further, by Unicode's rules and by abbreviations. A byte order mark at the beginning
+ * belongs to no word. A line of more than 100,000 words is tagged in pieces of so many. flags: the
+ * sum of those that are wanted. Returns a result that etagger_free frees, or NULL where it failed.
+ */
+ETAGGER_API etagger_result* etagger_tag_text(const etagger_model* model, const char* text,
+                                             size_t size, unsigned flags);
+
+/* The same for many texts, texts[i] of sizes[i] bytes, on up to `threads` threads; 0: one for each
+ * core. A text of many lines is tagged by several threads as well. */
+ETAGGER_API etagger_result* etagger_tag_texts(const etagger_model* model, const char* const* texts,
+                                              const size_t* sizes, size_t count, unsigned flags,
+                                              int threads);
+
+/* The entities of a result, text by text and from left to right; *count: how many. They hold until
+ * the result is freed. NULL and 0 for NULL. */
+ETAGGER_API const etagger_entity* etagger_entities(const etagger_result* result, size_t* count);
+
+/* The `count` most probable readings of a text that is one sentence, 1 to 1,000, or all where there
+ * are fewer, the best first. The `text` of an entity is the number of its reading, from 0, and
+ * entities have no score of their own. flags: ETAGGER_UTF16, ETAGGER_BYTES or 0. Of an .etagger
+ * file alone. Returns a result that etagger_free frees, or NULL where it failed, such as where
+ * several lines have words. */
+ETAGGER_API etagger_result* etagger_nbest_text(const etagger_model* model, const char* text,
+                                               size_t size, size_t count, unsigned flags);
+
+/* The probabilities of a result's readings; *count: how many. NULL and 0 for any other result. */
+ETAGGER_API const double* etagger_probabilities(const etagger_result* result, size_t* count);
+
+/* Frees a result; NULL is allowed. */
+ETAGGER_API void etagger_free(etagger_result* result);
+
+/* For languages whose calls of C are slow: etagger_tag_text in one call. Fills the first `room` of
+ * `entities` and returns how many there are; -1: it failed. Where there are more than `room`,
+ * *result has all of them, and is to be freed; else it is NULL. */
+ETAGGER_API long etagger_tag_text_into(const etagger_model* model, const char* text, size_t size,
+                                       unsigned flags, etagger_entity* entities, size_t room,
+                                       etagger_result** result);
+
 /* From now on, this thread's calls that tag (etagger_tag_sentences, etagger_tag_file,
- * etagger_nbest and others) end soon with -1 once *stop is not 0, and leave no output. stop: NULL
- * takes it back; another thread may set it, as an atomic. */
+ * etagger_tag_texts, etagger_nbest and others) end soon with -1 or NULL once *stop is not 0, and
+ * leave no output. stop: NULL takes it back; another thread may set it, as an atomic. */
 ETAGGER_API void etagger_stop_at(const int* stop);
+
+/* For languages that have no char *[]: etagger_tag_sentences in one call. `joined` holds the words
+ * of all sentences one after the other, each with its NUL, `size` bytes; after them the pos column
+ * and then the chunks, where has_pos and has_chunks are not 0. */
+ETAGGER_API int etagger_tag_joined(const etagger_model* model, const char* joined, size_t size,
+                                   int has_pos, int has_chunks, const size_t* lengths,
+                                   size_t sentences, int threads, const char** tags);
 
 /* For languages that have no char *[]: `joined` holds `count` texts one after the other, each with
  * its NUL; fills texts[0 .. count-1] with where each begins in it. */
@@ -127,6 +204,14 @@ ETAGGER_API void etagger_split(const char* joined, size_t count, const char** te
 /* The tags that the model may give: how many, and the name of one, index < count, or else NULL. */
 ETAGGER_API size_t etagger_tag_count(const etagger_model* model);
 ETAGGER_API const char* etagger_tag_name(const etagger_model* model, size_t index);
+
+/* The types of entities that it may give, sorted: the same for them. */
+ETAGGER_API size_t etagger_type_count(const etagger_model* model);
+ETAGGER_API const char* etagger_type_name(const etagger_model* model, size_t index);
+
+/* What splits text into tokens for the model, as its training data were: "words", or "characters",
+ * where each character that is no white space is a token; NULL for NULL. */
+ETAGGER_API const char* etagger_tokenizer(const etagger_model* model);
 
 /* Whether the model looks at a column, "word", "pos" or "chunk": 1 or 0. One that it does not look
  * at need not be given; without one that it looks at, tags are worse. */
@@ -143,10 +228,9 @@ ETAGGER_API void etagger_close(etagger_model* model);
  * characters; it holds until the next such call. */
 ETAGGER_API const char* etagger_error(void);
 
-/* What makes the tags of this thread's last call that tags (etagger_tag, etagger_tag_sentences,
- * etagger_tag_file, etagger_confident, etagger_nbest) worse, though it succeeded: the columns that
- * the model was trained with (without feature_drop) and that the call or the file lacks. One line,
- * or "": nothing. It holds until the next such call. */
+/* What makes the tags of this thread's last call that tags worse, though it succeeded: the columns
+ * that the model was trained with (without feature_drop) and that the call or the file lacks. One
+ * line, or "": nothing. It holds until the next such call. */
 ETAGGER_API const char* etagger_warning(void);
 
 /* The version, such as "0.1.0". */

@@ -9,6 +9,7 @@
 #include <memory>
 #include <new>
 #include <numeric>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "base/stop.h"
 #include "tagging/stream.h"
 #include "tagging/tagger.h"
+#include "tagging/texts.h"
 #include "base/utf8.h"
 #include "base/version.h"
 
@@ -29,12 +31,27 @@ struct etagger_model {
         converter(tagger->settings().tags, tagger->settings().tag_scheme,
                   tagger->settings().data_scheme),
         tags(converter.tags()),
+        types(types_of(tags, tagger->settings().data_scheme)),
         fingerprint(tagger->fingerprint()) {}
+
+  // Sorted; the views end in NUL, as those of the tags do.
+  static std::vector<std::string_view> types_of(const std::vector<std::string_view>& tags,
+                                                std::string_view scheme) {
+    std::set<std::string_view> types;
+    for (std::string_view tag : tags)
+      if (tag != "O") types.insert(scheme == etagger::kRaw ? tag : etagger::split_tag(tag).type);
+    return {types.begin(), types.end()};
+  }
 
   std::unique_ptr<etagger::Tagger> tagger;
   etagger::TagConverter converter;
-  std::vector<std::string_view> tags;  // of the converter
+  std::vector<std::string_view> tags, types;  // of the converter
   std::string fingerprint;
+};
+
+struct etagger_result {
+  std::vector<etagger_entity> entities;
+  std::vector<double> probabilities;  // of readings
 };
 
 namespace {
@@ -220,6 +237,85 @@ std::vector<Sentence> only_sentence(const Request& request,
   return {sentence_at(request, 0, request.lengths[0])};
 }
 
+int tag_all(const Request& request, int threads) {
+  last_warning.clear();
+  check(request, threads);
+  warn_of_missing(request);
+  const size_t most = etagger::thread_count(threads);
+  const std::vector<Part> parts = parts_of(request, most);
+  etagger::run_parts(parts.size(), most, [&](size_t i) { tag_part(request, parts[i]); });
+  return 0;
+}
+
+// The `count` texts in `joined`, each with its NUL. Throws Error where there are more or fewer.
+std::vector<const char*> texts_in(const char* joined, size_t size, size_t count) {
+  std::vector<const char*> texts;
+  texts.reserve(count);
+  const char* const end = joined + size;
+  while (joined < end && texts.size() <= count) {
+    texts.push_back(joined);
+    const void* nul = std::memchr(joined, 0, static_cast<size_t>(end - joined));
+    if (!nul) throw Error("the last of the joined texts has no NUL");
+    joined = static_cast<const char*>(nul) + 1;
+  }
+  if (texts.size() != count)
+    throw Error("the joined texts are not " + std::to_string(count) +
+                ", as many as lengths and columns say");
+  return texts;
+}
+
+// ---------------------------------------------------------------- texts
+
+etagger::TextOptions text_options(unsigned flags, int threads) {
+  constexpr unsigned kAll = ETAGGER_SPLIT | ETAGGER_SCORES | ETAGGER_UTF16 | ETAGGER_BYTES;
+  constexpr unsigned kUnits = ETAGGER_UTF16 | ETAGGER_BYTES;
+  if (flags & ~kAll || (flags & kUnits) == kUnits)
+    throw Error("flags " + std::to_string(flags) +
+                ": expected a sum of ETAGGER_SPLIT, ETAGGER_SCORES and one of ETAGGER_UTF16 and "
+                "ETAGGER_BYTES");
+  etagger::TextOptions options;
+  options.split = flags & ETAGGER_SPLIT;
+  options.scores = flags & ETAGGER_SCORES;
+  if (flags & ETAGGER_UTF16) options.offsets = etagger::Offsets::kUtf16;
+  if (flags & ETAGGER_BYTES) options.offsets = etagger::Offsets::kBytes;
+  options.threads = etagger::thread_count(threads);
+  options.stop = stop;
+  return options;
+}
+
+std::vector<etagger::TextEntity> find_entities(const etagger_model* model, const char* const* texts,
+                                               const size_t* sizes, size_t count, unsigned flags,
+                                               int threads) {
+  last_warning.clear();
+  check_model(model, threads);
+  const etagger::TextOptions options = text_options(flags, threads);
+  if (count && (!texts || !sizes)) throw Error("texts or sizes is NULL, expected an array");
+  std::vector<std::string_view> views;
+  views.reserve(count);
+  bool has_text = false;
+  for (size_t i = 0; i < count; ++i) {
+    if (sizes[i] && !texts[i])
+      throw Error("text " + std::to_string(i + 1) + " is NULL, expected " +
+                  std::to_string(sizes[i]) + " bytes");
+    views.emplace_back(texts[i], sizes[i]);
+    has_text = has_text || sizes[i];
+  }
+  if (has_text) last_warning = model->tagger->settings().missing_columns(false, false, "the call");
+  return etagger::tag_texts(*model->tagger, views, options);
+}
+
+etagger_entity entity_of(const etagger::TextEntity& found) {
+  return {found.type.data(), found.start, found.end, found.first_byte,
+          found.end_byte,    found.score, found.text};
+}
+
+std::unique_ptr<etagger_result> result_of(const std::vector<etagger::TextEntity>& found) {
+  auto result = std::make_unique<etagger_result>();
+  result->entities.reserve(found.size());
+  for (const etagger::TextEntity& entity : found) result->entities.push_back(entity_of(entity));
+  return result;
+}
+
 etagger_model* open(const char* path, bool trust) {
   return guarded<etagger_model*>(nullptr, [&] {
     if (!path) throw Error("the path is NULL, expected that of an .etagger file");
@@ -249,15 +345,93 @@ int etagger_tag_sentences(const etagger_model* model, const char* const* words,
                           const char* const* pos, const char* const* chunks, const size_t* lengths,
                           size_t sentences, int threads, const char** tags) {
   return guarded(-1, [&] {
-    last_warning.clear();
-    Request request{model, words, pos, chunks, lengths, sentences, tags, stop};
-    check(request, threads);
-    warn_of_missing(request);
-    size_t most = etagger::thread_count(threads);
-    std::vector<Part> parts = parts_of(request, most);
-    etagger::run_parts(parts.size(), most, [&](size_t i) { tag_part(request, parts[i]); });
-    return 0;
+    return tag_all({model, words, pos, chunks, lengths, sentences, tags, stop}, threads);
   });
+}
+
+int etagger_tag_joined(const etagger_model* model, const char* joined, size_t size, int has_pos,
+                       int has_chunks, const size_t* lengths, size_t sentences, int threads,
+                       const char** tags) {
+  return guarded(-1, [&] {
+    if (!joined || (sentences && !lengths))
+      throw Error(std::string(joined ? "lengths" : "joined") + " is NULL, expected an array");
+    const size_t words = std::accumulate(lengths, lengths + sentences, size_t{0});
+    const size_t columns = 1u + (has_pos != 0) + (has_chunks != 0);
+    const std::vector<const char*> texts = texts_in(joined, size, words * columns);
+    const char* const* pos = has_pos ? texts.data() + words : nullptr;
+    const char* const* chunks = has_chunks ? texts.data() + words * (columns - 1) : nullptr;
+    return tag_all({model, texts.data(), pos, chunks, lengths, sentences, tags, stop}, threads);
+  });
+}
+
+etagger_result* etagger_tag_texts(const etagger_model* model, const char* const* texts,
+                                  const size_t* sizes, size_t count, unsigned flags, int threads) {
+  return guarded<etagger_result*>(nullptr, [&] {
+    return result_of(find_entities(model, texts, sizes, count, flags, threads)).release();
+  });
+}
+
+etagger_result* etagger_tag_text(const etagger_model* model, const char* text, size_t size,
+                                 unsigned flags) {
+  return etagger_tag_texts(model, &text, &size, 1, flags, 1);
+}
+
+long etagger_tag_text_into(const etagger_model* model, const char* text, size_t size,
+                           unsigned flags, etagger_entity* entities, size_t room,
+                           etagger_result** result) {
+  return guarded(-1L, [&] {
+    if (!result || (room && !entities))
+      throw Error(std::string(result ? "entities" : "result") + " is NULL, expected a place");
+    *result = nullptr;
+    const std::vector<etagger::TextEntity> found = find_entities(model, &text, &size, 1, flags, 1);
+    std::transform(found.begin(), found.begin() + static_cast<long>(std::min(room, found.size())),
+                   entities, entity_of);
+    if (found.size() > room) *result = result_of(found).release();
+    return static_cast<long>(found.size());
+  });
+}
+
+const etagger_entity* etagger_entities(const etagger_result* result, size_t* count) {
+  if (count) *count = result ? result->entities.size() : 0;
+  return result ? result->entities.data() : nullptr;
+}
+
+etagger_result* etagger_nbest_text(const etagger_model* model, const char* text, size_t size,
+                                   size_t count, unsigned flags) {
+  return guarded<etagger_result*>(nullptr, [&] {
+    last_warning.clear();
+    check_model(model, 0);
+    const etagger::TextOptions options = text_options(flags, 1);
+    if (options.split || options.scores)
+      throw Error("flags " + std::to_string(flags) +
+                  ": expected 0, ETAGGER_UTF16 or ETAGGER_BYTES");
+    if (count < 1 || count > etagger::kMostReadings)
+      throw Error("count " + std::to_string(count) + ": expected 1 to " +
+                  etagger::with_commas(etagger::kMostReadings));
+    if (size && !text) throw Error("text is NULL, expected " + std::to_string(size) + " bytes");
+    if (size) last_warning = model->tagger->settings().missing_columns(false, false, "the call");
+    auto result = std::make_unique<etagger_result>();
+    const std::vector<etagger::TextReading> readings =
+        etagger::nbest_text(*model->tagger, {text, size}, count, options.offsets, stop);
+    for (const etagger::TextReading& reading : readings) {
+      for (etagger::TextEntity entity : reading.entities) {
+        entity.text = result->probabilities.size();
+        result->entities.push_back(entity_of(entity));
+      }
+      result->probabilities.push_back(reading.probability);
+    }
+    return result.release();
+  });
+}
+
+const double* etagger_probabilities(const etagger_result* result, size_t* count) {
+  const bool has_any = result && !result->probabilities.empty();
+  if (count) *count = has_any ? result->probabilities.size() : 0;
+  return has_any ? result->probabilities.data() : nullptr;
+}
+
+void etagger_free(etagger_result* result) {
+  delete result;
 }
 
 int etagger_tag_file(const etagger_model* model, const char* input, const char* output,
@@ -337,6 +511,19 @@ size_t etagger_tag_count(const etagger_model* model) {
 
 const char* etagger_tag_name(const etagger_model* model, size_t index) {
   return index < etagger_tag_count(model) ? model->tags[index].data() : nullptr;
+}
+
+size_t etagger_type_count(const etagger_model* model) {
+  return model ? model->types.size() : 0;
+}
+
+const char* etagger_type_name(const etagger_model* model, size_t index) {
+  return index < etagger_type_count(model) ? model->types[index].data() : nullptr;
+}
+
+const char* etagger_tokenizer(const etagger_model* model) {
+  if (!model) return nullptr;
+  return model->tagger->settings().tokenizer == etagger::Tokenizer::kWords ? "words" : "characters";
 }
 
 int etagger_uses(const etagger_model* model, const char* column) {

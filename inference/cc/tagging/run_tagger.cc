@@ -77,7 +77,7 @@ void RunTagger::answer(const RunText& text, size_t begin, size_t count,
 void RunTagger::read(Job* job, SentenceParser* parser, RunText* text) const {
   try {
     if (options_.lines)
-      read_lines(job->run, text, &job->bad_bytes);
+      read_lines(job->run, tagger_.settings().tokenizer, options_.split, text, &job->bad_bytes);
     else
       read_columns(job->run, parser, text, &job->bad_bytes);
   } catch (const Error&) {

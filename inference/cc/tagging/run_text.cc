@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "tagging/entities.h"
+#include "text/sentences.h"
 #include "text/tokenizer.h"
 
 namespace etagger {
@@ -23,8 +24,8 @@ bool read_block(Block* block, SentenceParser* parser, RunText* text) {
 }
 
 // Adds a sentence, or several where the line has more words than a sentence may have.
-void add_line(std::string_view line, RunText* text) {
-  const std::vector<std::string_view> words = tokenize(line);
+void add_line(std::string_view line, Tokenizer tokenizer, RunText* text) {
+  const std::vector<std::string_view> words = tokenize(line, tokenizer);
   const size_t pieces = std::max<size_t>(1, (words.size() + kMostRows - 1) / kMostRows);
   for (size_t piece = 0; piece < pieces; ++piece) {
     auto begin = words.begin() + static_cast<std::ptrdiff_t>(kMostRows * piece);
@@ -34,6 +35,18 @@ void add_line(std::string_view line, RunText* text) {
   }
   text->lines.push_back(line);
   text->line_pieces.push_back(pieces);
+}
+
+// The line's sentences; an empty one where it has none, so that each line is answered.
+void split_line(std::string_view line, Tokenizer tokenizer, RunText* text) {
+  const size_t before = text->lines.size();
+  for (size_t at = 0; at < line.size();) {
+    const size_t end = sentence_end(line, at);
+    const std::string_view sentence = stripped(line.substr(at, end - at));
+    if (!sentence.empty()) add_line(sentence, tokenizer, text);
+    at = end;
+  }
+  if (text->lines.size() == before) add_line({}, tokenizer, text);
 }
 
 }  // namespace
@@ -60,13 +73,16 @@ void read_columns(const Run& run, SentenceParser* parser, RunText* text, size_t*
   parser->take_bad_bytes();
 }
 
-void read_lines(const Run& run, RunText* text, size_t* bad) {
+void read_lines(const Run& run, Tokenizer tokenizer, bool split, RunText* text, size_t* bad) {
   std::string_view all = run.text;
   for (size_t at = 0; at < all.size();) {
     size_t end = std::min(all.find('\n', at), all.size());
     std::string_view line = without_return(all.substr(at, end - at));
     at = end + 1;
-    add_line(line, text);
+    if (split)
+      split_line(line, tokenizer, text);
+    else
+      add_line(line, tokenizer, text);
     *bad += bad_bytes(line);
   }
 }

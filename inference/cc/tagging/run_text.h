@@ -9,6 +9,7 @@
 #include "tagging/tagger.h"
 #include "text/blocks.h"
 #include "text/columns.h"
+#include "text/tokenizer.h"
 
 namespace etagger {
 
@@ -16,8 +17,8 @@ namespace etagger {
 struct RunText {
   // Columns: a block each sentence, and those that are a blank line alone.
   std::vector<Block> blocks;
-  // Or raw text: a line each sentence, and how many sentences it became; one, unless it is too
-  // long.
+  // Or raw text: the line, or the part of one, that each sentence is, and how many sentences it
+  // became; one, unless it is too long.
   std::vector<std::string_view> lines;
   std::vector<size_t> line_pieces;
 
@@ -33,8 +34,9 @@ struct RunText {
 // the number of bytes that are not UTF-8 is added.
 void read_columns(const Run& run, SentenceParser* parser, RunText* text, size_t* bad_bytes);
 
-// Reads a run of raw text, a sentence a line.
-void read_lines(const Run& run, RunText* text, size_t* bad_bytes);
+// Reads a run of raw text: a sentence a line; or with `split` the sentences of each line, see
+// sentences.h, without the white space around them. tokenizer: the model's.
+void read_lines(const Run& run, Tokenizer tokenizer, bool split, RunText* text, size_t* bad_bytes);
 
 // How many sentences of more than kMostRows rows or words were cut, counted by their cuts.
 size_t count_pieces(const RunText& text);

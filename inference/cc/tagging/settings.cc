@@ -99,6 +99,7 @@ Settings Settings::parse(std::string_view text, const std::string& name) {
     check_columns(settings.columns, "its columns");
     if (json.has("delimiter"))  // models from before do not say
       settings.delimiter = parse_delimiter(json["delimiter"].string());
+    if (json.has("tokenizer")) settings.tokenizer = parse_tokenizer(json["tokenizer"].string());
     settings.vocab_hash = json["vocab_hash"].string();
     read_gazetteer(json["gazetteer"], &settings);
     if (json.has("feature_drop"))  // a model from before says nothing of it

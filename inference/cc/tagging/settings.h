@@ -9,6 +9,7 @@
 
 #include "tagging/features.h"
 #include "text/columns.h"
+#include "text/tokenizer.h"
 
 namespace etagger {
 
@@ -33,6 +34,7 @@ struct Settings {
   std::vector<std::string> tags;             // the model's tags; the index is the id
   std::vector<std::string> columns;          // of the training data
   Delimiter delimiter = Delimiter::kUnsaid;  // of the training data
+  Tokenizer tokenizer = Tokenizer::kWords;   // that splits text for it
   std::string vocab_hash;                    // sha256 of its vocab.txt
   std::vector<std::string> gazetteer_types;  // empty: no gazetteer
   std::vector<std::pair<std::vector<std::string>, std::vector<int>>>

@@ -20,6 +20,7 @@ struct StreamOptions {
   size_t batch_size = 64;  // sentences, at most
   size_t threads = 1;      // that tag
   bool lines = false;      // the input is raw text, a sentence a line
+  bool split = false;      // or several sentences a line, see text/sentences.h
   bool json = false;       // the output is a line of JSON each sentence, see entities.h
   // Besides the tags, probabilities of tags and entities; or so many tag sequences, 0: none. Of
   // confidence, nbest and json with nbest one alone. temperature: see Tagger::confident.

@@ -1,7 +1,10 @@
 // Shows the tests what our C++ makes of lines from standard input. A line here is a line of input
 // unless it says otherwise.
 //
-//   probe lower|shape|sha256|json|tokenize
+//   probe lower|shape|sha256|json
+//   probe tokenize words|characters
+//   probe sentences plain|tailored
+//       a text, in hexadecimal -> where its sentences end
 //   probe encoding
 //       the first bytes of a file, in hexadecimal -> the error that they are not UTF-8
 //   probe bert_tokens cased|uncased
@@ -44,6 +47,7 @@
 #include "base/sha256.h"
 #include "base/utf8.h"
 #include "text/lowercase.h"
+#include "text/sentences.h"
 #include "text/tokenizer.h"
 #include "text/documents.h"
 #include "text/vocab.h"
@@ -175,8 +179,8 @@ void answer_chains(const std::string& instructions) {
 }
 
 // The first and the last byte of each token, the latter exclusive: 0-5 6-10.
-void tokenize_line(const std::string& line) {
-  for (std::string_view token : etagger::tokenize(line)) {
+void tokenize_line(const std::string& line, const std::string& tokenizer) {
+  for (std::string_view token : etagger::tokenize(line, etagger::parse_tokenizer(tokenizer))) {
     size_t begin = static_cast<size_t>(token.data() - line.data());
     std::cout << begin << '-' << begin + token.size() << ' ';
   }
@@ -200,7 +204,8 @@ void print_json(const std::string& kind, const std::string& scheme) {
     std::vector<etagger::Entity> entities = etagger::entities(split(tags), scheme);
     std::string out;
     if (kind == "line")
-      etagger::append_json(text, etagger::tokenize(text), entities, &out);
+      etagger::append_json(text, etagger::tokenize(text, etagger::Tokenizer::kWords), entities,
+                           &out);
     else
       etagger::append_json(split(text), entities, &out);
     std::cout << out;
@@ -333,12 +338,25 @@ void print_windows(const std::vector<std::string>& args) {
   }
 }
 
-void print_encoding(const std::string& line) {
-  std::string head;
+std::string from_hex(const std::string& line) {
+  std::string bytes;
   for (size_t at = 0; at + 1 < line.size(); at += 2)
-    head.push_back(static_cast<char>(std::stoi(line.substr(at, 2), nullptr, 16)));
+    bytes.push_back(static_cast<char>(std::stoi(line.substr(at, 2), nullptr, 16)));
+  return bytes;
+}
+
+// The byte at which each sentence ends.
+void print_sentences(const std::string& text, bool tailored) {
+  for (size_t at = 0; at < text.size();) {
+    at = etagger::sentence_end(text, at, tailored);
+    std::cout << at << ' ';
+  }
+  std::cout << "\n";
+}
+
+void print_encoding(const std::string& line) {
   try {
-    etagger::check_encoding(head, "FILE");
+    etagger::check_encoding(from_hex(line), "FILE");
     std::cout << "\n";
   } catch (const etagger::Error& error) {
     std::cout << error.what() << "\n";
@@ -361,7 +379,8 @@ void run(const std::string& what, const std::vector<std::string>& args) {
   }
   for (std::string line; std::getline(std::cin, line);) {
     if (what == "lower") std::cout << etagger::lower(line) << "\n";
-    if (what == "tokenize") tokenize_line(line);
+    if (what == "tokenize") tokenize_line(line, args[0]);
+    if (what == "sentences") print_sentences(from_hex(line), args[0] == "tailored");
     if (what == "encoding") print_encoding(line);
     if (what == "bert_tokens") print_tokens(line, args[0]);
     if (what == "shape") std::cout << etagger::word_shape(line) << "\n";

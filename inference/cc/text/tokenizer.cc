@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 
+#include "base/error.h"
 #include "base/utf8.h"
 
 namespace etagger {
@@ -101,18 +102,42 @@ void append_tokens(std::string_view word, std::vector<std::string_view>* tokens)
 
 }  // namespace
 
-std::vector<std::string_view> tokenize(std::string_view line) {
-  std::vector<std::string_view> tokens;
-  size_t begin = 0;
-  for (size_t at = 0; at < line.size();) {
+Tokenizer parse_tokenizer(std::string_view name) {
+  if (name == "words") return Tokenizer::kWords;
+  if (name == "characters") return Tokenizer::kCharacters;
+  throw Error("its tokenizer is neither words nor characters; export it again");
+}
+
+bool is_white_space(uint32_t code) {
+  return is(kSpace, code);
+}
+
+size_t tokenize_on(std::string_view line, size_t at, size_t enough, Tokenizer tokenizer,
+                   std::vector<std::string_view>* tokens) {
+  const size_t most = tokens->size() + enough;
+  size_t begin = at;  // of a word
+  while (at < line.size()) {
     Character character = character_at(line, at);
+    const size_t next = at + character.size;
     if (is(kSpace, character.code)) {
-      if (at > begin) append_tokens(line.substr(begin, at - begin), &tokens);
-      begin = at + character.size;
+      if (at > begin) append_tokens(line.substr(begin, at - begin), tokens);
+      begin = next;
+      if (tokens->size() >= most) return next;
+    } else if (tokenizer == Tokenizer::kCharacters) {
+      tokens->push_back(line.substr(at, character.size));
+      begin = next;
+      if (tokens->size() >= most) return next;
     }
-    at += character.size;
+    at = next;
   }
-  if (line.size() > begin) append_tokens(line.substr(begin), &tokens);
+  if (at > begin) append_tokens(line.substr(begin), tokens);
+  return line.size();
+}
+
+std::vector<std::string_view> tokenize(std::string_view line, Tokenizer tokenizer) {
+  std::vector<std::string_view> tokens;
+  for (size_t at = 0; at < line.size();)
+    at = tokenize_on(line, at, line.size(), tokenizer, &tokens);
   return tokens;
 }
 

@@ -1,7 +1,11 @@
-"""Tags the words of sentences with a trained model: named entities, and what else it has learned.
+"""Tags texts, or the words of sentences, with a trained model: named entities, and what else it has
+learned.
 
     import etagger
     model = etagger.load("model.etagger")
+    model("Sumogetti left Vremland.")
+    # [TextEntity(type='PER', start=0, end=9, text='Sumogetti', score=0.98), ...]
+    for entities in model.pipe(open("texts.txt")): ...    # any iterable, in constant memory
     model.tag(["Sumogetti", "left", "Vremland"])         # ['B-PER', 'O', 'B-LOC']
     model.entities(["Sumogetti", "left", "Vremland"])
     # [Entity(type='PER', start=0, end=1, text='Sumogetti'), ...]
@@ -22,6 +26,7 @@ import ctypes
 import itertools
 import os
 import re
+import struct
 import sys
 import threading
 import warnings
@@ -36,6 +41,8 @@ __all__ = [
     "Model",
     "Reading",
     "ScoredEntity",
+    "TextEntity",
+    "TextReading",
     "entities",
     "load",
 ]
@@ -90,6 +97,16 @@ class _Handle(ctypes.c_void_p):
         return bool(_library.etagger_uses(self, column.encode()))
 
 
+class _Result(ctypes.c_void_p):
+    """An etagger_result, which is freed with the object."""
+
+    _free: Callable[[Any], None]  # etagger_free
+
+    def __del__(self) -> None:
+        if self:
+            self._free(self)
+
+
 def _load_library() -> ctypes.CDLL:
     path = _library_path()
     try:
@@ -99,6 +116,7 @@ def _load_library() -> ctypes.CDLL:
             f"{error}; build it with make cc, or say in ETAGGER_LIBRARY where libetagger.so is"
         ) from None
     pointer, text, size = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t
+    number, flags = ctypes.c_int, ctypes.c_uint
     for name, result, *arguments in (
         ("open", _Handle, text),
         ("open_trusted", _Handle, text),
@@ -108,24 +126,41 @@ def _load_library() -> ctypes.CDLL:
         ("version", text),
         ("stop_at", None, pointer),
         ("fingerprint", text, _Handle),
-        ("tag_sentences", ctypes.c_int, _Handle, *[pointer] * 4, size, ctypes.c_int, pointer),
         (
             "confident",
-            *(ctypes.c_int, _Handle, *[pointer] * 3, size, ctypes.c_double, *[pointer] * 4),
+            *(number, _Handle, *[pointer] * 3, size, ctypes.c_double, *[pointer] * 4),
         ),
         (
             "nbest",
-            *(ctypes.c_int, _Handle, *[pointer] * 3, size, size, ctypes.c_double, *[pointer] * 3),
+            *(number, _Handle, *[pointer] * 3, size, size, ctypes.c_double, *[pointer] * 3),
         ),
-        ("tag_columns", ctypes.c_int, _Handle, *[text] * 4, ctypes.c_int),
         ("split", None, text, size, pointer),
+        (
+            "tag_joined",
+            number,
+            *(_Handle, text, size, number, number, pointer, size, number, pointer),
+        ),
+        ("tag_columns", number, _Handle, *[text] * 4, number),
+        (
+            "tag_text_into",
+            ctypes.c_long,
+            *(_Handle, text, size, flags, pointer, size, pointer),
+        ),
+        ("tag_texts", _Result, _Handle, pointer, pointer, size, flags, number),
+        ("entities", pointer, _Result, pointer),
+        ("nbest_text", _Result, _Handle, text, size, size, flags),
+        ("probabilities", pointer, _Result, pointer),
+        ("free", None, pointer),
+        ("tokenizer", text, _Handle),
+        ("type_count", size, _Handle),
+        ("type_name", text, _Handle, size),
         ("tag_count", size, _Handle),
         ("tag_name", text, _Handle, size),
-        ("uses", ctypes.c_int, _Handle, text),
+        ("uses", number, _Handle, text),
     ):
         function = getattr(library, f"etagger_{name}")
         function.restype, function.argtypes = result, arguments
-    _Handle._close = library.etagger_close
+    _Handle._close, _Result._free = library.etagger_close, library.etagger_free
     return library
 
 
@@ -173,6 +208,25 @@ class Reading(NamedTuple):
     tags: list[str]
 
 
+class TextEntity(NamedTuple):
+    """An entity of a text: start and end in it, end exclusive, counted as the call's `offsets`
+    says; the text between; and its probability, 0 to 1, or None with scores=False.
+    """
+
+    type: str
+    start: int
+    end: int
+    text: str
+    score: float | None
+
+
+class TextReading(NamedTuple):
+    """One of the ways to read a text: its probability, and its entities, without scores."""
+
+    probability: float
+    entities: list[TextEntity]
+
+
 class Model:
     """A model; load() opens one.
 
@@ -211,6 +265,137 @@ class Model:
             if not _is_worker():
                 raise
             self._set_handle(None, error)
+
+    def __call__(
+        self,
+        text: str | bytes,
+        *,
+        split: bool = False,
+        offsets: str = "codepoints",
+        scores: bool = True,
+    ) -> list[TextEntity]:
+        """The entities of a text, from left to right. Raises Error.
+
+        The text is split into words, or characters, as the model was trained (see tokenizer). Each
+        line is a sentence. split: a line may have several sentences, by Unicode's rules and
+        abbreviations. offsets: what start and end count of the text as it is given: "codepoints",
+        as Python does; "utf16", as JavaScript and Java do; or "bytes" of UTF-8. scores: with
+        probabilities, which an .etagger file gives and TensorFlow's graphs do not. text: bytes are
+        UTF-8; those that are not are unknown characters, in TextEntity.text as
+        errors="surrogateescape" has them.
+        """
+        data, flags = _data(text), _flags(split, offsets, scores)
+        if len(data) > _LONG_TEXT:
+            return self._find([text], [data], flags, 1)[0]
+        room = _ROOM[:]
+        address = room.buffer_info()[0]
+        count = _library.etagger_tag_text_into(
+            self._open_handle(), data, len(data), flags, address, _MOST, address + _REST
+        )
+        self._check(_said(count))
+        if count > _MOST:
+            found = _records(_Result(room[-1]))
+        else:
+            found = _ENTITY.iter_unpack(memoryview(room)[: count * _WORDS])
+        return _text_entities(text, data, flags, found, self._names)
+
+    def pipe(
+        self,
+        texts: Iterable[str | bytes],
+        *,
+        split: bool = False,
+        offsets: str = "codepoints",
+        scores: bool = True,
+        threads: int = 0,
+        batch: int = 256,
+    ) -> Iterator[list[TextEntity]]:
+        """The entities of each text, in order: the same as the model's own call of each, and
+        quicker. It reads `batch` texts at a time, or fewer where they are long, so that the memory
+        that it takes does not grow with their number.
+
+        texts: any iterable. threads: 0 is one for each core. The others: see __call__. Raises
+        Error, which names a text that is none by its number, from 1.
+        """
+        flags = _flags(split, offsets, scores)
+        _checked_threads(threads)
+        if not isinstance(batch, int) or batch < 1:
+            raise Error(f"batch {batch!r}: expected 1 or more")
+        if isinstance(texts, (str, bytes)):
+            raise Error(f"texts: expected an iterable of str, not one {type(texts).__name__}")
+        try:
+            each = iter(texts)
+        except TypeError:
+            raise Error(f"texts: expected an iterable of str, not {texts!r}") from None
+        return self._piped(each, flags, threads, batch)
+
+    def _piped(
+        self, texts: Iterator[str | bytes], flags: int, threads: int, batch: int
+    ) -> Iterator[list[TextEntity]]:
+        number = itertools.count(1)
+        while True:
+            taken: list[str | bytes] = []
+            datas: list[bytes] = []
+            size = 0
+            for text in texts:
+                datas.append(_data(text, next(number)))
+                taken.append(text)
+                size += len(datas[-1])
+                if len(taken) >= batch or size >= _MOST_BYTES:
+                    break
+            if not taken:
+                return
+            yield from self._find(taken, datas, flags, threads)
+
+    def nbest_text(
+        self, text: str | bytes, count: int, *, offsets: str = "codepoints"
+    ) -> list[TextReading]:
+        """The `count` most probable readings of a text that is one sentence, or all where there are
+        fewer, the best first. offsets: see __call__. Raises Error, also where several lines have
+        words.
+        """
+        data, flags = _data(text), _flags(False, offsets, False)
+        if not isinstance(count, int) or not 0 <= count < 1 << 63:
+            raise Error(f"count {count!r}: expected a number from 1 on")
+        said = _interruptibly(
+            _library.etagger_nbest_text, self._open_handle(), data, len(data), count, flags
+        )
+        self._check(said)
+        number = array("L", [0])
+        place = _library.etagger_probabilities(said.value, _address(number))
+        records: list[list[Any]] = [[] for _ in range(number[0])]
+        for record in _records(said.value):
+            records[record[-1]].append(record)
+        probabilities = struct.unpack(f"{number[0]}d", ctypes.string_at(place, 8 * number[0]))
+        return [
+            TextReading(probability, _text_entities(text, data, flags, found, self._names))
+            for probability, found in zip(probabilities, records)
+        ]
+
+    def _find(
+        self, texts: list[str | bytes], datas: list[bytes], flags: int, threads: int
+    ) -> list[list[TextEntity]]:
+        """The entities of each text. datas: the texts as UTF-8."""
+        sizes = array("L", map(len, datas))
+        pointers = (ctypes.c_char_p * len(datas))(*datas)
+        call = _interruptibly if sum(sizes) > _LONG_TEXT else _at_once
+        said = call(
+            _library.etagger_tag_texts,
+            self._open_handle(),
+            ctypes.addressof(pointers),
+            _address(sizes),
+            len(datas),
+            flags,
+            threads,
+            keep=(pointers, sizes, datas),
+        )
+        self._check(said)
+        records: list[list[Any]] = [[] for _ in texts]
+        for record in _records(said.value):
+            records[record[-1]].append(record)
+        return [
+            _text_entities(text, data, flags, found, self._names) if found else []
+            for text, data, found in zip(texts, datas, records)
+        ]
 
     def tag(
         self,
@@ -392,6 +577,22 @@ class Model:
         ]
 
     @property
+    def types(self) -> list[str]:
+        """The types of entities that it may give, sorted."""
+        handle = self._open_handle()
+        return sorted(
+            _library.etagger_type_name(handle, i).decode()
+            for i in range(_library.etagger_type_count(handle))
+        )
+
+    @property
+    def tokenizer(self) -> str:
+        """What splits a text for the model, as its training data were: "words", or "characters",
+        where each character that is no white space is a token.
+        """
+        return _library.etagger_tokenizer(self._open_handle()).decode()
+
+    @property
     def columns(self) -> list[str]:
         """Of word, pos and chunk those that the model looks at; without one of them its tags are
         worse.
@@ -418,23 +619,22 @@ class Model:
         """Tags of all words, a flat list. columns: words, and pos and chunks where they are given,
         as lists of sentences.
         """
-        handle = self._open_handle()
         lengths = array("L", map(len, columns["words"]))
-        text, pointers = _pointers(columns, lengths)  # text: what the pointers point into
+        text = _joined(columns, lengths)
         tags = array("L", bytes(_SIZE * sum(lengths)))
-        place = dict(zip(columns, itertools.count(_address(pointers), _SIZE * len(tags))))
         call = _interruptibly if len(tags) > _LONG else _at_once
         said = call(
-            _library.etagger_tag_sentences,
-            handle,
-            place["words"],
-            place.get("pos"),
-            place.get("chunks"),
+            _library.etagger_tag_joined,
+            self._open_handle(),
+            text,
+            len(text) + 1 if tags else 0,
+            "pos" in columns,
+            "chunks" in columns,
             _address(lengths),
             len(lengths),
             threads,
             _address(tags),
-            keep=(text, pointers, lengths, tags),
+            keep=(lengths, tags),
         )
         self._check(said)
         return list(map(self._names.__getitem__, tags))
@@ -523,20 +723,28 @@ class _Span(ctypes.Structure):
 
 
 class _Said(NamedTuple):
-    """What a call came to. The library keeps it for each thread, so that it is asked at once."""
+    """What a call came to. The library keeps what it says for each thread, so that it is asked at
+    once.
+    """
 
+    value: Any
     error: bytes | None
     warning: bytes
 
 
-def _at_once(function: Callable[..., int], *args: Any, keep: Any = None) -> _Said:
+def _said(value: Any) -> _Said:
+    """value: what a function of the library gave: below 0, or a NULL, where it failed."""
+    if value < 0 if isinstance(value, int) else not value:
+        return _Said(value, _library.etagger_error(), b"")
+    return _Said(value, None, _library.etagger_warning())
+
+
+def _at_once(function: Callable[..., Any], *args: Any, keep: Any = None) -> _Said:
     """Calls a function of the library. keep: what must stay in memory meanwhile."""
-    if function(*args):
-        return _Said(_library.etagger_error(), b"")
-    return _Said(None, _library.etagger_warning())
+    return _said(function(*args))
 
 
-def _interruptibly(function: Callable[..., int], *args: Any, keep: Any = None) -> _Said:
+def _interruptibly(function: Callable[..., Any], *args: Any, keep: Any = None) -> _Said:
     """The same, and raises KeyboardInterrupt, or what another signal handler raises, soon.
 
     Python runs handlers in its main thread alone, and not while that is in the library: another
@@ -602,10 +810,8 @@ class _Names(Dict[int, str]):
         return tag
 
 
-def _pointers(columns: dict[str, list[Any]], lengths: array[int]) -> tuple[bytes, array[int]]:
-    """Where the text of each word begins, one column after the other: the texts, joined, and their
-    addresses. Raises Error.
-    """
+def _joined(columns: dict[str, list[Any]], lengths: array[int]) -> bytes:
+    """All words, one column after the other, with a NUL between each. Raises Error."""
     for name, sentences in columns.items():
         if array("L", map(len, sentences)) != lengths:
             raise _lengths_differ(name, sentences, lengths)
@@ -622,8 +828,14 @@ def _pointers(columns: dict[str, list[Any]], lengths: array[int]) -> tuple[bytes
         raise _bad_word(
             columns, lengths, words, lambda word: "\0" in word, "a NUL is no part of a text"
         )
-    pointers = array("L", bytes(_SIZE * len(words)))
-    _library.etagger_split(text, len(words), _address(pointers))
+    return text
+
+
+def _pointers(columns: dict[str, list[Any]], lengths: array[int]) -> tuple[bytes, array[int]]:
+    """All words, joined, and the address of each. Raises Error."""
+    text = _joined(columns, lengths)
+    pointers = array("L", bytes(_SIZE * sum(lengths) * len(columns)))
+    _library.etagger_split(text, len(pointers), _address(pointers))
     return text, pointers
 
 
@@ -639,6 +851,75 @@ def _encode(text: str) -> bytes:
 
 def _address(values: array[Any]) -> int:
     return values.buffer_info()[0]
+
+
+# ---------------------------------------------------------------- texts and their entities
+
+_SPLIT, _SCORES, _UTF16, _BYTES = 1, 2, 4, 8  # ETAGGER_SPLIT, ...
+_UNITS = {"codepoints": 0, "utf16": _UTF16, "bytes": _BYTES}
+_ENTITY = struct.Struct("PNNNNdN")  # etagger_entity
+_WORDS = _ENTITY.size // _SIZE
+_MOST = 32  # entities of a text that need no result of the library
+_REST = _MOST * _ENTITY.size  # where the pointer to a result is in a room
+_ROOM = array("L", bytes(_REST + _SIZE))
+_LONG_TEXT = 3000  # bytes: what takes much longer than another thread takes to start
+_MOST_BYTES = 1 << 20  # that pipe reads at a time, and the rest of the text that is the last
+_LONE, _BAD = re.compile("[\ud800-\udfff]"), "\udcff"
+
+
+def _flags(split: bool, offsets: str, scores: bool) -> int:
+    try:
+        unit = _UNITS[offsets]
+    except (KeyError, TypeError):
+        raise Error(f"offsets {offsets!r}: expected one of {', '.join(_UNITS)}") from None
+    return unit | (_SPLIT if split else 0) | (_SCORES if scores else 0)
+
+
+def _data(text: Any, number: int = 0) -> bytes:
+    """A text as UTF-8; a lone surrogate is a byte that is not. number: of the text, in messages."""
+    if isinstance(text, bytes):
+        return text
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # No two of these bytes make a character, as the bytes that they stand for might.
+        return _LONE.sub(_BAD, text).encode(errors="surrogateescape")
+    except AttributeError:
+        where = f"text {number}: " if number else ""
+        raise Error(f"{where}expected a str or bytes, not {text!r}") from None
+
+
+def _records(result: _Result) -> Iterator[tuple[Any, ...]]:
+    """The entities of a result, as _ENTITY has them."""
+    count = array("L", [0])
+    place = _library.etagger_entities(result, _address(count))
+    return _ENTITY.iter_unpack(ctypes.string_at(place, count[0] * _ENTITY.size) if place else b"")
+
+
+def _part(text: str | bytes, data: bytes, first: int, last: int) -> str:
+    """The text of bytes first to last - 1."""
+    part = data[first:last].decode(errors="surrogateescape")
+    if isinstance(text, str) and _BAD in part:  # some lone surrogate, see _data
+        start = len(data[:first].decode(errors="surrogateescape"))
+        return text[start : start + len(part)]
+    return part
+
+
+def _text_entities(
+    text: str | bytes, data: bytes, flags: int, records: Iterable[tuple[Any, ...]], names: _Names
+) -> list[TextEntity]:
+    """data: the text as UTF-8. records: its entities, as _ENTITY has them."""
+    if isinstance(text, str) and (not flags & (_UTF16 | _BYTES) or len(text) == len(data)):
+        found = [
+            TextEntity(names[kind], start, end, text[start:end], score)
+            for kind, start, end, _, _, score, _ in records
+        ]
+    else:
+        found = [
+            TextEntity(names[kind], start, end, _part(text, data, first, last), score)
+            for kind, start, end, first, last, score, _ in records
+        ]
+    return found if flags & _SCORES else [entity._replace(score=None) for entity in found]
 
 
 # ---------------------------------------------------------------- what is given

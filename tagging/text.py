@@ -1,0 +1,167 @@
+"""Texts to entities: what a Tagger does around its sentences where it is given text, as the C++ has
+it in inference/cc/tagging/texts.cc. Splits texts into sentences and tokens, and counts places.
+"""
+
+import itertools
+import re
+from typing import NamedTuple
+
+import conll
+import schemes
+from cli import UserError
+from features.sentences import sentence_spans
+from features.tokenizer import token_spans
+
+UNITS = ("codepoints", "utf16", "bytes")  # that offsets count
+MOST_CHARACTERS = 1 << 20  # that are read at a time, and the rest of the text that is the last
+_MARK = "\ufeff"  # a byte order mark
+_LONE = re.compile("[\ud800-\udfff]")  # a byte that is not UTF-8, which counts as one
+_WIDE = re.compile("[\U00010000-\U0010ffff]")  # two units of UTF-16
+
+
+class TextEntity(NamedTuple):
+    """An entity of a text: start and end in it, end exclusive, counted as the call's `offsets`
+    says; the text between; and its probability (see confidence.py), or None with scores=False.
+    """
+
+    type: str
+    start: int
+    end: int
+    text: str
+    score: float | None
+
+
+class TextReading(NamedTuple):
+    """One of the ways to read a text: its probability, and its entities, without scores."""
+
+    probability: float
+    entities: list[TextEntity]
+
+
+def check_offsets(offsets):
+    """Raises UserError for an unknown unit."""
+    if offsets not in UNITS:
+        raise UserError(f"offsets {offsets!r}: expected one of {', '.join(UNITS)}")
+
+
+def decoded(text, number):
+    """A text as a str: a byte that is not UTF-8 is a lone surrogate. number: of the text, from 1,
+    in messages. Raises UserError.
+    """
+    if isinstance(text, bytes):
+        return text.decode(errors="surrogateescape")
+    if not isinstance(text, str):
+        raise UserError(f"text {number}: {str(text)[:60]!r}, expected a str or bytes")
+    return text
+
+
+def read_sentences(text, tokenizer, split):
+    """The sentences of a text: a list of lists of (start, end), the places of their tokens. A line
+    is a sentence; with `split` it may have several, see features/sentences.py. A byte order mark at
+    the beginning is in none of them. tokenizer: one of features.tokenizer.TOKENIZERS.
+    """
+    found, start = [], len(_MARK) if text.startswith(_MARK) else 0
+    while start < len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        parts = [(start, end)]
+        if split:
+            parts = [(start + a, start + b) for a, b in sentence_spans(text[start:end])]
+        found += [token_spans(text, tokenizer, *part) for part in parts]
+        start = end + 1
+    return [spans for spans in found if spans]
+
+
+class Places:
+    """Turns places in a text from code points into another unit. They must be asked in order, so
+    that all of them together take linear time.
+    """
+
+    def __init__(self, text, offsets):
+        self.text, self.offsets, self.at, self.units = text, offsets, 0, 0
+
+    def units_before(self, place):
+        part = self.text[self.at : place]
+        self.units += len(part)
+        if not part.isascii():
+            if self.offsets == "utf16":
+                self.units += len(_WIDE.findall(part))
+            elif self.offsets == "bytes":
+                self.units += len(_LONE.sub("?", part).encode()) - len(part)
+        self.at = place
+        return self.units
+
+
+def text_entities(text, sentences, entities, offsets):
+    """A list of TextEntity. sentences: as read_sentences gives them. entities: of each sentence,
+    (start, end, type), in tokens, and perhaps a probability.
+    """
+    places, found = Places(text, offsets), []
+    for spans, of_sentence in zip(sentences, entities):
+        for first, last, kind, *score in of_sentence:
+            start, end = spans[first][0], spans[last - 1][1]
+            begin = places.units_before(start)
+            found.append(
+                TextEntity(kind, begin, places.units_before(end), text[start:end], *score or [None])
+            )
+    return found
+
+
+def find(tagger, texts, split, offsets, scores, batch):
+    """Yields a list of TextEntity for each text, in order. batch: texts that are read at a time, at
+    most.
+    """
+    numbered = enumerate(texts, 1)
+    while taken := _take(numbered, batch):
+        # a model that reads sentences with those around them reads each text as a document
+        size = 1 if tagger.config.bert_context else len(taken)
+        for at in range(0, len(taken), size):
+            group = taken[at : at + size]
+            parts = [read_sentences(text, tagger.meta["tokenizer"], split) for text in group]
+            answers = iter(_answers(tagger, group, parts, scores))
+            for text, part in zip(group, parts):
+                yield text_entities(text, part, itertools.islice(answers, len(part)), offsets)
+
+
+def _take(numbered, batch):
+    taken, size = [], 0
+    for number, text in numbered:
+        taken.append(decoded(text, number))
+        size += len(taken[-1])
+        if len(taken) >= batch or size >= MOST_CHARACTERS:
+            break
+    return taken
+
+
+def _answers(tagger, texts, parts, scores):
+    """The entities of each sentence of some texts. parts: the sentences of each text."""
+    sentences = [_sentence(text, spans) for text, part in zip(texts, parts) for spans in part]
+    tagger.warn_of_missing(sentences)
+    if scores:
+        return [found.entities for found in tagger.confident(sentences)]
+    return tagger.entities(sentences)
+
+
+def nbest(tagger, text, count, offsets):
+    """See Tagger.nbest_text."""
+    text = decoded(text, 1)
+    part = read_sentences(text, tagger.meta["tokenizer"], False)
+    if len(part) > 1:
+        raise UserError(
+            "the text has several lines with words, expected one sentence; give one line"
+        )
+    if not part:
+        return [TextReading(1.0, [])]
+    sentence = _sentence(text, part[0])
+    tagger.warn_of_missing([sentence])
+    scheme = tagger.meta["data_scheme"]
+    return [
+        TextReading(
+            probability, text_entities(text, part, [schemes.entities(tags, scheme)], offsets)
+        )
+        for probability, tags in tagger.nbest([sentence], count)[0]
+    ]
+
+
+def _sentence(text, spans):
+    return conll.Sentence(0, [text[start:end] for start, end in spans], None, None, None)
