@@ -18,7 +18,7 @@ import sys
 import _top
 from cli import Parser, UserError, check_readable, run_command
 from corpora import find
-from serving import binary
+from served_models import binary
 
 MOST = 1.3  # of --confidence beside plain tagging
 # {what is printed: the flags, and those of what it is compared with}

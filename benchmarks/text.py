@@ -33,7 +33,7 @@ from common import Worker, serve
 from corpora import BENCH, CORPORA, ROOT, find
 from f1 import folder_of, is_finished, train
 from peers import crfsuite_spacy
-from serving import script
+from served_models import script
 
 SPACY_MODEL = "en_core_web_sm"
 MOST_BINDING = 10  # microseconds of a call
