@@ -1040,6 +1040,17 @@ int main(int argc, char **argv) {
   printf("%d %d %d\n", etagger_entities(NULL, &count) == NULL && count == 0,
          etagger_tokenizer(NULL) == NULL, etagger_type_name(model, 99) == NULL);
   etagger_free(NULL);
+  etagger_result *best = etagger_nbest_text(model, texts[2], sizes[2], 3, ETAGGER_UTF16);
+  const double *probabilities = etagger_probabilities(best, &count);
+  printf("%d %d ", (int)count, probabilities[0] >= probabilities[count - 1]);
+  etagger_free(best);
+  best = etagger_nbest_text(model, "\xef\xbb\xbf \n", 5, 9, 0);
+  printf("%d ", etagger_probabilities(best, &count)[0] == 1 && count == 1);
+  etagger_free(best);
+  printf("%d\n", etagger_probabilities(NULL, &count) == NULL && count == 0);
+  failed(etagger_nbest_text(model, texts[2], sizes[2], 0, 0));
+  failed(etagger_nbest_text(model, texts[2], sizes[2], 1, ETAGGER_SPLIT));
+  failed(etagger_nbest_text(model, text, sizeof text - 1, 1, 0));
   const char *tags[2], joined[] = "Peter\0sleeps";
   const size_t length = 2;
   printf("%d\n", etagger_tag_joined(model, joined, sizeof joined, 0, 0, &length, 1, 1, tags));
@@ -1063,14 +1074,18 @@ TEXT_MISTAKES = """\
 0 stopped, as the caller asked for
 -1 entities is NULL, expected a place
 1 1 1
+3 1 1 1
+0 count 0: expected 1 to 1,000
+0 flags 1: expected 0, ETAGGER_UTF16 or ETAGGER_BYTES
+0 the text has several lines with words, expected one sentence; give one line
 0
 -1 the last of the joined texts has no NUL
 -1 the joined texts are not 4, as many as lengths and columns say
 """
 
 
-def test_texts_in_a_c_program(engine, model, tmp_path):
-    done = run_c(tmp_path, TEXTS, engine.path)
+def check_texts(done, model):
+    """Checks the output of TEXTS, against the package."""
     assert (done.returncode, done.stderr) == (0, "")
     texts, rows = [b"\xef\xbb\xbfPeter \xf0\x9f\x98\x80\0 Anna\r\nBerlin", b"", b"Rome"], []
     for offsets in ("codepoints", "utf16", "bytes"):
@@ -1082,6 +1097,10 @@ def test_texts_in_a_c_program(engine, model, tmp_path):
     types = "".join(kind + " " for kind in model.types)
     said = MISSING.format("the call")
     assert done.stdout == f"{''.join(rows)}{said}\nwords\n{types}{TEXT_MISTAKES.format(FLAGS)}"
+
+
+def test_texts_in_a_c_program(engine, model, tmp_path):
+    check_texts(run_c(tmp_path, TEXTS, engine.path), model)
 
 
 def test_the_header_is_cpp_too(tmp_path):
@@ -1359,10 +1378,10 @@ int main(int argc, char **argv) {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sanitizer", ["address,undefined", "thread"])
-def test_sanitizers_find_nothing_in_the_library(engine, tmp_path, sanitizer):
-    """Eight threads of a C program on one model; and every mistake of MAIN."""
+def test_sanitizers_find_nothing_in_the_library(engine, model, tmp_path, sanitizer):
+    """Eight threads of a C program on one model; and every mistake of MAIN and TEXTS."""
     build_without_tensorflow(tmp_path / "build", f"-DETAGGER_SANITIZE={sanitizer}")
-    for source in (MAIN, THREADS):
+    for source in (MAIN, TEXTS, THREADS):
         done = run_c(
             tmp_path,
             source,
@@ -1372,5 +1391,7 @@ def test_sanitizers_find_nothing_in_the_library(engine, tmp_path, sanitizer):
         )
         if source == MAIN:
             check_main(done, engine)
+        elif source == TEXTS:
+            check_texts(done, model)
         else:
             assert (done.returncode, done.stdout, done.stderr) == (0, "right\n" * 8, "")

@@ -146,9 +146,9 @@ def test_tokens_of_characters():
         *(letter.encode() for letter in "明天á👩‍👧🇨🇭שלום\u3000\u00a0\u200f\ufeff\r"),
         b"\xe6\x98",
     ]
-    lines = [b"".join(rng.choices(pieces, k=rng.randint(0, 20))) for _ in range(5000)]
+    lines = [b"".join(rng.choices(pieces, k=rng.randint(0, 20))) for _ in range(3000)]
     lines = [line.replace(b"\n", b"") for line in lines]
-    assert check_tokens(lines, "characters") > 20_000
+    assert check_tokens(lines, "characters") > 12_000
     for line, places in zip(lines, probe("tokenize", lines, "characters"), strict=True):
         assert len(places.split()) == sum(letter not in SPACES for letter in decoded(line))
 

@@ -152,7 +152,7 @@ def test_cpp_knows_the_property_of_every_code_point():
     ]
     assert len(known) > 7000 and check_cpp(texts) > 4 * len(known)
     others = [chr(code) for code, letter in zip(codes, letters) if letter in "zo"]
-    others = [*others[:60_000], *others[60_000::50]]
+    others = [*others[:20_000], *others[20_000::100]]
     check_cpp([f". {'b. '.join(others[i : i + 400])}" for i in range(0, len(others), 400)])
 
 
@@ -181,7 +181,7 @@ def test_cpp_splits_random_text_as_python():
 def test_long_texts_take_linear_time():
     """No rule looks over a text again and again."""
     for piece in (". ", ".1 ", ".)", "a\u0301.", "1" * 50 + ". ", "\u0301", "A.", ". \u0301"):
-        text = piece * (200_000 // len(piece))
+        text = piece * (100_000 // len(piece))
         bounds = python_ends(text, True)
         assert probe("sentences", [text.encode().hex().encode()], "tailored") == [
             b"".join(b"%d " % end for end in bounds)

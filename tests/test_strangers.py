@@ -293,6 +293,18 @@ def test_every_value_of_every_field(theirs, part):
             assert optional or type(got) is kinds[name], (name, value)
 
 
+def test_a_checkpoint_from_before_the_tokenizer(theirs):
+    """It splits text into words."""
+
+    def older(meta):
+        del meta["tokenizer"], meta["config"]["tokenizer"]
+        return meta
+
+    forge(theirs, older)
+    meta = checkpoint.load_meta(theirs)
+    assert (meta["tokenizer"], meta["config"]["tokenizer"]) == ("words", "auto")
+
+
 @pytest.mark.parametrize(
     "change, message",
     [

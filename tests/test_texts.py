@@ -2,6 +2,7 @@
 the text is, and inference.py --json the lines of etagger --json.
 """
 
+import functools
 import io
 import itertools
 import json
@@ -17,13 +18,15 @@ import conll
 import export
 import schemes
 from cli import UserError
+from config import Config
 from features.sentences import sentence_spans
-from features.tokenizer import tokenize
+from features.tokenizer import TOKENIZERS, tokenize
 from support.commands import SMALL
 from support.corpora import NASTY_PIECES
 from support.serving import binary, python_package, run_binary, untrained
 from tagging import output, streams
 from tagging.tagger import Tagger
+from training import data
 
 UNITS = ("codepoints", "utf16", "bytes")
 WORDS = [
@@ -82,6 +85,18 @@ def models(tmp_path_factory):
     return make
 
 
+def test_the_tokenizer_is_that_of_the_training_data():
+    """auto: characters where every token is one; a base letter with its accent is two."""
+    sentences = {
+        kind: [conll.Sentence(1, words.split(), None, None, None)]
+        for kind, words in (("characters", "明 a 😀 ."), ("words", "明 e\u0301 a"))
+    }
+    for kind, given in sentences.items():
+        assert data._tokenizer(Config(), given) == kind
+        for named in TOKENIZERS:
+            assert data._tokenizer(Config(tokenizer=named), given) == named
+
+
 # ---------------------------------------------------------------- the reference
 
 
@@ -97,6 +112,13 @@ def units(part, offsets):
         "utf16": len(part.encode("utf-16-le")) // 2,
         "bytes": len(part.encode()),
     }[offsets]
+
+
+@functools.cache
+def entities_of(tagger, words):
+    """The entities of a sentence, as (start, end, type) in words."""
+    tags = tagger.tag([conll.Sentence(1, list(words), None, None, None)])[0] if words else []
+    return schemes.entities(tags, tagger.meta["data_scheme"])
 
 
 def expected(tagger, text, split, offsets):
@@ -116,8 +138,7 @@ def expected(tagger, text, split, offsets):
                 place = line.index(word, place)
                 spans.append((begin + place, begin + place + len(word)))
                 place += len(word)
-            tags = tagger.tag([conll.Sentence(1, words, None, None, None)])[0] if words else []
-            for first, last, kind in schemes.entities(tags, tagger.meta["data_scheme"]):
+            for first, last, kind in entities_of(tagger, tuple(words)):
                 a, b = spans[first][0], spans[last - 1][1]
                 found.append((kind, units(text[:a], offsets), units(text[:b], offsets), text[a:b]))
     return found
@@ -139,8 +160,9 @@ def check(tagger, model, text):
         ours, theirs = model(text, **given), tagger(text, **given)
         assert [each[:4] for each in ours] == want, (text, given)
         assert alike(ours, theirs) and all(0 <= each.score <= 1 for each in ours)
-        for each in model(text, **given, scores=False), tagger(text, **given, scores=False):
-            assert [tuple(entity) for entity in each] == [(*entity, None) for entity in want]
+        for one in (model, tagger)[: 1 + (offsets == "utf16")]:
+            found = one(text, **given, scores=False)
+            assert [tuple(entity) for entity in found] == [(*entity, None) for entity in want]
         count += len(want)
     return count
 
@@ -160,9 +182,9 @@ def test_places_of_every_kind_of_text(models, name):
 def test_places_in_random_texts(models, name):
     rng, (tagger, model, _) = random.Random(name), models(name)
     pieces = [*WORDS, " ", " ", "\n", "\r\n", ". ", "? A", "Ana ", *map(as_str, NASTY_PIECES)]
-    texts = ["".join(rng.choices(pieces, k=rng.randrange(30))) for _ in range(60)]
-    texts += [rng.randbytes(rng.randrange(40)) for _ in range(20)]
-    texts += [text.encode(errors="surrogateescape") for text in texts[:20]]
+    texts = ["".join(rng.choices(pieces, k=rng.randrange(30))) for _ in range(30)]
+    texts += [rng.randbytes(rng.randrange(40)) for _ in range(10)]
+    texts += [text.encode(errors="surrogateescape") for text in texts[:10]]
     for offsets, split in itertools.product(UNITS, (False, True)):
         given = {"split": split, "offsets": offsets}
         ours = list(model.pipe(texts, **given))

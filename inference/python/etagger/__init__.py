@@ -408,6 +408,10 @@ class Model:
         pos, chunks: its part-of-speech and chunk columns, as many as words, where there are any.
         Raises Error.
         """
+        if pos is chunks is None and isinstance(words, (list, tuple)):
+            tags = self._tag_words(words)
+            if tags is not None:
+                return tags
         return self._tag(_one_sentence(words, pos, chunks), threads=1)
 
     def tag_sentences(
@@ -614,6 +618,26 @@ class Model:
         if handle is None:
             raise self._failure or Error("the model is closed")
         return handle
+
+    def _tag_words(self, words: Sequence[str]) -> list[str] | None:
+        """What _tag gives for the words of one sentence, in a third of its time; None: it is long,
+        or something is wrong that _tag tells.
+        """
+        count = len(words)
+        try:
+            text = "\0".join(words).encode()
+        except (TypeError, UnicodeEncodeError):
+            return None
+        if not 0 < count <= _LONG or text.count(b"\0") != count - 1:
+            return None
+        room = array("L", [count]) * (count + 1)  # the tags, and the sentence's length
+        place = room.buffer_info()[0]
+        value = _library.etagger_tag_joined(
+            self._open_handle(), text, len(text) + 1, 0, 0, place + _SIZE * count, 1, 1, place
+        )
+        self._check(_said(value))
+        del room[count]
+        return list(map(self._names.__getitem__, room))
 
     def _tag(self, columns: dict[str, list[Any]], threads: int) -> list[str]:
         """Tags of all words, a flat list. columns: words, and pos and chunks where they are given,
