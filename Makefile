@@ -11,7 +11,7 @@ EXPORTED := inference/exported
 
 FOLDERS := $(filter-out docs,$(patsubst %/,%,$(wildcard */)))
 
-.PHONY: demo demo-cc cc lint format test test-all fuzz docs bench-deps clean $(FOLDERS)
+.PHONY: demo demo-cc cc lint format test test-all fuzz docs bench-deps browser-deps clean $(FOLDERS)
 
 demo: .venv/installed
 	@mkdir -p $(DEMO)
@@ -93,6 +93,11 @@ docs: .venv/installed-docs
 
 bench-deps: .venv/installed-dev
 	$(PY) -m pip install -r requirements-bench.txt
+
+# What drives Chromium in the tests of the server's page; the browser itself is Debian's package
+# chromium. Without either these tests skip.
+browser-deps: .venv/bin/python
+	$(PY) -m pip install --disable-pip-version-check -q --upgrade --target .browser -r requirements-browser.txt
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.10 to 3.13 found; install one, or say make PYTHON=..." >&2; exit 2; }
