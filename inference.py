@@ -12,6 +12,7 @@ import checkpoint
 from cli import Parser, UserError, parse_bool, run_command
 from tagging import confidence
 from tagging.command import add_tagging_flags, check_tagging_flags, run
+from tagging.html import html_format
 from tagging.output import confidence_format, least_confident_format, nbest_format, plain_format
 from tagging.tagger import Tagger
 
@@ -49,6 +50,12 @@ def parse_args():
         f"probability`; N is {confidence.MAX_NBEST:,} at most",
     )
     parser.add_argument(
+        "--html",
+        action="store_true",
+        help="write a page of HTML with the entities marked; with --confidence, with their "
+        "probabilities",
+    )
+    parser.add_argument(
         "--least_confident",
         type=int,
         metavar="N",
@@ -81,6 +88,11 @@ def check_format_flags(args):
         raise UserError(
             f"{' and '.join(given)}: each has a form of output of its own; expected one of them"
         )
+    if args.html and (args.nbest or args.least_confident):
+        raise UserError(
+            "--html: it marks the best tags of all sentences; expected no --nbest and no "
+            "--least_confident beside it"
+        )
     for name in ("nbest", "least_confident"):
         count = getattr(args, name)
         if count is not None and count < 1:
@@ -107,6 +119,8 @@ def check_format_flags(args):
 
 def output_format_of(tagger, args):
     """The OutputFormat that the flags ask for."""
+    if args.html:
+        return html_format(tagger, scores=args.confidence)
     if args.confidence:
         return confidence_format(tagger)
     if args.nbest:

@@ -11,12 +11,16 @@ class OutputFormat(NamedTuple):
 
     answer(sentences): list of conll.Sentence -> a list with what `write` needs of each. write(out,
     block, answer): writes one conll.Block; answer is None for blank lines. close(out): writes what
-    is left at the end of the input.
+    is left at the end of the input. write_line(out, line, answer): writes a line of raw text;
+    answer is None for one without words. Without it, line mode writes columns. keeps_bytes: whether
+    bytes that are not UTF-8 come out as they are; else they become U+FFFD.
     """
 
     answer: object
     write: object
     close: object = lambda out: None
+    write_line: object = None
+    keeps_bytes: bool = True
 
 
 def plain_format(tagger):

@@ -102,21 +102,23 @@ class ColumnTagger:
     def report(self, timing):
         """Sentences, tokens, seconds and milliseconds per sentence, on standard error."""
         seconds = time.perf_counter() - self.started
-        _report(self.tagger, self.sentences, self.tokens, seconds, self.parser.bad_bytes, timing)
+        bad_bytes = self.parser.bad_bytes
+        _report(self.tagger, self.sentences, self.tokens, seconds, bad_bytes, self.format, timing)
 
 
-def _report(tagger, sentences, tokens, seconds, bad_bytes, timing):
+def _report(tagger, sentences, tokens, seconds, bad_bytes, output_format, timing):
     """Prints the figures of a run on standard error."""
     per_sentence = _per_sentence(*tagger.timings())
     note(f"{sentences:,} sentences, {tokens:,} tokens, {seconds:.2f} s{per_sentence}")
-    note_bad_bytes(bad_bytes)
+    note_bad_bytes(bad_bytes, output_format.keeps_bytes)
     if timing:
         note(_percentiles(*tagger.timings()))
 
 
-def note_bad_bytes(count):
+def note_bad_bytes(count, are_kept=True):
     if count:
-        note(f"{count:,} bytes are not UTF-8: read as unknown characters, passed through unchanged")
+        written = "passed through unchanged" if are_kept else "written as U+FFFD"
+        note(f"{count:,} bytes are not UTF-8: read as unknown characters, {written}")
 
 
 def _per_sentence(seconds, counts):
@@ -164,7 +166,8 @@ def tag_lines(tagger, args, stream, name, out, output_format):
     """Tags raw text, a sentence a line: line mode. Writes `word pos chunk tag prediction` rows, and
     a blank line after each sentence.
 
-    stream, out: binary. name: the input's, in messages. output_format: one that writes columns.
+    stream, out: binary. name: the input's, in messages. output_format: one that writes columns, or
+    has write_line, which writes something else.
     """
     analyze = _analyzer(args.spacy_model)
     prompt = stream.isatty()
@@ -176,7 +179,8 @@ def tag_lines(tagger, args, stream, name, out, output_format):
             print("> ", end="", file=sys.stderr, flush=True)
         line = stream.readline(conll.MAX_LINE + 1)
         if number == 1 and line.startswith(BOM):
-            out.write(BOM)
+            if not output_format.write_line:
+                out.write(BOM)
             line = line.removeprefix(BOM)
         if not line:
             break
@@ -185,22 +189,33 @@ def tag_lines(tagger, args, stream, name, out, output_format):
         text = line.decode(errors="surrogateescape")
         bad_bytes += conll.bad_bytes(text)
         words, pos, entities = analyze(text)
+        answer = None
         if words:
             sentence = conll.Sentence(sentences + 1, words, pos, None, None)
             missing = "" if sentences else missing_columns(tagger.config, [sentence], name)
             if missing:
                 note(missing)
-            columns = output_format.answer([sentence])[0]
-            empty = ["O"] * len(words)
-            rows = zip(words, pos or empty, empty, entities, *columns)
-            lines = "".join(" ".join(row) + "\n" for row in rows)
-            out.write(lines.encode(errors="surrogateescape"))
+            answer = output_format.answer([sentence])[0]
             sentences += 1
             tokens += len(words)
-        out.write(b"\n")
+        if output_format.write_line:
+            output_format.write_line(out, text, answer)
+        else:
+            _write_rows(out, words, pos, entities, answer)
         out.flush()
+    output_format.close(out)
     seconds = time.perf_counter() - started
-    _report(tagger, sentences, tokens, seconds, bad_bytes, args.timing)
+    _report(tagger, sentences, tokens, seconds, bad_bytes, output_format, args.timing)
+
+
+def _write_rows(out, words, pos, entities, columns):
+    """Writes a row each word, and a blank line. columns: lists of str, what comes after each row;
+    None: there are no words.
+    """
+    empty = ["O"] * len(words)
+    rows = zip(words, pos or empty, empty, entities, *(columns or ()))
+    lines = "".join(" ".join(row) + "\n" for row in rows)
+    out.write(lines.encode(errors="surrogateescape") + b"\n")
 
 
 def _analyzer(spacy_model):

@@ -14,6 +14,7 @@ import pytest
 
 from support import browser as chromium
 from support import page_server
+from tagging import html
 
 pytestmark = pytest.mark.slow
 
@@ -490,6 +491,21 @@ def test_axe_would_find_something(opened):
     page.evaluate("document.querySelector('label[for=text]').remove()")
     page.evaluate("document.getElementById('text').removeAttribute('placeholder')")
     assert any(line.startswith("label: <textarea") for line in chromium.violations(page))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_a_page_of_the_commands(browser, tmp_path, scheme):
+    """inference.py --html: tests/test_html.py has what is in it."""
+    types = [chr(ord("A") + i) for i in range(26)]
+    spans = [(i, i + 1, each, 0.5) for i, each in enumerate(types)]
+    body = html.marked("".join(types) + " and others", spans, html.looks_of(types))
+    path = tmp_path / "page.html"
+    path.write_text(f"{html.head(types)}<p>{body}</p>\n{html.FOOT}", encoding="utf-8")
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(path.as_uri())
+    assert page.text_content("main").strip() == "".join(types) + " and others"
+    assert chromium.violations(page) == []
+    page.close()
 
 
 @pytest.mark.parametrize("width", [320, 390])

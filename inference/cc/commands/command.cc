@@ -28,7 +28,7 @@ struct Options {
   Delimiter delimiter = Delimiter::kUnsaid;
   size_t batch_size = 64;
   int threads = 0;
-  bool timing = false, lines = false, json = false;
+  bool timing = false, lines = false, json = false, html = false;
 };
 
 // The flags that all commands have, and after them a command's own.
@@ -91,7 +91,8 @@ void tell(const StreamReport& report, double seconds, const Options& options) {
   if (report.pieces)
     note("a sentence of more than " + with_commas(kMostRows) +
          " tokens was tagged in pieces; is a blank line missing after each sentence?");
-  const char* written = options.json ? "written as U+FFFD" : "passed through unchanged";
+  const char* written =
+      options.json || options.html ? "written as U+FFFD" : "passed through unchanged";
   if (report.bad_bytes)
     note(with_commas(report.bad_bytes) + " bytes are not UTF-8: read as unknown characters, " +
          written);
@@ -109,6 +110,7 @@ void run(const Tagger& tagger, const Options& options, size_t threads, Source* i
   stream.threads = threads;
   stream.lines = options.lines;
   stream.json = options.json;
+  stream.html = options.html;
   stream.warn = note;
   StreamReport report = tag_stream(tagger, stream, input, output);
   output->finish();
@@ -150,6 +152,7 @@ int tag_with_engine(int argc, char** argv) {
       cli.flag("--json", &flags->json,
                "write a line of JSON each sentence: its text, and its entities with places in "
                "characters");
+      cli.flag("--html", &flags->html, "write a page of HTML with the entities marked");
       cli.flag(
           "--instructions", &instructions,
           "avx512vbmi, avx512, avx2, neon or portable (default: the best that this machine has)");
@@ -159,6 +162,8 @@ int tag_with_engine(int argc, char** argv) {
       throw Error("--line and --columns: raw text has no columns; leave one of them out");
     if (options.lines && options.delimiter != Delimiter::kUnsaid)
       throw Error("--line and --delimiter: raw text has no columns; leave one of them out");
+    if (options.json && options.html)
+      throw Error("--json and --html: each is a form of output of its own; expected one of them");
     if (verify)
       return note(model + ": verified, " + with_commas(verify_engine_file(model)) + " bytes");
     std::unique_ptr<Engine> engine = open_engine(model, instructions);

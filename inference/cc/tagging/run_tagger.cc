@@ -73,6 +73,8 @@ void RunTagger::write(RunText* text, Tags* tags, Job* job) const {
   if (options_.lines) join_pieces(text, tags);
   if (options_.json)
     write_json(*text, *tags, tagger_.settings().data_scheme, &job->out);
+  else if (options_.html)
+    write_html(*text, *tags, tagger_.settings().data_scheme, html_, &job->out);
   else if (options_.lines)
     write_lines(*text, *tags, &job->out);
   else

@@ -131,4 +131,16 @@ void write_json(const RunText& text, const Tags& tags, const std::string& scheme
   }
 }
 
+void write_html(const RunText& text, const Tags& tags, const std::string& scheme,
+                const HtmlWriter& html, std::string* out) {
+  for (size_t i = 0; i < tags.size(); ++i) {
+    const std::vector<std::string_view>& words = text.own(i).words;
+    const std::vector<Entity> found = entities(tags[i], scheme);
+    if (text.lines.empty())
+      html.append(words, found, {}, out);
+    else
+      html.append(text.lines[i], words, found, {}, out);
+  }
+}
+
 }  // namespace etagger

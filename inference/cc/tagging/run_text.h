@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tagging/html.h"
 #include "tagging/tagger.h"
 #include "text/blocks.h"
 #include "text/columns.h"
@@ -43,10 +44,12 @@ size_t count_pieces(const RunText& text);
 void join_pieces(RunText* text, Tags* tags);
 
 // Append the run's own sentences with their tags. Columns: the rows as they are, and a tag after
-// each token's. Lines: as line mode of inference.py writes them. JSON: see entities.h; scheme: of
-// the tags.
+// each token's. Lines: as line mode of inference.py writes them. JSON and HTML: see entities.h and
+// html.h; scheme: of the tags.
 void write_columns(const RunText& text, const Tags& tags, std::string* out);
 void write_lines(const RunText& text, const Tags& tags, std::string* out);
 void write_json(const RunText& text, const Tags& tags, const std::string& scheme, std::string* out);
+void write_html(const RunText& text, const Tags& tags, const std::string& scheme,
+                const HtmlWriter& html, std::string* out);
 
 }  // namespace etagger

@@ -21,6 +21,7 @@ struct StreamOptions {
   size_t threads = 1;      // that tag
   bool lines = false;      // the input is raw text, a sentence a line
   bool json = false;       // the output is a line of JSON each sentence, see entities.h
+  bool html = false;       // or it is a page, see html.h
   // Called, in the caller's thread, with a line about columns that the model wants and the input
   // lacks.
   std::function<void(const std::string& text)> warn;
