@@ -14,7 +14,7 @@ FOLDERS := $(filter-out docs,$(patsubst %/,%,$(wildcard */)))
 # docker/ and these targets: docs/containers.md.
 IMAGES := $(foreach channel,nightly stable,$(foreach image,trainer server,build_docker_$(channel)_build_$(image)))
 
-.PHONY: demo demo-cc cc lint format test test-all fuzz docs bench-deps browser-deps clean \
+.PHONY: demo demo-cc cc lint format test test-all fuzz docs bench-deps browser-deps container-deps clean \
 	build_docker_nightly_build build_docker_stable_build $(IMAGES) $(FOLDERS)
 
 demo: .venv/installed
@@ -102,6 +102,10 @@ bench-deps: .venv/installed-dev
 # chromium. Without either these tests skip.
 browser-deps: .venv/bin/python
 	$(PY) -m pip install --disable-pip-version-check -q --upgrade --target .browser -r requirements-browser.txt
+
+# What checks docker/ in the tests, which skip without it.
+container-deps: .venv/bin/python
+	$(PY) -m pip install --disable-pip-version-check -q --upgrade --target .containers -r requirements-containers.txt
 
 build_docker_nightly_build: build_docker_nightly_build_trainer build_docker_nightly_build_server
 build_docker_stable_build: build_docker_stable_build_trainer build_docker_stable_build_server

@@ -14,6 +14,7 @@ if [ "$1" = stable ] && ! git describe --tags --abbrev=0 > /dev/null 2>&1; then
   echo "build.sh: there is no release yet, a tag of git; make build_docker_nightly_build_$2 builds what is checked out" >&2
   exit 2
 fi
+# shellcheck source=docker/nightly/server/build.env
 . "./$settings"
 command -v "${DOCKER:-docker}" > /dev/null || { echo "build.sh: ${DOCKER:-docker} is not installed; DOCKER=podman takes another tool" >&2; exit 2; }
 git cat-file -e "$COMMIT:$DOCKERFILE" 2> /dev/null || { echo "build.sh: $COMMIT has no $DOCKERFILE yet; commit it, or make a release that has it" >&2; exit 2; }

@@ -5,8 +5,9 @@ the server as its container would: another user, a root that is read-only, a net
 
 It needs the rights of root, and mmdebstrap and iproute2, packages of Debian. It says how large the
 image would be, that the command of HEALTHCHECK succeeds, that a text is answered, that nothing can
-be written, and that SIGTERM ends the server with exit code 0. What pip and apt need of this
-machine, such as certificates or a folder of wheels, is shown to the build steps with --bind.
+be written, and that SIGTERM ends the server with exit code 0. What pip needs of this machine is
+shown to the build steps: certificates with --certificates, a folder of wheels with --bind. The
+steps run as root; nothing of this machine is mounted where they may write.
 """
 
 import argparse
@@ -26,37 +27,45 @@ SUITE = "bookworm"
 LEFT_OUT = ("doc", "man", "locale", "info", "lintian", "groff")
 # Of this machine's environment, what its package tools go by.
 PASSED_ON = ("PIP_", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "no_proxy")
+CERTIFICATES = "/run/certificates.pem"  # where a root has those of --certificates
 MOST_BYTES = 250_000_000
 
-# Runs a step of the build. $1: the root; $2: its working folder; $3: the command; then the paths to
-# be seen. The mounts are gone with the namespace.
-STEP = """
+# $root gets a /proc and a /dev of its own. All mounts are gone with the namespace.
+MOUNTS = """
 set -eu
-root=$1 folder=$2 command=$3
-shift 3
+root=$1
 mount -t proc proc "$root/proc"
-mount --rbind /dev "$root/dev"
+mount -t tmpfs -o mode=755 tmpfs "$root/dev"
+for name in null zero full random urandom; do
+  touch "$root/dev/$name"
+  mount --bind "/dev/$name" "$root/dev/$name"
+done
+mkdir -m 1777 "$root/dev/shm"
+ln -s /proc/self/fd "$root/dev/fd"
+"""
+
+# Runs a step of the build. $1: the root; $2: its working folder; $3: the command; then the paths to
+# be seen, which packages of the root must not change: they are read-only.
+STEP = """
+folder=$2 command=$3
+shift 3
 for path in /etc/resolv.conf "$@"; do
   mkdir -p "$root${path%/*}"
   if [ -d "$path" ]; then mkdir -p "$root$path"; else touch "$root$path"; fi
   mount --bind "$path" "$root$path"
+  mount -o remount,bind,ro "$root$path"
 done
-cd "$root"
 exec chroot "$root" /bin/sh -c 'cd "$1" && eval "$2"' sh "$folder" "$command"
 """
 
 # Runs the server. $1: the root; $2: its working folder; $3: uid:gid; $4: the model's folder; $5:
 # the health check; then the command.
 SERVE = r"""
-set -eu
-root=$1 folder=$2 user=$3 models=$4 health=$5
+folder=$2 user=$3 models=$4 health=$5
 shift 5
 ip link set lo up
 mkdir -p "$root/models"
-mount --bind "$root" "$root"
-mount -t proc proc "$root/proc"
 mount -t tmpfs -o mode=1777,noexec,nosuid,nodev tmpfs "$root/tmp"
-mount --rbind /dev "$root/dev"
 mount --bind "$models" "$root/models"
 mount -o remount,bind,ro "$root/models"
 mount -o remount,bind,ro "$root"
@@ -102,8 +111,8 @@ echo "SIGTERM ends it with exit code 0"
 class Root:
     """A stage of the build: a root, and what its instructions have set so far."""
 
-    def __init__(self, path, base, binds):
-        self.path, self.binds = path, binds
+    def __init__(self, path, base, args):
+        self.path, self.args = path, args
         self.folder, self.user = "/", "0:0"
         self.environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
         self.settings = {}  # the words of ENTRYPOINT, CMD, HEALTHCHECK
@@ -140,8 +149,15 @@ class Root:
     def run(self, command):
         passed = {key: value for key, value in os.environ.items() if key.startswith(PASSED_ON)}
         environment = {**passed, **self.environment, "DEBIAN_FRONTEND": "noninteractive"}
-        unshared = ["unshare", "--mount", "--pid", "--fork", "sh", "-c", STEP, "sh"]
-        run(*unshared, self.path, self.folder, command, *self.binds, env=environment)
+        certificates = f"{self.path}{CERTIFICATES}"
+        if self.args.certificates:
+            os.makedirs(os.path.dirname(certificates), exist_ok=True)
+            shutil.copy(self.args.certificates, certificates)
+            environment["PIP_CERT"] = CERTIFICATES
+        unshared = ["unshare", "--mount", "--pid", "--fork", "sh", "-c", MOUNTS + STEP, "sh"]
+        run(*unshared, self.path, self.folder, command, *self.args.bind, env=environment)
+        if self.args.certificates:
+            os.remove(certificates)
 
     def copy(self, words, source):
         """COPY SOURCE... TARGET: of a folder, what it holds."""
@@ -194,7 +210,7 @@ def build(args, folder):
         found, _ = dockerfile.stages(dockerfile.parse(stream.read()))
     roots = {}
     for name, _, steps in found:
-        root = roots[name] = Root(os.path.join(folder, f"stage-{name}"), base, args.bind)
+        root = roots[name] = Root(os.path.join(folder, f"stage-{name}"), base, args)
         for step in steps:
             root.do(step, context, roots)
     return root, Root.bytes(root), Root.bytes(root, "/opt/etagger")
@@ -211,7 +227,8 @@ def serve(root, model):
         name = os.path.basename(root.settings["CMD"][0])
         shutil.copy(model, os.path.join(models, name))
         os.chmod(models, 0o755)
-        unshared = ["unshare", "--mount", "--net", "--pid", "--fork", "sh", "-c", SERVE, "sh"]
+        script = 'mount --bind "$1" "$1"\n' + MOUNTS + SERVE
+        unshared = ["unshare", "--mount", "--net", "--pid", "--fork", "sh", "-c", script, "sh"]
         arguments = [root.path, root.folder, root.user, models, health]
         run(*unshared, *arguments, *command, env=root.environment)
 
@@ -228,8 +245,10 @@ def main():
         action="append",
         default=[],
         metavar="PATH",
-        help="of this machine, seen at the same place by the build steps; may be repeated",
+        help="of this machine, seen at the same place by the build steps, read-only; may be "
+        "repeated",
     )
+    parser.add_argument("--certificates", default="", help="a file that pip is to trust")
     parser.add_argument("--folder", default="", help="where the roots are made, and kept")
     args = parser.parse_args()
     if os.geteuid() or not all(map(shutil.which, ("mmdebstrap", "ip", "unshare", "git"))):

@@ -17,10 +17,12 @@ class Instruction(NamedTuple):
 
 
 def parse(text):
-    """A list of Instruction. Comments are left out, lines that end in a backslash are joined."""
+    """A list of Instruction. Comments and blank lines are left out, lines that end in a backslash
+    are joined.
+    """
     found, pieces, first = [], [], 0
     for number, line in enumerate(text.split("\n"), 1):
-        if line.lstrip().startswith("#") or (not line.strip() and not pieces):
+        if line.lstrip().startswith("#") or not line.strip():
             continue
         first = first if pieces else number
         is_open = line.endswith("\\")
