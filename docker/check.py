@@ -23,7 +23,8 @@ import dockerfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPOSITORY = os.path.dirname(HERE)
 SUITE = "bookworm"
-# Debian's slim images leave these out, too.
+# Debian's slim images leave these out, too, and keep no caches of apt.
+APT = ('Dir::Cache::pkgcache ""', 'Dir::Cache::srcpkgcache ""', "APT::Install-Recommends false")
 LEFT_OUT = ("doc", "man", "locale", "info", "lintian", "groff")
 # Of this machine's environment, what its package tools go by.
 PASSED_ON = ("PIP_", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "no_proxy")
@@ -193,7 +194,8 @@ def make_base(path):
     if os.path.isdir(path):
         return
     excluded = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT]
-    run("mmdebstrap", "--quiet", "--variant=minbase", *excluded, SUITE, f"{path}.new")
+    apt = [f"--aptopt={each}" for each in APT]
+    run("mmdebstrap", "--quiet", "--variant=minbase", *excluded, *apt, SUITE, f"{path}.new")
     os.rename(f"{path}.new", path)
 
 

@@ -5,15 +5,20 @@ It needs `make browser-deps` and Chromium, and skips without them.
 """
 
 import json
+import re
 import shutil
 import subprocess
+import sys
 import threading
 import urllib.parse
+import urllib.request
 
 import pytest
 
+import export
 from support import browser as chromium
-from support import page_server
+from support import page_server, serving
+from support.commands import ROOT, SMALL, write_sample
 from tagging import html
 
 pytestmark = pytest.mark.slow
@@ -541,3 +546,75 @@ def test_a_screen_reader_hears_what_happens(opened):
     ):
         assert line in tree, f"{line}\n{tree}"
     assert page.get_attribute("#error", "role") == "alert"
+
+
+# ---------------------------------------------------------------- the server itself
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """The address of serve.py with a model of random weights."""
+    for package in ("fastapi", "uvicorn", "msgspec"):
+        pytest.importorskip(package, reason="pip install -r requirements-serve.txt")
+    serving.binary("libetagger.so")
+    folder = tmp_path_factory.mktemp("model")
+    prefix = serving.untrained(folder / "ner_model", *write_sample(folder), *SMALL)
+    export.write_engine_file(prefix, str(folder / "model.etagger"), False)
+    command = [sys.executable, "serve.py", folder / "model.etagger", "--port", "0"]
+    process = subprocess.Popen([*map(str, command)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if found := re.search(r"http://\S+", line):
+            break
+    assert found, lines
+    yield found[0]
+    process.terminate()
+    process.stderr.close()
+    assert process.wait(60) == 0
+
+
+def test_the_page_of_the_server_itself(browser, served):
+    """What the stub of the other tests stands for: the marks are the spans of /parse, in a text
+    that counts differently in each unit; all of it under the server's own policy.
+    """
+    text = "😀 Sumogetti left Vremland.\n<b>שלום</b> Paul & Berta"
+    errors = []
+    context = browser.new_context()
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    page.goto(served)
+    fill(page, text)
+    given = urllib.parse.urlencode({"q": text, "tokens": "true"})
+    with urllib.request.urlopen(f"{served}parse?{given}", timeout=30) as answer:
+        said = json.load(answer)
+    assert page.text_content("#marked") == text
+    assert marks(page) == [
+        [text[span["start"] : span["end"]], span["type"]] for span in said["spans"]
+    ]
+    assert said["spans"] and table(page) == [
+        [
+            span["type"],
+            text[span["start"] : span["end"]],
+            str(span["start"]),
+            str(span["end"]),
+            f"{span['score']:.3f}",
+        ]
+        for span in said["spans"]
+    ]
+    rows = [
+        "".join(f"{text[each['start'] : each['end']]} {each['tag']}\n" for each in sentence)
+        for sentence in said["tokens"]
+    ]
+    assert copied(page, "CoNLL") == "".join(f"{each}\n" for each in rows)
+    done = subprocess.run(
+        ["sh", "-c", copied(page, "curl")], capture_output=True, text=True, timeout=30
+    )
+    assert json.loads(done.stdout)["spans"] == said["spans"]
+    page.click("summary")
+    page.wait_for_selector("#no-nbest:has-text('one sentence')")
+    fill(page, "Sumogetti left Vremland.")
+    page.wait_for_selector("#nbest li >> nth=4")
+    assert page.text_content("#error") == "" and errors == []
+    context.close()

@@ -288,7 +288,7 @@ function showReadings() {
   const { nbest, text: whole } = state.answer;
   at("no-nbest").hidden = Boolean(nbest?.length);
   at("no-nbest").textContent = whole
-    ? "The server gave no readings of this text."
+    ? "Only a text of one sentence has readings."
     : "No readings yet.";
   at("nbest").replaceChildren(
     ...(nbest ?? []).map((reading) => {
