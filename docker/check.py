@@ -23,6 +23,7 @@ import dockerfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPOSITORY = os.path.dirname(HERE)
 SUITE = "bookworm"
+HOOKS = "/usr/share/mmdebstrap/hooks"
 # Debian's slim images leave these out, too, and keep no caches of apt.
 APT = ('Dir::Cache::pkgcache ""', 'Dir::Cache::srcpkgcache ""', "APT::Install-Recommends false")
 LEFT_OUT = ("doc", "man", "locale", "info", "lintian", "groff")
@@ -195,7 +196,10 @@ def make_base(path):
         return
     excluded = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT]
     apt = [f"--aptopt={each}" for each in APT]
-    run("mmdebstrap", "--quiet", "--variant=minbase", *excluded, *apt, SUITE, f"{path}.new")
+    # else usrmerge comes, which needs Perl
+    merged = ["--include=usr-is-merged", f"--hook-dir={HOOKS}/merged-usr"]
+    how = ["--quiet", "--variant=minbase", *merged, *excluded, *apt]
+    run("mmdebstrap", *how, SUITE, f"{path}.new")
     os.rename(f"{path}.new", path)
 
 
