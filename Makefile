@@ -11,7 +11,11 @@ EXPORTED := inference/exported
 
 FOLDERS := $(filter-out docs,$(patsubst %/,%,$(wildcard */)))
 
-.PHONY: demo demo-cc cc lint format test test-all fuzz docs bench-deps clean $(FOLDERS)
+# docker/ and these targets: docs/containers.md.
+IMAGES := $(foreach channel,nightly stable,$(foreach image,trainer server,build_docker_$(channel)_build_$(image)))
+
+.PHONY: demo demo-cc cc lint format test test-all fuzz docs bench-deps browser-deps container-deps clean \
+	build_docker_nightly_build build_docker_stable_build $(IMAGES) $(FOLDERS)
 
 demo: .venv/installed
 	@mkdir -p $(DEMO)
@@ -93,6 +97,21 @@ docs: .venv/installed-docs
 
 bench-deps: .venv/installed-dev
 	$(PY) -m pip install -r requirements-bench.txt
+
+# What drives Chromium in the tests of the server's page; the browser itself is Debian's package
+# chromium. Without either these tests skip.
+browser-deps: .venv/bin/python
+	$(PY) -m pip install --disable-pip-version-check -q --upgrade --target .browser -r requirements-browser.txt
+
+# What checks docker/ in the tests, which skip without it.
+container-deps: .venv/bin/python
+	$(PY) -m pip install --disable-pip-version-check -q --upgrade --target .containers -r requirements-containers.txt
+
+build_docker_nightly_build: build_docker_nightly_build_trainer build_docker_nightly_build_server
+build_docker_stable_build: build_docker_stable_build_trainer build_docker_stable_build_server
+
+$(IMAGES): build_docker_%:
+	sh docker/build.sh $(subst _build_, ,$*)
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.10 to 3.13 found; install one, or say make PYTHON=..." >&2; exit 2; }

@@ -12,6 +12,7 @@ import checkpoint
 from cli import Parser, UserError, run_command
 from tagging import confidence
 from tagging.command import add_tagging_flags, check_tagging_flags, choose_input, run
+from tagging.html import html_format
 from tagging.output import (
     confidence_format,
     json_format,
@@ -50,6 +51,12 @@ def parse_args():
         f"probability`; N is {confidence.MAX_NBEST:,} at most",
     )
     parser.add_argument(
+        "--html",
+        action="store_true",
+        help="write a page of HTML with the entities marked; with --confidence, with their "
+        "probabilities",
+    )
+    parser.add_argument(
         "--least_confident",
         type=int,
         metavar="N",
@@ -84,6 +91,11 @@ def check_format_flags(args):
         raise UserError(
             f"--json and {given[0]}: each has a form of output of its own; expected one of them"
         )
+    if args.html and (args.json or args.nbest or args.least_confident):
+        raise UserError(
+            "--html: it is a form of output of its own; expected no --json, no --nbest and no "
+            "--least_confident beside it"
+        )
     for name in ("nbest", "least_confident"):
         count = getattr(args, name)
         if count is not None and count < 1:
@@ -112,6 +124,8 @@ def output_format_of(tagger, args):
     """The OutputFormat that the flags ask for."""
     if args.json:
         return json_format(tagger, args.confidence)
+    if args.html:
+        return html_format(tagger, scores=args.confidence)
     if args.confidence:
         return confidence_format(tagger)
     if args.nbest:

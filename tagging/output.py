@@ -14,15 +14,16 @@ class OutputFormat(NamedTuple):
     answer(sentences): list of conll.Sentence -> a list with what the others need of each.
     write(out, block, answer): writes one conll.Block; answer is None for blank lines.
     write_text(out, sentence, answer): writes one TextSentence of line mode; answer is None where it
-    has no words. close(out): writes what is left at the end of the input. has_mark: whether a byte
-    order mark passes through.
+    has no words. close(out): writes what is left at the end of the input. keeps_bytes: whether the
+    input's bytes come out as they are: a byte order mark, and those that are not UTF-8, which
+    become U+FFFD otherwise.
     """
 
     answer: object
     write: object
     write_text: object = None
     close: object = lambda out: None
-    has_mark: bool = True
+    keeps_bytes: bool = True
 
 
 class TextSentence(NamedTuple):
@@ -91,24 +92,29 @@ def json_format(tagger, has_scores=False):
     """
 
     def answer(sentences):
-        if has_scores:
-            found = [each.entities for each in tagger.confident(sentences)]
-        else:
-            found = tagger.entities(sentences)
-        return list(zip(sentences, found))
+        return list(zip(sentences, entities_of(tagger, sentences, has_scores)))
 
     def write(out, block, answer):
         if answer:
             words = answer[0].words
-            out.write(_json_line(" ".join(words), _joined_spans(words), answer[1]))
+            out.write(_json_line(" ".join(words), joined_spans(words), answer[1]))
 
     def write_text(out, sentence, answer):
         out.write(_json_line(sentence.text, sentence.spans, answer[1] if answer else []))
 
-    return OutputFormat(answer, write, write_text, has_mark=False)
+    return OutputFormat(answer, write, write_text, keeps_bytes=False)
 
 
-def _joined_spans(words):
+def entities_of(tagger, sentences, has_scores):
+    """A list of (start, end, type), in words, for each conll.Sentence; with has_scores a
+    probability after the type.
+    """
+    if has_scores:
+        return [found.entities for found in tagger.confident(sentences)]
+    return tagger.entities(sentences)
+
+
+def joined_spans(words):
     """Where each word is in the words joined by spaces."""
     spans, at = [], 0
     for word in words:

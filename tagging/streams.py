@@ -103,21 +103,23 @@ class ColumnTagger:
     def report(self, timing):
         """Sentences, tokens, seconds and milliseconds per sentence, on standard error."""
         seconds = time.perf_counter() - self.started
-        _report(self.tagger, self.sentences, self.tokens, seconds, self.parser.bad_bytes, timing)
+        bad_bytes = self.parser.bad_bytes
+        _report(self.tagger, self.sentences, self.tokens, seconds, bad_bytes, self.format, timing)
 
 
-def _report(tagger, sentences, tokens, seconds, bad_bytes, timing):
+def _report(tagger, sentences, tokens, seconds, bad_bytes, output_format, timing):
     """Prints the figures of a run on standard error."""
     per_sentence = _per_sentence(*tagger.timings())
     note(f"{sentences:,} sentences, {tokens:,} tokens, {seconds:.2f} s{per_sentence}")
-    note_bad_bytes(bad_bytes)
+    note_bad_bytes(bad_bytes, output_format.keeps_bytes)
     if timing:
         note(_percentiles(*tagger.timings()))
 
 
-def note_bad_bytes(count):
+def note_bad_bytes(count, are_kept=True):
     if count:
-        note(f"{count:,} bytes are not UTF-8: read as unknown characters, passed through unchanged")
+        written = "passed through unchanged" if are_kept else "written as U+FFFD"
+        note(f"{count:,} bytes are not UTF-8: read as unknown characters, {written}")
 
 
 def _per_sentence(seconds, counts):
@@ -178,7 +180,7 @@ def tag_lines(tagger, args, stream, name, out, output_format):
             print("> ", end="", file=sys.stderr, flush=True)
         line = stream.readline(MAX_LINE + 1)
         if number == 1 and line.startswith(BOM):
-            if output_format.has_mark:
+            if output_format.keeps_bytes:
                 out.write(BOM)
             line = line.removeprefix(BOM)
         if not line:
@@ -200,8 +202,9 @@ def tag_lines(tagger, args, stream, name, out, output_format):
                 tokens += len(analyzed.words)
             output_format.write_text(out, analyzed, answer)
         out.flush()
+    output_format.close(out)
     seconds = time.perf_counter() - started
-    _report(tagger, sentences, tokens, seconds, bad_bytes, args.timing)
+    _report(tagger, sentences, tokens, seconds, bad_bytes, output_format, args.timing)
 
 
 def _sentences_of(line):

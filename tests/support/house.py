@@ -22,7 +22,7 @@ CC_ROOMS = (
     ("tests", "fuzz"),
 )
 # Scripts import what they like, and nothing at the top or in a room imports them.
-SCRIPTS = ("etc", "benchmarks", "inference", "docs")
+SCRIPTS = ("etc", "benchmarks", "inference", "docs", "docker")
 MOST_COLUMNS = 100
 GENERATED = ("unicode_lower.inc", "unicode_wordpiece.inc", "unicode_sentence.inc")
 

@@ -30,7 +30,8 @@ struct Options {
   Delimiter delimiter = Delimiter::kUnsaid;
   size_t batch_size = 64;
   int threads = 0;
-  bool timing = false, lines = false, split = false, json = false, confidence = false;
+  bool timing = false, lines = false, split = false, json = false, html = false;
+  bool confidence = false;
   std::optional<int> nbest;
   std::optional<double> temperature;
 };
@@ -95,7 +96,8 @@ void tell(const StreamReport& report, double seconds, const Options& options) {
   if (report.pieces)
     note("a sentence of more than " + with_commas(kMostRows) +
          " tokens was tagged in pieces; is a blank line missing after each sentence?");
-  const char* written = options.json ? "written as U+FFFD" : "passed through unchanged";
+  const char* written =
+      options.json || options.html ? "written as U+FFFD" : "passed through unchanged";
   if (report.bad_bytes)
     note(with_commas(report.bad_bytes) + " bytes are not UTF-8: read as unknown characters, " +
          written);
@@ -109,6 +111,9 @@ void check_format_flags(const Options& options) {
         "--confidence and --nbest: each has a form of output of its own; expected one of them");
   if (options.json && options.nbest)
     throw Error("--json and --nbest: each has a form of output of its own; expected one of them");
+  if (options.html && (options.json || options.nbest))
+    throw Error(
+        "--html: it is a form of output of its own; expected no --json and no --nbest beside it");
   const int count = options.nbest.value_or(1);
   if (count < 1) throw Error("--nbest " + std::to_string(count) + ": expected at least 1");
   if (static_cast<size_t>(count) > kMostReadings)
@@ -142,6 +147,7 @@ void run(const Tagger& tagger, const Options& options, size_t threads, Source* i
   stream.confidence = options.confidence;
   stream.nbest = static_cast<size_t>(options.nbest.value_or(0));
   stream.temperature = options.temperature.value_or(1.0);
+  stream.html = options.html;
   stream.warn = note;
   StreamReport report = tag_stream(tagger, stream, input, output);
   output->finish();
@@ -186,6 +192,7 @@ int tag_with_engine(int argc, char** argv) {
       cli.flag("--json", &flags->json,
                "write a line of JSON each sentence: its text, and its entities with places in "
                "characters");
+      cli.flag("--html", &flags->html, "write a page of HTML with the entities marked");
       cli.flag("--confidence", &flags->confidence,
                "after the tag, its probability, and on the tokens of an entity that of the entity, "
                "else _; with --json, an entity's score");

@@ -54,18 +54,23 @@ void append_json(std::string_view text, const std::vector<std::string_view>& wor
 
 void append_json(const std::vector<std::string_view>& words, const std::vector<Entity>& entities,
                  std::string* out, const std::vector<double>& scores) {
+  std::string text;
+  const std::vector<std::string_view> places = join(words, &text);
+  append_json(text, places, entities, out, scores);
+}
+
+std::vector<std::string_view> join(const std::vector<std::string_view>& words, std::string* text) {
   size_t size = 0;
   for (std::string_view word : words) size += word.size() + 1;
-  std::string text;
-  text.reserve(size);  // the views below hold
+  text->reserve(size);  // the views below hold
   std::vector<std::string_view> places;
   places.reserve(words.size());
   for (std::string_view word : words) {
-    if (!places.empty()) text.push_back(' ');
-    text.append(word);
-    places.emplace_back(text.data() + text.size() - word.size(), word.size());
+    if (!places.empty()) text->push_back(' ');
+    text->append(word);
+    places.emplace_back(text->data() + text->size() - word.size(), word.size());
   }
-  append_json(text, places, entities, out, scores);
+  return places;
 }
 
 }  // namespace etagger

@@ -39,4 +39,7 @@ void append_json(std::string_view text, const std::vector<std::string_view>& wor
 void append_json(const std::vector<std::string_view>& words, const std::vector<Entity>& entities,
                  std::string* out, const std::vector<double>& scores = {});
 
+// Appends words joined by single spaces to `text`, which is empty. Returns where they are in it.
+std::vector<std::string_view> join(const std::vector<std::string_view>& words, std::string* text);
+
 }  // namespace etagger

@@ -90,6 +90,8 @@ void RunTagger::write(RunText* text, Answers* answers, Job* job) const {
   if (options_.lines) join_pieces(text, answers);
   if (options_.json)
     write_json(*text, *answers, tagger_.settings().data_scheme, &job->out);
+  else if (options_.html)
+    write_html(*text, *answers, tagger_.settings().data_scheme, html_, &job->out);
   else if (options_.lines)
     write_lines(*text, *answers, &job->out);
   else if (options_.nbest)

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "tagging/html.h"
 #include "tagging/job.h"
 #include "tagging/run_text.h"
 #include "tagging/stream.h"
@@ -22,7 +23,10 @@ class RunTagger {
  public:
   // tagger and options must outlive it. name: of the input, in messages.
   RunTagger(const Tagger& tagger, const StreamOptions& options, const std::string& name)
-      : tagger_(tagger), options_(options), parser_(parser_for(tagger, options, name)) {}
+      : tagger_(tagger),
+        options_(options),
+        parser_(parser_for(tagger, options, name)),
+        html_(types_of(tagger.settings())) {}
 
   // The first sentence that the model is asked for pays for the start: it is tagged alone and left
   // out of the figures. Its columns are those of the whole stream.
@@ -42,6 +46,7 @@ class RunTagger {
   const Tagger& tagger_;
   const StreamOptions& options_;
   SentenceParser parser_;
+  HtmlWriter html_;
   bool needs_first_ = true;
 };
 

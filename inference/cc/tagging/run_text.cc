@@ -49,6 +49,25 @@ void split_line(std::string_view line, Tokenizer tokenizer, RunText* text) {
   if (text->lines.size() == before) add_line({}, tokenizer, text);
 }
 
+// The entities of the run's own sentence i, and a probability for each where there are any.
+struct Found {
+  std::vector<Entity> entities;
+  std::vector<double> scores;
+};
+
+Found found_in(const Answers& answers, size_t i, const std::string& scheme) {
+  Found found;
+  if (answers.confident.empty()) {
+    found.entities = entities(answers.tags[i], scheme);
+    return found;
+  }
+  for (const ScoredEntity& entity : answers.confident[i].entities) {
+    found.entities.push_back({entity.start, entity.end, entity.type});
+    found.scores.push_back(entity.score);
+  }
+  return found;
+}
+
 }  // namespace
 
 // ------------------------------------------------------------ in
@@ -226,20 +245,23 @@ void write_json(const RunText& text, const Answers& answers, const std::string& 
                 std::string* out) {
   for (size_t i = 0; i < text.count(); ++i) {
     const std::vector<std::string_view>& words = text.own(i).words;
-    std::vector<Entity> found;
-    std::vector<double> scores;
-    if (answers.confident.empty()) {
-      found = entities(answers.tags[i], scheme);
-    } else {
-      for (const ScoredEntity& entity : answers.confident[i].entities) {
-        found.push_back({entity.start, entity.end, entity.type});
-        scores.push_back(entity.score);
-      }
-    }
+    const Found found = found_in(answers, i, scheme);
     if (text.lines.empty())
-      append_json(words, found, out, scores);
+      append_json(words, found.entities, out, found.scores);
     else
-      append_json(text.lines[i], words, found, out, scores);
+      append_json(text.lines[i], words, found.entities, out, found.scores);
+  }
+}
+
+void write_html(const RunText& text, const Answers& answers, const std::string& scheme,
+                const HtmlWriter& html, std::string* out) {
+  for (size_t i = 0; i < text.count(); ++i) {
+    const std::vector<std::string_view>& words = text.own(i).words;
+    const Found found = found_in(answers, i, scheme);
+    if (text.lines.empty())
+      html.append(words, found.entities, found.scores, out);
+    else
+      html.append(text.lines[i], words, found.entities, found.scores, out);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tagging/html.h"
 #include "tagging/tagger.h"
 #include "text/blocks.h"
 #include "text/columns.h"
@@ -53,12 +54,14 @@ void join_pieces(RunText* text, Answers* answers);
 
 // Append the run's own sentences. Columns: the rows as they are, and after each token's its tag; or
 // besides its probability and that of the entity that it is in, else _; or all of it for each of
-// the readings. Lines: as line mode of inference.py writes them. JSON: see entities.h; scheme: of
-// the tags.
+// the readings. Lines: as line mode of inference.py writes them. JSON and HTML: see
+// entities.h and html.h; scheme: of the tags.
 void write_columns(const RunText& text, const Answers& answers, std::string* out);
 void write_readings(const RunText& text, const std::vector<Readings>& readings, std::string* out);
 void write_lines(const RunText& text, const Answers& answers, std::string* out);
 void write_json(const RunText& text, const Answers& answers, const std::string& scheme,
                 std::string* out);
+void write_html(const RunText& text, const Answers& answers, const std::string& scheme,
+                const HtmlWriter& html, std::string* out);
 
 }  // namespace etagger

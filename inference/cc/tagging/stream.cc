@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "tagging/html.h"
 #include "tagging/job.h"
 #include "tagging/job_pool.h"
 #include "tagging/run_tagger.h"
@@ -28,6 +29,7 @@ class Stream {
         documents_(tagger.settings().context_words(), parser_for(tagger, options, input->name())),
         input_(input),
         output_(output),
+        settings_(tagger.settings()),
         tagger_(tagger, options, input->name()) {}
 
   StreamReport tag() {
@@ -37,8 +39,8 @@ class Stream {
     try {
       while (size_t size = read(reader.room(kReadSize))) {
         const bool is_whole = reader.feed(size, &run);
-        if (reader.take_mark() && !options_.json)
-          output_->write(kByteOrderMark);  // JSON must have none
+        if (reader.take_mark() && !options_.json && !options_.html)
+          output_->write(kByteOrderMark);  // JSON must have none, and of a page it is no text
         if (is_whole && documents_.feed(&run)) take(std::move(run));
       }
       run = reader.close();
@@ -50,6 +52,7 @@ class Stream {
     take(std::move(run));
     if (pool_) pool_->finish();
     if (error) std::rethrow_exception(error);
+    if (options_.html) end_page();
     return report_;
   }
 
@@ -86,7 +89,19 @@ class Stream {
     pool_->submit(std::move(job));
   }
 
+  // The head of a page comes with its first sentence.
+  void begin_page() {
+    if (!is_page_begun_) output_->write(html_head(types_of(settings_)));
+    is_page_begun_ = true;
+  }
+
+  void end_page() {
+    begin_page();
+    output_->write(html_foot());
+  }
+
   void write(Job* job) {
+    if (options_.html && !job->out.empty()) begin_page();
     output_->write(job->out);
     report_.sentences += job->sentences;
     report_.tokens += job->tokens;
@@ -104,6 +119,8 @@ class Stream {
   std::string head_;  // the first bytes of the input
   Source* input_;
   Sink* output_;
+  const Settings& settings_;
+  bool is_page_begun_ = false;
   RunTagger tagger_;
   StreamReport report_;
   std::unique_ptr<JobPool> pool_;

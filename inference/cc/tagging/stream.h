@@ -22,8 +22,9 @@ struct StreamOptions {
   bool lines = false;      // the input is raw text, a sentence a line
   bool split = false;      // or several sentences a line, see text/sentences.h
   bool json = false;       // the output is a line of JSON each sentence, see entities.h
+  bool html = false;       // or it is a page, see html.h
   // Besides the tags, probabilities of tags and entities; or so many tag sequences, 0: none. Of
-  // confidence, nbest and json with nbest one alone. temperature: see Tagger::confident.
+  // confidence, nbest and json or html with nbest one alone. temperature: see Tagger::confident.
   bool confidence = false;
   size_t nbest = 0;
   double temperature = 1;

@@ -20,6 +20,8 @@
 //       tag ids of a sentence -> its tags in the other scheme
 //   probe entities line|columns SCHEME
 //       a sentence in two lines, text and tags -> JSON
+//   probe html line|columns SCHEME TYPE...
+//       a sentence in three lines, text, tags and scores of its entities (or none) -> a page
 //   probe emissions MODEL [INSTRUCTIONS [BATCH_SIZE]]
 //       columns -> emission scores, a row each token
 //   probe decode MODEL [INSTRUCTIONS]
@@ -40,6 +42,7 @@
 #include "engine/engine.h"
 #include "engine/kernels.h"
 #include "tagging/entities.h"
+#include "tagging/html.h"
 #include "base/error.h"
 #include "tagging/feed.h"
 #include "base/json.h"
@@ -212,6 +215,29 @@ void print_json(const std::string& kind, const std::string& scheme) {
   }
 }
 
+// Three lines a sentence, its text (or its words), a tag for each token and the scores of its
+// entities; out comes a page.
+void print_html(const std::string& kind, const std::string& scheme,
+                const std::vector<std::string>& types) {
+  const etagger::HtmlWriter html(types);
+  std::cout << etagger::html_head(types);
+  std::string text, tags, line;
+  while (std::getline(std::cin, text) && std::getline(std::cin, tags) &&
+         std::getline(std::cin, line)) {
+    std::vector<double> scores;
+    std::istringstream cells(line);
+    for (double score; cells >> score;) scores.push_back(score);
+    const std::vector<etagger::Entity> entities = etagger::entities(split(tags), scheme);
+    std::string out;
+    if (kind == "line")
+      html.append(text, etagger::tokenize(text), entities, scores, &out);
+    else
+      html.append(split(text), entities, scores, &out);
+    std::cout << out;
+  }
+  std::cout << etagger::html_foot();
+}
+
 // BERT's own vocabulary, a piece a line.
 etagger::Section read_pieces(std::string_view text) {
   etagger::Section section;
@@ -369,6 +395,7 @@ void run(const std::string& what, const std::vector<std::string>& args) {
   if (what == "decode") return decode_emissions(args);
   if (what == "chain") return answer_chains(argument(args, 0));
   if (what == "entities") return print_json(args[0], args[1]);
+  if (what == "html") return print_html(args[0], args[1], {args.begin() + 2, args.end()});
   if (what == "wordpiece") return print_pieces(args[0], args[1]);
   if (what == "inputs") return print_inputs(args[0], args[1], std::stoul(args[2]));
   if (what == "documents") return print_documents(std::stoul(args[0]), std::stoul(args[1]));
