@@ -171,16 +171,21 @@ def check_shapes(graph, size):
     with tf.Graph().as_default() as shapes:
         tf.import_graph_def(_skeleton(graph), name="")
     for op in shapes.get_operations():
-        for place in _RANKED_OPERANDS.get(op.type, ()):
-            if op.inputs[place].shape.rank is None:
-                raise Refused(
-                    f"node {op.name} ({op.type}): the rank of its input {place} is not known"
-                )
-        most = max(LARGEST_TENSOR, size)
-        for output in op.outputs:
-            known = output.shape.as_list() if output.shape.rank is not None else []
-            if math.prod(max(each or 1, 1) for each in known) > most:
-                raise Refused(f"node {op.name} ({op.type}): makes more than {most} elements")
+        _check_shapes_of(op, max(LARGEST_TENSOR, size))
+
+
+def _check_shapes_of(op, most):
+    """One node's operands and outputs. op: tf.Operation; most: elements of an output."""
+    what = f"node {op.name} ({op.type})"
+    for place in _RANKED_OPERANDS.get(op.type, ()):
+        if op.inputs[place].shape.rank is None:
+            raise Refused(f"{what}: the rank of its input {place} is not known")
+    if op.type == "Dequantize" and not op.inputs[0].shape.num_elements():
+        raise Refused(f"{what}: its input may be empty, which ends the process")
+    for output in op.outputs:
+        known = output.shape.as_list() if output.shape.rank is not None else []
+        if math.prod(max(each or 1, 1) for each in known) > most:
+            raise Refused(f"{what}: makes more than {most} elements")
 
 
 def _skeleton(graph):

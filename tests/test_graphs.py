@@ -350,6 +350,16 @@ def hidden_bounds(graph):
     add(graph, "Dequantize", "evil", ["bytes", "bound", "bound"], T=of_type(12), mode=mode)
 
 
+def empty_bytes(graph):
+    hidden_bounds(graph)
+    node_of(graph, "bytes").attr["value"].tensor.CopyFrom(
+        tf.make_tensor_proto(np.ones([2, 0], np.uint8))
+    )
+    node_of(graph, "bytes").attr["value"].tensor.dtype = 12
+    constant(graph, "zero", 0.0)
+    node_of(graph, "evil").input[1:] = ["zero", "zero"]
+
+
 def data_format(graph):
     constant(graph, "ids", np.ones([1, 1, 1, 1], np.int32))
     convolution(graph, "ids").attr["data_format"].s = b"x"
@@ -420,6 +430,7 @@ REFUSED = [
     (rank_in_a_function, "stands in a function, where shapes are not known"),
     (element_outside, "node evil (TensorListGetItem): reads an element of a list outside"),
     (hidden_bounds, "node evil (Dequantize): the rank of its input 1 is not known"),
+    (empty_bytes, "node evil (Dequantize): its input may be empty"),
     (data_format, "node evil (Conv2D): attribute data_format has a value that its op does not"),
     (padding, "node evil (Conv2D): attribute padding has a value that its op does not"),
     (attribute_in_a_function, "attribute T has a value that its op does not allow"),

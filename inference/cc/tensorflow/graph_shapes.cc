@@ -77,12 +77,21 @@ uint64_t elements_of(InferenceContext* context, int output) {
   return count;
 }
 
+bool may_be_empty(InferenceContext* context, tf::shape_inference::ShapeHandle shape) {
+  if (!context->FullyDefined(shape)) return true;
+  for (int i = 0; i < context->Rank(shape); ++i)
+    if (context->Value(context->Dim(shape, i)) == 0) return true;
+  return false;
+}
+
 // Throws Error where one node's operands or outputs are not as they must be.
 void check_node(const tf::Node& node, InferenceContext* context, uint64_t most) {
   const std::string what = "node " + node.name() + " (" + node.type_string() + "): ";
   for (int place : ranked_operands(node.type_string()))
     if (!context->RankKnown(context->input(place)))
       throw Error(what + "the rank of its input " + std::to_string(place) + " is not known");
+  if (node.type_string() == "Dequantize" && may_be_empty(context, context->input(0)))
+    throw Error(what + "its input may be empty, which ends the process");
   for (int i = 0; i < context->num_outputs(); ++i)
     if (elements_of(context, i) > most)
       throw Error(what + "makes more than " + std::to_string(most) + " elements");
