@@ -1,5 +1,6 @@
 // The shapes that TensorFlow infers for a graph of unknown origin, before any kernel runs.
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -64,15 +65,17 @@ std::vector<int> ranked_operands(const std::string& op) {
   return {};
 }
 
-// The product of the sizes that are known.
+// The product of the sizes that are known, or the largest number.
 uint64_t elements_of(InferenceContext* context, int output) {
+  constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
   const auto shape = context->output(output);
   if (!context->RankKnown(shape)) return 1;
   uint64_t count = 1;
-  for (int i = 0; i < context->Rank(shape) && count < uint64_t{1} << 32; ++i) {
+  for (int i = 0; i < context->Rank(shape); ++i) {
     const auto dim = context->Dim(shape, i);
-    if (context->ValueKnown(dim))
-      count *= static_cast<uint64_t>(std::max<int64_t>(context->Value(dim), 1));
+    if (!context->ValueKnown(dim)) continue;
+    const auto size = static_cast<uint64_t>(std::max<int64_t>(context->Value(dim), 1));
+    count = size > kMost / count ? kMost : count * size;
   }
   return count;
 }
