@@ -1,8 +1,8 @@
 """Whether a graph of unknown origin may be handed to TensorFlow, which checks little of a GraphDef:
-ops that write files run, and a wrong size ends the process.
+ops that write files run, and a wrong size or rank ends the process.
 
-The same rules in C++, word for word: cc/tensorflow/graph_check.cc. graph_ops.txt lists the ops for
-both.
+check_graph, normalize and check_shapes, in this order. The same rules in C++, word for word:
+cc/tensorflow/graph_check.cc and graph_shapes.cc. graph_ops.txt lists the ops for both.
 """
 
 import math
@@ -21,6 +21,8 @@ LARGEST_ATTRIBUTE = 1 << 16  # of whole numbers in attributes: axes, counts of i
 LARGEST_INTEGER = 1 << 24  # of whole numbers in constants, which become sizes, places, and ids
 LONGEST_LIST = 1 << 22  # elements of a list, whose memory TensorFlow does not ask for, but takes
 LARGEST_FILLED = 1 << 26  # elements of a tensor whose size a constant tells
+LARGEST_TENSOR = 1 << 28  # elements of any tensor, as far as its sizes are known before it is made
+LARGEST_VALUE = 1 << 10  # bytes of weights that may tell a shape
 ROOM = 1 << 26  # bytes that constants may have beyond those of the file
 DEEPEST = 8  # of functions that call functions
 LARGEST_EXPANDED = 1_000_000  # nodes, once each call of a function is replaced by its nodes
@@ -53,7 +55,21 @@ _SIZES = {
     22: (4, "uint32_val"),
     23: (8, "uint64_val"),
 }
+_SHAPE_TYPES = {_INT32, _STRING, _INT64, _BOOL}  # of constants that are no weights
 _HANDLES = {20, 21}  # resource, variant: types of values that no file holds
+# Operands whose rank kernels take on trust: another one ends the process.
+_RANKED_OPERANDS = {"Conv2D": (0, 1), "Dequantize": (1, 2)}
+# Kind of an attribute, as an op declares it -> the field of AttrValue.
+_FIELDS = {
+    "string": "s",
+    "int": "i",
+    "float": "f",
+    "bool": "b",
+    "type": "type",
+    "shape": "shape",
+    "tensor": "tensor",
+    "func": "func",
+}
 # Operand that is a size: what comes out has as many elements as the product of its numbers.
 _SIZE_OPERANDS = {"Fill": 0, "BroadcastTo": 1, "Tile": 1, "TensorListReserve": 1}
 
@@ -121,9 +137,9 @@ def check_graph(graph, size):
 
 
 def normalize(graph):
-    """Takes out of a GraphDef what says how TensorFlow is to read it: devices, types that
-    TensorFlow derives anyway, gradients, and versions before which it checks less; and bounds its
-    lists.
+    """Takes out of a GraphDef what says how TensorFlow is to read it: devices, types and shapes
+    that TensorFlow derives anyway, gradients, and versions before which it checks less; and bounds
+    its lists.
     """
     from tf1 import tf
 
@@ -137,10 +153,63 @@ def normalize(graph):
             node.device = ""
             node.ClearField("experimental_type")
             node.ClearField("experimental_debug_info")
+            for name in ("_class", "_output_shapes"):
+                node.attr.pop(name, None)
     for function in graph.library.function:
         for arg in (*function.signature.input_arg, *function.signature.output_arg):
             arg.ClearField("experimental_full_type")
     _bound_lists(graph)
+
+
+def check_shapes(graph, size):
+    """Raises Refused where TensorFlow cannot tell the rank of an operand that must have the right
+    one, or where a tensor is too large. graph: normalized; size: bytes of its file. TensorFlow
+    raises errors of its own, with no common base, where shapes do not fit.
+    """
+    from tf1 import tf
+
+    with tf.Graph().as_default() as shapes:
+        tf.import_graph_def(_skeleton(graph), name="")
+    for op in shapes.get_operations():
+        _check_shapes_of(op, max(LARGEST_TENSOR, size))
+
+
+def _check_shapes_of(op, most):
+    """One node's operands and outputs. op: tf.Operation; most: elements of an output."""
+    what = f"node {op.name} ({op.type})"
+    for place in _RANKED_OPERANDS.get(op.type, ()):
+        if op.inputs[place].shape.rank is None:
+            raise Refused(f"{what}: the rank of its input {place} is not known")
+    if op.type == "Dequantize" and not op.inputs[0].shape.num_elements():
+        raise Refused(f"{what}: its input may be empty, which ends the process")
+    for output in op.outputs:
+        known = output.shape.as_list() if output.shape.rank is not None else []
+        if math.prod(max(each or 1, 1) for each in known) > most:
+            raise Refused(f"{what}: makes more than {most} elements")
+
+
+def _skeleton(graph):
+    """A copy of a GraphDef, to infer shapes from: without weights, which tell no shapes, and
+    without the shapes that a loop claims to end with, which no kernel checks.
+    """
+    from tf1 import tf
+
+    skeleton = tf.GraphDef(versions=graph.versions)
+    for node in graph.node:
+        tensor = node.attr["value"].tensor if node.op == "Const" else None
+        if tensor and tensor.dtype not in _SHAPE_TYPES and tensor.ByteSize() > LARGEST_VALUE:
+            weight = skeleton.node.add(op="Placeholder", name=node.name, input=node.input)
+            weight.attr["dtype"].type = tensor.dtype
+            weight.attr["shape"].shape.CopyFrom(tensor.tensor_shape)
+            continue
+        copy = skeleton.node.add()
+        copy.CopyFrom(node)
+        if node.op == "StatelessWhile":
+            claimed = copy.attr["output_shapes"].list.shape
+            del claimed[:]
+            for _ in node.attr["T"].list.type:
+                claimed.add(unknown_rank=True)
+    return skeleton
 
 
 def _bound_lists(graph):
@@ -234,7 +303,40 @@ def _check_node(scope, node, allowed, functions):
             size += _tensor_size(scope, node, value.tensor)
         elif not _is_plain(value) or not _is_count(node, name, value):
             raise _refused(scope, node, f"attribute {name} has a value out of bounds")
+    _check_declared(scope, node)
     return size + (_check_constant(scope, node) if node.op == "Const" else 0)
+
+
+def _check_declared(scope, node):
+    """Each attribute has a value that the op's declaration allows."""
+    from tensorflow.python.framework import op_def_registry
+
+    for declared in op_def_registry.get(node.op).attr:
+        if declared.name in node.attr and not _is_allowed(declared, node.attr[declared.name]):
+            raise _refused(
+                scope, node, f"attribute {declared.name} has a value that its op does not allow"
+            )
+
+
+def _is_allowed(declared, value):
+    """Whether an AttrValue is of the kind that an OpDef.AttrDef declares, and within its bounds."""
+    which, kind = value.WhichOneof("value"), declared.type
+    if not kind.startswith("list("):
+        field = _FIELDS[kind]
+        if which != field or declared.has_minimum and value.i < declared.minimum:
+            return False
+        values = [getattr(value, field)]
+    else:
+        field = _FIELDS[kind.removeprefix("list(").removesuffix(")")]
+        if which != "list" or any(each.name != field for each, _ in value.list.ListFields()):
+            return False
+        values = getattr(value.list, field)
+        if declared.has_minimum and len(values) < declared.minimum:
+            return False
+    if not declared.HasField("allowed_values"):
+        return True
+    allowed = getattr(declared.allowed_values.list, field)
+    return all(each in allowed for each in values)
 
 
 def _is_count(node, name, value):
@@ -367,9 +469,13 @@ def _check_operands(scope, node, functions, scopes):
             raise _refused(scope, node, f"makes more than {LARGEST_FILLED} elements")
     if node.op == "TensorListReserve" and scope.name:
         raise _refused(scope, node, "makes a list within a function")
-    if node.op == "Conv2D" and node.attr["explicit_paddings"].list.i:
+    if node.op == "TensorListGetItem" and not scope.name:
+        raise _refused(scope, node, "reads an element of a list outside of a function")
+    if node.op in _RANKED_OPERANDS and scope.name:
+        raise _refused(scope, node, "stands in a function, where shapes are not known")
+    if node.op == "Conv2D" and _attribute(node, "explicit_paddings").list.i:
         raise _refused(scope, node, "pads by numbers of its own")
-    if node.op == "TensorListSetItem" and node.attr["resize_if_index_out_of_bounds"].b:
+    if node.op == "TensorListSetItem" and _attribute(node, "resize_if_index_out_of_bounds").b:
         raise _refused(scope, node, "may make a list of any length")
     if not scope.name and not _is_list_index_scalar(scope, node, None):
         raise _refused(scope, node, "the place in a list is not a single number")
@@ -383,6 +489,11 @@ def _check_operands(scope, node, functions, scopes):
             for each in inside.nodes.values():
                 if not _is_list_index_scalar(inside, each, counter):
                     raise _refused(inside, each, "the place in a list is not a single number")
+
+
+def _attribute(node, name):
+    """The value of a node's attribute; one of no kind where the node lacks it."""
+    return node.attr[name] if name in node.attr else type(node).AttrEntry().value
 
 
 def _constant_integers(node):
@@ -445,7 +556,7 @@ def _counter(scope, node, functions, scopes):
     on while the counter is below (or above) a bound that the loop leaves as it is, and it counts
     towards it.
     """
-    cond, body = (functions.get(node.attr[name].func.name) for name in ("cond", "body"))
+    cond, body = (functions.get(_attribute(node, name).func.name) for name in ("cond", "body"))
     if not cond or not body or len(cond.signature.output_arg) != 1:
         return None
     inside, turn = scopes[cond.signature.name], scopes[body.signature.name]

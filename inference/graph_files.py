@@ -129,6 +129,7 @@ def _import(graph_def, path, size, mend):
         if size is not None:
             graph_check.check_graph(graph_def, size)
             graph_check.normalize(graph_def)
+            graph_check.check_shapes(graph_def, size)
         tf.import_graph_def(graph_def, name="")
     except graph_check.Refused as refused:
         raise UserError(f"{path}: {refused}; {graph_check.MEND}") from None

@@ -289,6 +289,106 @@ def padded(graph):
     add(graph, "Conv2D", "evil", ["image", "filter"], **attributes)
 
 
+def of_shape(shape):
+    return tf.AttrValue(shape=tf.TensorShape(shape).as_proto())
+
+
+def convolution(graph, image, port=""):
+    """A convolution of `image`, a node of int32, whatever its shape."""
+    add(graph, "Cast", "evil_image", [image], SrcT=of_type(3), DstT=of_type(1))
+    constant(graph, "evil_filter", np.ones([1, 1, 1, 1], np.float32))
+    strides = tf.AttrValue()
+    strides.list.i.extend([1, 1, 1, 1])
+    inputs = [f"evil_image{port and ':y:0'}", f"evil_filter{port and ':output:0'}"]
+    padding = tf.AttrValue(s=b"SAME")
+    return add(graph, "Conv2D", "evil", inputs, T=of_type(1), strides=strides, padding=padding)
+
+
+def hidden_rank(graph):
+    add(graph, "Placeholder", "any", dtype=of_type(3))
+    convolution(graph, "any")
+
+
+def claimed_rank(graph):
+    hidden_rank(graph)
+    shapes = tf.AttrValue()
+    shapes.list.shape.add().CopyFrom(tf.TensorShape([1, 1, 1, 1]).as_proto())
+    node_of(graph, "evil_image").attr["_output_shapes"].CopyFrom(shapes)
+
+
+def rank_that_a_loop_claims(graph):
+    loop = next(node for node in graph.node if node.op == "StatelessWhile")
+    place = list(loop.attr["T"].list.type).index(3)
+    convolution(graph, f"{loop.name}:{place}")
+    shapes = loop.attr["output_shapes"].list.shape
+    shapes[place].CopyFrom(tf.TensorShape([1, 1, 1, 1]).as_proto())
+
+
+def rank_in_a_function(graph):
+    nodes = graph.library.function[0].node_def
+    constant(nodes, "evil_ids", np.ones([1, 1, 1, 1], np.int32))
+    convolution(nodes, "evil_ids:output:0", ":0")
+
+
+def element_outside(graph):
+    constant(graph, "sizes", [1])
+    constant(graph, "count", 3)
+    kind = {"element_dtype": of_type(1), "shape_type": of_type(3)}
+    add(graph, "TensorListReserve", "list", ["sizes", "count"], **kind)
+    constant(graph, "place", 0)
+    inputs = ["list", "place", "sizes"]
+    add(graph, "TensorListGetItem", "evil", inputs, element_dtype=of_type(1))
+
+
+def hidden_bounds(graph):
+    constant(graph, "bytes", np.ones(4, np.uint8))
+    node_of(graph, "bytes").attr["value"].tensor.dtype = 12  # quint8
+    node_of(graph, "bytes").attr["dtype"].type = 12
+    add(graph, "Placeholder", "any", dtype=of_type(3))
+    add(graph, "Cast", "bound", ["any"], SrcT=of_type(3), DstT=of_type(1))
+    mode = tf.AttrValue(s=b"SCALED")
+    add(graph, "Dequantize", "evil", ["bytes", "bound", "bound"], T=of_type(12), mode=mode)
+
+
+def empty_bytes(graph):
+    hidden_bounds(graph)
+    node_of(graph, "bytes").attr["value"].tensor.CopyFrom(
+        tf.make_tensor_proto(np.ones([2, 0], np.uint8))
+    )
+    node_of(graph, "bytes").attr["value"].tensor.dtype = 12
+    constant(graph, "zero", 0.0)
+    node_of(graph, "evil").input[1:] = ["zero", "zero"]
+
+
+def data_format(graph):
+    constant(graph, "ids", np.ones([1, 1, 1, 1], np.int32))
+    convolution(graph, "ids").attr["data_format"].s = b"x"
+
+
+def padding(graph):
+    constant(graph, "ids", np.ones([1, 1, 1, 1], np.int32))
+    convolution(graph, "ids").attr["padding"].s = b""
+
+
+def attribute_in_a_function(graph):
+    for node in graph.library.function[0].node_def:
+        if "T" in node.attr:
+            node.attr["T"].CopyFrom(tf.AttrValue(b=True))
+
+
+def no_types(graph):
+    node = add(graph, "IdentityN", "evil")
+    node.attr["T"].list.Clear()
+    node.attr["T"].list.SetInParent()
+
+
+def wide(graph):
+    constant(graph, "one", [[1.0]])
+    constant(graph, "paddings", [[0, 1 << 20], [0, 1 << 20]])
+    kind = {"T": of_type(1), "Tpaddings": of_type(3)}
+    add(graph, "Pad", "evil", ["one", "paddings"], **kind)
+
+
 def compiled(graph):
     graph.node[0].attr["_XlaMustCompile"].b = True
 
@@ -324,6 +424,18 @@ REFUSED = [
     (twice, "a node's name is not one, or stands twice"),
     (no_input, "one of its inputs is none of the graph's"),
     (compiled, "an attribute that etagger's graphs do not have"),
+    (hidden_rank, "node evil (Conv2D): the rank of its input 0 is not known"),
+    (claimed_rank, "node evil (Conv2D): the rank of its input 0 is not known"),
+    (rank_that_a_loop_claims, "node evil (Conv2D): the rank of its input 0 is not known"),
+    (rank_in_a_function, "stands in a function, where shapes are not known"),
+    (element_outside, "node evil (TensorListGetItem): reads an element of a list outside"),
+    (hidden_bounds, "node evil (Dequantize): the rank of its input 1 is not known"),
+    (empty_bytes, "node evil (Dequantize): its input may be empty"),
+    (data_format, "node evil (Conv2D): attribute data_format has a value that its op does not"),
+    (padding, "node evil (Conv2D): attribute padding has a value that its op does not"),
+    (attribute_in_a_function, "attribute T has a value that its op does not allow"),
+    (no_types, "node evil (IdentityN): attribute T has a value that its op does not allow"),
+    (wide, "node evil (Pad): makes more than"),
 ]
 
 
@@ -345,6 +457,48 @@ def test_what_etagger_does_not_write_is_refused(plain, tmp_path):
             graph_files.load_frozen(path)
         assert message in str(refused.value) and "--trust" in str(refused.value)
     assert not os.path.exists("evil.txt")
+
+
+def test_shapes_that_do_not_fit(tmp_path):
+    """Convolutions whose images have lost or won a dimension: TensorFlow's kernel would end the
+    process.
+    """
+    binary("graphs")
+    graph, paths = frozen(**KINDS["softmax"]), []
+    for k, shape in enumerate([[-1], [-1, 15], [-1, 1, 1, 15, 25]]):
+        changed = tf.GraphDef()
+        changed.CopyFrom(graph)
+        constant(changed, "another", shape)
+        for node in changed.node:
+            if node.op == "Reshape":
+                node.input[1] = "another"
+        paths.append(write(tmp_path / f"{k}.pb", changed))
+    for path, line in zip(paths, in_cc(paths), strict=True):
+        assert line.startswith(f"{path}: ") and "rank" in line, line
+        with pytest.raises(UserError, match="rank"):
+            graph_files.load_frozen(path)
+
+
+def test_placeholders_take_what_they_declare(altered, tmp_path):
+    """What is known of shapes rests on them, and TensorFlow does not compare what C++ feeds."""
+    binary("graphs")
+    add(altered, "Placeholder", "input_data_shape_ids", dtype=of_type(3), shape=of_shape([1] * 4))
+    convolution(altered, "input_data_shape_ids")
+    node_of(altered, "logits_indices").input.append("^evil")
+    path = write(tmp_path / "fed.pb", altered)
+    (line,) = in_cc([path])
+    assert line.startswith(f"{path}: its placeholder input_data_shape_ids has the shape [1,1,1,1]")
+    with tf.Graph().as_default() as graph:
+        tf.placeholder(tf.float32, [None, 1], "x")
+        tf.constant([1.0], name="y")
+        path = write(tmp_path / "sample.pb", graph.as_graph_def())
+    line = binary_mistake("inference_sample", "--graph", path)
+    assert f"{path}: its placeholder x has the shape [?,1]" in line
+    with tf.Graph().as_default() as graph:
+        tf.identity(tf.constant([1.0], name="x"), name="y")
+        path = write(tmp_path / "sample.pb", graph.as_graph_def())
+    line = binary_mistake("inference_sample", "--graph", path)
+    assert f"{path}: its placeholder x is missing" in line
 
 
 def test_a_trusted_graph_may_do_what_it_likes(altered, tmp_path):
@@ -379,10 +533,10 @@ def test_long_lists(tmp_path):
         handle = tf.raw_ops.TensorListReserve(
             element_shape=shape, num_elements=count, element_dtype=tf.int32
         )
-        item = tf.raw_ops.TensorListGetItem(
-            input_handle=handle, index=0, element_shape=shape, element_dtype=tf.int32
+        items = tf.raw_ops.TensorListStack(
+            input_handle=handle, element_shape=shape, element_dtype=tf.int32
         )
-        tf.add(words, item, name="logits_indices")
+        tf.add(words, items[0], name="logits_indices")
         tf.constant("{}", name="model_config")
         path = write(tmp_path / "long.pb", graph.as_graph_def())
     assert in_cc([path]) == ["ran"]
@@ -677,21 +831,30 @@ def test_damaged_memory_mapped_graphs(mapped, tmp_path):
 
 
 def agree(graph, seeds, folder, what):
-    """Writes a mutant for each seed, and checks that Python and C++ refuse the same ones, and that
-    the process that opens them lives on. Returns the share of those that TensorFlow got to see.
+    """Writes a mutant for each seed, and checks that Python and C++ refuse the same ones, by their
+    own rules and by the shapes that TensorFlow infers, and that the process that opens them lives
+    on. Returns the share of those that TensorFlow got to see.
     """
-    paths, refused = [], []
+    paths, refused, fitting = [], [], []
     for seed in seeds:
         changed = mutant(graph, seed)
         paths.append(write(folder / f"{seed}.pb", changed))
+        refused.append(False)
         try:
-            graph_check.check_graph(changed, changed.ByteSize())
-            refused.append(False)
+            size = changed.ByteSize()
+            graph_check.check_graph(changed, size)
+            graph_check.normalize(changed)
+            graph_check.check_shapes(changed, size)
+            fitting.append(True)
         except graph_check.Refused:
-            refused.append(True)
+            refused[-1] = True
+        except Exception:  # TensorFlow's, which have no common base
+            pass
+        fitting += [False] * (len(refused) - len(fitting))
     lines = in_cc(paths, what)
     assert len(lines) == len(paths)
     assert ["--trust" in line for line in lines] == refused
+    assert all(fits or line != "ran" for line, fits in zip(lines, fitting))
     assert all(
         line == "ran" or line.startswith((path, "--transforms: "))
         for path, line in zip(paths, lines)

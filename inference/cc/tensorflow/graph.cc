@@ -105,6 +105,26 @@ std::string string_in(const tf::NodeDef& node) {
              : "";
 }
 
+// ------------------------------------------------------------ placeholders
+
+// The shape that a placeholder declares.
+tf::PartialTensorShape shape_of(const tf::NodeDef& placeholder, const std::string& path) {
+  tf::PartialTensorShape shape;
+  auto declared = placeholder.attr().find("shape");
+  if (declared != placeholder.attr().end())
+    check(tf::PartialTensorShape::BuildPartialTensorShape(declared->second.shape(), &shape), path);
+  return shape;
+}
+
+// Throws Error where a placeholder is fed with another shape than it declares, on which ranks that
+// were checked rest: TensorFlow does not look.
+void check_fits(const tf::Tensor& fed, const std::string& placeholder,
+                const tf::PartialTensorShape& shape, const std::string& path) {
+  if (!shape.IsCompatibleWith(fed.shape()))
+    throw Error(path + ": its placeholder " + placeholder + " has the shape " +
+                shape.DebugString() + ", which is not what etagger feeds; export it again");
+}
+
 // ------------------------------------------------------------ the graph
 
 class TensorFlowGraph : public Graph {
@@ -134,7 +154,8 @@ class TensorFlowGraph : public Graph {
 
   std::vector<int32_t> run(const std::vector<Input>& inputs) const override {
     std::vector<tf::Tensor> feeds, fetched;
-    for (const std::string& name : placeholders_) feeds.push_back(feed(name, inputs));
+    for (size_t i = 0; i < placeholders_.size(); ++i)
+      feeds.push_back(feed(placeholders_[i], shapes_[i], inputs));
     check(session_->RunCallable(callable_, feeds, &fetched, nullptr), path_);
     if (fetched.at(0).dtype() != tf::DT_INT32 || fetched.at(0).dims() != 2)
       throw Error(path_ +
@@ -167,15 +188,18 @@ class TensorFlowGraph : public Graph {
       throw Error(path_ + ": its placeholder " + node.name() +
                   " is not int32; export it with export.py");
     placeholders_.push_back(node.name());
+    shapes_.push_back(shape_of(node, path_));
   }
 
-  tf::Tensor feed(const std::string& name, const std::vector<Input>& inputs) const {
+  tf::Tensor feed(const std::string& name, const tf::PartialTensorShape& shape,
+                  const std::vector<Input>& inputs) const {
     auto input = std::find_if(inputs.begin(), inputs.end(),
                               [&](const Input& fed) { return fed.name == name; });
     if (input == inputs.end())
       throw Error(path_ + ": its placeholder " + name +
                   " is none that etagger feeds; export it with export.py");
     tf::Tensor tensor(tf::DT_INT32, tf::TensorShape(input->shape));
+    check_fits(tensor, name, shape, path_);
     std::copy(input->values.begin(), input->values.end(), tensor.flat<int32_t>().data());
     return tensor;
   }
@@ -186,6 +210,7 @@ class TensorFlowGraph : public Graph {
   std::unique_ptr<tf::Session> session_;  // gone before the environment that holds its weights
   tf::Session::CallableHandle callable_;
   std::vector<std::string> placeholders_;
+  std::vector<tf::PartialTensorShape> shapes_;  // of the placeholders
   std::string model_config_;
 };
 
@@ -200,10 +225,16 @@ std::vector<float> run_once(const std::string& path, const std::string& input,
                             const std::vector<int64_t>& shape, const std::vector<float>& values,
                             const std::string& output, size_t size, bool trust) {
   tf::GraphDef graph = read_graph(path, trust);
+  tf::Tensor tensor(tf::DT_FLOAT, tf::TensorShape(shape));
+  auto fed = std::find_if(graph.node().begin(), graph.node().end(), [&](const tf::NodeDef& node) {
+    return node.name() == input && node.op() == "Placeholder";
+  });
+  if (fed == graph.node().end())
+    throw Error(path + ": its placeholder " + input + " is missing; freeze it again");
+  check_fits(tensor, input, shape_of(*fed, path), path);
   tf::SessionOptions options = session_options(0, trust);
   std::unique_ptr<tf::Session> session(tf::NewSession(options));
   check(session->Create(graph), path);
-  tf::Tensor tensor(tf::DT_FLOAT, tf::TensorShape(shape));
   std::copy(values.begin(), values.end(), tensor.flat<float>().data());
   std::vector<tf::Tensor> fetched;
   check(session->Run({{input, tensor}}, {output}, {}, &fetched), path);

@@ -15,6 +15,8 @@
 #include "tensorflow/core/framework/attr_value.pb.h"
 #include "tensorflow/core/framework/function.pb.h"
 #include "tensorflow/core/framework/node_def.pb.h"
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/op_def_util.h"
 #include "tensorflow/core/framework/tensor.pb.h"
 #include "tensorflow/core/framework/types.pb.h"
 #include "tensorflow/core/public/version.h"
@@ -313,6 +315,19 @@ bool is_count(const tf::NodeDef& node, const std::string& name, const tf::AttrVa
   return (name != "num" && name != "num_split") || value.i() >= 0;
 }
 
+// Each attribute has a value that the op's declaration allows.
+void check_declared(const Scope& scope, const tf::NodeDef& node) {
+  const tf::OpDef* op = nullptr;
+  if (!tf::OpRegistry::Global()->LookUpOpDef(node.op(), &op).ok())
+    refuse(scope, node, "an op that TensorFlow does not have");
+  for (const tf::OpDef::AttrDef& declared : op->attr()) {
+    auto given = node.attr().find(declared.name());
+    if (given != node.attr().end() && !tf::ValidateAttrValue(given->second, declared).ok())
+      refuse(scope, node,
+             "attribute " + declared.name() + " has a value that its op does not allow");
+  }
+}
+
 // Op, inputs and attributes, each by itself. Returns the bytes of its constant.
 uint64_t check_node(const Scope& scope, const tf::NodeDef& node, const Functions& functions,
                     bool mapped) {
@@ -341,6 +356,7 @@ uint64_t check_node(const Scope& scope, const tf::NodeDef& node, const Functions
     }
   }
   if (node.op() == "Const") check_constant(scope, node);
+  check_declared(scope, node);
   return size;
 }
 
@@ -558,6 +574,10 @@ void check_operands(const Scope& scope, const tf::NodeDef& node, const Functions
   check_filled(scope, node);
   if (node.op() == "TensorListReserve" && !scope.name().empty())
     refuse(scope, node, "makes a list within a function");
+  if (node.op() == "TensorListGetItem" && scope.name().empty())
+    refuse(scope, node, "reads an element of a list outside of a function");
+  if ((node.op() == "Conv2D" || node.op() == "Dequantize") && !scope.name().empty())
+    refuse(scope, node, "stands in a function, where shapes are not known");
   auto padding = node.attr().find("explicit_paddings");
   if (node.op() == "Conv2D" && padding != node.attr().end() && padding->second.list().i_size())
     refuse(scope, node, "pads by numbers of its own");
@@ -666,10 +686,14 @@ void check_graph(const tf::GraphDef& graph, const std::string& path, uint64_t si
   try {
     check(graph, size, regions != nullptr);
   } catch (const Error& error) {
-    throw Error(path + ": " + error.what() +
-                "; export the model again with export.py, or give --trust where you trust whoever "
-                "made the graph");
+    refuse_graph(path, error.what());
   }
+}
+
+void refuse_graph(const std::string& path, const std::string& what) {
+  throw Error(path + ": " + what +
+              "; export the model again with export.py, or give --trust where you trust whoever "
+              "made the graph");
 }
 
 void check_regions(const tf::GraphDef& graph, const std::string& path, const RegionSizes& regions) {
@@ -703,6 +727,7 @@ void normalize(tf::GraphDef* graph) {
       node.clear_device();
       node.clear_experimental_type();
       node.clear_experimental_debug_info();
+      for (const char* name : {"_class", "_output_shapes"}) node.mutable_attr()->erase(name);
     }
   };
   clear(graph->mutable_node());

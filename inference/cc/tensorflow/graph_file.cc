@@ -86,6 +86,7 @@ tensorflow::GraphDef read_mapped(const std::string& path, bool trust, tf::Memmap
     normalize(&graph);
   }
   check_regions(graph, path, regions);
+  if (!trust) check_shapes(graph, path, size_of(path));
   return graph;
 }
 
@@ -100,6 +101,7 @@ tensorflow::GraphDef read_graph(const std::string& path, bool trust) {
   if (!trust) {
     check_graph(graph, path, size_of(path));
     normalize(&graph);
+    check_shapes(graph, path, size_of(path));
   }
   return graph;
 }
