@@ -18,11 +18,12 @@ import conll
 import export
 import schemes
 from cli import UserError
+from features.tokenizer import token_spans
 from support.commands import ROOT, SMALL, sample, write_sample
 from support.corpora import NASTY_PIECES as NASTY
 from support.serving import binary, binary_mistake, probe_bytes, run_binary, succeed, untrained
 from tagging import html as pages
-from tagging.output import confidence_format
+from tagging.output import TextSentence, confidence_format
 from tagging.streams import tag_columns, tag_lines
 from tagging.tagger import Tagger
 
@@ -92,20 +93,16 @@ class FakeTagger:
         }
         self.drawn, self.scores = iter(tags), iter(scores)
 
-    def tag(self, sentences):
-        return list(itertools.islice(self.drawn, len(sentences)))
+    def entities(self, sentences):
+        drawn = itertools.islice(self.drawn, len(sentences))
+        return [list(schemes.entities(tags, self.meta["data_scheme"])) for tags in drawn]
 
     def confident(self, sentences):
         return [
             types.SimpleNamespace(
-                entities=[
-                    (*span, score)
-                    for span, score in zip(
-                        schemes.entities(tags, self.meta["data_scheme"]), next(self.scores)
-                    )
-                ]
+                entities=[(*span, score) for span, score in zip(spans, next(self.scores))]
             )
-            for tags in self.tag(sentences)
+            for spans in self.entities(sentences)
         ]
 
 
@@ -139,25 +136,27 @@ def draw_line(rng):
 @pytest.mark.parametrize("kind", ["line", "columns"])
 def test_any_text_comes_out_as_it_is(kind, scheme, has_scores):
     """Python and C++ write the same page, and its text and marks are those of the sentences."""
-    from features.tokenizer import tokenize
-
     rng = random.Random(f"{kind}{scheme}{has_scores}")
     lines = [draw_line(rng) for _ in range(120)]
     if kind == "columns":
         lines = [b" ".join(re.split(rb"[ \t\r\n\x0b\x0c]+", line.strip())) for line in lines]
         lines = [line for line in lines if line.strip()]
     texts = [line.decode(errors="surrogateescape") for line in lines]
-    words = [text.split(" ") if kind == "columns" else tokenize(text) for text in texts]
+    places = [token_spans(text) for text in texts]
+    words = [
+        text.split(" ") if kind == "columns" else [text[start:end] for start, end in spans]
+        for text, spans in zip(texts, places)
+    ]
     tags = [draw_tags(rng, scheme, len(each)) for each in words]
     spans = [schemes.entities(each, scheme) for each in tags]
     scores = [[rng.random() for _ in each] for each in spans]
 
     format_ = pages.html_format(FakeTagger(scheme, tags, scores), scores=has_scores)
     out = Sink()
-    for text, own in zip(texts, words):
+    for text, own, its_places in zip(texts, words, places):
         answer = format_.answer([conll.Sentence(1, own, None, None, None)])[0]
         if kind == "line":
-            format_.write_line(out, text + rng.choice(["\n", "\r\n", ""]), answer)
+            format_.write_text(out, TextSentence(text, its_places, own, None, []), answer)
         else:
             format_.write(out, None, answer)
     format_.close(out)
@@ -213,7 +212,9 @@ def model(tmp_path_factory):
 
 def python_page(model, data, lines, format_):
     """What inference.py writes for an input: (bytes, the mistake in it or "")."""
-    args = types.SimpleNamespace(columns="", delimiter="", spacy_model="", timing=False)
+    args = types.SimpleNamespace(
+        columns="", delimiter="", spacy_model="", timing=False, split=False
+    )
     out, tag = io.BytesIO(), tag_lines if lines else tag_columns
     how = {"output_format": format_}
     with pytest.MonkeyPatch.context() as patch:
@@ -296,10 +297,12 @@ def test_scores_are_those_of_confidence(model):
 
 
 def test_flags_that_do_not_go_together(bare_zygote, model):
-    for flags in (["--nbest", "2"], ["--least_confident", "2"]):
+    expected = "--html: it is a form of output of its own; expected no --json"
+    for flags in (["--nbest", "2"], ["--least_confident", "2"], ["--json"]):
         message = bare_zygote.mistake("inference.py", "--restore", model.prefix, "--html", *flags)
-        assert "--html: it marks the best tags of all sentences" in message
-    assert "--json and --html" in binary_mistake("etagger", model.file, "--json", "--html")
+        assert expected in message
+    for flags in (["--nbest", "2"], ["--json"]):
+        assert expected in binary_mistake("etagger", model.file, "--html", *flags)
 
 
 # ---------------------------------------------------------------- the wheel

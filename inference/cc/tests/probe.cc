@@ -230,7 +230,8 @@ void print_html(const std::string& kind, const std::string& scheme,
     const std::vector<etagger::Entity> entities = etagger::entities(split(tags), scheme);
     std::string out;
     if (kind == "line")
-      html.append(text, etagger::tokenize(text), entities, scores, &out);
+      html.append(text, etagger::tokenize(text, etagger::Tokenizer::kWords), entities, scores,
+                  &out);
     else
       html.append(split(text), entities, scores, &out);
     std::cout << out;
