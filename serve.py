@@ -176,15 +176,14 @@ def main():
     token = token_of(args)
     check_packages()
     from serving.models import sources
-    from serving.workers import Options, Supervisor, raise_file_limit
 
     found = sources(args.models)
     for source in found:
         source.check()
+    from serving.workers import Options, Supervisor, raise_file_limit
+
     in_tensorflow = not all(source.is_engine for source in found)
     workers = args.workers or (1 if in_tensorflow else len(os.sched_getaffinity(0)))
-    if args.host not in LOCAL and not token:
-        note(f"--host {args.host} without --token: whoever reaches this address may ask")
     raise_file_limit()
     options = Options(
         host=args.host,
@@ -198,7 +197,10 @@ def main():
         proxy=args.proxy,
         spacy_model=args.spacy_model,
     )
-    return Supervisor(options, found).run()
+    supervisor = Supervisor(options, found)
+    if args.host not in LOCAL and not token:
+        note(f"--host {args.host} without --token: whoever reaches this address may ask")
+    return supervisor.run()
 
 
 if __name__ == "__main__":

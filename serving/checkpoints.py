@@ -9,6 +9,7 @@ import schemes
 from cli import UserError
 from files.text import HeadCheck
 from serving.models import Mistake
+from serving.texts import words_of
 from tagging.output import OutputFormat, write_columns
 from tagging.streams import READ_SIZE, ColumnTagger
 from tagging.tagger import MissingColumns, Tagger, trained_columns
@@ -34,6 +35,9 @@ class Checkpoint:
             return found
         return [[entity._replace(score=None) for entity in each] for each in found]
 
+    def words_of(self, text, split):
+        return words_of(text, self.tokenizer)
+
     def nbest(self, text, count, offsets):
         with self.lock, _mistakes():
             return self.tagger.nbest_text(text, count, offsets=offsets)
@@ -45,7 +49,7 @@ class Checkpoint:
     def confident(self, words, pos=None):
         with self.lock, _mistakes():
             sentence = conll.Sentence(1, words, pos, None, None)
-            return self.tagger.confident([sentence])[0]
+            return self.tagger.confident([sentence])[0].entities
 
     def tag_columns(self, source, sink, columns, delimiter):
         def answer(sentences):

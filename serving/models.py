@@ -10,7 +10,8 @@ import os
 import sys
 import warnings
 
-from cli import UserError
+from cli import UserError, note
+from serving.texts import words_of
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -66,13 +67,19 @@ class Source:
         return new
 
     def check(self):
-        """Raises UserError where the model is damaged, as far as this shows without TensorFlow."""
+        """Raises UserError where the model is damaged, as far as this shows without TensorFlow.
+        Notes columns that it was trained with, and texts do not have.
+        """
         if self.is_engine:
-            self.open()
+            warning = self.open().warning
         else:
             import checkpoint
+            from config import Config
+            from tagging.tagger import columns_note
 
-            checkpoint.load_meta(self.prefix)
+            warning = columns_note(Config(**checkpoint.load_meta(self.prefix)["config"]))
+        if warning:
+            note(f"{self.path}: {warning.replace('the call', 'a text')}")
 
     def close(self):
         if self.descriptor is not None:
@@ -186,6 +193,10 @@ class Engine:
         except self.package.Error as error:
             raise Mistake(str(error)) from None
 
+    def words_of(self, text, split):
+        """(start, end) of the words of each sentence, in code points."""
+        return words_of(text, self.tokenizer)
+
     def nbest(self, text, count, offsets):
         """The Readings of a text that is one sentence. Raises Mistake."""
         try:
@@ -201,9 +212,10 @@ class Engine:
             raise Mistake(str(error)) from None
 
     def confident(self, words, pos=None):
-        """One sentence's Confident. Raises Mistake."""
+        """(start, end, type, score) of the entities of one sentence. Raises Mistake."""
         try:
-            return self.model.confident(words, pos)
+            found = self.model.confident(words, pos).entities
+            return [(each.start, each.end, each.type, each.score) for each in found]
         except self.package.Error as error:
             raise Mistake(str(error)) from None
 

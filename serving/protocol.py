@@ -43,6 +43,9 @@ class Protocol(HttpToolsProtocol):
         self.limits = service.limits
         self.state, self.since = HEAD, self.loop.time()
         self.in_head = True  # the next byte is one of a request's head
+        self.parsed = (
+            False  # whether a head or a body ended in the piece of data that is being read
+        )
         self.head_bytes = self.body_bytes = self.raw_bytes = self.step = 0
         self.stalled = None  # since when the client does not read
         self.closing = None  # since when the connection is being closed
@@ -69,9 +72,9 @@ class Protocol(HttpToolsProtocol):
             return
         if self.state == IDLE:
             self.state, self.since = HEAD, self.loop.time()
-        head_began_before = self.in_head
+        self.parsed = False
         super().data_received(data)
-        if self.in_head and head_began_before:
+        if self.in_head and not self.parsed:
             self.head_bytes += len(data)
             if self.head_bytes > MOST_HEAD:
                 self._refuse(431, f"the head of the request has more than {MOST_HEAD:,} bytes")
@@ -150,7 +153,7 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self):
         if self.transport.is_closing():  # the rest of what came with a request that was refused
             return
-        self.in_head = False
+        self.in_head, self.parsed = False, True
         self.head_bytes = self.body_bytes = self.raw_bytes = 0
         self.state, self.since = BODY, self.loop.time()
         if self._goes_quick():
@@ -204,7 +207,7 @@ class Protocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self):
-        self.in_head = True
+        self.in_head = self.parsed = True
         if self.quick is None:
             if self.state == BODY:
                 self.state, self.since = ANSWER, self.loop.time()

@@ -7,7 +7,7 @@ from features.tokenizer import tokenize
 
 def tokens_of(model, text, split, offsets):
     """A list of (start, end, tag) for each sentence of a text."""
-    sentences = words_of(text, model.tokenizer)
+    sentences = model.words_of(text, split)
     tags = model.tags([[text[start:end] for start, end in places] for places in sentences])
     unit = units(text, offsets)
     return [
@@ -18,7 +18,7 @@ def tokens_of(model, text, split, offsets):
 
 def readings_of(model, text, split, offsets, count):
     """The `count` best Readings of a text; [] of one that holds several sentences."""
-    if len(words_of(text, model.tokenizer)) > 1:
+    if len(model.words_of(text, split)) > 1:
         return []
     return model.nbest(text, count, offsets)
 

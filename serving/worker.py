@@ -6,6 +6,7 @@ import functools
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 
@@ -66,12 +67,15 @@ def main(options, sources, listener, control, metrics, row, rate):
 
 def open_model(source, options):
     """The model of a Source. Raises UserError."""
-    return source.open(options.threads)
+    model = source.open(options.threads)
+    if not options.spacy_model:
+        return model
+    from serving.spacy_text import WithSpacy
+
+    return WithSpacy(model, options.spacy_model)
 
 
 def most_connections(options):
-    import resource
-
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return max(16, min(MOST_CONNECTIONS, files - SPARE_FILES))
 
@@ -119,7 +123,8 @@ class Server(uvicorn.Server):
                 connection.check(now)
             row.set("connections", len(connections))
             row.set("queue", self.service.waiting())
-            await asyncio.sleep(0.25 if self.service.draining else 1.0)
+            slow = min(1.0, self.service.limits.timeout / 4)
+            await asyncio.sleep(0.1 if self.service.draining else slow)
 
     def _hear(self):
         """Takes messages of the supervisor."""
