@@ -92,7 +92,10 @@ class Body:
     async def read(self):
         """The next piece; b"" at the end. Raises Gone."""
         while self.more:
-            message = await self.receive()
+            try:
+                message = await self.receive()
+            except RuntimeError:  # the connection was closed meanwhile
+                raise Gone from None
             if message["type"] != "http.request":
                 raise Gone
             self.more = message.get("more_body", False)

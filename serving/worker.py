@@ -19,6 +19,7 @@ from serving.protocol import Protocol
 from serving.service import Service
 
 MOST_CONNECTIONS = 8192
+ACCEPT_SECONDS = 0.2  # in which connections that are opened already are accepted at the end
 SPARE_FILES = 256  # descriptors that are no connections
 
 
@@ -107,6 +108,10 @@ class Server(uvicorn.Server):
         loop.add_reader(self.control.fileno(), self._hear)
         self.control.send(b'{"started": true}')
         self._keep(self._look_after())
+
+    async def shutdown(self, sockets=None):
+        await asyncio.sleep(ACCEPT_SECONDS)
+        await super().shutdown(sockets)
 
     def _keep(self, coroutine):
         task = asyncio.get_running_loop().create_task(coroutine)

@@ -14,6 +14,7 @@ JSON; the file of a model that was replaced comes with its message.
 """
 
 import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -21,6 +22,7 @@ import resource
 import selectors
 import signal
 import socket
+import struct
 import sys
 import time
 from typing import NamedTuple
@@ -31,6 +33,7 @@ from serving.metrics import Metrics, RateLimit
 from serving.models import Source
 
 RESTART_SECONDS = 1.0  # a worker that lives shorter than this is started again later
+SO_ATTACH_FILTER = 26  # of Linux
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 MOST_WAIT = 10.0  # seconds until then, at most
 
@@ -64,6 +67,28 @@ def listen(host, port, count):
             "port"
         ) from None
     return sockets
+
+
+def take_no_more(listener):
+    """Has the kernel ignore those who want to connect from now on; connections that it has begun to
+    open still come.
+
+    Closing a listening socket resets the connections that wait to be accepted. So none may come
+    while those are accepted, and a socket filter drops the packets that ask for one: SYN without
+    ACK. A client asks again after a second, and finds the socket closed.
+    """
+    program = struct.pack(
+        "HBBI" * 4,
+        *(0x30, 0, 0, 13),  # load the byte of the TCP header that holds the flags
+        *(0x45, 0, 1, 0x10),  # is ACK among them?
+        *(0x06, 0, 0, 0x7FFFFFFF),  # yes: keep the packet
+        *(0x06, 0, 0, 0),  # no: drop it
+    )
+    buffer = ctypes.create_string_buffer(program, len(program))
+    with contextlib.suppress(OSError):  # a kernel without filters
+        listener.setsockopt(
+            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", 4, ctypes.addressof(buffer))
+        )
 
 
 class Options(NamedTuple):
@@ -179,6 +204,7 @@ class Supervisor:
                 return
             self.ending = number
             for listener in self.sockets:
+                take_no_more(listener)
                 listener.close()
             for worker in self.workers.values():
                 self._signal(worker, signal.SIGTERM)
