@@ -11,17 +11,21 @@ import traceback
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
+from fastapi.responses import PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from cli import __version__, note
-from serving.columns import Body, Columns, Gone
+from serving.columns import Body, Columns, Gone, closing_is_gone
 from serving.openapi import Health, Models, Version, describe
 from serving.pages import docs_files, page_files
 from serving.requests import Refusal, encode, read_huggingface, read_label_studio, read_parse
 
 JSON = "application/json"
 OPEN = {"/health", "/ready", "/openapi.json"}  # need no token; nor do the pages' files
+# FastAPI would hand exceptions and addresses, which hold texts, to OpenTelemetry
+NO_TELEMETRY = dict.fromkeys(
+    ("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False
+)
 DRAIN_BYTES = 1 << 24  # of a body that is refused, read so that the client sees the answer
 
 
@@ -35,6 +39,7 @@ def build(service):
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
+        telemetry=NO_TELEMETRY,
     )
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
@@ -125,7 +130,12 @@ def _other_routes(app, service):
             raise Refusal(503, "the server is about to end", [(b"retry-after", b"1")])
         return Response(b'{"status":"UP","model_class":"etagger"}', media_type=JSON)
 
-    @app.get("/metrics", summary="Counters, for Prometheus", tags=["about"])
+    @app.get(
+        "/metrics",
+        summary="Counters, for Prometheus",
+        response_class=PlainTextResponse,
+        tags=["about"],
+    )
     async def metrics():
         service.row.set("queue", service.waiting())
         return Response(
@@ -233,7 +243,8 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-            await send(message)
+            with closing_is_gone():
+                await send(message)
 
         try:
             if path not in self.is_open and "etagger.admitted" not in scope:

@@ -6,6 +6,7 @@ memory is what the pipes hold, and the sentence that is being read.
 
 import asyncio
 import concurrent.futures
+import contextlib
 import fcntl
 import os
 
@@ -83,6 +84,17 @@ class Gone(Exception):
     """The client has gone, or no answer can be given any more: the connection is closed."""
 
 
+@contextlib.contextmanager
+def closing_is_gone():
+    """uvloop raises RuntimeError where a connection was closed a moment ago: that is Gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "closed" in str(error):
+            raise Gone from None
+        raise
+
+
 class Body:
     """A request's body, in pieces."""
 
@@ -92,10 +104,8 @@ class Body:
     async def read(self):
         """The next piece; b"" at the end. Raises Gone."""
         while self.more:
-            try:
+            with closing_is_gone():
                 message = await self.receive()
-            except RuntimeError:  # the connection was closed meanwhile
-                raise Gone from None
             if message["type"] != "http.request":
                 raise Gone
             self.more = message.get("more_body", False)
