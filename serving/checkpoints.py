@@ -8,8 +8,7 @@ import conll
 import schemes
 from cli import UserError
 from files.text import HeadCheck
-from serving.models import Mistake
-from serving.texts import words_of
+from serving.texts import Mistake, words_of
 from tagging.output import OutputFormat, write_columns
 from tagging.streams import READ_SIZE, ColumnTagger
 from tagging.tagger import MissingColumns, Tagger, trained_columns

@@ -10,9 +10,9 @@ import contextlib
 import fcntl
 import os
 
-from serving.models import Mistake
 from serving.requests import Refusal, read_query
 from serving.service import busy
+from serving.texts import Mistake
 
 STREAMS = 64  # at once in a process; each has a thread
 HELD = 1 << 16  # bytes of output before which a mistake is still answered with 400

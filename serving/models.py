@@ -11,13 +11,9 @@ import sys
 import warnings
 
 from cli import UserError, note
-from serving.texts import words_of
+from serving.texts import Mistake, words_of
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-
-
-class Mistake(ValueError):
-    """What a model says of a text or of columns that it cannot tag, one line."""
 
 
 # ---------------------------------------------------------------- on disk

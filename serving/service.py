@@ -8,8 +8,8 @@ import math
 import time
 
 from serving.lane import Full, Lane
-from serving.models import Mistake
 from serving.requests import Refusal, run
+from serving.texts import Mistake
 
 QUICK_BYTES = 16_384  # of a request that is tagged on the event loop itself
 

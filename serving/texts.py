@@ -5,6 +5,10 @@ import itertools
 from features.tokenizer import tokenize
 
 
+class Mistake(ValueError):
+    """What a model says of a text or of columns that it cannot tag, one line."""
+
+
 def tokens_of(model, text, split, offsets):
     """A list of (start, end, tag) for each sentence of a text."""
     sentences = model.words_of(text, split)

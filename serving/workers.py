@@ -235,7 +235,7 @@ class Supervisor:
             try:
                 self._become_worker(slot, theirs, ours)
                 code = 0
-            except BaseException as error:  # noqa: B036   nothing of the supervisor's may go on here
+            except BaseException as error:  # nothing of the supervisor's may go on here
                 with contextlib.suppress(BaseException):
                     serving_error(error)
             finally:

@@ -24,6 +24,7 @@ WRITTEN = {
 ENDINGS = r"\.(txt|pkl|pb|memmapped|etagger|png|yaml|json|jsonl|py|hdf5|safetensors)$"
 OF_THE_READER = ("data/", "embeddings/")
 NETWORK = ("etc/download.py", "pip")  # what fetches from elsewhere
+SERVER = ("serve.py", "curl", "kill")  # tests/test_serve.py runs them
 
 
 class Block(NamedTuple):
@@ -206,7 +207,7 @@ class Reader:
         """Returns (whether the command needs data, paths that are not there)."""
         if command.words[0] == "make":
             return self._make(make_targets(command)), []
-        needs = any(word in NETWORK for word in command.words)
+        needs = any(word in NETWORK + SERVER for word in command.words)
         missing = []
         for path in command.reads:
             needs = needs or path.startswith("benchmarks/") or within(path, self.made_from_data)
