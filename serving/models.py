@@ -229,7 +229,7 @@ class Engine:
         return {
             "name": self.name,
             "kind": "engine",
-            "version": self.model.fingerprint,
+            "version": self.model._fingerprint.decode(),
             "tokenizer": self.tokenizer,
             "types": self.model.types,
             "tags": self.model.tags,

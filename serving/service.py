@@ -124,6 +124,7 @@ class Service:
 
     def _write(self, job, found):
         self.row.count("texts", len(job.texts))
+        self.row.count("characters", sum(map(len, job.texts)))
         return job.write(job, found)
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple, Optional
 
 from cli import UserError
 from serving.texts import units
-from tagging.streams import load_spacy
+from tagging.streams import _load_spacy as load_spacy
 
 
 class TextEntity(NamedTuple):

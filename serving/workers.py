@@ -325,7 +325,7 @@ class Supervisor:
         count = self.options.workers
         note(
             f"{names} at http://{host}:{port}/ in {count} process{'es' if count > 1 else ''}, the "
-            "interface at /docs"
+            f"interface at /docs; signals go to {os.getpid()}"
         )
 
     # ------------------------------------------------------------ models are replaced

@@ -207,7 +207,7 @@ def _analyzer(spacy_model):
     """A function text -> (words, POS tags or None, entity tags), by spaCy where it is installed
     with a model, else by the built-in tokenizer.
     """
-    pipeline, why_not = load_spacy(spacy_model or DEFAULT_SPACY_MODEL)
+    pipeline, why_not = _load_spacy(spacy_model or DEFAULT_SPACY_MODEL)
     if pipeline:
         note(
             f"spaCy ({pipeline.meta['lang']}_{pipeline.meta['name']}) splits the text and fills "
@@ -223,7 +223,7 @@ def _analyzer(spacy_model):
     return lambda text: _plain(tokenize(text))
 
 
-def load_spacy(name):
+def _load_spacy(name):
     """(spaCy's pipeline `name`, ""); or (None, why it cannot be loaded and what helps)."""
     try:
         import spacy

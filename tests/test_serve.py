@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import threading
 import types
 import urllib.parse
@@ -17,7 +18,7 @@ import urllib.parse
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.commands import SMALL, sample, wait_until, write_sample
+from support.commands import ROOT, SMALL, sample, wait_until, write_sample
 from support.served import Server, answer_of, error_of, read_all
 from support.serving import binary, python_package, run_binary, succeed, untrained
 
@@ -434,7 +435,7 @@ def test_metrics_count_over_all_processes(server):
     assert grown("etagger_request_seconds_count", route="parse") == 21
     assert grown("etagger_request_seconds_bucket", route="parse", le="+Inf") == 21
     assert grown("etagger_texts_total") == 60
-    assert grown("etagger_tokens_total") == 60
+    assert grown("etagger_characters_total") == 60
     assert after["etagger_processes", ()] == 2
 
 
@@ -479,6 +480,22 @@ def test_pages(server):
             tag = part.headers["etag"]
             again = server.get(urllib.parse.urljoin(page, file), headers={"If-None-Match": tag})
             assert again.status == 304 and again.body == b"" and again.headers["etag"] == tag
+
+
+def test_the_examples_of_the_page_are_answered(server):
+    """Each curl of docs/server.md and README.md, with this server's port."""
+    if not shutil.which("curl"):
+        pytest.skip("curl is not installed")
+    lines = []
+    for path in ("docs/server.md", "README.md"):
+        with open(os.path.join(ROOT, path), encoding="utf-8") as page:
+            lines += [line.strip() for line in page if line.startswith("    curl ")]
+    assert len(lines) > 4
+    for line in lines:
+        command = line.replace("127.0.0.1:5000", f"127.0.0.1:{server.port}")
+        command = command.replace("curl ", "curl -sS --fail-with-body ")
+        done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0 and "Sumogetti" in done.stdout or "/tag" in line, done
 
 
 # ---------------------------------------------------------------- who may ask
