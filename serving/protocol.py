@@ -245,9 +245,10 @@ class Protocol(HttpToolsProtocol):
         except Exception as error:
             note_error(error)
             answer, status = Refusal(500, "a mistake of the server's"), 500
-        self._write(status, answer, self.parser.should_keep_alive() and not self.draining)
-        self.server_state.total_requests += 1
+        # counted before the client knows
         self.service.row.request(route, status, time.perf_counter() - self.started)
+        self.server_state.total_requests += 1
+        self._write(status, answer, self.parser.should_keep_alive() and not self.draining)
         self.state, self.since = IDLE, self.loop.time()
 
     def _job_answer(self, route, body):
