@@ -117,6 +117,11 @@ def parse_args():
         default="",
         help="a spaCy model's name or path: it splits texts into words and fills the POS column",
     )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="import the encoder that a checkpoint names as module.function",
+    )
     return parser.parse_args()
 
 
@@ -196,6 +201,7 @@ def main():
         cors=args.cors,
         proxy=args.proxy,
         spacy_model=args.spacy_model,
+        trust=args.trust,
     )
     supervisor = Supervisor(options, found)
     if args.host not in LOCAL and not token:

@@ -26,6 +26,7 @@ OPEN = {"/health", "/ready", "/openapi.json"}  # need no token; nor do the pages
 NO_TELEMETRY = dict.fromkeys(
     ("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False
 )
+OWN_MISTAKE = Refusal(500, "a mistake of the server's; its log names the place")
 DRAIN_BYTES = 1 << 24  # of a body that is refused, read so that the client sees the answer
 
 
@@ -44,6 +45,7 @@ def build(service):
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(Refusal, _refusal)
+    app.add_exception_handler(Exception, _own_mistake)
     _tagging_routes(app, service)
     _other_routes(app, service)
     files = {**page_files(), **docs_files()}
@@ -204,6 +206,11 @@ async def _refusal(request, error):
     return _refused(error)
 
 
+async def _own_mistake(request, error):
+    """Starlette raises the exception again after this answer, and Gate notes it."""
+    return _refused(OWN_MISTAKE)
+
+
 def _refused(refusal):
     response = Response(refusal.body(), refusal.status, media_type=JSON)
     response.raw_headers.extend(refusal.headers)
@@ -258,7 +265,7 @@ class Gate:
         except Exception as error:
             note_error(error)
             if not status:
-                await self._refuse(Refusal(500, "a mistake of the server's"), sending)
+                await self._refuse(OWN_MISTAKE, sending)
         finally:
             self.service.row.request(route_of(path), status, time.perf_counter() - started)
 

@@ -4,11 +4,13 @@ import contextlib
 import threading
 import warnings
 
+from tagging.text import read_sentences
+
 import conll
 import schemes
 from cli import UserError
 from files.text import HeadCheck
-from serving.texts import Mistake, words_of
+from serving.texts import Mistake
 from tagging.output import OutputFormat, write_columns
 from tagging.streams import READ_SIZE, ColumnTagger
 from tagging.tagger import MissingColumns, Tagger, trained_columns
@@ -19,23 +21,24 @@ class Checkpoint:
 
     quick = False
 
-    def __init__(self, name, path, threads):
+    def __init__(self, name, path, threads, trust):
         warnings.simplefilter("ignore", MissingColumns)  # GET /model says what it was trained with
         self.name, self.path = name, path
-        self.tagger = Tagger.load(path, threads=threads)
+        self.tagger = Tagger.load(path, threads=threads, trust=trust)
         self.tokenizer = self.tagger.meta["tokenizer"]
         self.lock = threading.Lock()  # a Tagger remembers words, and is not made for many threads
         self.tagger.predict([["a"]])  # TensorFlow prepares what it needs
 
     def entities(self, texts, split, offsets, scores):
         with self.lock, _mistakes():
-            found = list(self.tagger.pipe(texts, split=split, offsets=offsets))
-        if scores:
-            return found
-        return [[entity._replace(score=None) for entity in each] for each in found]
+            return list(self.tagger.pipe(texts, split=split, offsets=offsets, scores=scores))
 
-    def words_of(self, text, split):
-        return words_of(text, self.tokenizer)
+    def sentences(self, text, split):
+        return read_sentences(text, self.tokenizer, split)
+
+    def tagged(self, text, split):
+        sentences = self.sentences(text, split)
+        return sentences, self.tags([[text[slice(*place)] for place in each] for each in sentences])
 
     def nbest(self, text, count, offsets):
         with self.lock, _mistakes():

@@ -10,8 +10,10 @@ import os
 import sys
 import warnings
 
+from tagging.text import read_sentences
+
 from cli import UserError, note
-from serving.texts import Mistake, words_of
+from serving.texts import Mistake
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -48,13 +50,15 @@ class Source:
         """Whether another model is at the path now. Raises OSError where there is none."""
         return self._look() != self.state
 
-    def open(self, threads=0):
-        """The model, opened in this process. Raises UserError."""
+    def open(self, threads=0, trust=False):
+        """The model, opened in this process. trust: import an encoder that a checkpoint names.
+        Raises UserError.
+        """
         if self.is_engine:
             return Engine(self.name, self.path, self.descriptor, threads or 1)
         from serving.checkpoints import Checkpoint
 
-        return Checkpoint(self.name, self.path, threads)
+        return Checkpoint(self.name, self.path, threads, trust)
 
     def replaced(self, descriptor):
         """This source with another open file, or None where it has none."""
@@ -189,9 +193,14 @@ class Engine:
         except self.package.Error as error:
             raise Mistake(str(error)) from None
 
-    def words_of(self, text, split):
-        """(start, end) of the words of each sentence, in code points."""
-        return words_of(text, self.tokenizer)
+    def sentences(self, text, split):
+        """The sentences of a text: lists of the (start, end) of their words, in code points."""
+        return read_sentences(text, self.tokenizer, split)
+
+    def tagged(self, text, split):
+        """Its sentences, and lists of their tags."""
+        sentences = self.sentences(text, split)
+        return sentences, self.tags([[text[slice(*place)] for place in each] for each in sentences])
 
     def nbest(self, text, count, offsets):
         """The Readings of a text that is one sentence. Raises Mistake."""

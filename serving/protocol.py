@@ -14,7 +14,7 @@ import time
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from serving.app import note_error, route_of
+from serving.app import OWN_MISTAKE, note_error, route_of
 from serving.requests import Refusal, read_huggingface, read_label_studio, read_parse
 from serving.service import QUICK_BYTES
 
@@ -244,7 +244,7 @@ class Protocol(HttpToolsProtocol):
             answer, status = refusal, refusal.status
         except Exception as error:
             note_error(error)
-            answer, status = Refusal(500, "a mistake of the server's"), 500
+            answer, status = OWN_MISTAKE, 500
         # counted before the client knows
         self.service.row.request(route, status, time.perf_counter() - self.started)
         self.server_state.total_requests += 1

@@ -1,20 +1,10 @@
 """--spacy_model: spaCy splits texts into words and sentences, and fills the POS column."""
 
-from typing import NamedTuple, Optional
+from tagging.text import text_entities
 
 from cli import UserError
-from serving.texts import units
+from serving.texts import Mistake
 from tagging.streams import _load_spacy as load_spacy
-
-
-class TextEntity(NamedTuple):
-    """An entity of a text: its type, characters start to end - 1, they themselves, its score."""
-
-    type: str
-    start: int
-    end: int
-    text: str
-    score: Optional[float]
 
 
 class WithSpacy:
@@ -36,45 +26,38 @@ class WithSpacy:
         return [self._entities(text, split, offsets, scores) for text in texts]
 
     def _entities(self, text, split, offsets, scores):
-        unit, found = units(text, offsets), []
-        for sentence in self._sentences(text, split):
-            words, pos, places = zip(*sentence)
-            for start, end, kind, score in self.model.confident(
-                list(words), list(pos) if all(pos) else None
-            ):
-                begin, last = places[start][0], places[end - 1][1]
-                found.append(
-                    TextEntity(
-                        kind,
-                        unit(begin),
-                        unit(last),
-                        text[begin:last],
-                        score if scores else None,
-                    )
-                )
-        return found
+        words, pos, sentences = self._read(text, split)
+        found = [self.model.confident(*sentence) for sentence in zip(words, pos)]
+        if not scores:
+            found = [[entity[:3] for entity in entities] for entities in found]
+        return text_entities(text, sentences, found, offsets)
 
-    def words_of(self, text, split):
-        """(start, end) of the words of each sentence, in code points."""
-        return [[place for _, _, place in sentence] for sentence in self._sentences(text, split)]
+    def sentences(self, text, split):
+        return self._read(text, split)[2]
 
-    def _sentences(self, text, split):
-        """A list of (word, part of speech, (start, end)) for each sentence."""
-        found, begin = [], 0
+    def tagged(self, text, split):
+        words, pos, sentences = self._read(text, split)
+        return sentences, self.model.tags(words, pos if all(pos) else None)
+
+    def nbest(self, text, count, offsets):
+        raise Mistake("nbest is not answered where spaCy splits the text (--spacy_model)")
+
+    def _read(self, text, split):
+        """Of each sentence: its words, their parts of speech or None, their (start, end)."""
+        words, pos, sentences, begin = [], [], [], 0
         for line in text.split("\n"):
             doc = self.pipeline(line)
             parts = doc.sents if split and doc.has_annotation("SENT_START") else [doc]
             for part in parts:
-                sentence = [
-                    (
-                        token.text.replace(" ", "_"),
-                        token.tag_,
-                        (begin + token.idx, begin + token.idx + len(token.text)),
-                    )
-                    for token in part
-                    if not token.is_space
-                ]
-                if sentence:
-                    found.append(sentence)
+                tokens = [token for token in part if not token.is_space]
+                if not tokens:
+                    continue
+                words.append([token.text.replace(" ", "_") for token in tokens])
+                tags = [token.tag_ for token in tokens]
+                pos.append(tags if all(tags) else None)
+                starts = [begin + token.idx for token in tokens]
+                sentences.append(
+                    [(start, start + len(token)) for start, token in zip(starts, tokens)]
+                )
             begin += len(line) + 1
-        return found
+        return words, pos, sentences

@@ -68,7 +68,7 @@ def main(options, sources, listener, control, metrics, row, rate):
 
 def open_model(source, options):
     """The model of a Source. Raises UserError."""
-    model = source.open(options.threads)
+    model = source.open(options.threads, options.trust)
     if not options.spacy_model:
         return model
     from serving.spacy_text import WithSpacy

@@ -104,6 +104,7 @@ class Options(NamedTuple):
     cors: list
     proxy: str
     spacy_model: str
+    trust: bool
 
 
 class Worker:

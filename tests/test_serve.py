@@ -748,6 +748,77 @@ def test_the_workers_end_with_the_supervisor(made, bare_zygote, tmp_path):
     wait_until(lambda: not listens(server.port))
 
 
+# ---------------------------------------------------------------- spaCy
+
+SPACY = '''
+"""spaCy, as far as the server uses it: words are what spaces separate, sentences end in `.`."""
+import re
+
+
+class Token:
+    def __init__(self, idx, text):
+        self.idx, self.text, self.tag_, self.is_space = idx, text, "NN", not text.strip()
+
+    def __len__(self):
+        return len(self.text)
+
+
+class Doc(list):
+    def has_annotation(self, name):
+        return name == "SENT_START"
+
+    @property
+    def sents(self):
+        begin = 0
+        for i, token in enumerate(self, 1):
+            if token.text == "." or i == len(self):
+                yield self[begin:i]
+                begin = i
+
+
+class Pipeline:
+    meta = {"lang": "xx", "name": "fake"}
+
+    def __call__(self, text):
+        return Doc(Token(each.start(), each[0]) for each in re.finditer(r"\\S+|\\s+", text))
+
+
+def load(name):
+    return Pipeline()
+'''
+
+
+def test_spacy_splits_the_text_where_asked(made, model, bare_zygote, tmp_path):
+    (tmp_path / "spacy.py").write_text(SPACY)
+    server = Server(
+        bare_zygote, tmp_path, made.path, "--workers", 1, "--spacy_model", "fake", path=[tmp_path]
+    )
+    try:
+        text = "😀 Anna  left, Vremland .\nOstring won . Norcom lost ."
+        for split, sentences in (
+            ("false", text.split("\n")),
+            ("true", ["😀 Anna  left, Vremland .", "Ostring won .", "Norcom lost ."]),
+        ):
+            right, tokens, begin = [], [], 0
+            for sentence in sentences:
+                begin = text.index(sentence, begin)
+                words = [(each.start() + begin, each[0]) for each in re.finditer(r"\S+", sentence)]
+                names = [word for _, word in words]
+                found = model.confident(names, ["NN"] * len(names))
+                for each in found.entities:
+                    last, word = words[each.end - 1]
+                    right.append((words[each.start][0], last + len(word), each.type, each.score))
+                tags = model.tag(names, ["NN"] * len(names))
+                tokens.append([(at, at + len(word), tag) for (at, word), tag in zip(words, tags)])
+            answer = server.json(f"/parse?split={split}&tokens=true", {"text": text})
+            assert [tuple(each.values()) for each in answer["spans"]] == right != []
+            assert [[tuple(each.values()) for each in one] for one in answer["tokens"]] == tokens
+        refused = server.post("/parse?nbest=2", {"text": text})
+        assert refused.status == 400 or json.loads(refused.body)["nbest"] == []
+    finally:
+        assert server.stop() == 0
+
+
 # ---------------------------------------------------------------- the command
 
 

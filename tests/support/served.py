@@ -13,13 +13,20 @@ from support.commands import wait_until
 
 
 class Server:
-    """A running serve.py. folder: where its standard error is kept. env: {name: value}."""
+    """A running serve.py. folder: where its standard error is kept. path: added to sys.path."""
 
-    def __init__(self, zygote, folder, *args):
+    def __init__(self, zygote, folder, *args, path=()):
         self.errors_path = os.path.join(folder, "serve.err")
         with open(os.devnull, "rb") as nothing, open(self.errors_path, "ab") as errors:
             self.process = zygote.start(
-                "serve.py", *args, "--port", 0, stdin=nothing, stdout=errors, stderr=errors
+                "serve.py",
+                *args,
+                "--port",
+                0,
+                stdin=nothing,
+                stdout=errors,
+                stderr=errors,
+                path=path,
             )
         self.pid = self.process.pid
         wait_until(lambda: self.address() or not self.runs())
