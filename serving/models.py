@@ -183,15 +183,20 @@ class Engine:
         warnings.simplefilter("ignore", self.package.MissingColumnsWarning)
         return str(caught[0].message) if caught else ""
 
+    def _ask(self, function, *args, **rest):
+        """What a function of the model gives. Raises Mistake where it says that it cannot."""
+        try:
+            return function(*args, **rest)
+        except self.package.Error as error:
+            raise Mistake(str(error)) from None
+
     def entities(self, texts, split, offsets, scores):
         """A list of TextEntity for each text. Raises Mistake."""
         asked = {"split": split, "offsets": offsets, "scores": scores}
-        try:
-            if len(texts) == 1:
-                return [self.model(texts[0], **asked)]
-            return list(self.model.pipe(texts, threads=self.threads, **asked))
-        except self.package.Error as error:
-            raise Mistake(str(error)) from None
+        if len(texts) == 1:
+            return [self._ask(self.model, texts[0], **asked)]
+        # list: what is wrong with a text is said where it is reached
+        return self._ask(lambda: list(self.model.pipe(texts, threads=self.threads, **asked)))
 
     def sentences(self, text, split):
         """The sentences of a text: lists of the (start, end) of their words, in code points."""
@@ -204,35 +209,26 @@ class Engine:
 
     def nbest(self, text, count, offsets):
         """The Readings of a text that is one sentence. Raises Mistake."""
-        try:
-            return self.model.nbest_text(text, count, offsets=offsets)
-        except self.package.Error as error:
-            raise Mistake(str(error)) from None
+        return self._ask(self.model.nbest_text, text, count, offsets=offsets)
 
     def tags(self, sentences, pos=None):
         """Lists of words -> lists of tags. pos: their parts of speech, where they are known."""
-        try:
-            return self.model.tag_sentences(sentences, pos, threads=self.threads)
-        except self.package.Error as error:
-            raise Mistake(str(error)) from None
+        return self._ask(self.model.tag_sentences, sentences, pos, threads=self.threads)
 
     def confident(self, words, pos=None):
         """(start, end, type, score) of the entities of one sentence. Raises Mistake."""
-        try:
-            found = self.model.confident(words, pos).entities
-            return [(each.start, each.end, each.type, each.score) for each in found]
-        except self.package.Error as error:
-            raise Mistake(str(error)) from None
+        found = self._ask(self.model.confident, words, pos).entities
+        return [(each.start, each.end, each.type, each.score) for each in found]
 
     def tag_columns(self, source, sink, columns, delimiter):
         """Tags a stream of columns: rows as they are, each with its tag. source, sink: descriptors
-        of pipes. Raises Mistake.
+        of pipes. Raises Mistake, which names a line of the body.
         """
         given, taken = f"/proc/self/fd/{source}", f"/proc/self/fd/{sink}"
         try:
-            self.model.tag_file(given, taken, columns, self.threads, delimiter)
-        except self.package.Error as error:
-            raise Mistake(_of_body(str(error), given)) from None
+            self._ask(self.model.tag_file, given, taken, columns, self.threads, delimiter)
+        except Mistake as error:
+            raise Mistake(str(error).replace(given, "body")) from None
 
     def info(self):
         return {
@@ -244,8 +240,3 @@ class Engine:
             "tags": self.model.tags,
             "columns": self.model.columns,
         }
-
-
-def _of_body(message, name):
-    """A message about a stream, with `body:3:` in place of the stream's own name."""
-    return message.replace(name, "body")
