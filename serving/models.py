@@ -148,7 +148,7 @@ def engine_package():
         sys.path.insert(0, folder)
     try:
         import etagger
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:  # the latter: its library is an older one
         raise UserError(
             f"the engine is not here ({error}); build it with `make cc`, or `pip install "
             "./inference/python`"
