@@ -101,7 +101,17 @@ def measure(port, connections, bodies, seconds):
     done = subprocess.run(
         [
             "wrk",
-            *("-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--latency"),
+            *(
+                "-t",
+                "1",
+                "-c",
+                str(connections),
+                "-d",
+                f"{seconds}s",
+                "--latency",
+                "--timeout",
+                "60s",
+            ),
             *("-s", bodies.script, f"http://127.0.0.1:{port}/", "--", bodies.path),
         ],
         capture_output=True,

@@ -913,6 +913,7 @@ def test_requests_that_wait_are_tagged_together():
 # ---------------------------------------------------------------- a checkpoint, by TensorFlow
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_served(made, zygote, tmp_path):
     """The same answers as the engine's, from many clients at once; and the columns of
     inference.py.

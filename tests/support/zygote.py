@@ -90,6 +90,7 @@ def main():
         import tf1  # noqa: F401
     else:
         sys.modules["tensorflow"] = None
+        import serving.worker  # noqa: F401   (takes long)
         import train  # noqa: F401   (the user "nobody" may not read where Python keeps its library)
     become(*serve(sys.argv[1]))
     runpy.run_path(os.path.join(ROOT, sys.argv[0]), run_name="__main__")
