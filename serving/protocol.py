@@ -43,9 +43,7 @@ class Protocol(HttpToolsProtocol):
         self.limits = service.limits
         self.state, self.since = HEAD, self.loop.time()
         self.in_head = True  # the next byte is one of a request's head
-        self.parsed = (
-            False  # whether a head or a body ended in the piece of data that is being read
-        )
+        self.parsed = False  # whether a head or a body ended in the data that is being read
         self.head_bytes = self.body_bytes = self.raw_bytes = self.step = 0
         self.stalled = None  # since when the client does not read
         self.closing = None  # since when the connection is being closed
