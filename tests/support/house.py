@@ -9,7 +9,7 @@ import re
 import subprocess
 
 # Imports run one way: a room imports those before it in this list, never one after it.
-ROOMS = ("files", "layers", "features", "scoring", "tagging", "training")
+ROOMS = ("files", "layers", "features", "scoring", "tagging", "training", "serving")
 # The same of the C++ folders; those of one tuple do not know each other.
 CC_ROOMS = (
     ("include",),

@@ -25,6 +25,7 @@ ENDINGS = r"\.(txt|pkl|pb|memmapped|etagger|png|yaml|json|jsonl|py|hdf5|safetens
 OF_THE_READER = ("data/", "embeddings/")
 NETWORK = ("etc/download.py", "pip")  # what fetches from elsewhere
 ENGINES = ("docker", "kubectl")  # what needs a container engine, or a cluster
+SERVER = ("serve.py", "curl", "kill")  # tests/test_serve.py runs them
 
 
 class Block(NamedTuple):
@@ -207,7 +208,7 @@ class Reader:
         """Returns (whether the command needs data, paths that are not there)."""
         if command.words[0] == "make":
             return self._make(make_targets(command)), []
-        needs = any(word in NETWORK + ENGINES for word in command.words)
+        needs = any(word in NETWORK + ENGINES + SERVER for word in command.words)
         missing = []
         for path in command.reads:
             needs = needs or path.startswith("benchmarks/") or within(path, self.made_from_data)

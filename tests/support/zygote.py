@@ -89,13 +89,14 @@ def signal_in_training(number, batches):
 
 
 def main():
-    sys.path.insert(0, ROOT)
+    sys.path[0] = ROOT  # in place of this folder, whose serving.py is not the room serving/
     for name in LATE:
         importlib.import_module(name)
     if sys.argv[2] == "tensorflow":
         import tf1  # noqa: F401
     else:
         sys.modules["tensorflow"] = None
+        import serving.worker  # noqa: F401   (takes long)
         import train  # noqa: F401   (for the same reason)
     become(*serve(sys.argv[1]))
     runpy.run_path(os.path.join(ROOT, sys.argv[0]), run_name="__main__")

@@ -1,0 +1,165 @@
+"""What the server counts, over all its processes, in memory that they share.
+
+The memory is made before the processes are forked, so nothing is written to disk. Each process adds
+to a row of its own, without a lock; one that is started again in place of another goes on with that
+one's row, so that counters never fall. Any process reads the sums.
+"""
+
+import bisect
+import mmap
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+
+ROUTES = ("parse", "tag", "huggingface", "label_studio", "other")
+STATUSES = (200, 400, 401, 404, 405, 408, 413, 415, 429, 431, 499, 500, 503, 0)  # 0: another one
+BOUNDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+COUNTERS = ("texts", "characters", "reloads", "failed_reloads", "restarts")
+GAUGES = ("queue", "connections")
+
+_STATUS = {status: i for i, status in enumerate(STATUSES)}
+_REQUESTS = len(STATUSES)
+_BUCKETS = len(BOUNDS) + 1
+_OF_ROUTE = _REQUESTS + _BUCKETS + 1  # and the sum of seconds
+_ROUTE = {route: i * _OF_ROUTE for i, route in enumerate(ROUTES)}
+_COUNTER = {name: len(ROUTES) * _OF_ROUTE + i for i, name in enumerate(COUNTERS)}
+_GAUGE = {name: len(ROUTES) * _OF_ROUTE + len(COUNTERS) + i for i, name in enumerate(GAUGES)}
+_ROW = len(ROUTES) * _OF_ROUTE + len(COUNTERS) + len(GAUGES)
+
+
+class Metrics:
+    """The rows of all processes. `rows` is how many there are; the last one is the supervisor's."""
+
+    def __init__(self, rows):
+        self.rows = rows
+        # (rows, _ROW) float64
+        self.values = memoryview(mmap.mmap(-1, 8 * _ROW * rows)).cast("d")
+
+    def row(self, index):
+        return Row(self.values[index * _ROW : (index + 1) * _ROW])
+
+    def total(self, place):
+        return sum(self.values[place::_ROW])
+
+    def text(self):
+        """The page /metrics, bytes."""
+        registry = CollectorRegistry()
+        registry.register(self)
+        return generate_latest(registry)
+
+    def collect(self):
+        """For prometheus_client: yields the metrics."""
+        yield self._requests()
+        yield self._seconds()
+        for name, help_text in (
+            ("texts", "Texts that were tagged"),
+            ("characters", "Characters of these texts"),
+            ("reloads", "Models that were replaced by SIGHUP"),
+            ("failed_reloads", "Changed models that could not be opened"),
+            ("restarts", "Processes that ended and were started again"),
+        ):
+            yield CounterMetricFamily(
+                f"etagger_{name}", help_text, value=self.total(_COUNTER[name])
+            )
+        for name, help_text in (
+            ("queue", "Requests that wait for a model"),
+            ("connections", "Open connections"),
+        ):
+            yield GaugeMetricFamily(f"etagger_{name}", help_text, value=self.total(_GAUGE[name]))
+        yield GaugeMetricFamily("etagger_processes", "Processes that serve", value=self.rows - 1)
+
+    def _requests(self):
+        family = CounterMetricFamily(
+            "etagger_requests",
+            "Requests that were answered; errors are those with a status of 400 or more",
+            labels=("route", "status"),
+        )
+        for route, first in _ROUTE.items():
+            for status, i in _STATUS.items():
+                if count := self.total(first + i):
+                    family.add_metric((route, str(status or "other")), count)
+        return family
+
+    def _seconds(self):
+        family = HistogramMetricFamily(
+            "etagger_request_seconds",
+            "From a request's head to the end of its answer",
+            labels=("route",),
+        )
+        for route, first in _ROUTE.items():
+            buckets, below = [], 0
+            for i, bound in enumerate((*BOUNDS, "+Inf")):
+                below += self.total(first + _REQUESTS + i)
+                buckets.append((str(bound), below))
+            if below:
+                family.add_metric((route,), buckets, self.total(first + _REQUESTS + _BUCKETS))
+        return family
+
+
+class Row:
+    """What one process counts."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def request(self, route, status, seconds):
+        """A request of one of ROUTES that was answered with `status` after `seconds`."""
+        values, first = self.values, _ROUTE[route]
+        values[first + _STATUS.get(status, _REQUESTS - 1)] += 1
+        bucket = first + _REQUESTS + bisect.bisect_left(BOUNDS, seconds)
+        values[bucket] += 1
+        values[first + _REQUESTS + _BUCKETS] += seconds
+
+    def count(self, name, by=1):
+        self.values[_COUNTER[name]] += by
+
+    def set(self, name, value):
+        self.values[_GAUGE[name]] = value
+
+    def reset_gauges(self):
+        """A process that ended waits for nothing."""
+        for name in GAUGES:
+            self.set(name, 0)
+
+
+class RateLimit:
+    """At most `rate` requests a second of each client, over all processes, in bursts of as many.
+
+    It is the generic cell rate algorithm (ITU-T I.371): of a client one time is kept, that at which
+    its next request would be due if it kept to the rate. Clients are hashed into a table of fixed
+    size, with a secret so that nobody can aim at another one's place. `rate` 0: no limit.
+    """
+
+    SIZE = 1 << 16
+
+    def __init__(self, rate):
+        self.rate = rate
+        self.burst = 1.0 if rate <= 1 else (rate - 1) / rate  # seconds that may be run ahead
+        self.times = memoryview(mmap.mmap(-1, 8 * self.SIZE)).cast("d") if rate else None
+
+    def wait(self, client, now):
+        """Seconds that a client, an address, must wait; 0 where its request is let through.
+
+        now: seconds of a clock that all processes share.
+        """
+        if self.times is None:
+            return 0
+        # str hashes are salted, and processes that were forked share the salt
+        place = hash(_network(client)) % self.SIZE
+        due = max(self.times[place], now)
+        ahead = due - now
+        allowed = self.burst if self.rate > 1 else 0.0
+        if ahead > allowed + 1e-9:
+            return ahead - allowed
+        self.times[place] = due + 1 / self.rate
+        return 0
+
+
+def _network(address):
+    """An IPv4 address as it is; of an IPv6 address the 64 bits that one customer is given."""
+    return address if ":" not in address else ":".join(address.split(":")[:4])
