@@ -2,10 +2,12 @@
 the server as its container would: another user, a root that is read-only, a network of its own.
 
     python3 docker/check.py --model model.etagger
+    python3 docker/check.py --dockerfile docker/Dockerfile.trainer
 
 It needs the rights of root, and mmdebstrap and iproute2, packages of Debian. It says how large the
 image would be, that the command of HEALTHCHECK succeeds, that a text is answered, that nothing can
-be written, and that SIGTERM ends the server with exit code 0. What pip needs of this machine is
+be written, and that SIGTERM ends the server with exit code 0; of an image without ENTRYPOINT, only
+that its CMD ends with 0. What pip needs of this machine is
 shown to the build steps: certificates with --certificates, a folder of wheels with --bind. The
 steps run as root; nothing of this machine is mounted where they may write.
 """
@@ -75,6 +77,7 @@ as_user() {
   exec chroot --userspec="$user" --groups= "$root" /usr/bin/setpriv --no-new-privs \
     /bin/sh -c 'cd "$1" && shift && exec "$@"' sh "$folder" "$@"
 }
+[ -n "$health" ] || as_user "$@"
 (as_user "$@") &
 server=$!
 tries=0
@@ -224,15 +227,15 @@ def build(args, folder):
 
 def serve(root, model):
     """Runs what the image would run, and asks it."""
-    health = root.settings["HEALTHCHECK"]
-    health = health.removeprefix("CMD ").strip()
+    health = root.settings["HEALTHCHECK"].removeprefix("CMD ").strip()
     if health.startswith("["):
         health = shlex.join(dockerfile.parse(f"CMD {health}")[0].words)
-    command = [*root.settings["ENTRYPOINT"], *root.settings["CMD"]]
+    health = health.removeprefix("NONE")
+    command = [*root.settings.get("ENTRYPOINT", []), *root.settings["CMD"]]
     with tempfile.TemporaryDirectory() as models:
-        name = os.path.basename(root.settings["CMD"][0])
-        shutil.copy(model, os.path.join(models, name))
         os.chmod(models, 0o755)
+        if model:
+            shutil.copy(model, os.path.join(models, os.path.basename(root.settings["CMD"][0])))
         script = 'mount --bind "$1" "$1"\n' + MOUNTS + SERVE
         unshared = ["unshare", "--mount", "--net", "--pid", "--fork", "sh", "-c", script, "sh"]
         arguments = [root.path, root.folder, root.user, models, health]
@@ -243,7 +246,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", required=True, help="an .etagger file")
+    parser.add_argument("--model", default="", help="an .etagger file, for the server")
     parser.add_argument("--commit", default="HEAD", help="what is built (default HEAD)")
     parser.add_argument("--dockerfile", default="docker/Dockerfile.server")
     parser.add_argument(
@@ -257,12 +260,14 @@ def main():
     parser.add_argument("--certificates", default="", help="a file that pip is to trust")
     parser.add_argument("--folder", default="", help="where the roots are made, and kept")
     args = parser.parse_args()
+    if not args.model and args.dockerfile.endswith(".server"):
+        parser.error("--model is missing: the server needs one")
     if os.geteuid() or not all(map(shutil.which, ("mmdebstrap", "ip", "unshare", "git"))):
         parser.error("expected the rights of root, mmdebstrap, iproute2, util-linux and git")
     with tempfile.TemporaryDirectory() as made:
         root, size, own = build(args, args.folder or made)
         print(f"the image would hold {size:,} bytes, of which {own:,} are below /opt/etagger")
-        if size > MOST_BYTES:
+        if "ENTRYPOINT" in root.settings and size > MOST_BYTES:
             sys.exit(f"check.py: more than {MOST_BYTES:,} bytes")
         serve(root, args.model)
 
