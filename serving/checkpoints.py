@@ -4,8 +4,6 @@ import contextlib
 import threading
 import warnings
 
-from tagging.text import read_sentences
-
 import conll
 import schemes
 from cli import UserError
@@ -14,6 +12,7 @@ from serving.texts import Mistake
 from tagging.output import OutputFormat, write_columns
 from tagging.streams import READ_SIZE, ColumnTagger
 from tagging.tagger import MissingColumns, Tagger, trained_columns
+from tagging.text import read_sentences
 
 
 class Checkpoint:

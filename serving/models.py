@@ -10,10 +10,9 @@ import os
 import sys
 import warnings
 
-from tagging.text import read_sentences
-
 from cli import UserError, note
 from serving.texts import Mistake
+from tagging.text import read_sentences
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

@@ -1,10 +1,9 @@
 """--spacy_model: spaCy splits texts into words and sentences, and fills the POS column."""
 
-from tagging.text import text_entities
-
 from cli import UserError
 from serving.texts import Mistake
 from tagging.streams import _load_spacy as load_spacy
+from tagging.text import text_entities
 
 
 class WithSpacy:
