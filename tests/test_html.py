@@ -210,10 +210,10 @@ def model(tmp_path_factory):
     return types.SimpleNamespace(prefix=prefix, file=file, tagger=Tagger.load(prefix))
 
 
-def python_page(model, data, lines, format_):
+def python_page(model, data, lines, format_, split=False):
     """What inference.py writes for an input: (bytes, the mistake in it or "")."""
     args = types.SimpleNamespace(
-        columns="", delimiter="", spacy_model="", timing=False, split=False
+        columns="", delimiter="", spacy_model="", timing=False, split=split
     )
     out, tag = io.BytesIO(), tag_lines if lines else tag_columns
     how = {"output_format": format_}
@@ -226,12 +226,14 @@ def python_page(model, data, lines, format_):
     return out.getvalue(), ""
 
 
-def both(model, data, lines=False):
+def both(model, data, lines=False, split=False, scores=False):
     """The page of either command for an input: the same bytes. Returns them and the mistake."""
-    page, mistake = python_page(model, data, lines, pages.html_format(model.tagger))
+    format_ = pages.html_format(model.tagger, scores)
+    page, mistake = python_page(model, data, lines, format_, split)
+    flags = {"--line": lines, "--split": split, "--confidence": scores}
     for threads in (1, 4):
-        flags = ["--html", "-j", threads, *(["--line"] if lines else [])]
-        done = run_binary("etagger", model.file, *flags, stdin=data)
+        given = [flag for flag, is_given in flags.items() if is_given]
+        done = run_binary("etagger", model.file, "--html", "-j", threads, *given, stdin=data)
         assert done.out == page and done.code == (2 if mistake else 0), done.err
         assert mistake in done.err
     return page, mistake
@@ -268,6 +270,8 @@ def test_lines_become_a_page(model):
     read = Parsed(page.decode())
     assert read.paragraphs == [*texts, "", "  two  spaces", "<b>Paul</b> & \u241b\u2400 Berta"]
     assert read.marks
+    page, _ = both(model, b"One. Two three. \n\nFour", lines=True, split=True)
+    assert Parsed(page.decode()).paragraphs == ["One.", "Two three.", "", "Four"]
 
 
 @pytest.mark.parametrize("lines", [False, True])
@@ -286,7 +290,7 @@ def test_what_comes_before_a_bad_row_is_out(model):
 
 def test_scores_are_those_of_confidence(model):
     data = b"".join(sample("test")[:40])
-    page, _ = python_page(model, data, False, pages.html_format(model.tagger, scores=True))
+    page, _ = both(model, data, scores=True)
     rows, _ = python_page(model, data, False, confidence_format(model.tagger))
     cells = [row.split() or ["O", "", ""] for row in rows.decode().split("\n")]
     found = [cells[start][-1] for start, _, _ in schemes.chunks([row[-3] for row in cells])]
