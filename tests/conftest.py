@@ -12,8 +12,11 @@ pytest.register_assert_rewrite("support")
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-# What a shell starts in the background ignores Ctrl-C; so would the commands that tests interrupt.
+# What a shell starts in the background ignores SIGINT and SIGQUIT, what nohup starts SIGHUP; so
+# would the commands that tests send these signals to.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+for ignored in (signal.SIGQUIT, signal.SIGHUP):
+    signal.signal(ignored, signal.SIG_DFL)
 
 LONGEST = (
     "test_serving",
