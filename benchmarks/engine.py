@@ -397,10 +397,10 @@ def peer(name, factors, rounds, tagged):
         subprocess.run(["nice", *command, "--train"], check=True)
     systems = {model: System([*engine(model), "-j", "1"], DEV, tagged[model]) for model in MODELS}
     systems[name] = System(command, DEV, None, OMP_NUM_THREADS="1")
-    speeds = {each: a_second(seconds) for each, seconds in take_turns(systems, rounds).items()}
+    speeds = {name: a_second(seconds) for name, seconds in take_turns(systems, rounds).items()}
     gold = tag_column(b"".join(dev_sentences()))
     scores = {
-        each: chunks.score(gold, tag_column(system.tagged)).f1 for each, system in systems.items()
+        name: chunks.score(gold, tag_column(system.tagged)).f1 for name, system in systems.items()
     }
     return [
         beside(

@@ -55,7 +55,7 @@ def measure(model, path, rounds):
         for name in names:
             seconds[name].append(processor_seconds([*base, *wanted[name]]))
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
-    return {name: statistics.median(each) for name, each in seconds.items()}
+    return {name: statistics.median(measured) for name, measured in seconds.items()}
 
 
 def main():
@@ -71,7 +71,7 @@ def main():
         raise UserError(f"--rounds {args.rounds}: expected at least 1")
     seconds = measure(args.model, path, args.rounds)
     for name, (flags, beside) in WAYS.items():
-        used, other = (seconds[" ".join(each)] for each in (flags, beside))
+        used, other = (seconds[" ".join(options)] for options in (flags, beside))
         ratio = f"{used / other:5.2f} x {' '.join(beside) or 'plain'}" if flags else ""
         print(f"{name:36}{used:7.2f} s  {ratio}".rstrip())
     ratio = seconds["--confidence"] / seconds[""]

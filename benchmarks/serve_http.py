@@ -178,7 +178,7 @@ def rows_of(ports, bodies, args):
                 for name, port in ports.items():
                     rounds[name].append(measure(port, connections, bodies[size], args.seconds))
             for name, figures in rounds.items():
-                rate = [each["requests"] / each["seconds"] for each in figures]
+                rate = [run["requests"] / run["seconds"] for run in figures]
                 middle = rate.index(statistics.median_low(rate))
                 found[size, connections, name] = {**figures[middle], "rate": rate[middle]}
     return found

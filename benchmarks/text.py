@@ -99,8 +99,8 @@ class Ours:
         words = [tokenize(text) for text in texts]
         tags = array("L", bytes(8 * max(map(len, words))))
         joined = [
-            ("\0".join(each).encode(), array("L", [len(each)]), tags.buffer_info()[0])
-            for each in words
+            ("\0".join(sentence).encode(), array("L", [len(sentence)]), tags.buffer_info()[0])
+            for sentence in words
         ]
 
         def text_engine(flags):
@@ -118,7 +118,7 @@ class Ours:
         actions = {
             "text": lambda: [model(text) for text in texts],
             "text_engine": lambda: text_engine(2),
-            "words": lambda: [model.tag(each) for each in words],
+            "words": lambda: [model.tag(sentence) for sentence in words],
             "words_engine": words_engine,
             "plain_engine": lambda: text_engine(0),
         }
@@ -126,7 +126,7 @@ class Ours:
         for _ in range(3):
             for name, action in actions.items():
                 found[name].append(seconds_of(action, time.thread_time))
-        return {name: min(each) for name, each in found.items()}
+        return {name: min(times) for name, times in found.items()}
 
 
 class Spacy:
@@ -245,10 +245,10 @@ def measure(args):
     for worker in workers.values():
         worker.close()
     systems = {
-        name: {**each[-1], "seconds": statistics.median(one["seconds"] for one in each)}
-        for name, each in rounds.items()
+        name: {**measured[-1], "seconds": statistics.median(one["seconds"] for one in measured)}
+        for name, measured in rounds.items()
     }
-    return systems, {key: statistics.median(each[key] for each in calls) for key in calls[0]}
+    return systems, {key: statistics.median(call[key] for call in calls) for key in calls[0]}
 
 
 def report(systems, calls, texts):
@@ -258,12 +258,13 @@ def report(systems, calls, texts):
     print(f"{count:,} texts of {characters:.0f} characters in the mean, 1 thread\n")
     print("| system | texts/s | entities | ours / theirs |")
     print("|---|---|---|---|")
-    for name, each in systems.items():
-        ratio = each["seconds"] / ours
+    for name, system in systems.items():
+        ratio = system["seconds"] / ours
         shown = "" if name == "ours" else f"{ratio:.2f}"
-        print(f"| {each['name']} | {count / each['seconds']:,.0f} | {each['found']:,} | {shown} |")
+        speed = count / system["seconds"]
+        print(f"| {system['name']} | {speed:,.0f} | {system['found']:,} | {shown} |")
         if ratio < 1:
-            missed.append(f"{each['name']} is faster")
+            missed.append(f"{system['name']} is faster")
     per_call = {key: 1e6 * seconds / count for key, seconds in calls.items()}
     binding = per_call["text"] - per_call["text_engine"]
     of_tag = per_call["words"] - per_call["words_engine"]

@@ -37,7 +37,8 @@ class Checkpoint:
 
     def tagged(self, text, split):
         sentences = self.sentences(text, split)
-        return sentences, self.tags([[text[slice(*place)] for place in each] for each in sentences])
+        words = [[text[start:end] for start, end in sentence] for sentence in sentences]
+        return sentences, self.tags(words)
 
     def nbest(self, text, count, offsets):
         with self.lock, _mistakes():

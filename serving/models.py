@@ -204,7 +204,8 @@ class Engine:
     def tagged(self, text, split):
         """Its sentences, and lists of their tags."""
         sentences = self.sentences(text, split)
-        return sentences, self.tags([[text[slice(*place)] for place in each] for each in sentences])
+        words = [[text[start:end] for start, end in sentence] for sentence in sentences]
+        return sentences, self.tags(words)
 
     def nbest(self, text, count, offsets):
         """The Readings of a text that is one sentence. Raises Mistake."""
@@ -217,7 +218,7 @@ class Engine:
     def confident(self, words, pos=None):
         """(start, end, type, score) of the entities of one sentence. Raises Mistake."""
         found = self._ask(self.model.confident, words, pos).entities
-        return [(each.start, each.end, each.type, each.score) for each in found]
+        return [(entity.start, entity.end, entity.type, entity.score) for entity in found]
 
     def tag_columns(self, source, sink, columns, delimiter):
         """Tags a stream of columns: rows as they are, each with its tag. source, sink: descriptors

@@ -61,8 +61,8 @@ class Protocol(HttpToolsProtocol):
 
     def _make_room(self):
         """Closes the connection that has waited longest for a request: there are too many."""
-        waiting = [each for each in self.connections if each.state in (IDLE, HEAD)]
-        oldest = min(waiting, key=lambda each: each.since, default=self)
+        waiting = [other for other in self.connections if other.state in (IDLE, HEAD)]
+        oldest = min(waiting, key=lambda other: other.since, default=self)
         oldest.transport.abort()
 
     def data_received(self, data):

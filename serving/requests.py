@@ -64,16 +64,18 @@ class Job(NamedTuple):
 def run(model, texts, options):
     """A Found for each text."""
     split, offsets, scores, nbest, tokens = options
-    found = map(Found, model.entities(texts, split, offsets, scores))
-    if not nbest and not tokens:
-        return list(found)
-    return [
-        each._replace(
-            readings=readings_of(model, text, split, offsets, nbest) if nbest else None,
-            tokens=tokens_of(model, text, split, offsets) if tokens else None,
-        )
-        for each, text in zip(found, texts)
-    ]
+    found = [Found(entities) for entities in model.entities(texts, split, offsets, scores)]
+    if nbest:
+        found = [
+            of_text._replace(readings=readings_of(model, text, split, offsets, nbest))
+            for of_text, text in zip(found, texts)
+        ]
+    if tokens:
+        found = [
+            of_text._replace(tokens=tokens_of(model, text, split, offsets))
+            for of_text, text in zip(found, texts)
+        ]
+    return found
 
 
 # ---------------------------------------------------------------- parameters
@@ -271,7 +273,7 @@ def _write_parsed(job, found):
 
 
 def _write_all(job, found):
-    return encode(ParsedTexts([_parsed(text, each) for text, each in zip(job.texts, found)]))
+    return encode(ParsedTexts([_parsed(text, of_text) for text, of_text in zip(job.texts, found)]))
 
 
 # ---------------------------------------------------------------- HuggingFace
@@ -311,11 +313,12 @@ def read_huggingface(service, model, query, body):
 
 
 def _write_groups(job, found):
-    groups = [
-        [Group(each.type, each.score, each.text, each.start, each.end) for each in one.entities]
-        for one in found
-    ]
+    groups = [[_group(entity) for entity in of_text.entities] for of_text in found]
     return encode(groups[0] if job.asked else groups)
+
+
+def _group(entity):
+    return Group(entity.type, entity.score, entity.text, entity.start, entity.end)
 
 
 # ---------------------------------------------------------------- Label Studio
@@ -415,7 +418,7 @@ def _write_predictions(job, found):
     by_text = iter(found)
     version = job.served.version
     results = [_prediction(next(by_text).entities if text else (), control) for text in texts]
-    return encode({"results": [{**each, "model_version": version} for each in results]})
+    return encode({"results": [{**result, "model_version": version} for result in results]})
 
 
 def _prediction(entities, control):

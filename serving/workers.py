@@ -162,7 +162,9 @@ class Supervisor:
         return 130 if self.ending == signal.SIGINT else 0
 
     def _turn(self, woken):
-        wait = max(0, min(each[0] for each in self.later) - time.monotonic()) if self.later else 5
+        wait = 5
+        if self.later:
+            wait = max(0, min(due for due, _ in self.later) - time.monotonic())
         for key, _ in self.selector.select(wait):
             if key.data is None:
                 with contextlib.suppress(BlockingIOError):
@@ -173,11 +175,9 @@ class Supervisor:
             self._take_signal(self.signals.pop(0))
         self._bury()
         now = time.monotonic()
-        due, self.later = (
-            [each for each in self.later if each[0] <= now],
-            [each for each in self.later if each[0] > now],
-        )
-        for _, slot in due:
+        slots = [slot for due, slot in self.later if due <= now]
+        self.later = [(due, slot) for due, slot in self.later if due > now]
+        for slot in slots:
             if not self.ending:
                 self._start(slot)
 
@@ -255,12 +255,12 @@ class Supervisor:
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         self.selector.close()
-        for each in (
+        for other in (
             others_end,
             *self.inherited,
-            *(each.control for each in self.workers.values()),
+            *(worker.control for worker in self.workers.values()),
         ):
-            each.close()
+            other.close()
         own = self.sockets[slot]
         for listener in self.sockets:
             if listener is not own:
@@ -310,7 +310,7 @@ class Supervisor:
             said = json.loads(data)
             if said.get("started"):
                 worker.ready = True
-                if not self.announced and all(each.ready for each in self.workers.values()):
+                if not self.announced and all(other.ready for other in self.workers.values()):
                     self.announced = True
                     self._announce()
             elif not self.announced and not self.ending:

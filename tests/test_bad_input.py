@@ -435,8 +435,8 @@ def test_parts_of_two_checkpoints(infer, trained, copy):
 def test_folder_for_a_prefix(trained, zygote):
     """--restore takes the folder, with or without a slash, as well as the prefix."""
     outs = {
-        zygote.run("inference.py", "--mode", "bucket", "--restore", each, stdin=ROWS).out
-        for each in (trained.prefix, f"{trained.checkpoint}{os.sep}")
+        zygote.run("inference.py", "--mode", "bucket", "--restore", checkpoint, stdin=ROWS).out
+        for checkpoint in (trained.prefix, f"{trained.checkpoint}{os.sep}")
     }
     assert len(outs) == 1 and outs.pop().count(b"\n") == 3
 

@@ -116,7 +116,7 @@ def reference(config, weights, ids, segments):
         )
         heads = []
         for first in range(0, config["hidden_size"], size):
-            q, k, v = (each[:, first : first + size] for each in (query, key, value))
+            q, k, v = (array[:, first : first + size] for array in (query, key, value))
             scores = np.exp(q @ k.T / np.sqrt(size))
             heads.append(scores / scores.sum(axis=-1, keepdims=True) @ v)
         x = norm(
@@ -157,7 +157,7 @@ def test_padding_changes_nothing():
     layers, other = run(ids, mask, segments), run(ids + 7 * (1 - mask), mask, segments)
     np.testing.assert_array_equal(layers[:, mask == 1], other[:, mask == 1])
     assert (layers[0, mask == 0] != other[0, mask == 0]).any()
-    wider = run(*(np.pad(each, ((0, 2), (0, 2))) for each in (ids, mask, segments)))
+    wider = run(*(np.pad(array, ((0, 2), (0, 2))) for array in (ids, mask, segments)))
     np.testing.assert_allclose(wider[:, :4, :7][:, mask == 1], layers[:, mask == 1], atol=1e-5)
     assert np.isfinite(wider).all()
 
@@ -188,7 +188,7 @@ def test_training(trained):
             top = bert_layers(
                 *map(tf.constant, (ids, mask, segments)), CONFIG, 3, trained, is_train, seed=5
             )[-1]
-        variables = [each for each in tf.global_variables() if each.op.name in weights]
+        variables = [variable for variable in tf.global_variables() if variable.op.name in weights]
         assert tf.trainable_variables() == (variables if trained else [])
         assert len(tf.get_collection("dropout_places")) == (1 + 3 * 3 if trained else 0)
         gradients = tf.gradients(top[..., 0], variables)
@@ -232,8 +232,8 @@ def test_conformance(shared, name):
         count = len(file.files) // 2
         ids, expected = ([file[f"{what}_{i}"] for i in range(count)] for what in ("ids", "layers"))
     longest = max(map(len, ids))
-    batch = np.array([np.pad(each, (0, longest - len(each))) for each in ids], np.int32)
-    mask = np.array([np.arange(longest) < len(each) for each in ids], np.int32)
+    batch = np.array([np.pad(pieces, (0, longest - len(pieces))) for pieces in ids], np.int32)
+    mask = np.array([np.arange(longest) < len(pieces) for pieces in ids], np.int32)
     run, _ = build(config, weights)
     together = run(batch, mask, 0 * mask)
     for i, want in enumerate(expected):
@@ -281,7 +281,7 @@ def test_base_against_transformers(tmp_path):
         cwd=ROOT,
         check=True,
         stdout=subprocess.DEVNULL,
-        input="".join(json.dumps(each) + "\n" for each in questions).encode(),
+        input="".join(json.dumps(question) + "\n" for question in questions).encode(),
     )
     layers = build(config, weights.get)[0](*batch)
     np.testing.assert_allclose(

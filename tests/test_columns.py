@@ -223,7 +223,7 @@ def test_nothing_is_learned_from_comments_ranges_and_empty_nodes(tmp_path):
         (["Da", "lo"], ["VERB", "PRON"]),
         (["#1", "10 000"], ["NUM", "NUM"]),
     ]
-    assert [[each.line(i) for i in (0, 1)] for each in sentences] == [[4, 5], [8, 10]]
+    assert [[sentence.line(i) for i in (0, 1)] for sentence in sentences] == [[4, 5], [8, 10]]
 
 
 @pytest.mark.parametrize(
@@ -249,11 +249,11 @@ def test_shared_cases(shared):
             data = stream.read()
         words, out = tagged(data, name)
         ids = [re.match(rb"(\d+)\t([^\t]*)", row) for row in data.split(b"\n")]
-        assert [word for each in words for word in each] == [
-            each[2].decode() for each in ids if each
+        assert [word for words_of_sentence in words for word in words_of_sentence] == [
+            columns[2].decode() for columns in ids if columns
         ]
         assert out == b"\n".join(
-            row + b"\tT" * bool(each) for row, each in zip(data.split(b"\n"), ids)
+            row + b"\tT" * bool(columns) for row, columns in zip(data.split(b"\n"), ids)
         )
     sentences, _ = conll.read_sentences(shared("cases/tabspace.train"), delimiter="tab")
     assert sentences[0].words == ["Ana ", "10 000", " ", "\u00a0", "\u3000", "Quito"]
@@ -521,11 +521,11 @@ def test_conllu_gets_the_tags_of_its_words(models):
         + b"\n"
         + b"".join(
             b"%d\t%s" % (i, word.encode()) + b"\t_" * 8 + b"\n0.1\ty" + b"\t_" * 8 + b"\n"
-            for i, word in enumerate(each, 1)
+            for i, word in enumerate(sentence, 1)
         )
-        for each in words
+        for sentence in words
     ]
-    plain = "\n\n".join("\n".join("x\t" + word for word in each) for each in words).encode()
+    plain = "\n\n".join("\n".join("x\t" + word for word in sentence) for sentence in words).encode()
     found = run_binary("etagger", engine, stdin=b"\n".join(rows)).out
     flags = ("--columns", "_ word", "--delimiter", "tab")
     expected = run_binary("etagger", engine, *flags, stdin=plain).out
@@ -554,7 +554,7 @@ def test_a_token_with_a_space_is_none_of_a_name(models):
     ]
     data = "\n\n".join("\n".join(words) for words in given).encode()
     rows = [row for row in probe("emissions", [data], engine) if row]
-    found = np.array([[float(each) for each in row.split()] for row in rows])
+    found = np.array([[float(number) for number in row.split()] for row in rows])
     assert np.abs(found - np.concatenate(scores)).max() < 1e-3
 
 

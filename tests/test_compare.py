@@ -108,7 +108,10 @@ def write_predictions(folder, sentences=60, seed=1):
     rng, tags = random.Random(seed), ["O", "O", "B-X", "I-X", "B-Y", "I-Y"]
     gold = [rng.choices(tags, k=rng.randint(1, 12)) for _ in range(sentences)]
     both = [
-        [[tag if rng.random() < share else rng.choice(tags) for tag in each] for each in gold]
+        [
+            [tag if rng.random() < share else rng.choice(tags) for tag in sentence]
+            for sentence in gold
+        ]
         for share in (0.5, 0.9)
     ]
     paths = [folder / name for name in ("a.pred", "b.pred")]
@@ -126,8 +129,8 @@ def write_predictions(folder, sentences=60, seed=1):
     [
         ([], chunks.score),
         (["--metric", "token"], tokens.score),
-        (["-r"], lambda *each: chunks.score(*each, raw=True)),
-        (["--scheme", "bio"], lambda *each: chunks.score(*each, scheme="bio")),
+        (["-r"], lambda *tags: chunks.score(*tags, raw=True)),
+        (["--scheme", "bio"], lambda *tags: chunks.score(*tags, scheme="bio")),
     ],
 )
 def test_figures_are_the_scorers(tmp_path, flags, score):
@@ -237,7 +240,7 @@ def rows(done):
     return [
         line.strip("| ").split(" | ")
         if "|  |" not in line
-        else [each.strip() for each in line.split("|")[1:-1]]
+        else [cell.strip() for cell in line.split("|")[1:-1]]
         for line in done.stdout.decode().splitlines()[2:]
     ]
 

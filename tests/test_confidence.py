@@ -295,11 +295,11 @@ def test_a_tagger_against_enumeration(tagger):
         path = tuple(ids[0, :length])
         for t, probability in enumerate(of.probabilities):
             assert probability == pytest.approx(
-                math.fsum(p for each, p in paths.items() if each[t] == path[t]), abs=1e-6
+                math.fsum(p for other, p in paths.items() if other[t] == path[t]), abs=1e-6
             )
         assert math.exp(log) == pytest.approx(paths[path], abs=1e-6)
         spans = [
-            schemes.entities([meta["tags"][i] for i in each], meta["tag_scheme"]) for each in paths
+            schemes.entities([meta["tags"][i] for i in path], meta["tag_scheme"]) for path in paths
         ]
         for start, end, kind, probability in of.entities:
             expected = math.fsum(
@@ -315,19 +315,20 @@ def test_the_tags_are_those_without_confidence(tagger):
     given = sentences_of(TEXT)
     tags, best = tagger.tag(given), [paths[0] for paths in tagger.nbest(given, 2)]
     found = tagger.confident(given)
-    assert [of.tags for of in found] == tags == [each for _, each in best]
+    assert [of.tags for of in found] == tags == [path for _, path in best]
     np.testing.assert_allclose(
         [p for p, _ in best], np.exp(tagger.log_probabilities(given)), rtol=1e-6
     )
     assert [[span[:3] for span in of.entities] for of in found] == [
-        schemes.chunks(each) for each in tags
+        schemes.chunks(sentence) for sentence in tags
     ]
 
 
 def test_temperature_of_a_tagger(trained):
     """Hotter is less sure; the tags stay."""
     given = sentences_of(TEXT)
-    cool, hot = (Tagger.load(trained.prefix, threads=1, temperature=each) for each in (0.5, 4.0))
+    cool = Tagger.load(trained.prefix, threads=1, temperature=0.5)
+    hot = Tagger.load(trained.prefix, threads=1, temperature=4.0)
     assert cool.tag(given) == hot.tag(given)
     assert np.mean(cool.log_probabilities(given)) > np.mean(hot.log_probabilities(given))
     ((_, lengths, (_, logits)),) = hot.in_batches(given[1:2], hot.scores)
@@ -422,8 +423,8 @@ def test_nbest_output(crf, write, trained, zygote):
     parts = re.split(rb"(?m)^# (\d+) (\S+)(\r?)\n", out)
     assert parts.pop(0) == b""
     ranks, probabilities, rows = (
-        [int(each) for each in parts[::4]],
-        [float(each) for each in parts[1::4]],
+        [int(number) for number in parts[::4]],
+        [float(number) for number in parts[1::4]],
         parts[3::4],
     )
     assert ranks == [1] + [1, 2, 3] * 61 and probabilities[0] == 1
@@ -482,7 +483,7 @@ def test_the_least_confident_sentences(crf, write, trained, zygote, tmp_path):
         sentences_of(text)
         for text in (write(NASTY, crf, output.least_confident_format(crf, 100)), NASTY)
     )
-    assert sorted(each.words for each in picked) == sorted(
+    assert sorted(sentence.words for sentence in picked) == sorted(
         block.words for block in blocks if not block.is_docstart
     )
 
@@ -563,7 +564,8 @@ def test_a_temperature_is_found_again():
     parts = [calibration.Part(ids, emissions * 2.5, [3] * 1500, gold, spans)]
     temperature = calibration.fitted_temperature(model, parts)
     assert temperature == pytest.approx(2.5, rel=0.1)
-    before, after = (calibration.result_of("", model, parts, each) for each in (1.0, temperature))
+    before = calibration.result_of("", model, parts, 1.0)
+    after = calibration.result_of("", model, parts, temperature)
     for one, other in ((before.tokens, after.tokens), (before.entities, after.entities)):
         assert (
             calibration.calibration_error(one, 15) > 0.08

@@ -73,7 +73,7 @@ def random_stream(rng):
         b"\xe2\x80",
         b"-DOCSTART-",
         b"\n-docstart-",
-    ] + [each.encode() for each in STRANGE]
+    ] + [text.encode() for text in STRANGE]
     mark = b"\xef\xbb\xbf" * rng.choice((0, 0, 1, 2))
     return mark + b"".join(rng.choice(pieces) for _ in range(rng.randrange(60)))
 
@@ -91,16 +91,16 @@ def test_rows_out_are_rows_in(seed):
     cuts = [rng.randrange(len(data) + 1) for _ in range(rng.randrange(8))]
     out = tagged(data, b"\x01", cuts)
     assert out.startswith(b"\xef\xbb\xbf") == data.startswith(b"\xef\xbb\xbf")
-    before, after = (without_mark(each).split(b"\n") for each in (data, out))
+    before, after = (without_mark(stream).split(b"\n") for stream in (data, out))
     assert len(before) == len(after)
     for line, out in zip(before, after):
         if re.fullmatch(rb"[ \t\r]*", line):
             assert out == line
             continue
         assert line in (out.replace(b"\x01", b""), re.sub(rb"[ \t]\x01", b"", out))
-        columns = [each for each in re.split(rb"[ \t]+", re.sub(rb"\r$", b"", line)) if each]
+        columns = [column for column in re.split(rb"[ \t]+", re.sub(rb"\r$", b"", line)) if column]
         assert [
-            each for each in re.split(rb"[ \t]+", re.sub(rb"\r$", b"", out)) if each
+            column for column in re.split(rb"[ \t]+", re.sub(rb"\r$", b"", out)) if column
         ] == columns + [b"\x01"]
         assert out.endswith(b"\r") == line.endswith(b"\r")
 
@@ -350,9 +350,9 @@ def test_sentences_are_those_of_a_plain_reading(seed):
 @pytest.mark.parametrize("after", [b"", b"\n", b"\nb O", b"\n\nb O\n", b"\n-DOCSTART-\nb O"])
 def test_docstart_is_a_sentence_wherever_it_stands(row, before, after):
     found = parse(before + row + after)
-    alone = [each for each in found if each.is_docstart]
+    alone = [sentence for sentence in found if sentence.is_docstart]
     assert len(alone) == 1 + after.count(b"-D")
-    assert [each.words for each in found if not each.is_docstart] == [
+    assert [sentence.words for sentence in found if not sentence.is_docstart] == [
         [word] for word in "ab" if word.encode() + b" O" in before + after
     ]
     assert tagged(before + row + after).count(b"\n") == (before + row + after).count(b"\n")
@@ -647,10 +647,10 @@ def test_load_corpora(shared, name, split, sizes):
     if sizes:
         assert (len(sentences), sum(len(sentence.words) for sentence in sentences)) == sizes
     assert all(
-        len(each) == len(sentence.words)
+        len(column) == len(sentence.words)
         for sentence in sentences
-        for each in sentence[1:5]
-        if each is not None
+        for column in sentence[1:5]
+        if column is not None
     )
     columns = {"conll2003": (True, True), "conll2000": (True, False)}.get(name, (False, False))
     assert (sentences[0].pos is not None, sentences[0].chunks is not None) == columns
@@ -757,13 +757,14 @@ def test_sentences_in_documents(seed):
     data = stream_of_documents(random.Random(seed))
     placed = conll.in_documents(parse(data, columns=("word",)))
     assert around(placed) == documents_of(data)
-    assert [each[:5] for each in placed] == [each[:5] for each in parse(data, columns=("word",))]
+    plain = parse(data, columns=("word",))
+    assert [sentence[:5] for sentence in placed] == [sentence[:5] for sentence in plain]
     assert all(
-        each.document[each.start : each.start + len(each.words)] == each.words
-        for each in placed
-        if not each.is_docstart
+        sentence.document[sentence.start : sentence.start + len(sentence.words)] == sentence.words
+        for sentence in placed
+        if not sentence.is_docstart
     )
-    assert all(each.document is None for each in placed if each.is_docstart)
+    assert all(sentence.document is None for sentence in placed if sentence.is_docstart)
 
 
 def test_a_sentence_keeps_its_document():
@@ -838,9 +839,9 @@ def test_a_sentence_is_out_as_soon_as_what_follows_is_known(seed):
     for k, block in enumerate(blocks):
         out += documents.feed([(block, next(parsed) if block.rows else None)])
         seen = blocks[: k + 1]
-        for i, each in enumerate(seen):
+        for i, sentence in enumerate(seen):
             after = [later.rows for later in seen[i + 1 :] if later.rows]
-            ended = [b"-DOCSTART-"] in after or each.rows == [b"-DOCSTART-"]
+            ended = [b"-DOCSTART-"] in after or sentence.rows == [b"-DOCSTART-"]
             words = sum(map(len, itertools.takewhile(lambda rows: rows != [b"-DOCSTART-"], after)))
             assert (i < len(out)) == (ended or words >= limit)
     assert len(out) + len(documents.close()) == len(blocks)

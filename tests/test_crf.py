@@ -147,8 +147,8 @@ def test_gradients_of_the_log_likelihood_against_finite_differences():
 @pytest.mark.parametrize("seed", range(6))
 def test_viterbi(seed):
     emissions, transitions, lengths = (
-        each.astype(kind)
-        for each, kind in zip(problem(seed, tags=2 + seed % 3), (np.float32, np.float32, np.int32))
+        array.astype(kind)
+        for array, kind in zip(problem(seed, tags=2 + seed % 3), (np.float32, np.float32, np.int32))
     )
     rng = np.random.default_rng(seed)
     begin, end = rng.normal(0, 2, (2, len(transitions))).astype(np.float32)
@@ -259,7 +259,7 @@ def test_extreme_scores(emitted, moved):
 
     log_z, (of_emissions, of_transitions) = evaluate(build, emissions, transitions, lengths)
     np.testing.assert_allclose(
-        log_z, [each for each, _ in enumerated(emissions, transitions, lengths)], rtol=1e-9
+        log_z, [value for value, _ in enumerated(emissions, transitions, lengths)], rtol=1e-9
     )
     assert np.isfinite(of_emissions).all() and np.isfinite(of_transitions).all()
     np.testing.assert_allclose(

@@ -58,7 +58,7 @@ def test_paths_within_the_text_are_there(path):
         if code.startswith(made) or code == "mine.py":
             continue
         if code.split("/")[0] in TOP_FOLDERS and "/" in code or code.endswith(".py"):
-            known = any(f"/{each}".endswith(f"/{code}") for each in readme.tracked())
+            known = any(f"/{path}".endswith(f"/{code}") for path in readme.tracked())
             assert known or os.path.exists(os.path.join(ROOT, code)), f"{path}:{number}: {code}"
 
 

@@ -32,9 +32,9 @@ def flags(tmp_path_factory):
         write_google(folder / "bert"),
     )
     off = [
-        each
+        argument
         for name in ("use_word", "use_chr", "use_pos", "use_chk", "use_highway")
-        for each in (f"--{name}", "False")
+        for argument in (f"--{name}", "False")
     ]
     return [*flags, *SMALL, *off, "--emb_path", emb, "--encoder", "none", "--bert_context", "True"]
 
@@ -133,7 +133,7 @@ def test_lists_of_words_are_one_document(tagger, text):
     ]
     words = [sentence.words for sentence in sentences]
     plain = b"".join(
-        b"".join(word.encode() + b" NN B-NP O\n" for word in each) + b"\n" for each in words
+        b"".join(word.encode() + b" NN B-NP O\n" for word in sentence) + b"\n" for sentence in words
     )
     assert tagger.predict(words) == tags_of(tagged(tagger, plain))
     assert tagger.predict(words[::-1])[::-1] != tagger.predict(words)

@@ -183,21 +183,21 @@ def ranges(server):
 
 def test_table():
     paths = []
-    for name, each in download.ITEMS.items():
+    for name, item in download.ITEMS.items():
         assert (
-            each.folder.split("/")[0] in ("embeddings", "data")
-            and each.terms
-            and each.page.startswith("https://")
+            item.folder.split("/")[0] in ("embeddings", "data")
+            and item.terms
+            and item.page.startswith("https://")
         )
-        for source in each.downloads:
+        for source in item.downloads:
             assert source.url.startswith("https://") and source.files
-            assert bool(each.checked) == bool(
+            assert bool(item.checked) == bool(
                 source.sha256 or all(file.sha256 for file in source.files)
             ), name
             assert all(bool(file.member) == source.url.endswith(".zip") for file in source.files)
             for digest in [source.sha256, *[file.sha256 for file in source.files]]:
                 assert re.fullmatch("([0-9a-f]{64})?", digest)
-            paths += [f"{each.folder}/{file.path}" for file in source.files]
+            paths += [f"{item.folder}/{file.path}" for file in source.files]
     assert len(paths) == len(set(paths)) == 10 + 4 * 2 + 6 * 5 + 3
     corpus = conll.CORPORA["conll2003"]
     assert {f"data/conll2003/{split}.{corpus.ending}" for split in corpus.splits} <= set(paths)
@@ -210,14 +210,14 @@ def test_list_without_other_packages():
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert re.findall(r"(?m)^(\S+): ", done.stdout) == list(download.ITEMS)
-    for each in download.ITEMS.values():
+    for item in download.ITEMS.values():
         assert all(
             text in done.stdout
             for text in (
-                each.what,
-                each.terms,
-                each.page,
-                *[source.url for source in each.downloads],
+                item.what,
+                item.terms,
+                item.page,
+                *[source.url for source in item.downloads],
             )
         )
 
@@ -278,7 +278,7 @@ def test_fetches_and_then_nothing_more(run, server, tmp_path):
     after = [
         os.stat(tmp_path / "embeddings" / name) for name in os.listdir(tmp_path / "embeddings")
     ]
-    assert [each.st_mtime_ns for each in after] == [each.st_mtime_ns for each in before]
+    assert [status.st_mtime_ns for status in after] == [status.st_mtime_ns for status in before]
 
 
 @pytest.mark.parametrize("reset", (False, True))

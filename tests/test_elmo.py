@@ -40,7 +40,7 @@ def published(request, shared):
     folder = shared(f"conformance/elmo/{request.param}")
     options = read_elmo_options(f"{folder}/options.json")
     with open(f"{folder}/{SENTENCES[request.param]}", encoding="utf-8") as stream:
-        streams = [[sentence.split(" ") for sentence in each] for each in json.load(stream)]
+        streams = [[words.split(" ") for words in sentences] for sentences in json.load(stream)]
     return folder, options, elmo_weights(options, f"{folder}/lm_weights.hdf5"), streams
 
 
@@ -222,7 +222,7 @@ def graph(options, weights, max_batch=0):
     with tf.variable_scope("elmo"):
         state = elmo_state(options, max_batch) if max_batch else []
         layers, final = elmo_layers(
-            ids, options, [each[: tf.shape(ids)[0]] for each in state] or None
+            ids, options, [layer[: tf.shape(ids)[0]] for layer in state] or None
         )
     session = new_session(1)
     session.run(tf.global_variables_initializer())
@@ -265,7 +265,7 @@ def test_rows_without_a_sentence():
     with tf.Graph().as_default():
         session, ids, layers, state, update = graph(options, random_weights(options), max_batch=2)
         both, _ = session.run([layers, update], {ids: rows})
-        assert all((each[1] == 0).all() and (each[0] != 0).any() for each in session.run(state))
+        assert all((layer[1] == 0).all() and (layer[0] != 0).any() for layer in session.run(state))
     assert (both[1] == 0).all()
     np.testing.assert_allclose(
         both[0], reference(TEXT[1], options, random_weights(options)), atol=2e-6, rtol=1e-5
@@ -700,7 +700,7 @@ def test_command_told_wrong(files, bare_zygote, flag, value, message):
     }
     told = bare_zygote.mistake(
         "test_bilm.py",
-        *[each for pair in flags.items() for each in pair],
+        *[argument for pair in flags.items() for argument in pair],
         folder=folder,
         path=[ROOT],
     )

@@ -206,7 +206,7 @@ def test_linear_recurrence(steps):
         rng.normal(size=(steps, 3)),
     )
     factors, summands, upstream = (
-        each.astype(np.float32) for each in (factors, summands, upstream)
+        array.astype(np.float32) for array in (factors, summands, upstream)
     )
 
     def one_by_one(factors, summands):

@@ -289,7 +289,7 @@ def test_same_tags(pair, name):
     for flags in (
         (),
         ("--batch_size", 1),
-        *(("--instructions", each) for each in known_instructions(pair.file)),
+        *(("--instructions", instructions) for instructions in known_instructions(pair.file)),
     ):
         assert_same(pair.prefix, expected, pair.engine(SMALL_DATA, *flags))
     assert_same(
@@ -460,7 +460,7 @@ def engine_scores(file, data, *args):
 
 
 def largest_difference(ours, theirs):
-    assert [each.shape for each in ours] == [each.shape for each in theirs]
+    assert [array.shape for array in ours] == [array.shape for array in theirs]
     return max(float(np.abs(a - b).max()) for a, b in zip(ours, theirs))
 
 
@@ -471,7 +471,7 @@ def test_emission_scores(pair, name):
     """
     pair = pair(name)
     tensorflow, reference = pair.tensorflow_scores(SENTENCES), pair.reference_scores(SENTENCES)
-    largest = max(np.abs(each).max() for each in reference)
+    largest = max(np.abs(logits).max() for logits in reference)
     portable = engine_scores(pair.file, SENTENCES, "portable")
     for instructions in known_instructions(pair.file):
         ours = engine_scores(pair.file, SENTENCES, instructions)
@@ -533,7 +533,7 @@ def test_trained_models(shared, tmp_path, name, corpus):
         difference = largest_difference(engine_scores(pair.file, some, instructions), tensorflow)
         print(
             f"{name}: {instructions} differs by {difference:.1e} from TensorFlow; scores up to "
-            f"{max(np.abs(each).max() for each in tensorflow):.1f}"
+            f"{max(np.abs(logits).max() for logits in tensorflow):.1f}"
         )
         assert difference < 1e-4
 
@@ -667,7 +667,7 @@ def test_sigmoid_and_hyperbolic_tangent(tmp_path):
                 np.linspace(-20, 20, 4001),
                 np.linspace(-120, 120, 999),
                 limits,
-                [-each for each in limits],
+                [-limit for limit in limits],
             ]
         ).astype(np.float32)
     )
@@ -744,7 +744,7 @@ def test_decoding(tmp_path, decoder, tags):
         weights["crf/transitions"].astype(float) if config.use_crf else np.zeros((tags, tags))
     )
     begin, between, end = (
-        [np.where(each, 0.0, -1e6) for each in schemes.legal_transitions(names, "iobes")]
+        [np.where(allowed, 0.0, -1e6) for allowed in schemes.legal_transitions(names, "iobes")]
         if config.constrained
         else (np.zeros(tags), np.zeros((tags, tags)), np.zeros(tags))
     )

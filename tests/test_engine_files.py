@@ -108,7 +108,7 @@ class Raw:
         self.table = [dict(zip(ENTRY_FIELDS, row)) for row in rows]
 
     def entry(self, name):
-        return next(each for each in self.table if each["name"].rstrip(b"\0") == name.encode())
+        return next(entry for entry in self.table if entry["name"].rstrip(b"\0") == name.encode())
 
     def seal(self, **prelude):
         """The file's bytes with its table and prelude, and these fields of the prelude instead of
@@ -131,8 +131,8 @@ def test_sealing_is_what_the_writer_does(written):
     data = written("gazetteer").read_bytes()
     assert Raw(data).seal() == data
     assert all(
-        zlib.crc32(data[each["offset"] : each["offset"] + each["bytes"]]) == each["crc"]
-        for each in Raw(data).table
+        zlib.crc32(data[entry["offset"] : entry["offset"] + entry["bytes"]]) == entry["crc"]
+        for entry in Raw(data).table
     )
 
 
@@ -143,7 +143,9 @@ def test_truncated_anywhere(written):
     raw = Raw(data)
     places = {0, 1, 63, 64, 65, raw.prelude["table"], raw.prelude["table"] + 100, len(data) - 1}
     places |= {
-        place for each in raw.table for place in (each["offset"], each["offset"] + each["bytes"])
+        place
+        for entry in raw.table
+        for place in (entry["offset"], entry["offset"] + entry["bytes"])
     }
     places |= set(random.Random(1).sample(range(len(data)), 40))
     for size in places - {len(data)}:
@@ -157,7 +159,7 @@ def test_truncated_where_its_size_says_so(written):
     """The same with a prelude that gives the smaller size, and its checksum."""
     path = written("default")
     data = path.read_bytes()
-    for size in {each["offset"] for each in Raw(data).table} | set(
+    for size in {entry["offset"] for entry in Raw(data).table} | set(
         random.Random(2).sample(range(64, len(data)), 20)
     ):
         raw = Raw(data)

@@ -75,7 +75,8 @@ class Problem:
 
     def line(self):
         """For probe chain: illegal transitions are marked as in an .etagger file."""
-        illegal = [np.where(each, 0.0, -1e9) for each in self.legal or ([True] * len(self.tags),)]
+        legal = self.legal or ([True] * len(self.tags),)
+        illegal = [np.where(allowed, 0.0, -1e9) for allowed in legal]
         begin, between, end = illegal if self.legal else (illegal[0], 0.0, illegal[0])
         scores = (self.transitions + between).astype(np.float32)
         given = {

@@ -37,7 +37,8 @@ def random_sentence(rng):
     if rng.random() < 0.5:  # some in common
         taken = {i for start, end, _ in predicted[:1] for i in range(start, end)}
         predicted = sorted(
-            predicted[:1] + [each for each in gold if not taken.intersection(range(*each[:2]))]
+            predicted[:1]
+            + [entity for entity in gold if not taken.intersection(range(*entity[:2]))]
         )
     return error_analysis.Sentence(1, length, None, gold, predicted)
 
@@ -82,8 +83,8 @@ def test_pairs_are_those_of_a_brute_force_matcher(seed):
         _, _, _, gold, predicted = random_sentence(rng)
         pairs = error_analysis.align(gold, predicted)
         best = best_pairing(gold, predicted)
-        alone = [(each, None) for each in gold if each not in [a for a, _ in best]]
-        alone += [(None, each) for each in predicted if each not in [b for _, b in best]]
+        alone = [(entity, None) for entity in gold if entity not in [a for a, _ in best]]
+        alone += [(None, entity) for entity in predicted if entity not in [b for _, b in best]]
         assert Counter(pairs) == Counter(best + alone), (gold, predicted)
         assert Counter(map(error_analysis.category, pairs)) == Counter(
             brute_force_category(*pair) for pair in best + alone
@@ -98,9 +99,9 @@ def test_each_entity_is_in_one_category_and_counts_add_up():
         sentence._replace(words=rng.choices("abc", k=sentence.length)) for sentence in sentences
     ]
     analysis = error_analysis.analyse(sentences, trained, worst=len(sentences))
-    gold = Counter(kind for each in sentences for *_, kind in each.gold)
-    predicted = Counter(kind for each in sentences for *_, kind in each.predicted)
-    correct = sum(len(set(each.gold) & set(each.predicted)) for each in sentences)
+    gold = Counter(kind for sentence in sentences for *_, kind in sentence.gold)
+    predicted = Counter(kind for sentence in sentences for *_, kind in sentence.predicted)
+    correct = sum(len(set(sentence.gold) & set(sentence.predicted)) for sentence in sentences)
     counts = analysis.categories
     assert set(counts) == set(error_analysis.CATEGORIES) and all(counts.values())
     assert counts["correct"] == correct
@@ -116,7 +117,7 @@ def test_each_entity_is_in_one_category_and_counts_add_up():
         and sum(row[-1] for row in analysis.table) == counts["missed"]
     )
     for _, groups in error_analysis.groups_of(analysis):
-        assert [sum(each) for each in zip(*groups.values())] == [
+        assert [sum(column) for column in zip(*groups.values())] == [
             correct,
             predicted.total(),
             gold.total(),
@@ -158,10 +159,10 @@ def test_groups_against_plain_counting():
     def counts(fits):
         gold, predicted = (
             {
-                (i, *each)
+                (i, *entity)
                 for i, sentence in enumerate(sentences)
-                for each in sentence[side]
-                if fits(sentence, each)
+                for entity in sentence[side]
+                if fits(sentence, entity)
             }
             for side in (3, 4)
         )
@@ -186,11 +187,11 @@ def test_groups_against_plain_counting():
         "7-10": (7, 10),
         "11+": (11, 99),
     }.items():
-        assert by_entity[name] == counts(lambda _, each: low <= each[1] - each[0] <= high)
+        assert by_entity[name] == counts(lambda _, entity: low <= entity[1] - entity[0] <= high)
     assert by_sentence["6-10"] == counts(lambda sentence, _: sentence.length == 6)
     assert by_sentence["51+"] == counts(lambda sentence, _: sentence.length == 60)
     assert by_seen == {
-        name: counts(lambda *each: seen(*each) == name) for name in error_analysis.SEEN
+        name: counts(lambda *pair: seen(*pair) == name) for name in error_analysis.SEEN
     }
 
 
@@ -250,16 +251,16 @@ def test_categories_add_up_to_the_scorers_counts(analysis_of, args, tags):
             result["found"],
             result["phrases"],
         )
-        for kind, each in result["types"].items():
+        for kind, of_type in result["types"].items():
             assert (
                 sum(cell["count"] for cell in result["errors"]["types"] if cell["gold"] == kind)
-                == each["phrases"]
+                == of_type["phrases"]
             )
             assert (
                 sum(
                     cell["count"] for cell in result["errors"]["types"] if cell["predicted"] == kind
                 )
-                == each["found"]
+                == of_type["found"]
             )
 
 
@@ -291,14 +292,17 @@ def test_by_hand(analysis_of):
         "spurious": 2,
     }
     assert result["seen"] is None
-    assert [(each["line"], len(each["errors"])) for each in result["worst"]] == [(1, 3), (6, 3)]
+    assert [(sentence["line"], len(sentence["errors"])) for sentence in result["worst"]] == [
+        (1, 3),
+        (6, 3),
+    ]
     assert result["worst"][1]["words"] == "Ice Cold in Alex , New York Post".split()
     assert {
         "category": "boundary",
         "gold": {"start": 0, "end": 4, "type": "MISC"},
         "predicted": {"start": 0, "end": 2, "type": "MISC"},
     } in result["worst"][1]["errors"]
-    assert [(each["gold"], each["predicted"]) for each in result["types"]] == [
+    assert [(cell["gold"], cell["predicted"]) for cell in result["types"]] == [
         ("ORG", "LOC"),
         ("MISC", "MISC"),
         ("LOC", "ORG"),
@@ -350,7 +354,7 @@ def test_columns_and_delimiter(analysis_of, tmp_path):
     seen = analysis_of(other, *args, "--train_path", train)["errors"]["seen"]
     train.write_text(train.read_text().replace("|x y|", " "))
     assert analysis_of(TEXT, "--train_path", train)["errors"]["seen"] == seen
-    assert {name: (each["phrases"], each["found"]) for name, each in seen.items()} == {
+    assert {name: (group["phrases"], group["found"]) for name, group in seen.items()} == {
         "seen with its type": (1, 0),
         "seen with others": (1, 0),
         "unseen": (2, 5),
@@ -389,15 +393,15 @@ def test_seen_entities_of_the_sample(analysis_of):
     forms = {form for form, _ in trained}
     expected = Counter(
         "seen with its type"
-        if each in trained
+        if entity in trained
         else "seen with others"
-        if each[0] in forms
+        if entity[0] in forms
         else "unseen"
-        for each in entities("test")
+        for entity in entities("test")
     )
     seen = analysis_of(text, "--train_path", sample_path("train"))["errors"]["seen"]
-    assert {name: each["correct"] for name, each in seen.items()} == expected
-    assert all(each["f1"] == 100 for each in seen.values())
+    assert {name: group["correct"] for name, group in seen.items()} == expected
+    assert all(group["f1"] == 100 for group in seen.values())
     both = analysis_of(text, "--train_path", sample_path("train"), sample_path("test"))["errors"][
         "seen"
     ]
@@ -500,12 +504,12 @@ def test_drawn_figures():
         sum(bar.get_width() for bar in bars.patches)
         == sum(analysis.categories.values()) - analysis.categories["correct"]
     )
-    assert [int(each.get_text()) for each in table.texts] == [
+    assert [int(cell.get_text()) for cell in table.texts] == [
         count for row in analysis.table for count in row
     ][:-1]
-    for axes, (_, each) in zip(groups, error_analysis.groups_of(analysis), strict=True):
+    for axes, (_, group) in zip(groups, error_analysis.groups_of(analysis), strict=True):
         assert [bar.get_height() for bar in axes.patches] == [
-            chunks.percentages(*counts)[2] for counts in each.values()
+            chunks.percentages(*counts)[2] for counts in group.values()
         ]
 
 

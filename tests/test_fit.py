@@ -30,7 +30,7 @@ HYPER = {
     "epoch": 2,
     "max_train_steps_per_epoch": 6,
 }
-FLAGS = [str(each) for name, value in HYPER.items() for each in (f"--{name}", value)]
+FLAGS = [str(argument) for name, value in HYPER.items() for argument in (f"--{name}", value)]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def sentences(tmp_path_factory):
 @pytest.fixture
 def pairs(sentences):
     """The same as (words, tags)."""
-    return [[(each.words, each.tags) for each in split] for split in sentences]
+    return [[(sentence.words, sentence.tags) for sentence in split] for split in sentences]
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +138,7 @@ def test_going_on_from_a_tagger(pairs):
     rest = {name: HYPER[name] for name in ("batch_size", "epoch")}
     again = fit(*pairs, restore=tagger, learning_rate=1e-12, **rest)
     assert again.config.rnn_size == 8
-    before, after = (commands.weights(each.prefix) for each in (tagger, again))
+    before, after = (commands.weights(model.prefix) for model in (tagger, again))
     assert before.keys() == after.keys()
     for name, value in before.items():
         np.testing.assert_allclose(after[name], value, atol=1e-7)

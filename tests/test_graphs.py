@@ -180,9 +180,9 @@ def circle_of_control(graph):
 def calls_itself(graph):
     loop = next(node for node in graph.node if node.op == "StatelessWhile")
     body = next(
-        each
-        for each in graph.library.function
-        if each.signature.name == loop.attr["body"].func.name
+        function
+        for function in graph.library.function
+        if function.signature.name == loop.attr["body"].func.name
     )
     inner = body.node_def.add()
     inner.CopyFrom(loop)
@@ -205,7 +205,7 @@ def many_calls(graph):
 
 def unending(graph):
     cond = next(node for node in graph.node if node.op == "StatelessWhile").attr["cond"].func.name
-    function = next(each for each in graph.library.function if each.signature.name == cond)
+    function = next(known for known in graph.library.function if known.signature.name == cond)
     constant(function.node_def, "always", True)
     function.ret[function.signature.output_arg[0].name] = "always:output:0"
 
@@ -718,7 +718,7 @@ def reassemble(path, to, change):
         data = stream.read()
     begin = struct.unpack("<Q", data[-8:])[0]
     directory = MemmappedFileSystemDirectory.FromString(data[begin:-8])
-    (place,) = (each for each in directory.element if each.name == "memmapped_package://.")
+    (place,) = (element for element in directory.element if element.name == "memmapped_package://.")
     graph = tf.GraphDef.FromString(data[place.offset : place.offset + place.length])
     change(graph, directory)
     new = graph.SerializeToString()
@@ -729,7 +729,7 @@ def reassemble(path, to, change):
 
 
 def region(directory):
-    return next(each for each in directory.element if each.name.endswith("region_1"))
+    return next(element for element in directory.element if element.name.endswith("region_1"))
 
 
 def mapped_node(graph):

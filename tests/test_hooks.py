@@ -106,8 +106,8 @@ def assert_same_run(one, other):
     for name in (checkpoint.STATE, checkpoint.MODEL):
         assert same_weights(prefix(one, name), prefix(other, name))
     (state, history), (other_state, other_history) = (
-        (vars(each.state) | {"history": None}, without_seconds(each.state.history))
-        for each in (one, other)
+        (vars(run.state) | {"history": None}, without_seconds(run.state.history))
+        for run in (one, other)
     )
     assert state == other_state and history == other_history
 

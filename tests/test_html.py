@@ -84,7 +84,7 @@ class FakeTagger:
     """Gives sentences the tags and scores that a test has drawn, in order."""
 
     def __init__(self, scheme, tags, scores):
-        every = {tag for each in tags for tag in each}
+        every = {tag for sentence in tags for tag in sentence}
         prefixed = TYPES if scheme == schemes.RAW else [f"B-{kind}" for kind in TYPES]
         self.meta = {
             "tags": ["O", *sorted(every | {*prefixed} - {"O"})],
@@ -147,9 +147,9 @@ def test_any_text_comes_out_as_it_is(kind, scheme, has_scores):
         text.split(" ") if kind == "columns" else [text[start:end] for start, end in spans]
         for text, spans in zip(texts, places)
     ]
-    tags = [draw_tags(rng, scheme, len(each)) for each in words]
-    spans = [schemes.entities(each, scheme) for each in tags]
-    scores = [[rng.random() for _ in each] for each in spans]
+    tags = [draw_tags(rng, scheme, len(sentence)) for sentence in words]
+    spans = [schemes.entities(sentence, scheme) for sentence in tags]
+    scores = [[rng.random() for _ in sentence] for sentence in spans]
 
     format_ = pages.html_format(FakeTagger(scheme, tags, scores), scores=has_scores)
     out = Sink()
@@ -166,8 +166,8 @@ def test_any_text_comes_out_as_it_is(kind, scheme, has_scores):
     assert read.paragraphs == [shown(text) for text in texts]
     assert {*read.tags} == {*"html head meta title style body header h1 p main mark".split()}
     marks = iter(read.marks)
-    for i, (own, each, numbers) in enumerate(zip(words, spans, scores), 1):
-        for (start, end, name), score in zip(each, numbers):
+    for i, (own, entities, numbers) in enumerate(zip(words, spans, scores), 1):
+        for (start, end, name), score in zip(entities, numbers):
             paragraph, place, text, attributes = next(marks)
             assert (paragraph, attributes["data-type"]) == (i, name)
             assert text.replace(" ", "").replace("\t", "").startswith(shown(own[start]))
@@ -180,10 +180,10 @@ def test_any_text_comes_out_as_it_is(kind, scheme, has_scores):
         b"%b\n%b\n%b\n"
         % (
             line,
-            " ".join(each).encode(),
+            " ".join(sentence).encode(),
             " ".join(map(repr, numbers)).encode() if has_scores else b"",
         )
-        for line, each, numbers in zip(lines, tags, scores)
+        for line, sentence, numbers in zip(lines, tags, scores)
     )
     printed = b"\n".join([*probe_bytes("html", given, kind, scheme, *TYPES), b""])
     assert printed == out.data
@@ -260,8 +260,8 @@ def test_columns_become_a_page(model, zygote):
 
 def test_lines_become_a_page(model):
     texts = [
-        " ".join(row.split()[0].decode() for row in each.split(b"\n") if row)
-        for each in sample("test")[:60]
+        " ".join(row.split()[0].decode() for row in block.split(b"\n") if row)
+        for block in sample("test")[:60]
     ]
     data = "\ufeff" + "\n".join([*texts, "", "  two  spaces\r", "<b>Paul</b> & \x1b\x00 Berta"])
     page, _ = both(model, data.encode(), lines=True)
@@ -364,7 +364,7 @@ def palette():
     """(lines, light backgrounds, dark backgrounds), each a list of (red, green, blue), 0 to 1."""
     rows = re.findall(r"--line: #(\w+); --tint: #(\w+); --shade: #(\w+);", pages.STYLE)
     return [
-        [tuple(int(each[i : i + 2], 16) / 255 for i in (0, 2, 4)) for each in column]
+        [tuple(int(color[i : i + 2], 16) / 255 for i in (0, 2, 4)) for color in column]
         for column in zip(*rows)
     ]
 

@@ -261,8 +261,8 @@ def test_constrained_is_well_formed(untrained, tag):
         for sentence in sample("test")[:60]
     ]
     loose, held = Tagger.load(untrained), Tagger.load(untrained, constrained=True)
-    for each in (loose, held):
-        each.meta["data_scheme"] = "iobes"  # tell what was decoded
+    for model in (loose, held):
+        model.meta["data_scheme"] = "iobes"  # answer in the scheme of the decoded tags
     assert not all(schemes.well_formed(tags, "iobes") for tags in loose.tag(sentences))
     assert all(schemes.well_formed(tags, "iobes") for tags in held.tag(sentences))
 
@@ -290,7 +290,7 @@ def test_predict(tagger, tag):
     words, pos, chunks, _ = columns_of("test", 60)
     want = predictions(tag(b"".join(sample("test")[:60])))
     assert [
-        each.encode() for tags in tagger.predict(words, pos=pos, chunks=chunks) for each in tags
+        tag.encode() for tags in tagger.predict(words, pos=pos, chunks=chunks) for tag in tags
     ] == want
     assert tagger.predict(iter(map(tuple, words))) == tagger.predict(words)
     assert tagger.predict([[], ["-DOCSTART-"], words[0]]) == [
@@ -311,8 +311,8 @@ def test_predict_entities(tagger):
     ] == [schemes.chunks(tags) for tags in tagger.predict(words, pos, chunks)]
     for sentence, entities in zip(words, found):
         assert all(
-            each.text == " ".join(sentence[each.start : each.end]) and 0 < each.score <= 1
-            for each in entities
+            entity.text == " ".join(sentence[entity.start : entity.end]) and 0 < entity.score <= 1
+            for entity in entities
         )
     assert sum(map(len, found)) > 60
     assert tagger.predict_entities([[]]) == [[]]
@@ -322,12 +322,12 @@ def test_evaluate(tagger):
     words, pos, chunks, tags = columns_of("test", 100)
     report = tagger.evaluate(words, tags, pos, chunks)
     gold, found = (
-        [{(i, *chunk) for i, each in enumerate(all_tags) for chunk in schemes.chunks(each)}]
+        [{(i, *chunk) for i, sentence in enumerate(all_tags) for chunk in schemes.chunks(sentence)}]
         for all_tags in (tags, tagger.predict(words, pos, chunks))
     )
     for kind, figures in [*report.types.items(), (None, report.total)]:
         mine, theirs = (
-            {each for each in chunks if kind in (None, each[3])} for chunks in (*found, *gold)
+            {chunk for chunk in chunks if kind in (None, chunk[3])} for chunks in (*found, *gold)
         )
         correct = len(mine & theirs)
         assert figures.support == len(theirs)
@@ -436,13 +436,14 @@ def test_taggers_do_not_disturb_one_another(trained, untrained, tagger):
         Tagger.load(untrained, constrained=True, threads=1),
     ]
     alone = [model.predict_entities(words) for model in models]
-    assert alone[0] == tagger.predict_entities(words) and len({str(each) for each in alone}) == 3
+    assert alone[0] == tagger.predict_entities(words)
+    assert len({str(entities) for entities in alone}) == 3
     for i in range(0, 30, 10):
         for model, want in zip(models, alone):
             assert [
                 [entity[:4] for entity in entities]
                 for entities in model.predict_entities(words[i : i + 10])
-            ] == [[each[:4] for each in entities] for entities in want[i : i + 10]]
+            ] == [[entity[:4] for entity in entities] for entities in want[i : i + 10]]
     results = {}
     workers = [
         threading.Thread(

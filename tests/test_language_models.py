@@ -101,13 +101,13 @@ def test_preset(name, monkeypatch):
     )
     names = [variable.op.name for variable in trained]
     of_bert = [
-        each for each in names if each.startswith("bert/") and not each.startswith("bert/mix/")
+        name for name in names if name.startswith("bert/") and not name.startswith("bert/mix/")
     ]
     assert bool(of_bert) == (name in ("bert_softmax", "bert_crf"))
     rates = [config.learning_rate * factor for factor in rate_factors(of_bert, config)]
     np.testing.assert_allclose(rates, 5e-5)
-    assert [each for each in names if each.startswith("elmo/")] == [
-        each for each in names if each.startswith("elmo/mix/")
+    assert [name for name in names if name.startswith("elmo/")] == [
+        name for name in names if name.startswith("elmo/mix/")
     ]
     assert seen == [size]
 
@@ -136,7 +136,7 @@ def test_alone_and_in_a_batch(name):
         )
         run = lambda inputs: session.run(
             [model.sentence_lengths, model.logits],
-            {model.inputs[each]: inputs[each] for each in model.inputs},
+            {model.inputs[name]: inputs[name] for name in model.inputs},
         )
         lengths, logits = run(feeder.batch(examples, length=17))
         alone = [run(feeder.batch([example])) for example in examples]

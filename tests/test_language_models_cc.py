@@ -408,7 +408,8 @@ def test_tags_depend_on_the_document(models, shared):
         part + b"\n\n" for part in data.split(b"\n\n")[:-1] if not part.startswith(b"-DOCSTART-")
     ]
     together = tagged(served, b"".join(sentences)).out
-    alone = tagged(served, b"".join(b"-DOCSTART- -X- O O\n\n" + each for each in sentences)).out
+    documents = b"".join(b"-DOCSTART- -X- O O\n\n" + sentence for sentence in sentences)
+    alone = tagged(served, documents).out
     assert together != alone.replace(b"-DOCSTART- -X- O O O\n\n", b"")
     assert b"".join(tagged(served, sentence).out for sentence in sentences[:5]) == b"".join(
         part + b"\n\n" for part in alone.split(b"\n\n")[1:10:2]

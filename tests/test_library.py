@@ -114,9 +114,9 @@ def columns_of(data):
         return column or ["-X-"] * len(sentence.words)
 
     return {
-        "words": [each.words for each in sentences],
-        "pos": [of(each.pos, each) for each in sentences],
-        "chunks": [of(each.chunks, each) for each in sentences],
+        "words": [sentence.words for sentence in sentences],
+        "pos": [of(sentence.pos, sentence) for sentence in sentences],
+        "chunks": [of(sentence.chunks, sentence) for sentence in sentences],
     }
 
 
@@ -482,7 +482,7 @@ def copies_of(model):
     return [
         copy.copy(model),
         copy.deepcopy({"model": [model]})["model"][0],
-        *(pickle.loads(pickle.dumps(model, each)) for each in range(pickle.HIGHEST_PROTOCOL + 1)),
+        *(pickle.loads(pickle.dumps(model, i)) for i in range(pickle.HIGHEST_PROTOCOL + 1)),
     ]
 
 
@@ -495,9 +495,9 @@ def test_a_copy_opens_the_file_again(engine, etagger, tmp_path, monkeypatch):
     words = columns_of(CORPUS)["words"][:20]
     expected = model.tag_sentences(words)
     copies = [*copies_of(model), pickle.loads(pickle.dumps(copy.copy(model)))]
-    for each in copies:
-        assert each.tag_sentences(words) == expected and each.note == "mine"
-        each.close()
+    for copied in copies:
+        assert copied.tag_sentences(words) == expected and copied.note == "mine"
+        copied.close()
         assert model.tag_sentences(words) == expected
     model.close()
     for ask in (copies_of, lambda model: pickle.dumps(copies[0]), lambda model: model.tag(["a"])):
@@ -784,7 +784,7 @@ def test_named_pipes_are_read_and_written(model, tmp_path):
         for command in ("cat in.txt > in", "cat out > copy.txt")
     ]
     model.tag_file(tmp_path / "in", tmp_path / "out")
-    assert [each.wait(20) for each in ends] == [0, 0]
+    assert [process.wait(20) for process in ends] == [0, 0]
     assert (tmp_path / "copy.txt").read_bytes() == (tmp_path / "out.txt").read_bytes()
 
 
@@ -1299,7 +1299,7 @@ def test_a_compiler_alone_builds_it_without_a_warning(engine, model, tmp_path, c
         compiler=compiler,
     )
     with open(tmp_path / "build" / "compile_commands.json", encoding="utf-8") as stream:
-        commands = [each["command"] for each in json.load(stream)]
+        commands = [entry["command"] for entry in json.load(stream)]
     assert len(commands) > 10 and all(
         " -O3 " in command and "-Wextra" in command for command in commands
     )

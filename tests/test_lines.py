@@ -223,18 +223,19 @@ def check_json(kind, sentences, scheme):
         expected = [
             {
                 "text": shown(text[spans[start][0] : spans[end - 1][1]]),
-                "type": each,
+                "type": kind,
                 "start": spans[start][0],
                 "end": spans[end - 1][1],
             }
-            for start, end, each in read_chunks(tags, scheme)
+            for start, end, kind in read_chunks(tags, scheme)
         ]
         assert read == {"text": shown(text), "entities": expected}, line
         assert list(read) == ["text", "entities"] and all(
-            list(each) == ["text", "type", "start", "end"] for each in read["entities"]
+            list(entity) == ["text", "type", "start", "end"] for entity in read["entities"]
         )
         assert all(
-            read["text"][each["start"] : each["end"]] == each["text"] for each in read["entities"]
+            read["text"][entity["start"] : entity["end"]] == entity["text"]
+            for entity in read["entities"]
         )
         count += len(expected)
     return count
@@ -265,8 +266,8 @@ def test_json_of_columns(scheme):
         for _ in range(2000)
     ]
     sentences = [
-        (b" ".join(each), list(map(decoded, each)), random_tags(rng, len(each), scheme))
-        for each in words
+        (b" ".join(sentence), list(map(decoded, sentence)), random_tags(rng, len(sentence), scheme))
+        for sentence in words
     ]
     assert check_json("columns", sentences, scheme) > 3000
 
@@ -285,9 +286,9 @@ def test_every_code_point_in_json():
     ]
     assert [json.loads(line)["text"] for line in out] == lines
     escaped = {
-        json.loads(f'"{each}"')
+        json.loads(f'"{escape}"')
         for line in out
-        for each in re.findall(r"\\(?:u[0-9a-f]{4}|.)", line)
+        for escape in re.findall(r"\\(?:u[0-9a-f]{4}|.)", line)
     }
     assert escaped == {*map(chr, range(32)), '"', "\\", *LINE_ENDS} - {"\n"}
 
@@ -306,7 +307,10 @@ def test_json_of_corpora(shared):
         scheme = schemes.detect([sentence.tags for sentence in sentences])
         count += check_json(
             "columns",
-            [(" ".join(each.words).encode(), each.words, each.tags) for each in sentences],
+            [
+                (" ".join(sentence.words).encode(), sentence.words, sentence.tags)
+                for sentence in sentences
+            ],
             scheme,
         )
     assert count > 5000

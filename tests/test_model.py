@@ -292,7 +292,7 @@ def test_constrained_tags_are_well_formed(use_crf):
     inputs = batch(*(sentence(6, seed) for seed in range(40)))
     legal = schemes.legal_transitions(TAGS, "bio")
     free, held = (
-        Built(variant(use_crf=use_crf), legal=each).tag(inputs)[1] for each in (None, legal)
+        Built(variant(use_crf=use_crf), legal=allowed).tag(inputs)[1] for allowed in (None, legal)
     )
     ill_formed = [
         sum(not schemes.well_formed([TAGS[i] for i in row], "bio") for row in tags)
@@ -377,13 +377,13 @@ def test_layers_of_bert(pooling):
             atol=1e-5,
             err_msg=name,
         )
-    shattered = bert_inputs([pieces_of(each["bert"]) for each in sentences], 60)
+    shattered = bert_inputs([pieces_of(sentence["bert"]) for sentence in sentences], 60)
     vectors = alone(use_bert=True, bert_layers="mix", bert_pooling="first").run(
         "bert/vectors:0", {**inputs, **shattered, "sentence_length": 60}
     )
-    for got, of_pieces, each in zip(every, vectors, sentences):
+    for got, of_pieces, example in zip(every, vectors, sentences):
         at = 0
-        for i, word in enumerate(word for window in each["bert"] for word in window):
+        for i, word in enumerate(word for window in example["bert"] for word in window):
             own = of_pieces[at : at + len(word)]
             np.testing.assert_allclose(
                 got[i], own.mean(axis=0) if pooling == "mean" else own[0], atol=1e-5
@@ -557,9 +557,9 @@ def test_padding_never_changes_the_result_of_a_token(values):
     )
     sentences = [sentence(length, seed) for seed, length in enumerate((1, 2, 5, 13, 30, 3, 1, 29))]
     logits, tags = built.tag(batch(*sentences))
-    for each, some_logits, some_tags in zip(sentences, logits, tags):
-        length = len(each["input_data_word_ids"])
-        alone_logits, alone_tags = built.tag(batch(each))
+    for example, some_logits, some_tags in zip(sentences, logits, tags):
+        length = len(example["input_data_word_ids"])
+        alone_logits, alone_tags = built.tag(batch(example))
         np.testing.assert_allclose(some_logits[:length], alone_logits[0], atol=1e-5)
         assert (some_tags[:length] == alone_tags[0]).all() and (some_tags[length:] == 0).all()
 
@@ -579,7 +579,7 @@ def test_padding_never_changes_the_loss(use_crf):
     """The mean over sentences (CRF) or over tokens (softmax) of what each sentence has alone."""
     built = Built(variant(use_crf=use_crf), training=True)
     sentences = [sentence(length, 5) for length in (4, 1, 9)]
-    alone = [built.run(built.model.loss, batch(each)) for each in sentences]
+    alone = [built.run(built.model.loss, batch(sentence)) for sentence in sentences]
     expected = np.mean(alone) if use_crf else np.average(alone, weights=[4, 1, 9])
     np.testing.assert_allclose(built.run(built.model.loss, batch(*sentences)), expected, rtol=1e-5)
     if not use_crf:

@@ -122,29 +122,26 @@ def test_an_optimizer_is_its_paper(name):
         op, rate, *_ = optimizer.training_op(model, cfg)
         session.run(tf.global_variables_initializer())
         systems = {
-            name_: SYSTEMS[name](value, name_ == "encoder/kernel")
-            for name_, value in model.start.items()
+            var: SYSTEMS[name](value, var == "encoder/kernel") for var, value in model.start.items()
         }
         for step in range(STEPS):
             goals = {
-                each: rng.normal(size=shape).astype(np.float32)
-                for each, shape in model.targets.items()
+                var: rng.normal(size=shape).astype(np.float32)
+                for var, shape in model.targets.items()
             }
             rows = rng.integers(0, 6, 5)
-            _, a_rate = session.run(
-                [op, rate],
-                {**{model.goals[each]: goal for each, goal in goals.items()}, model.ids: rows},
-            )
+            feeds = {model.goals[var]: goal for var, goal in goals.items()}
+            _, a_rate = session.run([op, rate], {**feeds, model.ids: rows})
             assert a_rate == pytest.approx(0.05 * 0.5 ** (step // 5), rel=1e-6)
-            for each, goal in goals.items():
-                systems[each].step(a_rate, 2 * (systems[each].value - goal))
+            for var, goal in goals.items():
+                systems[var].step(a_rate, 2 * (systems[var].value - goal))
             table = systems["embeddings/pos"]
             gradient = np.zeros_like(table.value)
             np.add.at(gradient, rows, 2 * table.value[rows] * np.arange(1, 6)[:, None])
             table.step(a_rate, gradient[np.unique(rows)], np.unique(rows))
-            for each, value in session.run(model.variables).items():
+            for var, value in session.run(model.variables).items():
                 np.testing.assert_allclose(
-                    value, systems[each].value, atol=2e-5, err_msg=f"{each} at step {step}"
+                    value, systems[var].value, atol=2e-5, err_msg=f"{var} at step {step}"
                 )
         assert (
             session.run(model.variables["embeddings/pos"])[6] == model.start["embeddings/pos"][6]
@@ -250,47 +247,42 @@ def test_an_optimizer_at_several_rates(name):
     )
     rng = np.random.default_rng(2)
     start = {
-        each: rng.normal(size=(3,) if each.endswith("gamma") else (7, 3)).astype(np.float32)
-        for each in RATES
+        var: rng.normal(size=(3,) if var.endswith("gamma") else (7, 3)).astype(np.float32)
+        for var in RATES
     }
     with tf.Graph().as_default(), new_session(1) as session:
-        variables = {
-            each: tf.get_variable(each, initializer=value) for each, value in start.items()
+        variables = {var: tf.get_variable(var, initializer=value) for var, value in start.items()}
+        goals = {
+            var: tf.placeholder(tf.float32, value.shape)
+            for var, value in start.items()
+            if var != TABLE
         }
-        goals, ids = (
-            {
-                each: tf.placeholder(tf.float32, value.shape)
-                for each, value in start.items()
-                if each != TABLE
-            },
-            tf.placeholder(tf.int32, [4]),
-        )
-        loss = sum(tf.reduce_sum(tf.square(variables[each] - goal)) for each, goal in goals.items())
+        ids = tf.placeholder(tf.int32, [4])
+        loss = sum(tf.reduce_sum(tf.square(variables[var] - goal)) for var, goal in goals.items())
         loss += tf.reduce_sum(tf.square(tf.nn.embedding_lookup(variables[TABLE], ids)))
         op, rate, *_ = optimizer.training_op(
             types.SimpleNamespace(loss=loss, step=tf.train.get_or_create_global_step()), config
         )
         session.run(tf.global_variables_initializer())
         systems = {
-            each: SYSTEMS[name](value, each.endswith("kernel")) for each, value in start.items()
+            var: SYSTEMS[name](value, var.endswith("kernel")) for var, value in start.items()
         }
         for step in range(8):
-            targets = {each: rng.normal(size=start[each].shape) for each in goals}
+            targets = {var: rng.normal(size=start[var].shape) for var in goals}
             rows = rng.integers(0, 6, 4)
-            got = session.run(
-                [op, rate], {ids: rows, **{goals[each]: target for each, target in targets.items()}}
-            )[1]
-            assert got == pytest.approx(0.05 * (1 - step / 20), rel=1e-5)
+            feeds = {goals[var]: target for var, target in targets.items()}
+            _, a_rate = session.run([op, rate], {**feeds, ids: rows})
+            assert a_rate == pytest.approx(0.05 * (1 - step / 20), rel=1e-5)
             scale = 1 - step / 20
-            for each, target in targets.items():
-                systems[each].step(RATES[each] * scale, 2 * (systems[each].value - target))
+            for var, target in targets.items():
+                systems[var].step(RATES[var] * scale, 2 * (systems[var].value - target))
             table, (touched, counts) = systems[TABLE], np.unique(rows, return_counts=True)
             fade = RATES[TABLE] * scale * 0.1 * table.value if name == "adamw" else 0.0
             table.step(RATES[TABLE] * scale, 2 * counts[:, None] * table.value[touched], touched)
             table.value -= fade
-            for each, value in session.run(variables).items():
+            for var, value in session.run(variables).items():
                 np.testing.assert_allclose(
-                    value, systems[each].value, atol=2e-5, err_msg=f"{each} at step {step}"
+                    value, systems[var].value, atol=2e-5, err_msg=f"{var} at step {step}"
                 )
         untouched = session.run(variables[TABLE])[6] / start[TABLE][6]
         np.testing.assert_allclose(

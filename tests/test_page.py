@@ -63,7 +63,7 @@ def opened(browser, server):
     yield open_page
     for context in contexts:
         context.close()
-    assert [error for error in errors if not any(each in error for each in expected)] == []
+    assert [error for error in errors if not any(message in error for message in expected)] == []
 
 
 def fill(page, text):
@@ -253,12 +253,12 @@ def test_types_have_looks_of_their_own(opened, server):
     types = [chr(ord("A") + i) for i in range(26)]
     server.models = [{"name": "many", "types": types}]
     page = opened()
-    fill(page, " ".join(2 * each for each in types))
+    fill(page, " ".join(2 * kind for kind in types))
     look = "each => {const s = getComputedStyle(each); return [s.backgroundColor, s.borderBottom]}"
     looks = page.eval_on_selector_all("#marked mark", f"all => all.map({look})")
     assert len({*map(tuple, looks)}) == len(types)
     tree = page.locator("#marked").aria_snapshot()
-    assert all(f"- mark: {2 * each} {each}\n" in f"{tree}\n" for each in types)
+    assert all(f"- mark: {2 * kind} {kind}\n" in f"{tree}\n" for kind in types)
 
 
 def test_readings_are_asked_for_once_they_are_open(opened, server):
@@ -330,7 +330,7 @@ def test_a_link_holds_the_text(opened, server, text):
     assert other.input_value("#text") == other.text_content("#marked") == text
     assert server.texts() == [text]
     paths = [path + json.dumps(query) for path, query, _, _ in server.requests]
-    assert not any("PAUL" in each for each in paths)  # a fragment is not sent
+    assert not any("PAUL" in path for path in paths)  # a fragment is not sent
 
 
 def test_a_link_keeps_the_model_and_the_sentences(opened, server):
@@ -472,7 +472,7 @@ def test_axe_finds_nothing(opened, server, scheme):
     page.wait_for_selector("#about:not(:empty)")
     assert chromium.violations(page) == []
     page.click("summary")
-    fill(page, " ".join(2 * each for each in types) + " and others")
+    fill(page, " ".join(2 * kind for kind in types) + " and others")
     page.wait_for_selector("#nbest li")
     page.focus("mark >> nth=2")
     assert page.is_visible("#tip")
@@ -502,7 +502,7 @@ def test_axe_would_find_something(opened):
 def test_axe_finds_nothing_in_a_page_of_the_commands(browser, tmp_path, scheme):
     """inference.py --html: tests/test_html.py has what is in it."""
     types = [chr(ord("A") + i) for i in range(26)]
-    spans = [(i, i + 1, each, 0.5) for i, each in enumerate(types)]
+    spans = [(i, i + 1, kind, 0.5) for i, kind in enumerate(types)]
     body = html.marked("".join(types) + " and others", spans, html.looks_of(types))
     path = tmp_path / "page.html"
     path.write_text(f"{html.head(types)}<p>{body}</p>\n{html.FOOT}", encoding="utf-8")
@@ -604,10 +604,10 @@ def test_the_page_of_the_server_itself(browser, served):
         for span in said["spans"]
     ]
     rows = [
-        "".join(f"{text[each['start'] : each['end']]} {each['tag']}\n" for each in sentence)
+        "".join(f"{text[token['start'] : token['end']]} {token['tag']}\n" for token in sentence)
         for sentence in said["tokens"]
     ]
-    assert copied(page, "CoNLL") == "".join(f"{each}\n" for each in rows)
+    assert copied(page, "CoNLL") == "".join(f"{row}\n" for row in rows)
     done = subprocess.run(
         ["sh", "-c", copied(page, "curl")], capture_output=True, text=True, timeout=30
     )

@@ -145,9 +145,9 @@ def test_published_weights_as_huggingface_has_them(shared, tmp_path):
         config = pretrained.read_bert_config(shared(f"conformance/bert/{name}/bert_config.json"))
         prefix = pretrained.find_bert(shared(f"conformance/bert/{name}"))
         read = pretrained.open_bert(config, prefix)
-        weights = {each: read(each) for each in pretrained.bert_shapes(config)}
+        weights = {variable: read(variable) for variable in pretrained.bert_shapes(config)}
         reader = tf.train.load_checkpoint(prefix)
-        assert_same(weights, {each: reader.get_tensor(each) for each in weights})
+        assert_same(weights, {variable: reader.get_tensor(variable) for variable in weights})
         write_huggingface(tmp_path / name, weights, ["[PAD]"], **config)
         assert_same(read_all(tmp_path / name), weights)
         assert pretrained.read_bert_config(str(tmp_path / name / "config.json")) == config
@@ -306,7 +306,8 @@ def test_vocabularies_as_they_are(tmp_path):
 
 
 def without(name):
-    return {each: value for each, value in bert_weights(bert_config()).items() if each != name}
+    weights = bert_weights(bert_config())
+    return {variable: value for variable, value in weights.items() if variable != name}
 
 
 BIAS = "bert/encoder/layer_2/output/dense/bias"

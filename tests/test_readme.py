@@ -121,19 +121,21 @@ def check(place, line, command, help_of):
 
 @pytest.mark.parametrize("path", READMES)
 def test_commands_have_their_flags(path, help_of):
-    for each in [*commands_of(path), *inline_commands(path)]:
-        check(*each, help_of)
+    for command in [*commands_of(path), *inline_commands(path)]:
+        check(*command, help_of)
 
 
 def test_commands_of_docstrings_have_their_flags(help_of):
     found = list(docstring_commands())
     assert len(found) > 30
-    for each in found:
-        check(*each, help_of)
+    for command in found:
+        check(*command, help_of)
 
 
 def test_flags_within_the_text_are_those_of_a_command(help_of):
-    commands = [each for path in READMES for each in [*commands_of(path), *inline_commands(path)]]
+    commands = [
+        command for path in READMES for command in [*commands_of(path), *inline_commands(path)]
+    ]
     scripts = {readme.script_of(command) for _, _, command in commands} - {None}
     programs = {command.words[0] for _, _, command in commands if "/build/" in command.words[0]}
     known = set().union(*map(help_of, scripts | programs))
@@ -202,7 +204,7 @@ def test_scripts_of_inference_know_where_they_are_called(bare_zygote):
             )
             for folder in (ROOT, os.path.join(ROOT, "inference"))
         ]
-        assert said[0] and said[0] == [os.path.normpath(f"inference/{each}") for each in said[1]]
+        assert said[0] and said[0] == [os.path.normpath(f"inference/{path}") for path in said[1]]
 
 
 def test_the_versions_of_python_are_the_same_everywhere():
@@ -343,7 +345,7 @@ def test_what_needs_no_data_runs_in_order(clone, path):
                     t for c in commands if c.words[0] == "make" for t in readme.make_targets(c)
                 ]
                 if not any(needs) and not any(
-                    "pytest" in each for t in targets for each in recipe(t)
+                    "pytest" in line for t in targets for line in recipe(t)
                 ):
                     clone.type(line, commands)
                     ran += 1
@@ -376,5 +378,5 @@ def test_the_docstring_of_the_package(clone):
             "python inference/export.py --restore runs/demo/checkpoint --engine model.etagger", []
         )
     doc = ast.get_docstring(ast.parse(text_of("inference/python/etagger/__init__.py")))
-    (block,) = (each for each in readme.blocks(doc, "etagger") if each.kind == "python")
+    (block,) = (block for block in readme.blocks(doc, "etagger") if block.kind == "python")
     clone.run("python", "-", data=SHOWS + examples("\n".join(block.lines)))

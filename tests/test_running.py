@@ -83,7 +83,7 @@ def contents(folder):
 
 def with_closed(closed, *command, stdin=b""):
     """Runs a command of ours from a shell, with these standard streams closed."""
-    ends = " ".join(["<&-", ">&-", "2>&-"][each] for each in closed)
+    ends = " ".join(["<&-", ">&-", "2>&-"][descriptor] for descriptor in closed)
     return subprocess.run(
         ["sh", "-c", f'exec "$@" {ends}', "sh", sys.executable, *command],
         input=None if 0 in closed else stdin,
@@ -192,10 +192,10 @@ def slowly(zygote, command, data):
     (given, to), (back, out), (_, err) = os.pipe(), os.pipe(), os.pipe()
     for descriptor in (given, out):
         os.set_blocking(descriptor, False)
-    opened = [os.fdopen(each, mode) for each, mode in ((given, "rb"), (out, "wb"), (err, "wb"))]
+    opened = [os.fdopen(given, "rb"), os.fdopen(out, "wb"), os.fdopen(err, "wb")]
     process = zygote.start(*command, **dict(zip(("stdin", "stdout", "stderr"), opened)))
-    for each in opened:
-        each.close()
+    for stream in opened:
+        stream.close()
 
     def write():
         piece = 1 + len(data) // 3

@@ -85,15 +85,15 @@ TOKEN = {"Authorization": "Bearer s3cret"}
 
 def spans_of(entities):
     return [
-        {"start": each.start, "end": each.end, "type": each.type, "score": each.score}
-        for each in entities
+        {"start": entity.start, "end": entity.end, "type": entity.type, "score": entity.score}
+        for entity in entities
     ]
 
 
 def expected(model, text, **options):
     """What /parse answers, by the wheel."""
     spans = spans_of(model(text, **options))
-    return {"text": text, "ents": sorted({each["type"] for each in spans}), "spans": spans}
+    return {"text": text, "ents": sorted({span["type"] for span in spans}), "spans": spans}
 
 
 def quoted(text):
@@ -141,13 +141,13 @@ def test_scores_readings_and_tokens_where_asked(server, model):
     ]
     answer = server.json("/parse?nbest=3&tokens=true", {"text": TEXT})
     readings = model.nbest_text(TEXT, 3)
-    assert [each["probability"] for each in answer["nbest"]] == [
+    assert [reading["probability"] for reading in answer["nbest"]] == [
         reading.probability for reading in readings
     ]
     assert [
-        [(span["start"], span["end"], span["type"]) for span in each["spans"]]
-        for each in answer["nbest"]
-    ] == [[(each.start, each.end, each.type) for each in one.entities] for one in readings]
+        [(span["start"], span["end"], span["type"]) for span in reading["spans"]]
+        for reading in answer["nbest"]
+    ] == [[(entity.start, entity.end, entity.type) for entity in one.entities] for one in readings]
     (sentence,) = answer["tokens"]
     words = [TEXT[token["start"] : token["end"]] for token in sentence]
     assert words == TEXT.split()
@@ -335,13 +335,13 @@ def test_no_other_type_is_taken_for_columns(server):
 def test_huggingface_shape(server, model):
     right = [
         {
-            "entity_group": each.type,
-            "score": each.score,
-            "word": TEXT[each.start : each.end],
-            "start": each.start,
-            "end": each.end,
+            "entity_group": entity.type,
+            "score": entity.score,
+            "word": TEXT[entity.start : entity.end],
+            "start": entity.start,
+            "end": entity.end,
         }
-        for each in model(TEXT)
+        for entity in model(TEXT)
     ]
     parameters = {"aggregation_strategy": "simple"}
     assert server.json("/models/a", {"inputs": TEXT, "parameters": parameters}) == right
@@ -366,22 +366,22 @@ def test_label_studio(server, model):
             "from_name": "ner",
             "to_name": "doc",
             "type": "labels",
-            "score": each.score,
+            "score": entity.score,
             "value": {
-                "start": each.start,
-                "end": each.end,
-                "text": TEXT[each.start : each.end],
-                "labels": [names[each.type]],
+                "start": entity.start,
+                "end": entity.end,
+                "text": TEXT[entity.start : entity.end],
+                "labels": [names[entity.type]],
             },
         }
-        for each in model(TEXT)
-        if each.type in names
+        for entity in model(TEXT)
+        if entity.type in names
     ]
     first, *others = answer["results"]
     assert right and first["result"] == right
-    assert [each["result"] for each in others] == [[], []]
+    assert [prediction["result"] for prediction in others] == [[], []]
     (info,) = server.json("/model")["models"]
-    assert {each["model_version"] for each in answer["results"]} == {info["version"]}
+    assert {prediction["model_version"] for prediction in answer["results"]} == {info["version"]}
     assert server.json("/setup", {"project": "1", "schema": CONFIG}) == {
         "model_version": info["version"]
     }
@@ -412,9 +412,9 @@ def metrics_of(server):
     """{(name, sorted labels): value}."""
     page = server.get("/metrics").body.decode()
     return {
-        (each.name, tuple(sorted(each.labels.items()))): each.value
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(page)
-        for each in family.samples
+        for sample in family.samples
     }
 
 
@@ -566,8 +566,8 @@ def test_too_many_requests_of_a_client(made, bare_zygote, tmp_path):
     server = Server(bare_zygote, tmp_path, made.path, "--workers", 1, "--rate_limit", 5)
     try:
         answers = [server.get("/parse?q=a") for _ in range(12)]
-        refused = [each for each in answers if each.status == 429]
-        assert [each.status for each in answers[:5]] == [200] * 5 and refused
+        refused = [answer for answer in answers if answer.status == 429]
+        assert [answer.status for answer in answers[:5]] == [200] * 5 and refused
         assert refused[0].headers["retry-after"] == "1" and "5 requests" in error_of(refused[0])
         assert server.get("/health").status == 200
     finally:
@@ -580,7 +580,7 @@ def test_too_many_requests_of_a_client(made, bare_zygote, tmp_path):
 def test_requests_one_after_the_other_in_one_piece(server):
     """Pipelined, of both ways, their answers keep the order."""
     wanted = ["/parse?q=a", "/model", "/parse?q=b", "/parse?q=c&nbest=1", "/parse?q=d", "/health"]
-    data = b"".join(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % each.encode() for each in wanted)
+    data = b"".join(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path.encode() for path in wanted)
     with server.open() as connection:
         connection.sendall(data)
         found = []
@@ -592,7 +592,7 @@ def test_requests_one_after_the_other_in_one_piece(server):
                     name, _, value = line.partition(b": ")
                     fields[name.lower()] = value.strip()
                 found.append(json.loads(stream.read(int(fields[b"content-length"]))))
-    assert [each.get("text") for each in found] == ["a", None, "b", "c", "d", None]
+    assert [body.get("text") for body in found] == ["a", None, "b", "c", "d", None]
     assert found[1]["default"] == "a" and found[5]["status"] == "UP"
 
 
@@ -659,7 +659,7 @@ def test_a_model_that_is_replaced(guarded, made):
 
     def versions():
         models = guarded.json("/model", headers=TOKEN)["models"]
-        return {each["name"]: each["version"] for each in models}
+        return {model["name"]: model["version"] for model in models}
 
     before = versions()
     beside = f"{guarded.b}.new"
@@ -802,17 +802,18 @@ def test_spacy_splits_the_text_where_asked(made, model, bare_zygote, tmp_path):
             right, tokens, begin = [], [], 0
             for sentence in sentences:
                 begin = text.index(sentence, begin)
-                words = [(each.start() + begin, each[0]) for each in re.finditer(r"\S+", sentence)]
+                matches = re.finditer(r"\S+", sentence)
+                words = [(match.start() + begin, match[0]) for match in matches]
                 names = [word for _, word in words]
                 found = model.confident(names, ["NN"] * len(names))
-                for each in found.entities:
-                    last, word = words[each.end - 1]
-                    right.append((words[each.start][0], last + len(word), each.type, each.score))
+                for entity in found.entities:
+                    start, (last, word) = words[entity.start][0], words[entity.end - 1]
+                    right.append((start, last + len(word), entity.type, entity.score))
                 tags = model.tag(names, ["NN"] * len(names))
                 tokens.append([(at, at + len(word), tag) for (at, word), tag in zip(words, tags)])
             answer = server.json(f"/parse?split={split}&tokens=true", {"text": text})
-            assert [tuple(each.values()) for each in answer["spans"]] == right != []
-            assert [[tuple(each.values()) for each in one] for one in answer["tokens"]] == tokens
+            assert [tuple(span.values()) for span in answer["spans"]] == right != []
+            assert [[tuple(token.values()) for token in one] for one in answer["tokens"]] == tokens
         refused = server.post("/parse?nbest=2", {"text": text})
         assert refused.status == 400 or json.loads(refused.body)["nbest"] == []
     finally:
@@ -898,7 +899,7 @@ def test_requests_that_wait_are_tagged_together():
         go.set()
         assert await first == ["FIRST"]
         found = await asyncio.gather(*tasks, return_exceptions=True)
-        assert [str(each) for each in found] == ["['A', 'B']", "['C']", "['D']", "bad", "['E']"]
+        assert [str(result) for result in found] == ["['A', 'B']", "['C']", "['D']", "bad", "['E']"]
         lane.close()
         thread = lane.thread
         await asyncio.to_thread(thread.join, 60)
@@ -920,7 +921,7 @@ def test_a_checkpoint_is_served(made, zygote, tmp_path):
     """
     server = Server(zygote, tmp_path, f"a={made.path}", f"tf={made.prefix}")
     try:
-        infos = {each["name"]: each for each in server.json("/model")["models"]}
+        infos = {model["name"]: model for model in server.json("/model")["models"]}
         assert infos["tf"]["kind"] == "tensorflow"
         assert infos["tf"]["types"] == infos["a"]["types"]
         lines = [" ".join(word.split()[0].decode() for word in block.split(b"\n") if word)

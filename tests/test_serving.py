@@ -265,7 +265,7 @@ def assigned():
 
 def test_lowercase_of_every_code_point():
     letters = assigned()
-    lowered = [each.decode() for each in probe("lower", [letter.encode() for letter in letters])]
+    lowered = [line.decode() for line in probe("lower", [letter.encode() for letter in letters])]
     wrong = [
         (letter, ours)
         for letter, ours in zip(letters, lowered, strict=True)
@@ -279,7 +279,7 @@ def test_lowercase_of_the_capital_sigma_beside_every_code_point():
     words = [
         form.format(letter) for letter in assigned() for form in ("a{}Σ", "{}Σ", "aΣ{}", "aΣ{}b")
     ]
-    lowered = [each.decode() for each in probe("lower", [word.encode() for word in words])]
+    lowered = [line.decode() for line in probe("lower", [word.encode() for word in words])]
     wrong = [
         (word, ours) for word, ours in zip(words, lowered, strict=True) if ours != word.lower()
     ]
@@ -296,7 +296,7 @@ def test_lowercase_and_shape_of_random_strings():
     assert probe("lower", [word.encode() for word in words]) == [
         word.lower().encode() for word in words
     ]
-    assert [int(each) for each in probe("shape", [word.encode() for word in words])] == [
+    assert [int(line) for line in probe("shape", [word.encode() for word in words])] == [
         word_shape.word_shape(word) for word in words
     ]
 
@@ -316,7 +316,7 @@ def test_bytes_that_are_not_utf8_pass_through_lowercasing():
     assert probe("lower", words) == [
         text.lower().encode(errors="surrogateescape") for text in texts
     ]
-    assert [int(each) for each in probe("shape", words)] == [
+    assert [int(line) for line in probe("shape", words)] == [
         word_shape.word_shape(text) for text in texts
     ]
 
@@ -809,8 +809,8 @@ def large(zygote, tmp_path_factory):
     tags = sorted(
         {
             line.split()[-1].decode()
-            for each in sample("train")
-            for line in each.splitlines()
+            for sentence in sample("train")
+            for line in sentence.splitlines()
             if line.strip()
         },
         key=lambda tag: tag != "O",
@@ -859,9 +859,9 @@ def test_weights_are_mapped_shared_and_read_only(large, command):
         size = os.path.getsize(mapped) / 1024
         held = [rollup(process.pid, mapped) for process in processes]
         assert (
-            sum(each["Pss"] for each in held) <= 1.05 * size
+            sum(process["Pss"] for process in held) <= 1.05 * size
         )  # the file's pages once, whoever has touched them
-        assert all(each["Private_Dirty"] == 0 for each in held)
+        assert all(process["Private_Dirty"] == 0 for process in held)
     finally:
         stop(processes)
 
@@ -869,8 +869,8 @@ def test_weights_are_mapped_shared_and_read_only(large, command):
 def test_a_mapped_graph_needs_little_memory_of_its_own(large, served):
     """Above a session with next to no weights: at most a quarter of what the frozen graph needs."""
     processes = [
-        running(each)
-        for each in (
+        running(command)
+        for command in (
             served.command("inference"),
             large.command("inference"),
             large.command("inference_mm"),
@@ -907,8 +907,8 @@ def test_weights_of_more_than_2_gb(zygote, tmp_path):
     tags = sorted(
         {
             line.split()[-1].decode()
-            for each in sample("train")
-            for line in each.splitlines()
+            for sentence in sample("train")
+            for line in sentence.splitlines()
             if line.strip()
         },
         key=lambda tag: tag != "O",
@@ -969,8 +969,8 @@ def test_weights_of_more_than_2_gb(zygote, tmp_path):
 def test_library_tags_as_the_command_does_from_eight_threads(served):
     etagger = python_package()
     sentences = [
-        [line.split() for line in each.decode().splitlines() if line.strip()]
-        for each in sample("test")[:60]
+        [line.split() for line in sentence.decode().splitlines() if line.strip()]
+        for sentence in sample("test")[:60]
     ]
     expected = [
         [line.split()[-1].decode() for line in block.split(b"\n") if line.strip()]
@@ -1156,7 +1156,7 @@ def test_sanitizers_find_nothing(served, tmp_path):
         for command in ("inference", "inference_mm", "etagger")
         for size in (1, 32)
     ]
-    runs += [("etagger", "--instructions", each) for each in ("portable", "avx2", "avx512")]
+    runs += [("etagger", "--instructions", name) for name in ("portable", "avx2", "avx512")]
     for command, *flags in runs:
         plain = run_binary(*served.command(command), *flags, stdin=NASTY)
         if plain.code == 2 and "not on this machine" in plain.err:

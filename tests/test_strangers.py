@@ -276,7 +276,7 @@ def test_every_value_of_every_field(theirs, part):
     fields = whole[part] if part else whole
     kinds = {name: type(value) for name, value in fields.items()}
     for name in [name for name in fields if name not in ("digest", "sizes", "hashes")]:
-        rest = {each: value for each, value in fields.items() if each != name}
+        rest = {field: value for field, value in fields.items() if field != name}
         forge(theirs, lambda meta: {**whole, part: rest} if part else rest)
         # older checkpoints have none
         assert name in told(theirs) or name in ("delimiter", "tokenizer")

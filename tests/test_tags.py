@@ -145,7 +145,7 @@ def test_sentences_given_from_python_are_checked(tag, what):
 
 @pytest.mark.parametrize("scheme", schemes.SCHEMES)
 def test_other_spellings_of_a_scheme_are_understood(scheme):
-    tags = {tag for each in random_tags(random.Random(1), scheme, 50) for tag in each}
+    tags = {tag for sentence in random_tags(random.Random(1), scheme, 50) for tag in sentence}
     for tag in tags - {"O"}:
         prefix, kind = tag.split("-")
         for spelled in (
@@ -155,7 +155,7 @@ def test_other_spellings_of_a_scheme_are_understood(scheme):
             f"{kind}_{prefix.lower()}",
             f"{prefix}\u2013{kind}",
             f"{prefix}:{kind}",
-            "".join(chr(ord(each) + 0xFEE0) for each in tag),
+            "".join(chr(ord(letter) + 0xFEE0) for letter in tag),
         ):
             assert tagset.meant(spelled) == tag, spelled
 
@@ -166,8 +166,8 @@ def test_sets_that_are_in_a_scheme_are_not_commented():
             sequences = random_tags(random.Random(2), scheme, 60)
             tags = {
                 tag.replace("X", types[0]).replace("Y", types[1]): 1
-                for each in sequences
-                for tag in each
+                for sequence in sequences
+                for tag in sequence
             }
             assert tagset.findings(tags, 1000) == []
 
@@ -183,7 +183,7 @@ def test_sets_that_are_in_a_scheme_are_not_commented():
 )
 def test_real_corpora_are_not_commented(shared, path):
     parts = [(path, conll.read_sentences(shared(f"data/{path}"))[0])]
-    scheme = schemes.detect(each.tags for each in parts[0][1])
+    scheme = schemes.detect(sentence.tags for sentence in parts[0][1])
     mixed = tagset.mixed_schemes(parts, scheme)
     assert tagset.train_lines(*tagset.collect(parts), scheme, mixed=mixed) == []
 
@@ -255,7 +255,7 @@ def test_chunk_eval_says_how_it_reads_the_tags(case, capsysbinary, monkeypatch, 
         chunk_eval.main()
         lines = capsysbinary.readouterr().err.decode().splitlines()
         others = ("the readings differ", "start chunks that end nowhere")
-        lines = [line for line in lines if not any(each in line for each in others)]
+        lines = [line for line in lines if not any(other in line for other in others)]
         if mend is None:
             assert lines == []
         else:
@@ -278,8 +278,8 @@ def test_the_flags_that_a_note_names_read_the_tags_as_meant(case):
     meant = [
         re.sub(r"(?<!\S)(0|О|OTHER|whatever|_)(?!\S)", "O", sentence) for sentence in sentences
     ]
-    reading = chunks.trained_reading(schemes.detect(each.split() for each in meant))
-    gold = [each.split() for each in meant]
+    reading = chunks.trained_reading(schemes.detect(sentence.split() for sentence in meant))
+    gold = [sentence.split() for sentence in meant]
     expected = chunks.score(gold, gold, **reading, warn=False)
     result = json.loads(run(CHUNK, text, [*flags, "--json"]).stdout)
     assert (result["phrases"], result["correct"]) == (expected.totals[2], expected.totals[0])
@@ -396,9 +396,9 @@ def test_fit_and_evaluate(tmp_path, monkeypatch, capsys):
     assert len(told) == 1
     scores = chunks.score(gold, tagger.predict(words), raw=True)
     assert (report.total.f1, tagger.history[-1]["chunk_f1"]) == (scores.f1, scores.f1)
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as warned:
         tagger.evaluate(words[:2], [gold[0], ["person", "O", "LOC"]])
-    assert any("evaluate:2: the model has no person, which" in str(each.message) for each in told)
+    assert any("evaluate:2: the model has no person, which" in str(told.message) for told in warned)
     with pytest.raises(UserError, match="^evaluate:1: tag LOC<U\\+00A0> holds"):
         tagger.evaluate(words[:1], [["PER", "O", "LOC\u00a0"]])
     tagger.meta["data_scheme"] = "bio"
@@ -437,7 +437,7 @@ def test_docstart_is_a_sentence_of_its_own():
         (9, ["-DocStart-"], False),
     ]
     errors = json.loads(run(CHUNK, lines, ["--errors", "--json"]).stdout)["errors"]
-    assert [each["words"] for each in errors["worst"]] == [["a"]]
+    assert [sentence["words"] for sentence in errors["worst"]] == [["a"]]
 
 
 @needs_perl

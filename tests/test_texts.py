@@ -146,7 +146,7 @@ def expected(tagger, text, split, offsets):
 
 def alike(ours, theirs):
     """Whether two lists of TextEntity are equal, scores within 1e-3."""
-    assert [each[:4] for each in ours] == [each[:4] for each in theirs]
+    assert [entity[:4] for entity in ours] == [entity[:4] for entity in theirs]
     assert all(abs(a.score - b.score) < 1e-3 for a, b in zip(ours, theirs))
     return True
 
@@ -158,8 +158,8 @@ def check(tagger, model, text):
         want = expected(tagger, text, split, offsets)
         given = {"split": split, "offsets": offsets}
         ours, theirs = model(text, **given), tagger(text, **given)
-        assert [each[:4] for each in ours] == want, (text, given)
-        assert alike(ours, theirs) and all(0 <= each.score <= 1 for each in ours)
+        assert [entity[:4] for entity in ours] == want, (text, given)
+        assert alike(ours, theirs) and all(0 <= entity.score <= 1 for entity in ours)
         for one in (model, tagger)[: 1 + (offsets == "utf16")]:
             found = one(text, **given, scores=False)
             assert [tuple(entity) for entity in found] == [(*entity, None) for entity in want]
@@ -189,7 +189,7 @@ def test_places_in_random_texts(models, name):
         given = {"split": split, "offsets": offsets}
         ours = list(model.pipe(texts, **given))
         assert all(map(alike, ours, tagger.pipe(texts, **given, batch=7)))
-        assert [[each[:4] for each in found] for found in ours] == [
+        assert [[entity[:4] for entity in found] for found in ours] == [
             expected(tagger, text, split, offsets) for text in texts
         ]
 
@@ -215,8 +215,8 @@ def test_a_line_of_more_words_than_a_sentence_may_have(models):
     text = "Ana Quito left . " * 30_000
     found = model(text, scores=False)
     assert len(found) > 10_000
-    assert all(text[each.start : each.end] == each.text for each in found)
-    assert [each.start for each in found] == sorted(each.start for each in found)
+    assert all(text[entity.start : entity.end] == entity.text for entity in found)
+    assert [entity.start for entity in found] == sorted(entity.start for entity in found)
     assert found[-1].end > len(text) - 100
 
 
@@ -237,7 +237,7 @@ def test_nbest_of_a_text(models, name):
                 assert abs(one.probability - probability) < 1e-3
                 assert abs(other.probability - probability) < 1e-6
                 kinds = [kind for *_, kind in schemes.entities(tags, "bio")]
-                assert [each.type for each in one.entities] == kinds
+                assert [entity.type for entity in one.entities] == kinds
                 assert one.entities == other.entities
     for one in (tagger, model):
         with pytest.raises(ValueError if one is model else UserError, match="several lines"):
@@ -259,10 +259,10 @@ def test_threads_and_copies(models):
                 wrong.append(one)
 
     threads = [threading.Thread(target=work, args=(one,)) for one in (model, other) * 3]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert not wrong
 
 

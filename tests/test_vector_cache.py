@@ -151,7 +151,8 @@ def test_vectors_as_they_are_stored(folder):
     """One file for each model and split, float32 (tokens, layers, dim), in the corpus's order."""
     sizes = {
         split: sum(
-            len(each.words) for each in conll.read_sentences(str(folder / f"{split}.txt"))[0]
+            len(sentence.words)
+            for sentence in conll.read_sentences(str(folder / f"{split}.txt"))[0]
         )
         for split in ("train", "dev")
     }

@@ -148,7 +148,7 @@ def test_old_tokens_keep_their_weights_bit_for_bit(old, tmp_path):
                 known[section].index(token) if section and token in known[section] else token
                 for section, token in zip(TOKENS.get(name, (None,) * value.ndim), tokens)
             ]
-            if all(isinstance(each, int) for each in at):
+            if all(isinstance(at_layer, int) for at_layer in at):
                 assert value[place] == before[name][tuple(at)]
                 kept += 1
             else:
@@ -526,8 +526,8 @@ def f1_by_type(zygote, folder, data):
     return {
         misc: chunks.score(
             *(
-                [[tag if tag.endswith("-MISC") == misc else "O" for tag in tags] for tags in each]
-                for each in (gold, predicted)
+                [[tag if tag.endswith("-MISC") == misc else "O" for tag in tags] for tags in column]
+                for column in (gold, predicted)
             ),
             scheme="bio",
         ).f1

@@ -349,7 +349,10 @@ def test_context_against_a_search(seed):
             [letters(rng, rng.randint(1, rng.choice((1, 3, 7)))) for _ in range(rng.choice(sizes))]
             for sizes in ((0, 1, 5, 40), (1, 2, 6), (0, 1, 5, 40))
         )
-        counts = [[len(tokenizer.pieces(word)) for word in each] for each in (before, words, after)]
+        counts = [
+            [len(tokenizer.pieces(word)) for word in sentence]
+            for sentence in (before, words, after)
+        ]
         if (room := tokenizer.capacity - sum(counts[1])) < 0:
             continue
         left, right = search_context(counts[1], room, counts[0], counts[2])

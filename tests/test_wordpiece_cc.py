@@ -36,8 +36,8 @@ def reference(vocab, kind):
         pre_tokenizers.BertPreTokenizer(),
     )
     return lambda words: [
-        each.ids
-        for each in tokenizer.encode_batch_fast(
+        encoded.ids
+        for encoded in tokenizer.encode_batch_fast(
             [word.decode(errors="replace") for word in words], add_special_tokens=False
         )
     ]
@@ -82,7 +82,7 @@ def test_the_tables_say_the_version_that_they_were_made_with():
 @pytest.mark.parametrize("kind", KINDS)
 def test_tokens_of_every_code_point(kind):
     """Alone, between letters, and after a letter with marks on both sides."""
-    forms = [f"{each} a{each}B A\u0301{each}\u0327" for each in CODES]
+    forms = [f"{letter} a{letter}B A\u0301{letter}\u0327" for letter in CODES]
     assert (
         check_tokens([" ".join(forms[i : i + 50]).encode() for i in range(0, len(forms), 50)], kind)
         > 3_000_000
@@ -90,7 +90,7 @@ def test_tokens_of_every_code_point(kind):
 
 
 def marks():
-    return [each for each in CODES if unicodedata.combining(each)]
+    return [letter for letter in CODES if unicodedata.combining(letter)]
 
 
 ALPHABETS = {
@@ -162,12 +162,12 @@ def test_tokens_of_bytes_that_are_not_utf8(kind):
 def scripts():
     """Every seventh letter or digit that Unicode has, ideographs and syllables aside."""
     return [
-        each
-        for each in CODES
-        if unicodedata.category(each)[0] in "LN"
-        and not "\u3400" <= each <= "\u9fff"
-        and not "\uac00" <= each <= "\ud7a3"
-        and each < "\U00020000"
+        letter
+        for letter in CODES
+        if unicodedata.category(letter)[0] in "LN"
+        and not "\u3400" <= letter <= "\u9fff"
+        and not "\uac00" <= letter <= "\ud7a3"
+        and letter < "\U00020000"
     ][::7]
 
 
@@ -298,14 +298,14 @@ def check_windows(documents, max_seq_length, path):
     for document in documents:
         for i, words in enumerate(document):
             before, after = (
-                [word for each in part for word in each]
+                [word for sentence in part for word in sentence]
                 for part in (document[:i], document[i + 1 :])
             )
             expected = wordpiece.encode(words, before, after)
             window, offset, *windows = (
-                [int(each) for each in part.split()] for part in next(given).split(b"|")[:-1]
+                [int(number) for number in part.split()] for part in next(given).split(b"|")[:-1]
             )
-            assert windows == [each.tolist() for each in expected.windows], words
+            assert windows == [window.tolist() for window in expected.windows], words
             assert (window, offset) == (expected.window.tolist(), expected.offset.tolist())
             count += len(windows)
     assert next(given, None) is None

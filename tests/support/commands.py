@@ -93,7 +93,7 @@ class Zygote:
         socket.send_fds(
             connection,
             [json.dumps(request).encode()],
-            [each.fileno() for each in (stdin, stdout, stderr)],
+            [stream.fileno() for stream in (stdin, stdout, stderr)],
         )
         return Process(connection)
 

@@ -42,8 +42,8 @@ NASTY_PIECES = [
     b"...",
     b"(",
     *(
-        each.encode()
-        for each in (
+        text.encode()
+        for text in (
             "é",
             "漢",
             "😀",

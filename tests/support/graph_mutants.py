@@ -133,14 +133,14 @@ def _input(graph, nodes, rng):
     if nodes is graph.node:
         node.input[place] = rng.choice(list(nodes)).name + rng.choice(["", "", ":1"])
     else:
-        node.input[place] = rng.choice([given for each in nodes for given in each.input])
+        node.input[place] = rng.choice([given for other in nodes for given in other.input])
     if rng.random() < 0.1:
         del node.input[place]
 
 
 def _op(graph, nodes, rng):
     node = rng.choice(list(nodes))
-    node.op = rng.choice([each.op for each in nodes if len(each.input) == len(node.input)])
+    node.op = rng.choice([other.op for other in nodes if len(other.input) == len(node.input)])
 
 
 def _function(graph, nodes, rng):

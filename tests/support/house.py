@@ -106,7 +106,7 @@ def imports_upwards(top):
     commands = {path for path in graph if "/" not in path and is_command(read(top, path))}
     for path, imported in graph.items():
         for target, line in imported.items():
-            room, other = (each.split("/")[0] for each in (path, target))
+            room, other = (name.split("/")[0] for name in (path, target))
             if target in commands or other in SCRIPTS:
                 wrong.append(f"{path}:{line}: imports {target}, which is a command or a script")
             elif room in ROOMS and other in ROOMS and ROOMS.index(room) < ROOMS.index(other):
@@ -184,7 +184,7 @@ def include_graph(top, folder="inference/cc"):
         graph[path] = {}
         for name, line in includes_of(read(top, f"{folder}/{path}")).items():
             beside = os.path.normpath(os.path.join(os.path.dirname(path), name))
-            target = next((each for each in (beside, name) if each in paths), None)
+            target = next((candidate for candidate in (beside, name) if candidate in paths), None)
             if target:
                 graph[path][target] = line
     return graph

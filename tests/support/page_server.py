@@ -76,8 +76,8 @@ def utf16(text, place):
 def answer(text, offsets="codepoints", nbest=0, tokens=False):
     """What /parse answers. text: the scores of its entities go down from left to right."""
     unit = (lambda place: utf16(text, place)) if offsets == "utf16" else (lambda place: place)
-    words = [(each.start(), each.end(), each[0]) for each in re.finditer(r"\S+", text)]
-    found = [each for each in words if each[2].isascii() and re.fullmatch("[A-Z]{2,}", each[2])]
+    words = [(match.start(), match.end(), match[0]) for match in re.finditer(r"\S+", text)]
+    found = [word for word in words if word[2].isascii() and re.fullmatch("[A-Z]{2,}", word[2])]
     spans = [
         {"start": unit(start), "end": unit(end), "type": word[0], "score": 0.987 - 0.1 * (i % 9)}
         for i, (start, end, word) in enumerate(found)

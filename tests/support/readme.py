@@ -231,4 +231,4 @@ class Reader:
 
 def within(path, paths):
     """Whether it is one of these paths, or below one."""
-    return any(path == each or path.startswith(each + "/") for each in paths)
+    return any(path == parent or path.startswith(parent + "/") for parent in paths)

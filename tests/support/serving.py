@@ -67,7 +67,7 @@ def ties(prefix, one, other):
         for data in (one, other)
     ]
     assert len(blocks[0]) == len(blocks[1]) > 0
-    parts = [[[row.split() for row in rows] for rows in each] for each in blocks]
+    parts = [[[row.split() for row in rows] for rows in sentences] for sentences in blocks]
     sentences = conll.in_documents(
         [
             conll.Sentence(
@@ -76,9 +76,9 @@ def ties(prefix, one, other):
             for rows in parts[0]
         ]
     )
-    differ = [each for each in zip(sentences, *parts) if each[1] != each[2]]
+    differ = [sentence for sentence in zip(sentences, *parts) if sentence[1] != sentence[2]]
     assert differ, "the files differ, but not in their rows"
-    return [_tie(prefix, *each) for each in differ]
+    return [_tie(prefix, *sentence) for sentence in differ]
 
 
 def _tie(prefix, sentence, rows, others):
@@ -91,8 +91,10 @@ def _tie(prefix, sentence, rows, others):
     tagger = inference.Tagger.load(prefix)
     meta = tagger.meta
     sequences = [
-        schemes.convert([row[-1].decode() for row in each], meta["data_scheme"], meta["tag_scheme"])
-        for each in (rows, others)
+        schemes.convert(
+            [tag.decode() for *_, tag in tagged], meta["data_scheme"], meta["tag_scheme"]
+        )
+        for tagged in (rows, others)
     ]
     columns = {
         name: [row[i].decode(errors="surrogateescape") for row in rows]
@@ -104,13 +106,13 @@ def _tie(prefix, sentence, rows, others):
     session, graph, _ = export.build(prefix)
     feeds = {f"{name}:0": value for name, value in tagger.feeder.batch([example]).items()}
     emissions, transitions = (
-        each.astype(float) for each in session.run(["logits:0", "crf_transitions:0"], feeds)
+        array.astype(float) for array in session.run(["logits:0", "crf_transitions:0"], feeds)
     )
     ids = [[meta["tags"].index(tag) for tag in tags] for tags in sequences]
     scores = [
-        sum(emissions[0, t, tag] for t, tag in enumerate(each))
-        + sum(transitions[a, b] for a, b in zip(each, each[1:]))
-        for each in ids
+        sum(emissions[0, t, tag] for t, tag in enumerate(path))
+        + sum(transitions[a, b] for a, b in zip(path, path[1:]))
+        for path in ids
     ]
     assert abs(scores[0] - scores[1]) < 1e-4, (sentence.words, sequences, scores)
     return sentence.words

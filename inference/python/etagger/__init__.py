@@ -323,10 +323,10 @@ class Model:
         if isinstance(texts, (str, bytes)):
             raise Error(f"texts: expected an iterable of str, not one {type(texts).__name__}")
         try:
-            each = iter(texts)
+            iterator = iter(texts)
         except TypeError:
             raise Error(f"texts: expected an iterable of str, not {texts!r}") from None
-        return self._piped(each, flags, threads, batch)
+        return self._piped(iterator, flags, threads, batch)
 
     def _piped(
         self, texts: Iterator[str | bytes], flags: int, threads: int, batch: int
@@ -557,8 +557,8 @@ class Model:
         trained. threads: 0 is one for each core. Raises Error, which names the line of a bad row.
         """
         paths = [
-            _path(each, what)
-            for each, what in ((input, "an input file"), (output, "an output file"))
+            _path(path, what)
+            for path, what in ((input, "an input file"), (output, "an output file"))
         ]
         self._check(
             _interruptibly(

@@ -57,7 +57,9 @@ class Rendering:
         """
         self.text = text if isinstance(text, str) else text.decode(errors="surrogateescape")
         self.entities = list(entities)
-        self.types = sorted({each.type for each in self.entities}) if types is None else [*types]
+        if types is None:
+            types = sorted({entity.type for entity in self.entities})
+        self.types = list(types)
 
     def _repr_html_(self) -> str:
         style = f"<style>\n{STYLE}</style>\n"
