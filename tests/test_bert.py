@@ -1,7 +1,6 @@
-"""BERT's layers against what HuggingFace transformers computed, and against plain numpy; vectors of
-words from those of their pieces.
-
-TORCH_PYTHON names an interpreter that has torch and transformers, if this one has not.
+"""BERT's layers against the results of HuggingFace transformers and against plain numpy; vectors of
+words from those of their wordpieces. TORCH_PYTHON names an interpreter with torch and transformers,
+if this one lacks them.
 """
 
 import json
@@ -61,10 +60,9 @@ def windows(config, lengths, longest=0, seed=1):
 
 
 def build(config, weights, num_layers=None):
-    """A function of ids, mask, segments -> the layers, float32 (layers, windows, pieces,
-    hidden_size); and the names of all variables.
-
-    weights: a function name -> array.
+    """Returns a function of (ids, mask, segments) that computes the layers, float32 (layers,
+    windows, pieces, hidden_size), and the names of all variables. weights: a function of a
+    variable's name that returns its array.
     """
     with tf.Graph().as_default():
         inputs = [tf.placeholder(tf.int32, [None, None]) for _ in range(3)]
@@ -133,7 +131,9 @@ def reference(config, weights, ids, segments):
 
 @pytest.mark.parametrize("hidden_act", GELU)
 def test_layers(hidden_act):
-    """Windows of several lengths, with segments, against each one by itself."""
+    """Windows of several lengths, with segments, are compared with each window computed by
+    itself.
+    """
     config = {**CONFIG, "hidden_act": hidden_act}
     weights, batch = random_weights(config, 0.5), windows(config, LENGTHS)
     run, names = build(config, weights.get)
@@ -151,7 +151,9 @@ def test_activations(hidden_act):
 
 
 def test_padding_changes_nothing():
-    """Neither what stands there, nor how much of it, nor windows of nothing else."""
+    """The content and the amount of padding, and windows of padding alone, do not change the
+    result.
+    """
     weights, (ids, mask, segments) = random_weights(CONFIG, 0.5), windows(CONFIG, LENGTHS)
     run, _ = build(CONFIG, weights.get)
     layers, other = run(ids, mask, segments), run(ids + 7 * (1 - mask), mask, segments)
@@ -164,7 +166,7 @@ def test_padding_changes_nothing():
 
 @pytest.mark.parametrize("num_layers", [0, 2])
 def test_fewer_layers(num_layers):
-    """Those above are not there, and have no variables."""
+    """Layers above the last one that is used are not built, and have no variables."""
     weights, batch = random_weights(CONFIG, 0.5), windows(CONFIG, LENGTHS)
     run, names = build(CONFIG, weights.get, num_layers)
     np.testing.assert_allclose(
@@ -177,8 +179,8 @@ def test_fewer_layers(num_layers):
 
 @pytest.mark.parametrize("trained", [False, True])
 def test_training(trained):
-    """Frozen: no dropout, nothing to train. Fine-tuned: dropout while it trains, of embeddings,
-    attention and both sums; all is trained.
+    """A frozen BERT has no dropout and no trainable variables. A fine-tuned one has dropout in
+    training, of embeddings, attention and both sums, and all its variables are trained.
     """
     weights, (ids, mask, segments) = random_weights(CONFIG, 0.5), windows(CONFIG, LENGTHS)
     with tf.Graph().as_default(), new_session(1) as session:
@@ -224,7 +226,9 @@ def test_places_of_dropout(name, places):
 
 @pytest.mark.parametrize("name", ["random_cased", "pretraining_ckpt"])
 def test_conformance(shared, name):
-    """The hidden states of every layer: all sentences in one batch, and each one alone."""
+    """The hidden states of every layer agree, with all sentences in one batch and with each
+    alone.
+    """
     folder = shared(f"conformance/bert/{name}")
     config = pretrained.read_bert_config(f"{folder}/bert_config.json")
     weights = pretrained.open_bert(config, pretrained.find_bert(folder))
@@ -302,7 +306,7 @@ COUNTS = np.array([[2, 1, 1, 2], [3, 0, 0, 0], [0, 0, 0, 0]], np.int32)
 
 
 def test_first_piece_of_words():
-    """Padding has the very first vector, which counts for nothing after it."""
+    """Padding gets the very first vector, which is ignored later."""
 
     def reference(x, _):
         return np.array([[x[place // 5, place % 5] for place in row] for row in INDEX])

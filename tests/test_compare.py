@@ -36,7 +36,7 @@ def random_counts(rng, sentences):
 
 
 def exact_p(counts):
-    """The share of all 2^n swaps with a difference at least as large, one after the other in plain
+    """The share of all 2^n swaps whose difference is at least as large, counted one by one in plain
     Python.
     """
 
@@ -82,7 +82,9 @@ def test_systems_that_are_alike_and_systems_that_are_not():
 
 
 def test_p_is_uniform_under_the_null_hypothesis():
-    """Of systems that differ by chance alone one in twenty has p below 0.05, and no more."""
+    """If two systems differ only by chance, p is below 0.05 in one case of twenty, and not more
+    often.
+    """
     rng, below = np.random.default_rng(3), 0
     for trial in range(400):
         counts = random_counts(rng, 60)

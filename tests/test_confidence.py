@@ -1,5 +1,5 @@
-"""Probabilities against enumeration of all tag sequences, and every form of output of
-inference.py.
+"""Probabilities are compared with enumeration of all tag sequences, and every form of output of
+inference.py is checked.
 """
 
 import itertools
@@ -29,8 +29,8 @@ BIO = ["O", "B-X", "I-X", "B-Y", "I-Y"]
 
 
 def problem(seed, tags, batch=5, steps=4, scale=1.5):
-    """Random emissions (garbage after the ends), transitions and lengths; one sentence is full,
-    one has one token.
+    """Random emission scores (garbage after the ends), transition scores and lengths; one sentence
+    is full, one has a single token.
     """
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, steps + 1, batch)
@@ -57,7 +57,7 @@ def enumerated(emissions, length, transitions, legal=None):
 
 
 def tags_of(scheme):
-    """A vocabulary of two types (one where that would be too many paths)."""
+    """A tag vocabulary of two types, or of one type where two would give too many paths."""
     tags = (
         ["O", "X", "Y"]
         if scheme == schemes.RAW
@@ -102,8 +102,8 @@ def test_marginals(case):
 
 
 def test_sequences(case):
-    """The probability of the most and of the least probable sequence, and of all of them
-    together.
+    """The probabilities of the most and of the least probable sequence, and the sum over all of
+    them.
     """
     chain, _, _, every = case
     for pick in (min, max):
@@ -117,8 +117,8 @@ def test_sequences(case):
 
 
 def test_entities(case):
-    """Every entity that can be read anywhere: the sum over the sequences in which conll.entities
-    reads it.
+    """The probability of every possible entity is the sum over the sequences in which
+    conll.entities reads it.
     """
     chain, scheme, tags, every = case
     expected = {}
@@ -135,7 +135,7 @@ def test_entities(case):
 
 @pytest.mark.parametrize("count", [1, 3, 40])
 def test_the_n_best(case, count):
-    """All of them where there are fewer than asked for."""
+    """All sequences are returned if there are fewer than `count`."""
     chain, _, _, every = case
     paths, logs = confidence.nbest(chain, count)
     for rows, log, length, of in zip(paths, logs, chain.lengths, every):
@@ -152,7 +152,7 @@ def test_the_n_best(case, count):
 
 
 def test_of_equals_the_lower_tags_come_first():
-    """As viterbi in layers/crf.py decides."""
+    """Ties are decided as by viterbi in layers/crf.py."""
     chain = confidence.chain(np.zeros((1, 3, 2)), [3], np.zeros((2, 2)))
     paths, _ = confidence.nbest(chain, 8)
     assert [tuple(path) for path in paths[0]] == sorted(
@@ -171,7 +171,9 @@ def test_temperature():
     "emitted, moved", [(1e5, 1.0), (1.0, 1e4), (1e4, 1e4), (1e-30, 1e-30), (0.0, 0.0)]
 )
 def test_extreme_scores(emitted, moved):
-    """Also where exp() of a difference is 0 in float64, and nothing warns."""
+    """The sums are right even where exp() of a difference underflows in float64, and nothing
+    warns.
+    """
     emissions, lengths, transitions = problem(5, 3, scale=1.0)
     emissions, transitions = emissions * emitted, transitions * moved
     with np.errstate(all="raise", under="ignore"):
@@ -186,7 +188,7 @@ def test_extreme_scores(emitted, moved):
 
 
 def test_a_very_long_sentence():
-    """10,000 tokens, of which each fourth is O for certain: what stands between two of them can be
+    """Of 10,000 tokens each fourth is certainly O, so the tokens between two of them can be
     enumerated alone.
     """
     rng = np.random.default_rng(0)
@@ -227,7 +229,7 @@ def test_a_very_long_sentence():
 
 
 def test_the_graph_sums_the_same():
-    """layers/crf.py: the gradient of log Z is the marginals. 10,000 tokens beside a short
+    """In layers/crf.py, the gradient of log Z is the marginals, for 10,000 tokens beside a short
     sentence.
     """
     rng = np.random.default_rng(1)
@@ -276,7 +278,9 @@ TEXT = b"-DOCSTART- -X- O O\n\n" + b"".join(sample("test")[:60])
 
 
 def test_a_tagger_against_enumeration(tagger):
-    """All that it says of sentences of two and three tokens, from the scores of its network."""
+    """All probabilities of sentences of two and three tokens, from the scores of the tagger's
+    network.
+    """
     given = sentences_of(
         b"".join(sentence for sentence in sample("test") if sentence.count(b"\n") in (3, 4))
     )[:6]
@@ -325,7 +329,7 @@ def test_the_tags_are_those_without_confidence(tagger):
 
 
 def test_temperature_of_a_tagger(trained):
-    """Hotter is less sure; the tags stay."""
+    """A higher temperature makes the model less sure, and does not change the tags."""
     given = sentences_of(TEXT)
     cool = Tagger.load(trained.prefix, threads=1, temperature=0.5)
     hot = Tagger.load(trained.prefix, threads=1, temperature=4.0)
@@ -368,7 +372,7 @@ NUMBER = rb"[01]\.\d{6}"
 
 @pytest.mark.parametrize("name", NASTY_FILES)
 def test_rows_of_confidence(crf, write, name):
-    """Each row is that without --confidence and two columns more; an entity's probability is on
+    """Each row is that without --confidence plus two columns; an entity's probability stands on
     each of its tokens.
     """
     given = NASTY_FILES[name]
@@ -415,8 +419,8 @@ def test_confidence_in_every_mode(trained, crf, write, zygote):
 
 
 def test_nbest_output(crf, write, trained, zygote):
-    """Each sentence three times, the first with the tags of always; what stands between sentences
-    stays.
+    """Each sentence comes three times, the first time with its usual tags; everything between
+    sentences is kept.
     """
     given = TEXT + b"Peter NNP B-NP B-PER\r\nsleeps VBZ B-VP O\r"
     out = write(given, crf, output.nbest_format(crf, 3))
@@ -456,7 +460,9 @@ def test_nbest_of_a_token_has_no_more_than_the_tags(crf):
 
 
 def test_the_least_confident_sentences(crf, write, trained, zygote, tmp_path):
-    """As they came, but for the blank line at the end; each once; the least confident first."""
+    """The sentences are written unchanged, except for the blank line at the end, each once, the
+    least confident first.
+    """
     sentences = sample("test")[:60]
     given = b"-DOCSTART- -X- O O\n\n\n" + b"".join(
         sentences[:50] + sentences[:20] + sentences[50:]
@@ -527,7 +533,7 @@ def test_flags_that_do_not_go_together(trained, bare_zygote, flags, message):
 
 
 def test_calibration_error():
-    """Two bins by hand: 0.2 and 0.4, one of them right; 0.9 and 1, both right."""
+    """Two bins computed by hand: 0.2 and 0.4, one of them right; 0.9 and 1, both right."""
     events = calibration.Events(np.array([0.2, 0.4, 0.9, 1.0]), np.array([False, True, True, True]))
     assert calibration.calibration_error(events, 2) == pytest.approx(
         (2 * abs(0.3 - 0.5) + 2 * abs(0.95 - 1.0)) / 4
@@ -543,8 +549,8 @@ def test_calibration_error():
 
 
 def test_a_temperature_is_found_again():
-    """Gold tags drawn from a chain, whose scores the model then exaggerates 2.5 times; errors fall,
-    to nearly nothing.
+    """Gold tags are drawn from a chain, whose scores the model then multiplies by 2.5. Scaling
+    finds this factor, and the calibration error falls to nearly 0.
     """
     rng, tags = np.random.default_rng(0), BIO
     emissions, transitions = rng.normal(0, 1.5, (1500, 3, 5)), rng.normal(0, 1, (5, 5))
@@ -600,7 +606,7 @@ def test_calibration_from_a_shell(trained, softmax, zygote, bare_zygote, tmp_pat
     assert [float(row[3]) == 1 for row in rows] == [True, False] * 2
     assert (
         rows[0][5] == rows[1][5] and rows[2][9] == rows[3][9]
-    )  # what is right does not change, how probable it is does
+    )  # accuracy does not change, but the probabilities do
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
     assert "plot.txt/x.png: there is no folder" in bare_zygote.mistake(
         *given, "--plot", "plot.txt/x.png"

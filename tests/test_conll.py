@@ -1,4 +1,6 @@
-"""Column files and tag schemes, against the text rules of the house and enumeration."""
+"""Column files and tag schemes, compared with the text rules of the project and with
+enumeration.
+"""
 
 import doctest
 import io
@@ -83,9 +85,7 @@ def random_stream(rng):
 
 @pytest.mark.parametrize("seed", range(400))
 def test_rows_out_are_rows_in(seed):
-    """A random stream, cut anywhere: each line comes out as it was but for the tag, which is one
-    column more.
-    """
+    """A random stream is cut anywhere; each line comes out unchanged except for the tag column."""
     rng = random.Random(seed)
     data = random_stream(rng)
     cuts = [rng.randrange(len(data) + 1) for _ in range(rng.randrange(8))]
@@ -316,7 +316,9 @@ def test_a_row_with_other_columns_is_named(data, line):
 
 
 def test_docstart():
-    """A -DOCSTART- line may have any columns, and says nothing about those of the file."""
+    """A -DOCSTART- line may have any number of columns, and does not decide the columns of the
+    file.
+    """
     first, second = parse(b"-DOCSTART- -X- -X- O\n\na O\n")
     assert (
         first.is_docstart
@@ -328,7 +330,9 @@ def test_docstart():
 
 @pytest.mark.parametrize("seed", range(100))
 def test_sentences_are_those_of_a_plain_reading(seed):
-    """Lines, one after the other: a blank one ends a sentence, a -DOCSTART- row is one."""
+    """A plain reader goes line by line: a blank line ends a sentence, a -DOCSTART- row is a
+    sentence of its own.
+    """
     data = random_stream(random.Random(seed))
     expected, rows = [], []
     for line in without_mark(data).split(b"\n") + [b""]:
@@ -415,7 +419,7 @@ def random_layout(rng, length, kinds=("X", "Y", "A-B")):
 
 
 def layouts(length, kinds):
-    """Every way to lay out chunks over `length` tokens."""
+    """All possible sets of disjoint chunks over `length` tokens."""
     if length == 0:
         yield []
         return
@@ -563,7 +567,7 @@ def test_validation_names_file_and_line():
 
 @pytest.mark.parametrize("source, target", PAIRS)
 def test_tag_vocabulary_in_another_scheme(source, target):
-    """All tags that converted sequences can have, and no others; O first."""
+    """The vocabulary has all tags that converted sequences can have and no others, with O first."""
     converted = schemes.scheme_tags(vocabulary(source), source, target)
     assert converted[0] == "O" and len(set(converted)) == len(converted)
     assert set(converted) == set(vocabulary(target))
@@ -710,8 +714,8 @@ def test_example_of_load():
 
 
 def documents_of(data):
-    """For each sentence of `data` but -DOCSTART-: the words before it and after it in its
-    document, by splitting at -DOCSTART-.
+    """For each sentence of `data` except -DOCSTART-, the words before it and after it in its
+    document, found by splitting at -DOCSTART-.
     """
     found, document = [], []
     for sentence in [*parse(data, columns=("word",)), None]:
@@ -730,7 +734,7 @@ def documents_of(data):
 
 
 def around(sentences):
-    """The same of placed Sentences."""
+    """The same for placed Sentences."""
     return [
         (
             sentence.document[: sentence.start],
@@ -768,8 +772,8 @@ def test_sentences_in_documents(seed):
 
 
 def test_a_sentence_keeps_its_document():
-    """Those of a part of a corpus know the words that are not in it, and what stands between them
-    does not count.
+    """The sentences of a part of a corpus keep the words of their document outside of the part;
+    rows between them do not count.
     """
     sentences = conll.in_documents(parse(b"a\n\nb\nc\n\nd\n", columns=("word",)))
     again = conll.in_documents(
@@ -830,7 +834,9 @@ def test_a_stream_in_pieces_has_the_contexts_of_the_whole(seed):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_sentence_is_out_as_soon_as_what_follows_is_known(seed):
-    """`limit` words after it, or the end of its document; and not before."""
+    """A sentence is returned once `limit` words after it are known or its document ends, and not
+    before.
+    """
     rng = random.Random(seed)
     data, limit = stream_of_documents(rng), rng.choice((1, 3, 10))
     sentences = list(parse(data, columns=("word",)))

@@ -47,8 +47,8 @@ def run(*command, **how):
 
 
 def faults(text):
-    """What is wrong with a Dockerfile, a line each: rules of hadolint's, and ours: another user
-    than root, a health check, nothing secret.
+    """The faults of a Dockerfile, one line each, by rules of hadolint and by our own: a user other
+    than root, a health check, no secrets.
     """
     found = []
     stages, arguments = dockerfile.stages(dockerfile.parse(text))
@@ -135,7 +135,7 @@ def test_a_dockerfile_is_read_as_docker_reads_it():
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_what_is_copied_is_there(image):
-    """Files of the context, and what the server's image keeps of it."""
+    """Checks the files of the context, and the files that the server's image keeps."""
     for step in dockerfile.parse(text_of(f"docker/Dockerfile.{image}")):
         names = []
         if step.name == "COPY" and "from" not in step.flags:
@@ -157,7 +157,7 @@ def test_the_server_has_no_tensorflow():
 
 @pytest.fixture
 def repository(tmp_path):
-    """A repository with docker/, and a `docker` that writes down how it was called."""
+    """A repository with docker/, and a fake `docker` that records its arguments."""
     for name in ("docker", "bin"):
         os.makedirs(tmp_path / name)
     shutil.copytree(os.path.join(ROOT, "docker"), tmp_path / "docker", dirs_exist_ok=True)
@@ -192,7 +192,7 @@ def repository(tmp_path):
             )
 
         def built(self):
-            """(what docker was called with, {path: bytes} of the context)"""
+            """What docker was called with, and {path: bytes} of the context."""
             words = (tmp_path / "out" / "words").read_text()
             with tarfile.open(fileobj=io.BytesIO((tmp_path / "out" / "context").read_bytes())) as t:
                 files = {entry.name: t.extractfile(entry).read() for entry in t if entry.isfile()}

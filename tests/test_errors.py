@@ -1,5 +1,5 @@
-"""chunk_eval.py --errors: against a matcher that tries every pairing, set intersections, and
-counting by hand.
+"""chunk_eval.py --errors, compared with a matcher that tries every pairing, with set intersections,
+and with counts made by hand.
 """
 
 import json
@@ -44,7 +44,7 @@ def random_sentence(rng):
 
 
 def every_pairing(candidates):
-    """All sets of (gold, predicted) candidates in which no entity is twice."""
+    """All sets of (gold, predicted) candidates in which no entity occurs twice."""
     if not candidates:
         return [[]]
     (gold, predicted), rest = candidates[0], candidates[1:]
@@ -53,8 +53,8 @@ def every_pairing(candidates):
 
 
 def best_pairing(gold, predicted):
-    """Of all pairings the one whose best pair is the best, then whose second best is, and so on:
-    what --help says.
+    """The pairing whose best pair is the best of all, then whose second best pair is, and so on, as
+    --help says.
     """
 
     def tokens(entity):
@@ -142,7 +142,9 @@ def test_gold_and_prediction_are_treated_alike():
 
 
 def test_groups_against_plain_counting():
-    """F1 by entity and by sentence length and by what was seen, counted group by group."""
+    """F1 by entity length, by sentence length and by what was seen in training, counted group by
+    group.
+    """
     rng = random.Random(7)
     sentences = []
     for _ in range(300):
@@ -200,9 +202,7 @@ def test_groups_against_plain_counting():
 
 @pytest.fixture
 def analysis_of(monkeypatch, capsysbinary, tmp_path):
-    """chunk_eval.py --errors --json without a process of its own: (text, arguments) -> the
-    object.
-    """
+    """The object of chunk_eval.py --errors --json for a text, without a process of its own."""
 
     def main(text, *args):
         path = tmp_path / "pred.txt"
@@ -231,8 +231,8 @@ def analysis_of(monkeypatch, capsysbinary, tmp_path):
     ],
 )
 def test_categories_add_up_to_the_scorers_counts(analysis_of, args, tags):
-    """Whatever the reading and however ill-formed the tags: phrases, found and correct are those of
-    the table.
+    """Phrases, found and correct are those of the table, for every reading and however ill-formed
+    the tags.
     """
     rng, tags = random.Random(1), tags.split()
     for _ in range(5):
@@ -383,7 +383,9 @@ def test_without_words(analysis_of, tmp_path):
 
 
 def test_seen_entities_of_the_sample(analysis_of):
-    """The gold tags as predictions: as many unseen mentions as the sample's own test finds."""
+    """With the gold tags as predictions, there are as many unseen mentions as in the sample's own
+    test.
+    """
     sentences, _ = conll.read_sentences(sample_path("test"))
     text = "\n".join(
         "".join(f"{word} {tag} {tag}\n" for word, tag in zip(sentence.words, sentence.tags))
@@ -456,8 +458,8 @@ def test_mistakes_in_the_training_file(tmp_path):
 
 
 def test_brackets_are_told():
-    """The official script counts two chunks where a bracket follows a chunk without a type, and
-    closes neither.
+    """The official script counts two chunks if a bracket follows a chunk without a type, and closes
+    neither.
     """
     done = run("w I I\nw [ [\n", "--errors")
     assert (
@@ -496,7 +498,7 @@ def test_plot(tmp_path):
 
 
 def test_drawn_figures():
-    """What the bars and the table show is what is counted."""
+    """The bars and the table show the counts."""
     sentences = [random_sentence(random.Random(seed)) for seed in range(100)]
     analysis = error_analysis.analyse(sentences)
     bars, table, *groups = error_analysis.draw(analysis).axes

@@ -1,4 +1,4 @@
-"""Sentences -> padded arrays, batches by length, gazetteers."""
+"""From sentences to padded arrays; batches by length; gazetteers."""
 
 import dataclasses
 import random
@@ -227,8 +227,8 @@ def random_sentences(seed, count=9):
 
 
 def check_bert(feeder, sentences, inputs):
-    """Each word's pieces stand in the flat token_ids from word_index on; the rest is padding.
-    Returns the shape of token_ids.
+    """Checks that each word's pieces stand in the flat token_ids from word_index on, and that the
+    rest is padding. Returns the shape of token_ids.
     """
     tokens, masks, segments, index = (
         inputs[f"bert_input_data_{name}"]
@@ -285,7 +285,7 @@ def test_pieces_of_a_batch(seed):
 
 
 def test_shapes_of_tagging_are_few():
-    """Of windows as of sentences: TensorFlow keeps something for each that it has met."""
+    """TensorFlow keeps something for each shape, of windows as well as of sentences."""
     feeder, shapes = language_feeder(), set()
     for seed in range(60):
         sentences = random_sentences(seed, random.Random(seed).randint(1, 30))
@@ -316,7 +316,9 @@ def test_counts_of_pieces_for_their_mean():
 
 @pytest.mark.parametrize("length", [0, 40])
 def test_byte_ids_of_a_batch(length):
-    """Each sentence between <S> and </S>, as features/elmo_bytes.py has it alone; 0 after it."""
+    """Each sentence stands between <S> and </S>, as features/elmo_bytes.py encodes it alone, with 0
+    after it.
+    """
     feeder, sentences = (
         language_feeder(),
         [*random_sentences(3), sentence_of("<S> a </S>"), sentence_of("é")],
@@ -460,7 +462,7 @@ def test_noise_depends_on_the_generator_alone():
 
 
 def corpus(seed, size=2500):
-    """Random lengths, most of them short, as in CoNLL-2003."""
+    """Random lengths of sentences, most of them short, as in CoNLL-2003."""
     return [
         int(length) for length in np.random.default_rng(seed).gamma(2.0, 7.0, size).clip(1, 120)
     ]
@@ -546,7 +548,7 @@ def test_the_order_depends_on_seed_and_epoch_alone():
 
 
 def test_the_shuffle_is_thorough():
-    """Short sentences do not come first; the neighbours of a sentence change from epoch to
+    """Short sentences do not come first, and the neighbours of a sentence change from epoch to
     epoch.
     """
     lengths, cfg = corpus(2), Config()

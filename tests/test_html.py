@@ -1,6 +1,6 @@
-"""Pages with entities marked: inference.py --html and etagger --html write the same bytes, which
-say what the text says whatever it holds; a Rendering of the wheel has the same marks; and the
-colours are told apart.
+"""Pages with marked entities: inference.py --html and etagger --html write the same bytes, which
+show any text as it is; a Rendering of the wheel has the same marks; and the colours can be told
+apart.
 """
 
 import html.parser
@@ -36,8 +36,8 @@ MOST_PIECES = [*NASTY, *MARKUP, *BIDI, b"\x0c", b"\x1f", b"\xef\xbb\xbf", "\ufff
 
 
 class Parsed(html.parser.HTMLParser):
-    """What a page says. paragraphs: the text of each; marks: (paragraph, start, text, attributes)
-    of each; tags: the names of all elements; legend: the texts of its marks.
+    """The content of a page. paragraphs: the text of each; marks: (paragraph, start, text,
+    attributes) of each; tags: the names of all elements; legend: the texts of its marks.
     """
 
     def __init__(self, page):
@@ -74,14 +74,16 @@ class Parsed(html.parser.HTMLParser):
 
 
 def shown(text):
-    """What is seen of a text: one character for each, as the module's docstring says."""
+    """The visible form of a text, one character for each, as in the docstring of
+    tagging/html.py.
+    """
     pictures = {chr(i): chr(0x2400 + i) for i in range(32) if chr(i) not in "\t\n\r"}
     text = "".join(pictures.get(letter, letter) for letter in text).replace("\x7f", "\u2421")
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 class FakeTagger:
-    """Gives sentences the tags and scores that a test has drawn, in order."""
+    """A tagger that returns the tags and scores that a test has drawn, in order."""
 
     def __init__(self, scheme, tags, scores):
         every = {tag for sentence in tags for tag in sentence}
@@ -211,7 +213,7 @@ def model(tmp_path_factory):
 
 
 def python_page(model, data, lines, format_):
-    """What inference.py writes for an input: (bytes, the mistake in it or "")."""
+    """The output of inference.py for an input: (bytes, the message of a mistake in it or "")."""
     args = types.SimpleNamespace(
         columns="", delimiter="", spacy_model="", timing=False, split=False
     )
@@ -227,7 +229,9 @@ def python_page(model, data, lines, format_):
 
 
 def both(model, data, lines=False):
-    """The page of either command for an input: the same bytes. Returns them and the mistake."""
+    """Checks that both commands write the same page for an input. Returns the page and the message
+    of a mistake.
+    """
     page, mistake = python_page(model, data, lines, pages.html_format(model.tagger))
     for threads in (1, 4):
         flags = ["--html", "-j", threads, *(["--line"] if lines else [])]
@@ -410,7 +414,7 @@ SIGHT = {
 
 
 def lab(colour, sight):
-    """CIELAB of a colour as it is seen."""
+    """The CIELAB value of a colour as a reader sees it."""
     seen = [min(1, max(0, sum(a * b for a, b in zip(row, linear(colour))))) for row in sight]
     rows = (
         (0.4124 / 0.9505, 0.3576 / 0.9505, 0.1805 / 0.9505),

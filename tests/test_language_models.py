@@ -1,5 +1,5 @@
-"""The ready-made configs of ELMo and BERT: each builds what its name says, and tags a sentence
-whatever stands in its batch.
+"""The configs of ELMo and BERT: each builds what its name says, and tags a sentence alike whatever
+else is in its batch.
 """
 
 import dataclasses
@@ -81,8 +81,8 @@ def test_all_are_tried():
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_preset(name, monkeypatch):
-    """The graph has the parts of its name and no other; BERT is trained where it is fine-tuned, at
-    its own rate, and never ELMo.
+    """The graph has the parts in its name and no others. BERT is trained only if it is fine-tuned,
+    at its own learning rate; ELMo is never trained.
     """
     (scopes, size), seen = PRESETS[name], []
     monkeypatch.setattr(
@@ -114,8 +114,8 @@ def test_preset(name, monkeypatch):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_alone_and_in_a_batch(name):
-    """The same scores and lengths, with short sentences, one of several windows, and padding beside
-    them.
+    """Scores and lengths are the same alone, and with short sentences, one of several windows, and
+    padding in the batch.
     """
     config, feeder = small(name)
     rng = np.random.default_rng(1)

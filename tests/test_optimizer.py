@@ -1,5 +1,5 @@
-"""Optimizers and learning rates against numpy, written from the papers; dense weights and rows of
-an embedding.
+"""Optimizers and learning rates are compared with numpy versions written from the papers, for dense
+weights and for rows of an embedding.
 """
 
 import math
@@ -20,8 +20,8 @@ STEPS = 12
 
 
 class Numpy:
-    """An optimizer of one array in float64. step: a gradient, or the rows that it is of; `t` counts
-    the steps of all rows.
+    """An optimizer of one array in float64. step() takes a gradient, or a gradient and its rows;
+    `t` counts the steps of all rows.
     """
 
     def __init__(self, value, decayed):
@@ -33,7 +33,7 @@ class Numpy:
         self.value[rows] -= self.move(rate, gradient, rows)
 
     def moments(self, gradient, rows):
-        """Bias-corrected: m-hat, v-hat."""
+        """The bias-corrected moments, m-hat and v-hat."""
         self.m[rows] = 0.9 * self.m[rows] + 0.1 * gradient
         self.v[rows] = 0.999 * self.v[rows] + 0.001 * gradient**2
         return self.m[rows] / (1 - 0.9**self.t), self.v[rows] / (1 - 0.999**self.t)
@@ -76,8 +76,8 @@ SYSTEMS = {"sgd": Momentum, "adam": Adam, "adamw": AdamW, "radam": RAdam}
 
 
 class Model:
-    """A kernel, a bias and an embedding table, which all are pulled to targets; each as the
-    optimizer finds it in a model.
+    """A kernel, a bias and an embedding table, each pulled to a target, in the form in which the
+    optimizer finds them in a model.
     """
 
     targets = {"encoder/kernel": (4, 3), "encoder/bias": (3,), "crf/transitions": (3, 3)}
@@ -105,8 +105,8 @@ class Model:
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_an_optimizer_is_its_paper(name):
-    """Dense and sparse; the learning rate falls on the way; a row that no batch has touched stays
-    as it was.
+    """Dense and sparse variables, with a learning rate that falls. A row that is in no batch does
+    not change.
     """
     cfg = Config(
         optimizer=name,
@@ -149,9 +149,7 @@ def test_an_optimizer_is_its_paper(name):
 
 
 def test_radam_is_rectified_within_the_test():
-    """The numbers of algorithm 2: the first four steps are momentum alone, the later are
-    rectified.
-    """
+    """By algorithm 2, the first four steps are momentum alone, and the later ones are rectified."""
     rhos = [1999 - 2 * t * 0.999**t / (1 - 0.999**t) for t in range(1, STEPS + 1)]
     assert [rho > 4 for rho in rhos] == [False] * 4 + [True] * (STEPS - 4)
 
@@ -176,7 +174,9 @@ def test_what_decays():
 
 
 def test_what_decays_of_language_models():
-    """Of BERT all but biases and LayerNorm, as in google-research/bert; of the mixes nothing."""
+    """In BERT everything but biases and layer normalization decays, as in google-research/bert; in
+    the mixes nothing.
+    """
     config = Config(use_elmo=True, use_bert=True, train_bert=True, bert_layers="mix", wrd_dim=4)
     with tf.Graph().as_default():
         WholeModel(config, SIZES, training=True)
@@ -232,8 +232,8 @@ TABLE = "bert/embeddings/word_embeddings"
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_an_optimizer_at_several_rates(name):
-    """Each variable as if it were alone with its rate; AdamW's decay takes from all rows of BERT's
-    embeddings, a batch's or not.
+    """Each variable moves as if it were alone with its rate. AdamW's decay applies to all rows of
+    BERT's embeddings, in the batch or not.
     """
     config = Config(
         optimizer=name,
@@ -293,8 +293,8 @@ def test_an_optimizer_at_several_rates(name):
 
 
 def test_a_step_of_a_whole_model():
-    """By plain gradient descent each variable moves by its gradient times the rate that is its
-    own.
+    """With plain gradient descent, each variable moves by its gradient times its own learning
+    rate.
     """
     config = variant(
         **{**ALONE, "use_word": True},
@@ -340,7 +340,9 @@ def test_a_step_of_a_whole_model():
 
 
 def test_optimizers_by_value():
-    """A function gets the scheduled rate; an optimizer has its own, and none is returned for it."""
+    """A function gets the scheduled learning rate; an optimizer has its own, and none is returned
+    for it.
+    """
 
     def run(by_value, **values):
         with tf.Graph().as_default(), new_session(1) as session:
@@ -368,8 +370,8 @@ def test_optimizers_by_value():
 
 
 def expected_rate(schedule, k, warmup):
-    """Of learning_rate 0.5 with lr_decay_rate 0.9, lr_decay_steps 10, 40 steps in all, a plateau's
-    factor of 0.25.
+    """The rate for learning_rate 0.5, lr_decay_rate 0.9, lr_decay_steps 10, 40 steps in all, and a
+    plateau's factor of 0.25.
     """
     warm = min(1.0, (k + 1) / warmup) if warmup else 1.0
     done = min(max(k - warmup, 0) / (40 - warmup), 1)

@@ -1,5 +1,5 @@
-"""Tags that are probably not meant as they are read: what train.py, embvec.py, fit,
-Tagger.evaluate and the scorers say of them.
+"""Tags that are probably not meant as they are read: the notes of train.py, embvec.py, fit,
+Tagger.evaluate and the scorers.
 """
 
 import json
@@ -34,7 +34,9 @@ needs_perl = pytest.mark.skipif(shutil.which("perl") is None, reason="perl is no
 
 
 def run(command, text, args=()):
-    """A scorer on `text` (str or bytes) -> the finished process, its streams as bytes."""
+    """Runs a scorer on `text` (str or bytes). Returns the finished process, whose streams are
+    bytes.
+    """
     data = text.encode() if isinstance(text, str) else text
     return subprocess.run([*command, *args], input=data, capture_output=True, timeout=120)
 
@@ -61,13 +63,13 @@ def write(path, *sentences):
 
 
 def load(*paths, dev=None, **fields):
-    """What corpus.load_data makes of training files."""
+    """The result of corpus.load_data for training files."""
     config = Config(train_path=list(paths), dev_path=[dev or paths[0]], **fields)
     return load_data(config)[1]
 
 
 def scored(sentences):
-    """Rows `w gold pred` whose predictions are right."""
+    """Rows `w gold pred` with right predictions."""
     rows = ("".join(f"w {tag} {tag}\n" for tag in sentence.split(" ")) for sentence in sentences)
     return "\n".join(rows)
 
@@ -76,7 +78,7 @@ def scored(sentences):
 
 
 def test_what_python_can_not_print_does_not_show():
-    """str.isprintable, of assigned characters, is the reference."""
+    """The reference is str.isprintable, for assigned characters."""
     for code in range(sys.maxunicode + 1):
         character = chr(code)
         category = unicodedata.category(character)
@@ -270,7 +272,9 @@ def test_chunk_eval_says_how_it_reads_the_tags(case, capsysbinary, monkeypatch, 
     "case", ["zero", "cyrillic O", "OTHER", "any name", "types", "types and _"]
 )
 def test_the_flags_that_a_note_names_read_the_tags_as_meant(case):
-    """As many phrases as in the same file with O where it is meant."""
+    """With these flags there are as many phrases as in the same file with O in place of those
+    tags.
+    """
     sentences, text = CASES[case][0], scored(CASES[case][0])
     note = run(CHUNK, text).stderr.decode()
     flags = re.search(r"(outside, |chunks in them; )((-r|--scheme bio)( -o \S+)?)", note)
@@ -288,7 +292,7 @@ def test_the_flags_that_a_note_names_read_the_tags_as_meant(case):
 
 @needs_perl
 def test_training_scores_as_the_official_script_does():
-    """Tags without prefixes as with -r, those of a BIO scheme as without."""
+    """Tags without prefixes are scored as with -r, those of a BIO scheme as without it."""
     rng, types = random.Random(6), ["NN", "VB", "O", "A-B"]
     raw = [rng.choices(types, k=6) for _ in range(80)]
     for scheme, tags, args in (

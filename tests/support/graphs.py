@@ -55,7 +55,7 @@ SMALL = Config(
     chr_filter_widths=[3],
 )
 
-# All but ELMo and BERT left out.
+# A model without any of its own features, for tests of ELMo and BERT.
 ALONE = {
     "use_word": False,
     "use_chr": False,
@@ -95,8 +95,8 @@ def sentence(length, seed):
 
 
 def windows(length, rng):
-    """Random pieces of each word, one to three, in windows of eight words: lists of lists of
-    ids.
+    """Random wordpieces, one to three for each word, in windows of eight words: a list of windows,
+    each a list of words, each a list of ids.
     """
     pieces = [
         rng.integers(4, BERT["vocab_size"], rng.integers(1, 4)).tolist() for _ in range(length)
@@ -105,7 +105,7 @@ def windows(length, rng):
 
 
 def batch(*sentences, more_windows=0, more_pieces=0):
-    """Sentences -> padded inputs."""
+    """The padded inputs of a batch of sentences."""
     length = len(sentences[0]["input_data_word_ids"])
     longest = max(len(sentence["input_data_word_ids"]) for sentence in sentences)
     inputs = {"sentence_length": np.int32(longest)}
@@ -123,7 +123,9 @@ def batch(*sentences, more_windows=0, more_pieces=0):
 
 
 def bert_inputs(sentences, longest, more_windows=0, more_pieces=0):
-    """Windows of words of pieces, of each sentence -> BERT's inputs: [CLS] is 2, [SEP] is 3."""
+    """The inputs of BERT. sentences: for each a list of windows, as windows() returns them. The id
+    of [CLS] is 2, that of [SEP] is 3.
+    """
     together = [[2, *sum(window, []), 3] for windows in sentences for window in windows]
     size = max(map(len, together)) + more_pieces
     tokens = [window + [0] * (size - len(window)) for window in together] + [
@@ -151,7 +153,7 @@ def bert_inputs(sentences, longest, more_windows=0, more_pieces=0):
 
 
 class Built:
-    """A model in a graph and a session of its own; its variables have values that depend on their
+    """A model in a graph and a session of its own. The values of its variables depend on their
     names alone.
     """
 
@@ -179,5 +181,5 @@ class Built:
         put(self.session, [self.model.step], [step])
 
     def tag(self, inputs):
-        """(logits, tag ids)."""
+        """Returns the logits and the tag ids."""
         return self.run([self.model.logits, self.model.logits_indices], inputs)

@@ -1,5 +1,5 @@
-"""Runs what a model passes through after training, for the tests: export, freeze, transform,
-memory-map, and every way to tag.
+"""Helpers for the tests of inference/: exports, freezes, transforms and memory-maps models, and
+tags with each of them.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ SAFE_TRANSFORMS = "strip_unused_nodes merge_duplicate_nodes fold_constants sort_
 
 
 def binary(name, build=BUILD):
-    """The path of a C++ command; the test is skipped where it is not built."""
+    """The path of a C++ command. Skips the test if it is not built."""
     path = os.path.join(build, name)
     if not os.path.exists(path):
         pytest.skip(f"inference/cc/build/{name} is not built: make cc")
@@ -59,8 +59,8 @@ def succeed(done):
 
 
 def ties(prefix, one, other):
-    """The words of the sentences that differ between two files tagged with a checkpoint, once it is
-    sure that each is a tie.
+    """Compares two files that were tagged with a checkpoint. Returns the words of the sentences
+    that differ, after a check that each is a tie: both tag sequences score the same.
     """
     blocks = [
         [block.rows for block in conll.read_blocks(io.BytesIO(data)) if block.rows]
@@ -119,18 +119,18 @@ def _tie(prefix, sentence, rows, others):
 
 
 def probe(what, lines, *args):
-    """What the C++ makes of lines (bytes)."""
+    """The lines that the command probe writes for lines (bytes)."""
     return probe_bytes(what, b"".join(line + b"\n" for line in lines), *args)
 
 
 def probe_bytes(what, data, *args):
-    """The lines that the C++ makes of bytes."""
+    """The lines that the command probe writes for bytes."""
     return succeed(run_binary("probe", what, *args, stdin=data)).out.split(b"\n")[:-1]
 
 
 class Served:
-    """A checkpoint and all that can be made of it, in one folder. What the frozen graph is made
-    into is made once it is asked for.
+    """A checkpoint and the files that inference/ makes of it, in one folder. A file is made when it
+    is first asked for.
     """
 
     def __init__(self, zygote, prefix, folder, constrained=False):
@@ -189,7 +189,7 @@ class Served:
         return name, self.mapped if name == "inference_mm" else self.frozen, self.vocab
 
     def ways(self):
-        """{name: function (bytes, batch size) -> what that way of tagging gives}."""
+        """All ways to tag, {name: a function of (bytes, batch size) that returns the output}."""
 
         def python(script, *flags):
             return lambda data, batch_size: self.zygote.run(
@@ -312,7 +312,7 @@ def _save_random(prefix, config, sizes, meta, emb, scale, seed):
 
 
 def published_weights(names, config, emb):
-    """{variable name: float32 array} of those that ELMo's and BERT's files hold."""
+    """{variable name: float32 array} of the weights in the files of ELMo and BERT."""
     from features import pretrained
 
     weights = {}
