@@ -1,4 +1,6 @@
-"""inference.py as a user runs it: rows out are rows in byte for byte, at once, in every mode."""
+"""inference.py as a user runs it: rows out are rows in, byte for byte and at once, in every
+mode.
+"""
 
 import copy
 import dataclasses
@@ -49,7 +51,7 @@ def tagger(trained):
 
 @pytest.fixture
 def tag(tagger, tmp_path):
-    """A function: bytes -> bytes, by bulk mode from file to file."""
+    """A function that tags bytes by bulk mode from file to file and returns the output."""
 
     def run(data, tagger=tagger, **flags):
         (tmp_path / "in.txt").write_bytes(data)
@@ -84,7 +86,7 @@ def test_docstart_is_O_wherever_it_stands(tag):
 
 @pytest.fixture
 def standard_input():
-    """A function that puts an open file in the place of standard input, until the test ends."""
+    """A function that puts an open file in place of standard input until the test ends."""
     kept = os.dup(0)
     yield lambda file: os.dup2(file.fileno(), 0)
     os.dup2(kept, 0)
@@ -139,8 +141,8 @@ def test_a_file_on_standard_input_is_tagged_without_flags(trained, zygote, tag):
 
 
 def test_bucket_mode_is_bulk_mode(trained, tag, zygote):
-    """Through pipes, and as a process: the same bytes as from file to file; and the figures come on
-    standard error.
+    """Through pipes and as a process, the output is the same as from file to file; the figures go
+    to standard error.
     """
     done = zygote.run(
         "inference.py", "--mode", "bucket", "--restore", trained.prefix, "--timing", stdin=NASTY
@@ -183,7 +185,7 @@ def test_batches_do_not_change_tags(trained, tagger, tag):
 
 
 def test_cut_anywhere(tagger, trained, tag):
-    """However the stream comes in pieces, the same comes out."""
+    """The output does not depend on the pieces of the stream."""
     want, out = tag(NASTY), io.BytesIO()
     work = streams.ColumnTagger(tagger, "<stdin>", None, out)
     reader = conll.BlockReader()
@@ -237,7 +239,7 @@ def test_columns_flag(tag):
 
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory):
-    """A model at its random start that learned in IOBES: it tags nonsense."""
+    """A model with random initial weights and IOBES tags, whose tags are nonsense."""
     folder = tmp_path_factory.mktemp("untrained")
     trainer = fit(
         *write_sample(folder),
@@ -255,7 +257,9 @@ def untrained(tmp_path_factory):
 
 
 def test_constrained_is_well_formed(untrained, tag):
-    """In the scheme of the model (IOBES), and told in that of the data (BIO)."""
+    """The tags are well-formed in the model's scheme (IOBES), and are written in that of the data
+    (BIO).
+    """
     sentences = [
         conll.Sentence(1, sentence.split(b"\n")[0].decode().split(), None, None, None)
         for sentence in sample("test")[:60]
@@ -393,7 +397,7 @@ def test_mistakes_in_python(tagger, call, message):
 
 
 def test_save(trained, tagger, tmp_path):
-    """A whole checkpoint, of the weights that are in use: also where the one that they came from is
+    """The saved checkpoint is complete and has the weights in use, even if their own checkpoint is
     gone.
     """
     words, *_ = columns_of("test", 20)
@@ -426,7 +430,7 @@ def test_save(trained, tagger, tmp_path):
 
 
 def test_taggers_do_not_disturb_one_another(trained, untrained, tagger):
-    """Two models and the same one twice, asked in turns and from threads, say what each says
+    """Two models, and one of them twice, are used in turns and from threads; each gives the same as
     alone.
     """
     words, *_ = columns_of("test", 30)
@@ -460,7 +464,7 @@ def test_taggers_do_not_disturb_one_another(trained, untrained, tagger):
 
 @pytest.fixture(scope="module")
 def custom(tmp_path_factory):
-    """A model whose encoder is code of the user's own: its folder with the code, and its prefix."""
+    """A model with the user's own encoder: its folder with the code, and its prefix."""
     folder = tmp_path_factory.mktemp("custom")
     (folder / "my_encoder.py").write_text(
         "def plain(x, mask, config, is_train):\n    return x * 2\n"
@@ -474,7 +478,7 @@ def custom(tmp_path_factory):
 
 
 def test_trust(custom, zygote):
-    """A checkpoint's own code runs only where it is trusted."""
+    """A checkpoint's own code runs only if it is trusted."""
     folder, prefix = custom
     given = ["inference.py", "--restore", prefix, "--input", folder / "dev.txt"]
     assert (
@@ -491,7 +495,7 @@ def test_trust(custom, zygote):
 
 
 def read_until(stream, ending):
-    """What comes, up to `ending`."""
+    """Reads the output up to `ending`."""
     data = b""
     while not data.endswith(ending):
         data += read_some(stream)
@@ -499,8 +503,9 @@ def read_until(stream, ending):
 
 
 def test_answers_at_once(trained, zygote, tmp_path):
-    """With the pipe held open a sentence's tags come within 0.2 s. The shortest wait counts: a
-    machine that does other work makes some of them longer, a reader that waits for more all.
+    """While the pipe is open, a sentence's tags come within 0.2 s. The shortest wait counts: other
+    work on the machine makes some waits longer, but a reader that waits for more input makes all of
+    them longer.
     """
     waits = []
     with piped(
@@ -529,7 +534,7 @@ def test_answers_at_once(trained, zygote, tmp_path):
 
 
 def test_reader_goes_away(trained, zygote, tmp_path):
-    """As in `inference.py | head -1`: quietly 0."""
+    """As in `inference.py | head -1`, the command ends quietly with 0."""
     with piped(
         zygote,
         "inference.py",
@@ -549,7 +554,9 @@ def test_reader_goes_away(trained, zygote, tmp_path):
     "number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)]
 )
 def test_interrupt(trained, zygote, tmp_path, number):
-    """Ctrl-C while tagging: 130, and no half-written --output. SIGTERM and SIGHUP alike."""
+    """Ctrl-C while tagging ends with 130 and leaves no half-written --output. SIGTERM and SIGHUP do
+    the same.
+    """
     with piped(
         zygote,
         "inference.py",
@@ -582,7 +589,7 @@ def test_output_is_whole_or_as_before(tag, tagger, tmp_path):
 
 
 def test_output_to_a_link_and_to_a_pipe(tag, tagger, tmp_path):
-    """A link stays a link; a named pipe (or /dev/null) is written to, not replaced."""
+    """A link stays a link; a named pipe (or /dev/null) is written to and not replaced."""
     (tmp_path / "target").write_bytes(b"")
     (tmp_path / "out.txt").symlink_to("target")
     tag(sample("test")[0])
@@ -602,8 +609,8 @@ def test_output_to_a_link_and_to_a_pipe(tag, tagger, tmp_path):
 
 @pytest.mark.slow
 def test_memory_does_not_grow(trained, zygote, tmp_path):
-    """Peak memory after 5 MB and after 50 MB of a stream whose words are nearly all distinct: less
-    than 20 MB apart.
+    """The peaks of memory after 5 MB and after 50 MB of a stream with nearly all words distinct
+    differ by less than 20 MB.
     """
     draw, peaks = random.Random(1), []
     with piped(
@@ -637,7 +644,9 @@ def test_memory_does_not_grow(trained, zygote, tmp_path):
 
 
 def test_batches_have_few_shapes():
-    """Whatever comes: so that TensorFlow, which remembers each shape, stays as large as it is."""
+    """TensorFlow remembers each shape, so its memory grows unless there are few of them, whatever
+    the input.
+    """
     draw, config, shapes = random.Random(1), Config(batch_size=64, max_batch_tokens=4000), set()
     for _ in range(300):
         lengths = [1 + int(draw.expovariate(1 / 20)) for _ in range(draw.randint(1, 300))]
@@ -664,7 +673,9 @@ def test_batches_have_few_shapes():
 @pytest.mark.parametrize("use_chk", [True, False])
 @pytest.mark.parametrize("feature_drop", [0.0, 0.3])
 def test_which_columns_are_missing(use_pos, use_chk, feature_drop):
-    """Those that the model has and the sentences lack; none where it has learned to do without."""
+    """The columns that the model has and the sentences lack; none if it has learned to do
+    without.
+    """
     config = Config(use_pos=use_pos, use_chk=use_chk, feature_drop=feature_drop)
     for pos, chunks in itertools.product((None, ["NN"]), repeat=2):
         sentences = [
@@ -686,7 +697,7 @@ def test_which_columns_are_missing(use_pos, use_chk, feature_drop):
 
 
 def test_predict_warns_once(tagger):
-    """Of columns that are missing, at the line that called; and again with another Tagger."""
+    """It warns of missing columns at the caller's line, and again with another Tagger."""
     words, tags = [["Peter", "sleeps"]], [["O", "O"]]
     for ask in (
         lambda tagger: tagger.predict(words),
@@ -778,8 +789,8 @@ def load(name):
 
 
 def test_lines_with_spacy(trained, zygote, tmp_path):
-    """spaCy's words, its POS in column 2 and its entities in column 4; a line that it cannot take
-    is split without it.
+    """spaCy gives the words, the POS in column 2 and its entities in column 4; a line that it
+    cannot process is split without it.
     """
     (tmp_path / "spacy.py").write_text(STUB)
     given = ["--mode", "line", "--restore", trained.prefix]
@@ -811,7 +822,7 @@ E050 = OSError("[E050] Can't find model 'en_core_web_sm'.\nSecond line.")
 
 
 def fake_spacy(error, *installed):
-    """A spaCy whose load() raises `error`, and which knows of these models."""
+    """A spaCy whose load() raises `error` and which has these models."""
 
     def load(name):
         raise error
@@ -837,7 +848,9 @@ def fake_spacy(error, *installed):
     ],
 )
 def test_what_there_is_of_spacy_is_told(monkeypatch, capsys, spacy, told):
-    """Which model was looked for, what there is, and which flag helps."""
+    """The message names the model that was looked for, the installed ones, and the flag that
+    helps.
+    """
     monkeypatch.setitem(sys.modules, "spacy", spacy)
     text = " Peter sleeps."
     assert streams._analyzer("")(text) == (
