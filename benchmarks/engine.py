@@ -615,7 +615,9 @@ def report(rows):
     print("|---|---|---|---|---|---|")
     for row in sorted(rows, key=lambda row: list(SECTIONS).index(row["section"])):
         for line in row["lines"]:
-            reached = {True: "reached", False: "**not reached**", None: ""}[line["reached"]]
+            reached = ""
+            if line["reached"] is not None:
+                reached = "reached" if line["reached"] else "**not reached**"
             print("| {what} | {must} | {ours} | {theirs} | {ratio} | {} |".format(reached, **line))
     for name in crfsuite_spacy.PEERS:
         if any(row["section"] == name for row in rows):

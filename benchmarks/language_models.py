@@ -206,7 +206,7 @@ def tags_of(system, folder):
     """Tags the dev file with one of SYSTEMS. Returns the output, and keeps it in `folder`."""
     exported, data = os.path.join(folder, "exported"), os.path.join(ROOT, corpus("dev"))
     frozen, vocab = os.path.join(exported, "ner_frozen.pb"), os.path.join(exported, "vocab.txt")
-    command = {
+    commands = {
         "Python restored": [
             sys.executable,
             "inference.py",
@@ -227,9 +227,11 @@ def tags_of(system, folder):
         ],
         "C++ frozen": [binary("inference"), frozen, vocab],
         "C++ memory-mapped": [binary("inference_mm"), frozen + ".memmapped", vocab],
-    }[system]
+    }
     with open(data, "rb") as stream:
-        tagged = run(command, stdin=stream, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        tagged = run(
+            commands[system], stdin=stream, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
     with atomic_write(os.path.join(folder, system.lower().replace(" ", "-") + ".txt")) as out:
         out.write(tagged)
     return tagged

@@ -414,9 +414,8 @@ def main():
         raise UserError("--rounds and --threads: expected at least 1")
     if args.worker:
         name, task = args.worker.split("/")
-        return serve(
-            {"train": Training, "tag": Tagging}[task](name, args.folder, args.threads).answer
-        )
+        worker = Training if task == "train" else Tagging
+        return serve(worker(name, args.folder, args.threads).answer)
     check = [args.torch_python, "-c", "import torch, transformers"]
     if subprocess.run(check, stderr=subprocess.DEVNULL).returncode:
         raise UserError(

@@ -90,7 +90,7 @@ def command_of(system, row, graph=""):
     """
     folder = served(row)
     frozen, vocab = os.path.join(folder, "ner_frozen.pb") + graph, os.path.join(folder, "vocab.txt")
-    return {
+    commands = {
         "Python restored": [
             sys.executable,
             os.path.join(ROOT, "inference.py"),
@@ -109,7 +109,8 @@ def command_of(system, row, graph=""):
         ],
         "C++ frozen": [binary("inference"), frozen, vocab],
         "C++ memory-mapped": [binary("inference_mm"), frozen + ".memmapped", vocab],
-    }[system]
+    }
+    return commands[system]
 
 
 SYSTEMS = ("Python restored", "Python frozen", "C++ frozen", "C++ memory-mapped")

@@ -97,9 +97,8 @@ class TorchSystem:
         torch.manual_seed(config.seed)
         torch.set_num_threads(config.threads)
         self.torch, self.clip_norm = torch, config.clip_norm
-        self.model = TorchTagger(
-            config, data.feeder.sizes(), {"packed": PackedBiLSTM, "padded": PaddedBiLSTM}[kind]
-        )
+        bilstm = PackedBiLSTM if kind == "packed" else PaddedBiLSTM
+        self.model = TorchTagger(config, data.feeder.sizes(), bilstm)
         self.optimizer = torch.optim.Adam(self.model.trained(), lr=config.learning_rate, fused=True)
 
     def parameters(self):
@@ -177,10 +176,11 @@ class Bench:
 
     def run(self, what, first, count):
         """Runs `count` steps of 'train' or 'tag', from batch `first` on."""
+        call = self.system.step if what == "train" else self.system.tag
         started, tokens, losses = time.perf_counter(), 0, []
         for index in range(first, first + count):
             inputs, real = self._inputs(what, index)
-            losses.append(getattr(self.system, {"train": "step", "tag": "tag"}[what])(inputs))
+            losses.append(call(inputs))
             tokens += real
         return {
             "seconds": time.perf_counter() - started,

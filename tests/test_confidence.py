@@ -58,13 +58,11 @@ def enumerated(emissions, length, transitions, legal=None):
 
 def tags_of(scheme):
     """A tag vocabulary of two types, or of one type where two would give too many paths."""
-    tags = (
-        ["O", "X", "Y"]
-        if scheme == schemes.RAW
-        else BIO
-        if scheme == "bio"
-        else schemes.scheme_tags(BIO, "bio", scheme)
-    )
+    if scheme == schemes.RAW:
+        return ["O", "X", "Y"]
+    if scheme == "bio":
+        return BIO
+    tags = schemes.scheme_tags(BIO, "bio", scheme)
     return tags[:5] if scheme in ("iobes", "bmes", "bilou") else tags
 
 

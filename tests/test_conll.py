@@ -656,8 +656,8 @@ def test_load_corpora(shared, name, split, sizes):
         for column in sentence[1:5]
         if column is not None
     )
-    columns = {"conll2003": (True, True), "conll2000": (True, False)}.get(name, (False, False))
-    assert (sentences[0].pos is not None, sentences[0].chunks is not None) == columns
+    assert (sentences[0].pos is not None) == (name in ("conll2003", "conll2000"))
+    assert (sentences[0].chunks is not None) == (name == "conll2003")
     assert not any(sentence.is_docstart for sentence in sentences)
 
 

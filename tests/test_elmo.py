@@ -68,7 +68,9 @@ def reference_token(ids, options, weights):
     characters = np.concatenate(
         [np.zeros((1, options["embedding"]["dim"])), weights["char_embed"]]
     )[ids]
-    activation = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh}[options["activation"]]
+    activation = np.tanh
+    if options["activation"] == "relu":
+        activation = lambda x: np.maximum(x, 0)
     parts = []
     for i, (width, _) in enumerate(options["filters"]):
         kernel, bias = weights[f"CNN/W_cnn_{i}"][0], weights[f"CNN/b_cnn_{i}"]

@@ -172,13 +172,9 @@ def test_groups_against_plain_counting():
 
     def seen(sentence, entity):
         kinds = trained.get(tuple(sentence.words[entity[0] : entity[1]]))
-        return (
-            "unseen"
-            if not kinds
-            else "seen with its type"
-            if entity[2] in kinds
-            else "seen with others"
-        )
+        if not kinds:
+            return "unseen"
+        return "seen with its type" if entity[2] in kinds else "seen with others"
 
     by_entity, by_sentence, by_seen = (groups for _, groups in error_analysis.groups_of(analysis))
     assert list(by_sentence) == ["1-5", "6-10", "11-20", "21-30", "31-50", "51+"]
@@ -393,14 +389,13 @@ def test_seen_entities_of_the_sample(analysis_of):
     )
     trained = set(entities("train"))
     forms = {form for form, _ in trained}
-    expected = Counter(
-        "seen with its type"
-        if entity in trained
-        else "seen with others"
-        if entity[0] in forms
-        else "unseen"
-        for entity in entities("test")
-    )
+
+    def seen_of(entity):
+        if entity in trained:
+            return "seen with its type"
+        return "seen with others" if entity[0] in forms else "unseen"
+
+    expected = Counter(map(seen_of, entities("test")))
     seen = analysis_of(text, "--train_path", sample_path("train"))["errors"]["seen"]
     assert {name: group["correct"] for name, group in seen.items()} == expected
     assert all(group["f1"] == 100 for group in seen.values())

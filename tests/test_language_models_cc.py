@@ -330,7 +330,9 @@ def _serve(zygote, shared, name, folder):
         "--elmo_weight_path",
         shared("conformance/elmo/allennlp/lm_weights.hdf5"),
     ]
-    flags = {"both": bert + elmo, "ELMo": elmo}.get(name, bert)
+    flags = elmo if name == "ELMo" else bert
+    if name == "both":
+        flags = bert + elmo
     succeed(
         zygote.run(
             "embvec.py",

@@ -113,11 +113,9 @@ def as_str(text):
 def units(part, offsets):
     """The length of a text in units of `offsets`, where a lone surrogate counts as one."""
     part = re.sub("[\ud800-\udfff]", "?", part)
-    return {
-        "codepoints": len(part),
-        "utf16": len(part.encode("utf-16-le")) // 2,
-        "bytes": len(part.encode()),
-    }[offsets]
+    if offsets == "utf16":
+        return len(part.encode("utf-16-le")) // 2
+    return len(part.encode()) if offsets == "bytes" else len(part)
 
 
 @functools.cache
