@@ -56,8 +56,8 @@ def parse_args():
     parser.add_argument(
         "--token",
         default="",
-        help="what requests must bear; every user of the machine sees it here, so rather put it "
-        "in the environment, ETAGGER_TOKEN, or in a file",
+        help="the token that requests must send; every user of the machine can see it in the list "
+        "of processes, so rather put it in the environment, ETAGGER_TOKEN, or in a file",
     )
     parser.add_argument("--token_file", default="", help="a file whose first line is the token")
     parser.add_argument(
@@ -65,52 +65,53 @@ def parse_args():
         action="append",
         default=[],
         metavar="ORIGIN",
-        help="pages of this origin may ask, such as https://example.org; may be repeated",
+        help="let pages of this origin, such as https://example.org, send requests; repeatable",
     )
     parser.add_argument(
         "--rate_limit",
         type=float,
         default=0.0,
         metavar="N",
-        help="requests a second of one client; others get 429 (default 0: no limit)",
+        help="most requests a second of one client; further ones get 429 (default 0: no limit)",
     )
     parser.add_argument(
         "--proxy",
         default="",
         metavar="ADDRESSES",
-        help="take the client's address from the X-Forwarded-For of these, separated by commas",
+        help="trust these proxies, separated by commas: the client's address is taken from their "
+        "header X-Forwarded-For",
     )
     parser.add_argument(
         "--max_bytes",
         type=int,
         default=limits.bytes,
-        help=f"bytes of a body, but of /tag (default {limits.bytes:,})",
+        help=f"most bytes of a body; /tag has no limit (default {limits.bytes:,})",
     )
     parser.add_argument(
         "--max_text",
         type=int,
         default=limits.text,
-        help=f"characters of a text (default {limits.text:,})",
+        help=f"most characters of a text (default {limits.text:,})",
     )
     parser.add_argument(
         "--max_texts",
         type=int,
         default=limits.texts,
-        help=f"texts of a request (default {limits.texts:,})",
+        help=f"most texts of a request (default {limits.texts:,})",
     )
     parser.add_argument(
         "--queue",
         type=int,
         default=limits.queue,
-        help="requests that may wait for a model, in each process; others get 503 (default "
+        help="most requests that wait for a model, in each process; further ones get 503 (default "
         f"{limits.queue})",
     )
     parser.add_argument(
         "--timeout",
         type=float,
         default=limits.timeout,
-        help="seconds: for 64 KB of a body to come or to be read, and for requests in flight when "
-        f"the server ends (default {limits.timeout:g})",
+        help="seconds in which a client must send or read 64 KB of a body, and in which requests "
+        f"in flight are answered when the server ends (default {limits.timeout:g})",
     )
     parser.add_argument(
         "--spacy_model",
@@ -151,9 +152,8 @@ def check_flags(args):
 
 
 def token_of(args):
-    """The token that requests must bear, "" for none. Raises UserError."""
-    given = [bool(args.token), bool(args.token_file)]
-    if all(given):
+    """The token that requests must send; "" where they need none. Raises UserError."""
+    if args.token and args.token_file:
         raise UserError("--token and --token_file: expected one of them")
     token = args.token or os.environ.get("ETAGGER_TOKEN", "")
     if args.token_file:

@@ -1,12 +1,12 @@
-"""Every encoder and decoder of configs/ on CoNLL-2003 with GloVe 50d: dev F1, parameters, speed; a
-table and a chart.
+"""Compares every encoder and decoder of configs/ on CoNLL-2003 with GloVe 50d: dev F1, parameters
+and speed, as a table and a chart.
 
     python benchmarks/architectures.py          # trains what is missing, hours; measures speed
     python benchmarks/architectures.py --train transformer bigru    # trains these rows alone
     python benchmarks/architectures.py --table  # the tables of what is finished, no training
 
-All presets have seed 1 and one budget (BUDGET, and patience). Speed is measured apart from the
-trainings, in one process on one thread: in each round every preset in turn trains on the same
+All presets are trained with seed 1 and the same budget (BUDGET). Speed is measured apart from the
+trainings, in one process on one thread. In each round every preset in turn trains on the same
 batches, a random sample of an epoch, and tags the same dev sentences one at a time, from words to
 tags. The seconds of an epoch are those of the sample, scaled to all batches. All figures are
 medians over the rounds.
@@ -78,7 +78,7 @@ def train(row, threads):
 
 
 def best_epoch(row):
-    """The best epoch's entry of a row's history, and how many epochs there were."""
+    """The history entry of a row's best epoch, and the number of epochs."""
     with open(os.path.join(folder_of(row), "history.json"), encoding="utf-8") as stream:
         history = json.load(stream)
     return max(history, key=lambda epoch: epoch["chunk_f1"]), len(history)
@@ -88,7 +88,7 @@ def best_epoch(row):
 
 
 class Timed:
-    """A preset with its graph and session, on data that all presets share."""
+    """A preset with its own graph and session, on data that all presets share."""
 
     def __init__(self, name, config, data):
         from training.graph import TrainingGraph
@@ -156,7 +156,7 @@ def speeds(rounds, steps, sentences):
     for k in range(rounds + 1):
         for system in systems:
             of_steps, of_tags = system.steps(sample), system.tag(examples)
-            if k:  # the first round meets new shapes
+            if k:  # the first round is slower, as all shapes are new
                 times[system.name][0].append(of_steps / steps * len(batches))
                 times[system.name][1].append(1000 * of_tags / sentences)
         print(f"round {k} of {rounds}", file=sys.stderr)
@@ -191,8 +191,8 @@ def print_presets(figures):
 
 
 def print_kernels():
-    """The mean and the deviation over seeds of the best epochs. Returns {width: mean} of the widths
-    that are finished.
+    """Prints the mean and standard deviation of the best epochs' F1 over the seeds. Returns {width:
+    mean} of the widths that are finished.
     """
     means = {}
     for width in (3, 1):
@@ -209,7 +209,7 @@ def print_kernels():
 
 
 def check(figures, kernels):
-    """Raises UserError where finished rows do not reach what they must."""
+    """Raises UserError if finished rows miss the goals in the module's docstring."""
     failures = []
     if all(map(is_finished, ("transformer", "bilstm_crf"))):
         below = best_epoch("bilstm_crf")[0]["chunk_f1"] - best_epoch("transformer")[0]["chunk_f1"]
@@ -228,7 +228,7 @@ def check(figures, kernels):
 
 
 def draw(figures):
-    """Draws dev F1 over milliseconds a sentence."""
+    """Draws the chart of dev F1 against milliseconds a sentence."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -12,15 +12,15 @@ import _top
 from cli import UserError
 from corpora import BENCH, ROOT
 
-# Of inference/cc: what a command that tags is built from.
+# The folders of inference/cc with the sources of the commands that tag.
 CC_ROOMS = ("base", "text", "tagging", "engine", "tensorflow", "commands")
 
 
 class Worker:
-    """A process that answers a line of JSON with a line of JSON; between two questions it sleeps.
+    """A process that answers a line of JSON with a line of JSON, and sleeps between two questions.
 
-    Systems to compare run in processes of their own, so that the threads of one do not get in the
-    way of another, and take turns, so that whatever else the machine does falls upon all alike.
+    Systems that are compared run in processes of their own, so that their threads do not compete.
+    They take turns, so that other work on the machine slows all of them alike.
     """
 
     def __init__(self, command):
@@ -30,6 +30,7 @@ class Worker:
         )
 
     def ask(self, **question):
+        """Returns the answer to a question, a dict. Raises UserError if the process has ended."""
         answer = ""
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps(question) + "\n")
@@ -45,16 +46,18 @@ class Worker:
 
 
 def serve(answer):
-    """The worker's side. answer: a function from the question's keys to a dict, the answer."""
+    """Answers questions on standard input; this is the worker's side. answer: a function that takes
+    the question's keys as arguments and returns a dict.
+    """
     out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints goes to standard error
+    os.dup2(2, 1)  # libraries that print write to standard error
     for line in sys.stdin:
         print(json.dumps(answer(**json.loads(line))), file=out, flush=True)
 
 
 def peak_memory():
-    """Bytes of this process's resident memory at its peak. getrusage gives at least the peak of the
-    process that started it, so it is not used.
+    """The peak of this process's resident memory in bytes. getrusage is not used, as its value is
+    never below the peak of the process that started this one.
     """
     with open("/proc/self/status") as status:
         return int(re.search(r"VmHWM:\s+(\d+) kB", status.read())[1]) * 1024
@@ -66,11 +69,10 @@ def add_afresh_flag(parser):
 
 
 class Rows:
-    """Finished rows of a benchmark, in runs/bench/NAME.jsonl. Only rows made with the same settings
-    and the same code count.
+    """Finished rows of a benchmark, in runs/bench/NAME.jsonl. Only rows with the same settings and
+    the same code are used.
 
-    afresh: measure all rows again. folders: folders whose code counts besides that of the commands,
-    the model and the benchmarks.
+    afresh: measure all rows again. folders: folders whose code is compared in addition to CODE.
     """
 
     def __init__(self, name, settings, afresh=False, folders=()):
@@ -99,11 +101,11 @@ class Rows:
 
 
 CODE = ("", "layers", "features", "files", "scoring", "tagging", "training")
-CODE += ("benchmarks", "benchmarks/peers")  # the folders of what a benchmark may run
+CODE += ("benchmarks", "benchmarks/peers")  # folders with code that a benchmark may run
 
 
 def _code_hash(folders):
-    """sha256 of all source files of CODE and of `folders`, in hexadecimal."""
+    """The sha256 of all source files of CODE and of `folders`, in hexadecimal."""
     digest = hashlib.sha256()
     for folder in (*CODE, *folders):
         for name in sorted(os.listdir(os.path.join(ROOT, folder))):

@@ -1,4 +1,4 @@
-"""Where benchmarks find corpora and word vectors: data/ and embeddings/ first, then ../shared."""
+"""Finds corpora and word vectors for the benchmarks, in data/ and embeddings/ or in ../shared."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ BENCH = os.path.join(ROOT, "runs", "bench")
 GLOVE = "glove.6B.50d.txt"
 PLACES = (ROOT, os.path.join(os.path.dirname(ROOT), "shared"))
 
-# name: (training file, development file, columns, word vectors or None: they start at random)
+# name: (training file, development file, columns, word vectors, or None where they start at random)
 CORPORA = {
     name: (
         *(
@@ -29,8 +29,8 @@ CORPORA = {
 
 
 def find(folder, name):
-    """The path of a file of data/ or embeddings/, or of ../shared. Raises UserError when it is in
-    neither.
+    """The path of a file in data/ or embeddings/ (`folder`), here or in ../shared. Raises UserError
+    if there is none.
     """
     endings = ("", ".gz", ".zip") if folder == "embeddings" else ("",)
     for base in PLACES:
@@ -45,9 +45,7 @@ def find(folder, name):
 
 
 def corpus_flags(name):
-    """The flags of train.py for a corpus. Its EmbVec file is made in runs/bench/ where it is
-    missing.
-    """
+    """The flags of train.py for a corpus, whose EmbVec file is made if it is missing."""
     train, dev, columns, vectors = CORPORA[name]
     flags = ["--train_path", find("data", train), "--columns", columns]
     flags += ["--dev_path", find("data", dev)] if dev else ["--dev_fraction", "0.1"]
@@ -55,8 +53,8 @@ def corpus_flags(name):
 
 
 def emb_path(name):
-    """The path of a corpus's EmbVec file, which is made where it is missing. It has all words of
-    the vectors, as a model that is served should have.
+    """The path of a corpus's EmbVec file, which is made if it is missing. It has all words of the
+    word vectors, as a model that is served should have.
     """
     train, dev, columns, vectors = CORPORA[name]
     path = os.path.join(BENCH, f"{name}.pkl")

@@ -1,10 +1,10 @@
-"""Seconds and peak memory of embvec.py on glove.6B.50d (400,000 words), with CoNLL-2003's
-vocabularies.
+"""Measures time and peak memory of embvec.py on glove.6B.50d (400,000 words), with the vocabularies
+of CoNLL-2003.
 
     python benchmarks/embvec_speed.py --runs 3
 
 The vectors are plain text: a compressed file is unpacked to runs/bench/ before the measurement. It
-is an error where a run takes 10 seconds or 1 GB.
+is an error if a run takes 10 seconds or 1 GB.
 """
 
 import os
@@ -37,7 +37,7 @@ def plain_vectors():
 
 
 def timed(command):
-    """Runs a command. Returns its seconds and its peak of resident memory in bytes."""
+    """Runs a command. Returns its time in seconds and its peak of resident memory in bytes."""
     started = time.perf_counter()
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

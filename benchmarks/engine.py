@@ -1,46 +1,46 @@
-"""The C++ engine beside TensorFlow's C++ API, ONNX Runtime, inference.py, python-crfsuite and
-spaCy: the headline table.
+"""Compares the C++ engine with TensorFlow's C++ API, ONNX Runtime, inference.py, python-crfsuite
+and spaCy: the headline table.
 
     python benchmarks/engine.py                   # all sections, ten minutes with trained peers
-    python benchmarks/engine.py start memory      # some; finished ones are kept
+    python benchmarks/engine.py start memory      # some sections; finished ones are kept
     python benchmarks/engine.py --huge            # a model of 2.2 million words as well
 
---huge makes a model of 2.2 million words of 300 dimensions, for which it needs 2.7 GB of disk.
+--huge makes a model of 2.2 million words of 300 dimensions, which needs 2.7 GB of disk.
 
 The models are the rows `default` (2 BiLSTM layers) and `1layer` of benchmarks/f1.py. The text is
-CoNLL-2003's dev file without -DOCSTART- lines, which a fresh process tags, from a file of columns
-to a file of columns. One method is used for all: the wall time of a command on the file, less
-that of the same command on the file's first sentence alone, so that no start-up counts;
-milliseconds a sentence and tokens a second are of the sentences after the first. Systems that are
-compared take turns, a round each; what is subtracted and divided are medians of the rounds.
-Whatever runs our models must give the same tags, byte for byte, in every round. It is an error
-where a row does not reach what it must.
+CoNLL-2003's dev file without -DOCSTART- lines. In each round a new process tags it, from a file of
+columns to a file of columns. The measured time is the wall time of the command on the file, less
+that of the same command on the file's first sentence alone, so that the start is not included;
+milliseconds a sentence and tokens a second are those of the other sentences. Systems that are
+compared take turns; differences and ratios are computed from the medians of the rounds. All
+systems that run our models must give the same tags, byte for byte, in every round. It is an error
+if a row misses its goal.
 
-    tensorflow  a sentence at a time: `inference` on the frozen graph and on the one with constants
-                folded, oneDNN on and off; the quickest of the four counts. Through an open pipe:
-                from a sentence's first byte in to its last byte out
-    onnx        a sentence at a time: the engine's whole way from line to tag against ONNX Runtime's
-                session alone (peers/onnx_tagger.py: the network without CRF, ids made before). Its
-                emission scores must be TensorFlow's to within 1e-4, and the tags that numpy decodes
-                from them, outside of the time, the engine's
-    bulk        a long file, dev ten times over, beside `inference.py --mode bulk`; batches as each
-                command makes them by default. What a user waits for, from the command's start to
-                its end, and without the starts. Each is held to one core, where Python and
-                TensorFlow's thread take turns quicker than on two
+    tensorflow  one sentence at a time: `inference` on the frozen graph and on the graph with
+                constants folded, with and without oneDNN; the fastest of the four is compared. Then
+                through an open pipe, from a sentence's first byte in to its last byte out
+    onnx        one sentence at a time: the engine, from line to tag, against the session of ONNX
+                Runtime alone (peers/onnx_tagger.py: the network without CRF, from ready ids). Its
+                emission scores must be within 1e-4 of TensorFlow's, and the tags that numpy decodes
+                from them (which is not timed) must be the engine's
+    bulk        a long file, ten copies of dev, against `inference.py --mode bulk`, each with its
+                default batches; once from the command's start to its end, and once without the
+                starts. Each has one core, on which Python and TensorFlow's thread are faster than
+                on two
     crfsuite    dev; this and spacy have models of their own, trained on the same data
                 (peers/crfsuite_spacy.py)
-    threads     the long file, -j 2 beside -j 1, and beside two processes of one thread at once,
-                which is what the machine gives to two threads: a virtual machine does not always
-                give two whole cores. Rounds go on until it gives 1.9 times, and the round in which
-                it gives most counts
-    start       from the process's start to the tags of a first sentence, the pipe kept open; `true`
-                from start to end
-    memory      after dev, a sentence at a time, the pipe still open. Most of the pages are both
-                anonymous and private dirty, so that the sum is more than there are
+    threads     the long file, -j 2 against -j 1. Two processes with one thread each, at the same
+                time, show how much the machine gives to two threads: a virtual machine does not
+                always have two whole cores. Rounds go on until this is 1.9 times as much; the round
+                with the most is reported
+    start       from the process's start to the tags of a first sentence, with the pipe kept open;
+                `true` from its start to its end
+    memory      after dev, one sentence at a time, with the pipe still open. Most pages are both
+                anonymous and private dirty, so the sum counts them twice
     size        libetagger.so, stripped
-    opening     a process that opens the model and finds no input, less `etagger --version`
+    opening     a process that opens the model and gets no input, less `etagger --version`
 
-Everything but `threads` has 1 thread.
+Everything but `threads` uses one thread.
 """
 
 import datetime
@@ -73,15 +73,15 @@ from served_models import (
 MODELS = {"1layer": "1 layer", "default": "2 layers"}
 FOLDER = os.path.join(BENCH, "engine")
 FIRST, DEV, LONG = (os.path.join(FOLDER, f"{name}.txt") for name in ("first", "dev", "long"))
-COPIES = 10  # of dev in LONG
-RUNS = 50  # of what takes milliseconds
-MOST_ROUNDS = 20  # of waiting for two cores
-TOLERANCE = 1e-4  # of an emission score
+COPIES = 10  # copies of dev in LONG
+RUNS = 50  # runs of commands that take milliseconds
+MOST_ROUNDS = 20  # rounds in which to wait for two whole cores
+TOLERANCE = 1e-4  # largest difference of an emission score
 PACKAGES = {
     "onnx": ("onnx", "onnxruntime"),
     "crfsuite": ("python-crfsuite",),
     "spacy": ("spacy",),
-}  # that a section needs
+}  # packages that a section needs
 
 
 # ---------------------------------------------------------------- models, and commands that tag
@@ -100,7 +100,7 @@ def our_script(name, *flags):
 
 
 def prepare():
-    """Writes texts and engine files. Returns {model: the engine's output for DEV}."""
+    """Writes the texts and the .etagger files. Returns {model: the engine's output for DEV}."""
     os.makedirs(FOLDER, exist_ok=True)
     sentences = dev_sentences()
     for path, text in ((FIRST, sentences[:1]), (DEV, sentences), (LONG, sentences * COPIES)):
@@ -119,7 +119,7 @@ def prepare():
 
 
 def tag(command, path, environment, one_core=False):
-    """Returns the seconds of a command from its start to its end, and what it wrote."""
+    """Returns the time of a command from its start to its end in seconds, and its output."""
     with open(os.path.join(FOLDER, "pred.txt"), "w+b") as out:
         started = time.perf_counter()
         done = subprocess.run(
@@ -143,8 +143,8 @@ def stay_on_one_core():
 
 
 class System:
-    """A command that tags the file `path`. expected: what it must write, None: anything. one_core:
-    whatever threads it has share a core. environment: variables to set.
+    """A command that tags the file `path`. expected: the output that it must write; None allows
+    any. one_core: all its threads share one core. environment: variables to set.
     """
 
     def __init__(self, command, path, expected, one_core=False, **environment):
@@ -153,7 +153,7 @@ class System:
         self.tagged = b""
 
     def round(self):
-        """Returns the seconds on the first sentence alone, and those on the file."""
+        """Returns the seconds for the first sentence alone, and those for the file."""
         first, _ = tag(self.command, FIRST, self.environment, self.one_core)
         whole, self.tagged = tag(self.command, self.path, self.environment, self.one_core)
         if self.expected is not None and self.tagged != self.expected:
@@ -165,7 +165,7 @@ class System:
 
 
 class OnnxSession:
-    """ONNX Runtime on a model's network, in a fresh process each round."""
+    """ONNX Runtime on a model's network, in a new process each round."""
 
     def __init__(self, model, expected):
         folder = os.path.join(FOLDER, f"onnx-{model}")
@@ -183,7 +183,7 @@ class OnnxSession:
         )
 
     def round(self):
-        """Returns 0, and the seconds in the session without those of the first sentence."""
+        """Returns 0, and the seconds in the session for all sentences but the first."""
         worker = Worker([*self.command, "--run"])
         answer = worker.ask()
         worker.close()
@@ -198,10 +198,10 @@ class OnnxSession:
 
 
 def take_turns(systems, rounds, both=False):
-    """Measures systems, {name: a System}. Returns {name: seconds of the file without its first
-    sentence}, medians of the rounds. Each round begins with another system.
+    """Measures systems in turn, each round in another order. systems: {name: a System}.
 
-    both: return pairs, the seconds of the first sentence and those of the whole file.
+    Returns {name: seconds for the file without its first sentence}, from the medians of the rounds;
+    with `both`, {name: (seconds for the first sentence, seconds for the whole file)}.
     """
     names, seconds = list(systems), {name: [] for name in systems}
     for number in range(rounds):
@@ -224,23 +224,26 @@ def take_turns(systems, rounds, both=False):
 
 
 def a_sentence(seconds):
-    """Milliseconds a sentence. seconds: of dev."""
+    """Milliseconds a sentence. seconds: for dev without its first sentence."""
     return 1000 * seconds / (len(dev_sentences()) - 1)
 
 
 def a_second(seconds, copies=1):
-    """Seconds of dev, `copies` times over -> tokens a second."""
+    """Tokens a second. seconds: for `copies` copies of dev without the first sentence."""
     tokens = [text.count(b"\n") - 1 for text in dev_sentences()]
     return (copies * sum(tokens) - tokens[0]) / seconds
 
 
 def beside(what, unit, ours, theirs, note, factor=None):
-    """A row: ours must be `factor` times as good as theirs; 1: better; None: nothing is claimed."""
+    """A row of the table in which ours must be `factor` times as good as theirs. A factor of 1
+    means better; None sets no goal.
+    """
     ratio = ours / theirs if unit == "tokens/s" else theirs / ours
-    must = {None: "", 1: "faster"}.get(factor, f"{factor}x")
-    reached = None
-    if factor is not None:
-        reached = ratio > 1 if factor == 1 else ratio >= factor
+    must, reached = "", None
+    if factor == 1:
+        must, reached = "faster", ratio > 1
+    elif factor is not None:
+        must, reached = f"{factor}x", ratio >= factor
     return {
         "what": what,
         "must": must,
@@ -252,7 +255,7 @@ def beside(what, unit, ours, theirs, note, factor=None):
 
 
 def below(what, unit, ours, limit, note=""):
-    """A row: ours must be below a limit."""
+    """A row of the table in which ours must be below a limit."""
     return {
         "what": what,
         "must": f"< {limit} {unit}",
@@ -268,7 +271,8 @@ def _figure(value, unit):
 
 
 # ---------------------------------------------------------------- sections
-# A section is a function (rounds, {model: the engine's output for DEV}) -> rows of the table.
+# A section is a function of the number of rounds and {model: the engine's output for DEV}, which
+# returns rows of the table.
 
 
 def tensorflow(rounds, tagged):
@@ -306,7 +310,7 @@ def one_by_one(command):
 
 
 def through_pipes(title, expected, *talks):
-    """Rows of latency; the engine and TensorFlow take turns of 250 sentences."""
+    """The rows of latency. The engine and TensorFlow take turns of 250 sentences."""
     answers, sentences = [[] for _ in talks], dev_sentences()
     for first in range(0, len(sentences), 250):
         for talk, own in zip(talks, answers):
@@ -390,17 +394,17 @@ def bulk(rounds, tagged):
 
 
 def peer(name, factors, rounds, tagged):
-    """Rows of python-crfsuite or spaCy. factors: what each model of ours must reach."""
+    """The rows of python-crfsuite or spaCy. factors: the goal of each of our models."""
     command = our_script("peers/crfsuite_spacy.py", name)
     if not crfsuite_spacy.note(name):
         print(f"{name} is trained first, minutes", file=sys.stderr)
         subprocess.run(["nice", *command, "--train"], check=True)
     systems = {model: System([*engine(model), "-j", "1"], DEV, tagged[model]) for model in MODELS}
     systems[name] = System(command, DEV, None, OMP_NUM_THREADS="1")
-    speeds = {each: a_second(seconds) for each, seconds in take_turns(systems, rounds).items()}
+    speeds = {name: a_second(seconds) for name, seconds in take_turns(systems, rounds).items()}
     gold = tag_column(b"".join(dev_sentences()))
     scores = {
-        each: chunks.score(gold, tag_column(system.tagged)).f1 for each, system in systems.items()
+        name: chunks.score(gold, tag_column(system.tagged)).f1 for name, system in systems.items()
     }
     return [
         beside(
@@ -538,7 +542,7 @@ def opening(_rounds, _tagged):
 
 
 def time_to_open(command):
-    """Milliseconds: the median of RUNS processes."""
+    """The median time in milliseconds in which RUNS processes open the model."""
     pairs = [(lifetime(command), lifetime([binary("etagger"), "--version"])) for _ in range(RUNS)]
     whole, bare = map(statistics.median, zip(*pairs))
     return whole - bare
@@ -585,7 +589,7 @@ SECTIONS = {
 
 
 def version(package):
-    """The version of an installed package, or ''."""
+    """The version of an installed package; "" if it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -611,7 +615,9 @@ def report(rows):
     print("|---|---|---|---|---|---|")
     for row in sorted(rows, key=lambda row: list(SECTIONS).index(row["section"])):
         for line in row["lines"]:
-            reached = {True: "reached", False: "**not reached**", None: ""}[line["reached"]]
+            reached = ""
+            if line["reached"] is not None:
+                reached = "reached" if line["reached"] else "**not reached**"
             print("| {what} | {must} | {ours} | {theirs} | {ratio} | {} |".format(reached, **line))
     for name in crfsuite_spacy.PEERS:
         if any(row["section"] == name for row in rows):

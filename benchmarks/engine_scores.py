@@ -1,12 +1,12 @@
-"""What probabilities cost the C++ engine: processor seconds of `etagger MODEL` with and without
-them, on CoNLL-2003's dev file (or --input), one thread. The commands take turns, a round each;
-medians of the rounds.
+"""Measures what probabilities cost in the C++ engine: processor seconds of `etagger MODEL` with and
+without them, on CoNLL-2003's dev file (or --input), with one thread. The commands take turns; all
+figures are medians over the rounds.
 
     python benchmarks/engine_scores.py model.etagger
 
-It is an error where --confidence takes more than 1.3 times the time of plain tagging. The ratio
-says something of the model that it is run on alone: the quicker a network, the more its
-probabilities weigh. `make cc` first; export.py --engine writes the model.
+It is an error if --confidence takes more than 1.3 times as long as plain tagging. The ratio holds
+only for the model that is measured: the faster the network, the larger the share of the
+probabilities. Run `make cc` first; export.py --engine writes the model.
 """
 
 import os
@@ -20,8 +20,8 @@ from cli import Parser, UserError, check_readable, run_command
 from corpora import find
 from served_models import binary
 
-MOST = 1.3  # of --confidence beside plain tagging
-# {what is printed: the flags, and those of what it is compared with}
+MOST = 1.3  # times plain tagging, for --confidence
+# {label: (the flags, the flags of the run that it is compared with)}
 WAYS = {
     "plain": ([], []),
     "--confidence": (["--confidence"], []),
@@ -46,7 +46,7 @@ def processor_seconds(command):
 
 
 def measure(model, path, rounds):
-    """{flags as text: median of processor seconds}."""
+    """{flags as text: median of the processor seconds}."""
     base = [binary("etagger"), model, "-j", "1", "--input", path]
     wanted = {" ".join(flags): flags for both in WAYS.values() for flags in both}
     seconds = {name: [] for name in wanted}
@@ -55,7 +55,7 @@ def measure(model, path, rounds):
         for name in names:
             seconds[name].append(processor_seconds([*base, *wanted[name]]))
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
-    return {name: statistics.median(each) for name, each in seconds.items()}
+    return {name: statistics.median(measured) for name, measured in seconds.items()}
 
 
 def main():
@@ -71,7 +71,7 @@ def main():
         raise UserError(f"--rounds {args.rounds}: expected at least 1")
     seconds = measure(args.model, path, args.rounds)
     for name, (flags, beside) in WAYS.items():
-        used, other = (seconds[" ".join(each)] for each in (flags, beside))
+        used, other = seconds[" ".join(flags)], seconds[" ".join(beside)]
         ratio = f"{used / other:5.2f} x {' '.join(beside) or 'plain'}" if flags else ""
         print(f"{name:36}{used:7.2f} s  {ratio}".rstrip())
     ratio = seconds["--confidence"] / seconds[""]

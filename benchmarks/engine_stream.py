@@ -1,13 +1,13 @@
-"""A hundred million tokens through a pipe of the engine's command: its memory meanwhile, and a
-reader that goes away at the end.
+"""Sends a hundred million tokens through a pipe of the engine's command, and measures its memory;
+then closes the pipe while the command writes.
 
     python benchmarks/engine_stream.py                       # some ten minutes on 2 cores
     python benchmarks/engine_stream.py --tokens 5000000
 
-CoNLL-2003's dev file goes to the standard input of `etagger MODEL` again and again; what comes out
-must be the same bytes each time. Resident memory is read from /proc all along. It is an error where
-it grows by more than 5% after the first twentieth, or where the command says or returns anything
-else than it should.
+CoNLL-2003's dev file goes to the standard input of `etagger MODEL` again and again; the output must
+be the same each time. Resident memory is read from /proc after each time. It is an error if it
+grows by more than 5% after the first twentieth, if the command fails, or if it writes to standard
+error.
 """
 
 import os
@@ -22,7 +22,7 @@ from served_models import memory_of
 
 
 def feed(process, text, rounds):
-    """Writes the text `rounds` times, from a thread of its own."""
+    """Writes the text `rounds` times, in another thread."""
 
     def write():
         try:
@@ -36,7 +36,7 @@ def feed(process, text, rounds):
 
 
 def read(stream, size):
-    """Reads so many bytes, or fewer where the stream ends."""
+    """Reads `size` bytes, or fewer if the stream ends."""
     parts, left = [], size
     while left and (part := stream.read1(min(left, 1 << 20))):
         parts.append(part)
@@ -45,8 +45,8 @@ def read(stream, size):
 
 
 def stream(command, text, expected, rounds):
-    """Tags the text `rounds` times. Returns the MB of resident memory after each round, and the
-    seconds.
+    """Tags the text `rounds` times. Returns the resident memory in MB after each round, and the
+    time in seconds.
     """
     started, memory, progress = time.perf_counter(), [], Progress("rounds", rounds)
     with subprocess.Popen(

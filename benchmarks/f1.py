@@ -1,5 +1,5 @@
-"""Trains models to their end and prints their dev F1 in one table. Finished ones are kept in
-runs/bench/f1/, and a training that was interrupted goes on.
+"""Trains models to their end and prints their dev F1 in one table. Finished models are kept in
+runs/bench/f1/, and an interrupted training is resumed.
 
     python benchmarks/f1.py default glove-bilstm-crf        # rows by name
     python benchmarks/f1.py --all                           # hours
@@ -19,8 +19,8 @@ from corpora import BENCH, ROOT, corpus_flags
 # name: (corpus, flags of train.py)
 ROWS = {
     "default": ("conll2003", ""),
-    # What the literature tries, on CoNLL-2003 with GloVe 6B 50d: one change at a time from the
-    # default, 12 epochs
+    # Changes that the literature proposes, one at a time from the default, on CoNLL-2003 with
+    # GloVe 6B 50d, 12 epochs
     "iobes": ("conll2003", "--epoch 12 --tag_scheme iobes"),
     "ema": ("conll2003", "--epoch 12 --ema_decay 0.999"),
     "keep0.5": ("conll2003", "--epoch 12 --keep_prob 0.5"),
@@ -28,9 +28,9 @@ ROWS = {
     "1layer": ("conll2003", "--epoch 12 --rnn_layers 1"),
     "sgd": ("conll2003", "--epoch 12 --optimizer sgd --learning_rate 0.015 --clip_norm 5"),
     "feature-drop": ("conll2003", "--epoch 12 --feature_drop 0.3"),
-    # ... and together, to the end
+    # All of them together, trained to the end
     "glove-bilstm-crf": ("conll2003", "--config_path configs/glove-bilstm-crf.yaml"),
-    # The other corpora, each with its ready-made config
+    # The other corpora, each with its own config
     "wnut17": ("wnut17", "--config_path configs/wnut17.yaml"),
     "mit-movie": ("mit_movie_trivia", "--config_path configs/mit-movie.yaml"),
     "conll2000": ("conll2000", "--config_path configs/conll2000.yaml"),
@@ -47,8 +47,8 @@ def is_finished(name):
 
 
 def is_finished_in(folder):
-    """Whether a training has ended: by its last epoch, or without a better score for `patience`
-    epochs.
+    """Whether a training has ended, either with its last epoch or after `patience` epochs without a
+    better score.
     """
     try:
         with open(os.path.join(folder, "last_state.json"), encoding="utf-8") as stream:
@@ -63,14 +63,14 @@ def is_finished_in(folder):
 
 
 def train(name, threads):
-    """Trains one row to its end, or from where it was interrupted."""
+    """Trains a row to its end, or resumes its training."""
     corpus, flags = ROWS[name]
     train_into(folder_of(name), threads, lambda: [*corpus_flags(corpus), *flags.split()])
 
 
 def train_into(folder, threads, flags):
-    """Trains into a folder to the end, or goes on where the training was interrupted. flags: a
-    function that returns the flags of a training that begins.
+    """Trains into a folder to the end, or resumes a training there. flags: a function that returns
+    the flags of a new training.
     """
     folder = os.path.relpath(folder, ROOT)
     command = [sys.executable, "train.py", "--checkpoint_dir", folder, "--threads", str(threads)]

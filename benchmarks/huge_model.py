@@ -1,6 +1,7 @@
-"""Writes an engine file of 2.2 million words of 300 dimensions: the default model's, with made-up
-words after its own, and random weights where the shape is another. What it tags means nothing;
-engine.py --huge opens it.
+"""Writes an .etagger file with 2.2 million words of 300 dimensions, which engine.py --huge opens.
+
+It is the default model with invented words after its own, and with random weights wherever the
+larger dimension changes the shape. Its tags are meaningless.
 
     python benchmarks/huge_model.py FILE
 """
@@ -21,8 +22,8 @@ WORDS, DIM = 2_200_000, 300
 
 
 def enlarge(config, emb, weights):
-    """Gives the word vectors DIM dimensions and the vocabulary WORDS words. Returns the new EmbVec;
-    config and weights are changed.
+    """Enlarges a model to WORDS words of DIM dimensions. Changes `config` and `weights` ({name:
+    array}), and returns the new EmbVec.
     """
     rng, before, grown = np.random.default_rng(1), config.wrd_dim, DIM - config.wrd_dim
     config.wrd_dim = DIM

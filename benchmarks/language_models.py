@@ -1,17 +1,18 @@
-"""Whole trainings on CoNLL-2003 with ELMo and BERT, from embvec.py to conlleval and C++, by the
-project's own commands; a table.
+"""Trains and serves models with ELMo and BERT on CoNLL-2003, from embvec.py to conlleval and C++,
+by the project's own commands; prints a table.
 
     python benchmarks/language_models.py        # with the small models of ../shared
     python benchmarks/language_models.py bert-finetuned --epochs 2
     python benchmarks/language_models.py --bert embeddings/cased_L-12_H-768_A-12 \\
         --elmo_options O.json --elmo_weights W.hdf5 --once
 
-Published files give the rows of the published tables: the ready-made configs that need no other
-files than those named, as they are; hours or days on few cores. Each row is trained; trained again,
-killed in the middle and gone on with (not with --once: the weights, the optimizer's included, must
-be the same bits); tags dev from the checkpoint and from the frozen graph in Python, frozen and
-memory-mapped in C++ (the same bytes); and is scored by etc/conlleval. An error where something
-differs. Finished trainings stay in runs/bench/language_models/.
+With the files of published models, the rows are those configs of configs/ that need no other files;
+this takes hours or days on a few cores. Each row is trained. Unless --once is given, it is trained
+a second time, killed in the middle and resumed; all weights and the state of the optimizer must
+then be the same, bit for bit. Dev is tagged from the checkpoint and the frozen graph in Python, and
+from the frozen and the memory-mapped graph in C++; the outputs must be the same bytes.
+etc/conlleval scores them. It is an error if anything differs. Finished trainings stay in
+runs/bench/language_models/.
 """
 
 import json
@@ -36,13 +37,13 @@ SMALL = "--batch_size 20 --rnn_size 100 --rnn_layers 1 --patience 0"
 
 
 class Row(NamedTuple):
-    preset: str  # of configs/
-    flags: str  # of train.py
-    models: tuple  # names of language models, see embvec_flags
+    preset: str  # name of a config in configs/
+    flags: str  # flags of train.py
+    models: tuple  # names of language models; see embvec_flags
 
 
-# The small models' weights say nothing of language: what is fine-tuned learns from nothing, at a
-# greater rate and with GloVe beside it.
+# The small models have random weights. Therefore fine-tuning starts from nothing, and has a larger
+# learning rate and GloVe vectors as well.
 ROWS = {
     "bert-features": Row("bert_glove_bilstm_crf", SMALL + " --vector_cache", ("random_cased",)),
     "bert-finetuned": Row(
@@ -70,28 +71,25 @@ PUBLISHED = {
 
 
 def embvec_flags(model, args):
-    """The flags of embvec.py for a language model of ../shared/conformance, or for the 'bert' or
-    'elmo' that args name.
+    """The flags of embvec.py for a language model. model: "bert" or "elmo" for the files that args
+    name; otherwise the name of a model in ../shared/conformance.
     """
-    if model in ("bert", "random_cased", "pretraining_ckpt"):
-        folder = args.bert if model == "bert" else os.path.join(CONFORMANCE, "bert", model)
-        vocab = (
-            ["--bert_vocab_path", os.path.join(CONFORMANCE, "bert", "cased_vocab.txt")]
-            if model == "random_cased"
-            else []
-        )
-        return ["--bert_init_checkpoint", folder, *vocab]
+    if model == "bert":
+        return ["--bert_init_checkpoint", args.bert]
+    if model in ("random_cased", "pretraining_ckpt"):
+        flags = ["--bert_init_checkpoint", os.path.join(CONFORMANCE, "bert", model)]
+        if model == "random_cased":
+            flags += ["--bert_vocab_path", os.path.join(CONFORMANCE, "bert", "cased_vocab.txt")]
+        return flags
     folder = os.path.join(CONFORMANCE, "elmo", model)
-    options, weights = (
-        (args.elmo_options, args.elmo_weights)
-        if model == "elmo"
-        else (f"{folder}/options.json", f"{folder}/lm_weights.hdf5")
-    )
+    options, weights = f"{folder}/options.json", f"{folder}/lm_weights.hdf5"
+    if model == "elmo":
+        options, weights = args.elmo_options, args.elmo_weights
     return ["--elmo_options_path", options, "--elmo_weight_path", weights]
 
 
 def published_rows(args):
-    """The rows that the files named make possible, {name: Row}."""
+    """The rows that are possible with the files that args name, {name: Row}."""
     named = ("b" if args.bert else "") + ("e" if args.elmo_weights else "")
     models = {"b": "bert", "e": "elmo"}
     return {
@@ -105,7 +103,7 @@ def published_rows(args):
 
 
 def run(command, **rest):
-    """Runs a command of the project. Raises UserError where it fails; its message stands above."""
+    """Runs a command, and returns its standard output. Raises UserError if it fails."""
     done = subprocess.run(command, cwd=ROOT, **rest)
     if done.returncode:
         raise UserError(
@@ -120,7 +118,7 @@ def corpus(split):
 
 
 def bench_folder(args):
-    """Where all that is made of these language models and word vectors lies."""
+    """The folder for everything that is made from these language models and word vectors."""
     named = [
         os.path.basename(os.path.normpath(path)) for path in (args.bert, args.elmo_weights) if path
     ]
@@ -128,7 +126,7 @@ def bench_folder(args):
 
 
 def make_emb(row, args):
-    """The EmbVec file of a row's language models, with word vectors."""
+    """The path of the EmbVec file with a row's language models, which is made if it is missing."""
     path = os.path.join(bench_folder(args), "-".join(row.models) + ".pkl")
     if not os.path.exists(path):
         flags = [flag for model in row.models for flag in embvec_flags(model, args)]
@@ -173,7 +171,7 @@ def train_flags(row, args):
 
 
 def train_killed(folder, flags, threads, epoch):
-    """Trains, is killed in the middle of an epoch, and goes on to the end."""
+    """Trains, kills the training in the middle of epoch `epoch`, and resumes it to its end."""
     if is_finished_in(folder):
         return
     shutil.rmtree(folder, ignore_errors=True)
@@ -205,10 +203,10 @@ def train_killed(folder, flags, threads, epoch):
 
 
 def tags_of(system, folder):
-    """The dev file as tagged by a system, bytes. Kept beside what it was made with."""
+    """Tags the dev file with one of SYSTEMS. Returns the output, and keeps it in `folder`."""
     exported, data = os.path.join(folder, "exported"), os.path.join(ROOT, corpus("dev"))
     frozen, vocab = os.path.join(exported, "ner_frozen.pb"), os.path.join(exported, "vocab.txt")
-    command = {
+    commands = {
         "Python restored": [
             sys.executable,
             "inference.py",
@@ -229,9 +227,11 @@ def tags_of(system, folder):
         ],
         "C++ frozen": [binary("inference"), frozen, vocab],
         "C++ memory-mapped": [binary("inference_mm"), frozen + ".memmapped", vocab],
-    }[system]
+    }
     with open(data, "rb") as stream:
-        tagged = run(command, stdin=stream, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        tagged = run(
+            commands[system], stdin=stream, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
     with atomic_write(os.path.join(folder, system.lower().replace(" ", "-") + ".txt")) as out:
         out.write(tagged)
     return tagged
@@ -241,7 +241,7 @@ SYSTEMS = ("Python restored", "Python frozen", "C++ frozen", "C++ memory-mapped"
 
 
 def export(folder):
-    """From the checkpoint to a frozen and a memory-mapped graph."""
+    """Makes the frozen and the memory-mapped graph of the checkpoint."""
     exported = os.path.join(folder, "exported")
     frozen = os.path.join(exported, "ner_frozen.pb")
     os.makedirs(exported, exist_ok=True)
@@ -267,13 +267,13 @@ def export(folder):
 
 
 def dev_f1(tagged):
-    """Chunk F1 as etc/conlleval prints it."""
+    """The chunk F1 that etc/conlleval prints."""
     report = run(["perl", "etc/conlleval"], input=tagged, stdout=subprocess.PIPE).decode()
     return float(re.search(r"FB1: +([\d.]+)", report)[1])
 
 
 def tensors(prefix):
-    """{name: array} of a checkpoint."""
+    """The variables of a checkpoint, {name: array}."""
     from tf1 import tf
 
     reader = tf.train.load_checkpoint(prefix)
@@ -281,7 +281,7 @@ def tensors(prefix):
 
 
 def same_bits(one, other):
-    """Whether the best models and the last states of two folders hold the same tensors, bit for
+    """Whether the best models and the last states in two folders have the same tensors, bit for
     bit.
     """
     pairs = [
@@ -298,20 +298,10 @@ def same_bits(one, other):
 
 
 def do(name, row, args):
-    """Every step of a row. Returns what the table says of it, {column: value}."""
-    folder = os.path.join(
-        bench_folder(args),
-        "-".join(
-            [
-                name,
-                *(
-                    f"{what}{n}"
-                    for what, n in (("epochs", args.epochs), ("steps", args.steps))
-                    if n
-                ),
-            ]
-        ),
-    )
+    """Runs every step of a row. Returns its cells of the table, {column: value}."""
+    epochs = f"-epochs{args.epochs}" if args.epochs else ""
+    steps = f"-steps{args.steps}" if args.steps else ""
+    folder = os.path.join(bench_folder(args), f"{name}{epochs}{steps}")
     stored = Rows(
         "language_models",
         [folder, row, args.once],
@@ -348,7 +338,7 @@ def do(name, row, args):
 
 
 def parameters(folder):
-    """(those of ELMo and BERT, the word embeddings', the others') of the best model."""
+    """The parameters of the best model: (of ELMo and BERT, of the word embeddings, all others)."""
     sizes = {name: array.size for name, array in tensors(os.path.join(folder, "ner_model")).items()}
     pretrained = sum(size for name, size in sizes.items() if re.match("(elmo|bert)/(?!mix/)", name))
     words = sizes.get("embeddings/word", 0)
@@ -356,7 +346,7 @@ def parameters(folder):
 
 
 def differing(one, other):
-    """How many lines differ between two files."""
+    """The number of lines in which two files differ."""
     pairs = zip(one.split(b"\n"), other.split(b"\n"))
     return sum(a != b for a, b in pairs) + abs(one.count(b"\n") - other.count(b"\n"))
 
@@ -369,15 +359,11 @@ def print_table(rows):
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for name, row in rows.items():
         pretrained, words, others = row["parameters"]
-        bits = {True: "the same bits", False: "**other bits**", None: "not tried"}[
-            row.get("same bits")
-        ]
-        tags = (
-            ", ".join(
-                f"**{system}: {count} lines differ**" for system, count in row["differ"].items()
-            )
-            or "all"
-        )
+        bits = "not tried"
+        if "same bits" in row:
+            bits = "the same bits" if row["same bits"] else "**other bits**"
+        differ = [f"**{system}: {count} lines differ**" for system, count in row["differ"].items()]
+        tags = ", ".join(differ) or "all"
         print(
             f"| {name} | `{row['config']}` | {row['models']} | {pretrained:,} | {words:,} | "
             f"{others:,} | {row['epochs']} | {row['seconds']:.1f} | {row['f1']:.2f} | {bits} | "
@@ -418,7 +404,8 @@ def main():
     )
     args = parser.parse_args()
     for name in ("bert", "elmo_options", "elmo_weights"):
-        setattr(args, name, getattr(args, name) and os.path.abspath(getattr(args, name)))
+        path = getattr(args, name)
+        setattr(args, name, os.path.abspath(path) if path else "")
     if bool(args.elmo_options) != bool(args.elmo_weights):
         raise UserError("--elmo_options and --elmo_weights: expected both or neither")
     rows = published_rows(args) or ROWS
@@ -428,7 +415,7 @@ def main():
         if name not in rows:
             raise UserError(f"no row {name!r}{suggest(name, rows)}; known are {', '.join(rows)}")
     for command in ("inference", "inference_mm", "convert_graphdef_memmapped_format"):
-        binary(command)  # an error before the trainings where it is not built
+        binary(command)  # fails before the trainings if it is not built
     os.makedirs(bench_folder(args), exist_ok=True)
     done = {name: do(name, rows[name], args) for name in args.rows or rows}
     print_table(done)

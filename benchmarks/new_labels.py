@@ -1,18 +1,18 @@
-"""A new label on an old model: trains on PER, LOC and ORG alone, then adds MISC with 200 sentences,
-by warm start.
+"""Adds a new label to an old model: trains on PER, LOC and ORG alone, then adds MISC with 200
+sentences, by warm start.
 
     python benchmarks/new_labels.py
 
-CoNLL-2003 with GloVe 50d. Of the training set, every seventh sentence is put aside; on the others,
-MISC made O, the old model is trained. Of those put aside, 200 that hold a MISC are the new
-sentences, with all their labels. The model learns them together with as many of the old ones
-(etc/mix_domains.py), which stay as they are: where there is a MISC in them, it is called O. That
-teaches some O where MISC is right, but five mentions of MISC stand against one such O, and the 200
-alone would teach that every sentence has one; the last row of each seed shows that.
+The data are CoNLL-2003 with GloVe 50d. Every seventh sentence of the training set is set aside. The
+old model is trained on the others, in which MISC is replaced by O. The new sentences are 200 of
+those set aside that have a MISC, with all their labels. The new model learns them together with 200
+old sentences (etc/mix_domains.py), in which MISC remains O. This teaches O for some mentions of
+MISC, but there are five right mentions for each wrong one. The 200 new sentences alone would teach
+that every sentence has a MISC, which the last two columns of the table show.
 
-Prints the dev F1 of the old types (MISC made O in gold and prediction) before and after, and that
-of MISC; an error where the old types lose more than 1 point. Trainings are kept in
-runs/bench/new_labels/; a finished one is not trained again.
+Prints the dev F1 of the old types (with MISC replaced by O in gold and prediction) before and
+after, and the F1 of MISC. It is an error if the old types lose more than 1 point. Finished
+trainings are kept in runs/bench/new_labels/.
 """
 
 import os
@@ -40,7 +40,7 @@ NEW_FLAGS = [
     "4",
     "--learning_rate",
     "0.0005",
-]  # 0.001 forgets more
+]  # with a learning rate of 0.001 the model forgets more
 
 
 def path_of(name):
@@ -72,8 +72,8 @@ def has_misc(rows):
 
 
 def make_data(seeds):
-    """old.txt, old-dev.txt, new.txt, dev.txt, and for each seed mixed-N.txt and alone-N.txt;
-    old.pkl, the old model's EmbVec.
+    """Writes old.txt, old-dev.txt, new.txt and dev.txt; mixed-N.txt and alone-N.txt for each seed
+    N; and old.pkl, the EmbVec file of the old model.
     """
     os.makedirs(FOLDER, exist_ok=True)
     train, dev = (sentences(find("data", name)) for name in CORPORA["conll2003"][:2])
@@ -176,13 +176,13 @@ def scores(checkpoint):
 
 
 def only(sequences, misc):
-    """Tag sequences with O in place of MISC, or, with `misc`, of all other types."""
+    """Tag sequences with O in place of MISC or, if `misc`, in place of all other types."""
     return [[tag if tag.endswith("-MISC") == misc else "O" for tag in tags] for tags in sequences]
 
 
 def figures(seed):
-    """F1 of the old types before the training, then of the old types and of MISC after it: with old
-    sentences beside the new ones, then without.
+    """Five F1 scores: the old types before the training; the old types and MISC after it, with old
+    sentences among the new ones; and the same two without old sentences.
     """
     old, mixed, alone = (
         scores(os.path.join(FOLDER, f"{name}-{seed}")) for name in ("old", "mixed", "alone")

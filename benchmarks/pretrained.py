@@ -1,19 +1,20 @@
-"""A full-size BERT-base and a full-size ELMo, random weights: seconds and peak memory of loading,
-training and tagging; HuggingFace transformers beside BERT.
+"""Measures time and peak memory of loading, training and tagging with a full-size BERT-base and a
+full-size ELMo of random weights; compares BERT with HuggingFace transformers.
 
     python benchmarks/pretrained.py --rounds 10 --threads 2
     python benchmarks/pretrained.py --torch_python other/venv/bin/python
 
-Makes both models' files as they are published, a corpus of one batch (16 sentences of 126 words,
-128 pieces with [CLS] and [SEP]) and the embeddings' files; trains an epoch of
-configs/bert_softmax.yaml (fine-tuned) and of configs/elmo_bilstm_crf.yaml, that is one batch with
-its evaluation and its checkpoints, and tags with the model. Each system trains, and tags, in a
-process of its own, whose peak of resident memory is taken. transformers (requirements-bench.txt,
-see peers/torch_bert.py) gets the trained model's weights and the same batch; it is an error when
-its emission scores differ. Systems take turns; because of the memory, only two train. Printed are
-the quickest rounds: PyTorch loses far more than we do to other work on the machine. Exit code 1
-where BERT's tagging takes more than 1.2 times as long as transformers with the quicker attention,
-or a process of ours needs 12 GB. It takes 4 GB of disk in runs/bench/ while it runs.
+It writes the files of both models in their published formats, a corpus of one batch (16 sentences
+of 126 words, which are 128 wordpieces with [CLS] and [SEP]) and the EmbVec files. It trains an
+epoch of configs/bert_softmax.yaml (fine-tuned) and of configs/elmo_bilstm_crf.yaml, that is one
+batch with its evaluation and its checkpoints, and tags with the model. Each system trains, and
+tags, in a process of its own, whose peak of resident memory is measured. transformers
+(requirements-bench.txt, see peers/torch_bert.py) gets the weights of the trained model and the same
+batch; it is an error if its emission scores differ. Systems take turns; only two of them train, as
+memory is short. The fastest rounds are printed, as other work on the machine slows PyTorch far more
+than us. The exit code is 1 if tagging with BERT takes more than 1.2 times as long as transformers
+with the faster attention, or if a process of ours needs 12 GB. It takes 4 GB of disk in runs/bench/
+while it runs.
 """
 
 import json
@@ -44,7 +45,7 @@ PEERS = {
     "onednn": "transformers, SDPA, oneDNN's products",
 }
 MOST_RATIO, MOST_GIGABYTES = 1.2, 12.0
-FURTHEST = 1e-3  # of emission scores from transformers'
+FURTHEST = 1e-3  # largest difference of emission scores from those of transformers
 
 BERT_BASE = {
     "vocab_size": 30522,
@@ -84,7 +85,7 @@ SENTENCES, WORDS = 16, 126
 
 
 def make_files(folder):
-    """Writes the models, the corpus, and the embeddings' files bert.pkl and elmo.pkl."""
+    """Writes the models, the corpus, and the EmbVec files bert.pkl and elmo.pkl."""
     import h5py
 
     rng = np.random.default_rng(1)
@@ -166,7 +167,7 @@ def _write_checkpoint(path, weights):
 
 
 def _random(rng, name, shape):
-    """Random weights of a shape; the gains of LayerNorm are near 1."""
+    """Random weights, float32; the gains of layer normalization are near 1."""
     return rng.standard_normal(shape, np.float32) * np.float32(0.04) + np.float32(
         name.endswith("/gamma")
     )
@@ -176,7 +177,7 @@ def _random(rng, name, shape):
 
 
 class Ours:
-    """What the workers of both models answer."""
+    """The base of our workers, which answers questions by calling its methods."""
 
     def answer(self, do, **arguments):
         return getattr(self, do)(**arguments)
@@ -211,7 +212,7 @@ class Training(Ours):
         self.inputs = data.feeder.batch(data.train)
 
     def run(self):
-        """The epoch: one batch, its evaluation, the best model and the last state."""
+        """Trains an epoch: one batch, its evaluation, the best model and the last state."""
         from training.trainer import train
 
         train(self.trainer)
@@ -223,8 +224,8 @@ class Training(Ours):
         return {"seconds": time.perf_counter() - started}
 
     def batch(self, out):
-        """Writes BERT's batch for peers/torch_bert.py: each word is one piece."""
-        no_tag = -100  # as transformers has it
+        """Writes BERT's batch for peers/torch_bert.py. Each word is one wordpiece."""
+        no_tag = -100  # the label that transformers ignores
         tags = np.pad(self.inputs["target_tag_ids"], ((0, 0), (1, 1)), constant_values=no_tag)
         names = {"token_ids": "token_ids", "mask": "token_masks", "segment_ids": "segment_ids"}
         np.savez(
@@ -242,14 +243,12 @@ class Tagging(Ours):
         started = time.perf_counter()
         self.tagger = Tagger.load(os.path.join(folder, name), threads=threads)
         self.loaded = time.perf_counter() - started
-        feeder, (sentences, *_) = (
-            self.tagger.feeder,
-            conll.read_sentences(os.path.join(folder, "train.txt"), ["word", "tag"]),
-        )
+        path = os.path.join(folder, "train.txt")
+        feeder, (sentences, *_) = self.tagger.feeder, conll.read_sentences(path, ["word", "tag"])
         self.inputs = feeder.batch([feeder.encode(sentence) for sentence in sentences])
 
     def tag(self):
-        """Returns the seconds of the batch, from ids to tags."""
+        """Tags the batch. Returns the seconds from ids to tags."""
         started = time.perf_counter()
         self.tagger.run(self.inputs)
         return {"seconds": time.perf_counter() - started}
@@ -299,8 +298,8 @@ class Bench:
         )
 
     def rounds(self, do, workers):
-        """Asks the workers in turn. Returns {name: {"load", "gigabytes", "seconds": of the quickest
-        round}}.
+        """Asks the workers in turn. Returns {name: {"load", "gigabytes", "seconds"}}, where seconds
+        are those of the fastest round.
         """
         seconds = {name: [] for name in workers}
         for _ in range(self.args.rounds):
@@ -315,7 +314,7 @@ class Bench:
         return rows
 
     def train(self, name):
-        """Trains the epoch; then rows of single steps."""
+        """Trains the epoch, and then measures single steps. Returns rows as rounds() does."""
         worker = self.ours(name, "train")
         workers = {OURS: worker}
         worker.ask(do="run")
@@ -337,11 +336,13 @@ class Bench:
         }
 
     def tag(self, name):
-        """Rows of tagging. Raises UserError where the peers compute something else."""
+        """Measures tagging. Returns rows as rounds() does. Raises UserError if the emission scores
+        of a peer differ.
+        """
         workers = {}
         for kind in (OURS, *(PEERS if name == "bert" else ())):
             workers[kind] = self.ours(name, "tag") if kind == OURS else self.peer(kind)
-            # The worker has loaded when it answers; then the next one loads.
+            # A worker answers once it has loaded, so only one loads at a time.
             workers[kind].ask(do="scores", out=self.path(f"{kind}.npy"))
         ours = np.load(self.path(f"{OURS}.npy"))
         for kind in [*workers][1:]:
@@ -357,7 +358,7 @@ class Bench:
 
 
 def report(title, train, tag):
-    """Prints a model's table. Returns what is not reached, a list of str."""
+    """Prints a model's table. Returns a line for each goal that is missed."""
     line = "{:40}{:>10}{:>9}{:>9}{:>11}{:>9}{:>9}".format
     print(title)
     print(line("", "training:", "", "", "tagging:", "", ""))
@@ -413,9 +414,8 @@ def main():
         raise UserError("--rounds and --threads: expected at least 1")
     if args.worker:
         name, task = args.worker.split("/")
-        return serve(
-            {"train": Training, "tag": Tagging}[task](name, args.folder, args.threads).answer
-        )
+        worker = Training if task == "train" else Tagging
+        return serve(worker(name, args.folder, args.threads).answer)
     check = [args.torch_python, "-c", "import torch, transformers"]
     if subprocess.run(check, stderr=subprocess.DEVNULL).returncode:
         raise UserError(

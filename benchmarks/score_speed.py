@@ -1,11 +1,11 @@
-"""Rows a second of the scorers beside one another, on the same made-up file. Each line is the best
-of --runs runs.
+"""Compares the scorers in rows a second on the same random file. Each line shows the best of --runs
+runs.
 
     python benchmarks/score_speed.py
     python benchmarks/score_speed.py --rows 100000 --runs 1
 
-Rows have five columns (word pos chunk gold pred) and sentences 14 tokens on average; one prediction
-in ten is wrong.
+A row has five columns (word pos chunk gold pred), and a sentence has 14 tokens on average. One
+prediction in ten is random.
 """
 
 import os
@@ -33,7 +33,7 @@ SCORERS = {
 
 
 def tags(length, rng):
-    """`length` BIO tags, about one in five inside a chunk."""
+    """Random BIO tags, `length` of them, about one in five inside a chunk."""
     out = []
     while len(out) < length:
         out.append("O")
@@ -56,8 +56,8 @@ def write_rows(out, rows, rng):
 
 
 def best_times(command, path, runs):
-    """(seconds, processor seconds) of the quickest of `runs` runs, start of the interpreter
-    included.
+    """(seconds, processor seconds) of the fastest of `runs` runs, with the start of the
+    interpreter.
     """
     times = []
     for _ in range(runs):

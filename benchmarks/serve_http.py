@@ -1,16 +1,17 @@
-"""Requests a second of serve.py on loopback, by wrk, beside what HTTP itself costs, and spaCy.
+"""Measures the requests a second of serve.py on the loopback interface with wrk, against bare HTTP
+applications and spaCy.
 
     python benchmarks/serve_http.py --model model.etagger      # some ten minutes
 
 Each system is one process: serve.py with one worker; a bare ASGI application and a bare FastAPI
 endpoint, which read the body and answer a constant; spaCy's small model behind FastAPI
-(peers/http_apps.py). wrk posts sentences of CoNLL-2003's dev set, or of the bundled sample, all
-different, over 1, 16 and 256 connections; one sentence a request, and 32. The systems take turns,
-in several rounds; a row is the round of median rate. wrk needs a core of its own.
+(peers/http_apps.py). wrk posts the sentences of CoNLL-2003's dev set, or of the bundled sample,
+over 1, 16 and 256 connections, with 1 and with 32 sentences a request. The systems take turns in
+several rounds; a row shows the round with the median rate. wrk needs a core for itself.
 
-It ends with an error where serve.py has less than 0.6 of the bare ASGI application's rate at one
-sentence, or less than 10 times the sentences that spaCy tags. --spacy_python names an interpreter
-that has spaCy, fastapi and uvicorn; without spaCy that row is left out, and it is said.
+It is an error if serve.py has less than 0.6 of the bare ASGI application's rate with one sentence a
+request, or less than 10 times spaCy's rate. --spacy_python names an interpreter that has spaCy,
+fastapi and uvicorn; without spaCy its rows are left out, with a message.
 """
 
 import contextlib
@@ -31,10 +32,11 @@ from cli import Parser, UserError, check_readable, run_command
 from corpora import CORPORA, ROOT, find
 
 CONNECTIONS = (1, 16, 256)
-SIZES = (1, 32)  # sentences of a request
+SIZES = (1, 32)  # sentences in a request
 LEAST_OF_ASGI, LEAST_OF_SPACY = 0.6, 10.0
 
-# Posts the bodies of the file that is named, one after the other, and prints its figures as JSON.
+# Script of wrk: posts the bodies in the file of its argument, one after the other, and prints the
+# figures as JSON.
 SCRIPT = """
 local requests, at = {}, 0
 init = function(args)
@@ -58,7 +60,7 @@ end
 
 
 def texts():
-    """Sentences as texts, their words with spaces between them."""
+    """The sentences as texts, with spaces between the words, and the path of their file."""
     try:
         path = find("data", CORPORA["conll2003"][1])
     except UserError:
@@ -78,7 +80,7 @@ def free_port():
 
 @contextlib.contextmanager
 def running(command):
-    """A system as a process, once it answers. Yields its port."""
+    """Runs a system as a process; yields its port once it answers."""
     port = free_port()
     process = subprocess.Popen([*command, "--port", str(port)], cwd=ROOT)
     try:
@@ -97,7 +99,7 @@ def running(command):
 
 
 def measure(port, connections, bodies, seconds):
-    """What wrk says of a round: requests, seconds, p50 and p99 in ms."""
+    """Runs wrk for a round: {"requests", "seconds", "p50", "p99" (milliseconds), "errors"}."""
     done = subprocess.run(
         [
             "wrk",
@@ -127,7 +129,7 @@ def measure(port, connections, bodies, seconds):
 
 
 class Bodies:
-    """The requests of one size as a file, and wrk's script."""
+    """The file with the bodies of requests of one size, and the script of wrk."""
 
     def __init__(self, folder, texts, size):
         self.script = os.path.join(folder, "post.lua")
@@ -141,7 +143,7 @@ class Bodies:
 
 
 def systems(args):
-    """{name: command}."""
+    """The systems that can run here, {name: command}."""
     apps = os.path.join("benchmarks", "peers", "http_apps.py")
     found = {
         "serve.py": [sys.executable, "serve.py", args.model, "--workers", "1"],
@@ -169,7 +171,7 @@ def systems(args):
 
 
 def rows_of(ports, bodies, args):
-    """{(size, connections, system): the median round}."""
+    """{(size, connections, system): the figures of the median round}."""
     found = {}
     for size in SIZES:
         for connections in CONNECTIONS:
@@ -178,7 +180,7 @@ def rows_of(ports, bodies, args):
                 for name, port in ports.items():
                     rounds[name].append(measure(port, connections, bodies[size], args.seconds))
             for name, figures in rounds.items():
-                rate = [each["requests"] / each["seconds"] for each in figures]
+                rate = [run["requests"] / run["seconds"] for run in figures]
                 middle = rate.index(statistics.median_low(rate))
                 found[size, connections, name] = {**figures[middle], "rate": rate[middle]}
     return found
@@ -195,7 +197,7 @@ def report(rows):
 
 
 def check(rows):
-    """What is not reached, a list of lines."""
+    """A line for each goal that is missed."""
     wrong = []
     for (size, connections, name), row in rows.items():
         ours = rows[size, connections, "serve.py"]["rate"]
@@ -213,8 +215,8 @@ def check(rows):
 def main():
     parser = Parser(description=__doc__)
     parser.add_argument("--model", default="model.etagger", help="an .etagger file")
-    parser.add_argument("--seconds", type=int, default=5, help="of a round (default 5)")
-    parser.add_argument("--rounds", type=int, default=3, help="of each row (default 3)")
+    parser.add_argument("--seconds", type=int, default=5, help="seconds of a round (default 5)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each row (default 3)")
     parser.add_argument(
         "--spacy_python", default=sys.executable, help="an interpreter (default: this one)"
     )

@@ -1,14 +1,14 @@
-"""Milliseconds from a sentence's lines to its tags, one sentence at a time: Python and C++, frozen
-and memory-mapped.
+"""Measures the latency of TensorFlow models, one sentence at a time: Python and C++, frozen and
+memory-mapped.
 
     python benchmarks/serve_latency.py  # all rows, some ten minutes; finished ones are kept
-    python benchmarks/serve_latency.py --sentences 500   # of each round
+    python benchmarks/serve_latency.py --sentences 500   # sentences for each row
 
-Each of CoNLL-2003's dev sentences goes once through the pipes of a process that stays open. "line
-to tag" is the time from the first byte in to the last byte out; "session" is what the process
-itself measures around TensorFlow's prepared callable. Start is the time from the process's start to
-the tags of a first sentence. The models are the rows `default` (2 BiLSTM layers) and `1layer` of
-benchmarks/f1.py. All systems' tags are compared.
+Each dev sentence of CoNLL-2003 goes once through the pipes of a process that stays open. "line to
+tag" is the time from the first byte in to the last byte out; "session" is the time that the process
+measures around its call of TensorFlow; "start" is the time from the process's start to the tags of
+a first sentence. The models are the rows `default` (2 BiLSTM layers) and `1layer` of
+benchmarks/f1.py. It is an error if the tags of the systems differ.
 """
 
 import re

@@ -1,11 +1,11 @@
-"""What each step after training does to size, memory, speed and F1, on CoNLL-2003's dev file with
-the default model.
+"""Shows how each step after training changes size, memory, speed and F1, for the default model on
+CoNLL-2003's dev file.
 
     python benchmarks/serve_steps.py
 
-Compressed is the size after gzip, as the file is sent. Anonymous memory is the process's own after
-it has tagged 200 sentences one by one; the second figure is without that of a session on a graph of
-a few bytes. Speed is that of the command on the whole file.
+"compressed" is the size after gzip. "anonymous" is the anonymous memory of the process after it has
+tagged 200 sentences one by one; the next column is that figure less the memory of a process that
+runs a graph of a few bytes. The speed is that of the command on the whole file.
 """
 
 import gzip
@@ -29,7 +29,7 @@ from served_models import (
     served,
 )
 
-# name: (system, what is appended to ner_frozen.pb)
+# name: (system, ending that is appended to ner_frozen.pb)
 STEPS = {
     "frozen": ("C++ frozen", ""),
     "constants folded": ("C++ frozen", ".folded"),
@@ -41,7 +41,7 @@ STEPS = {
 
 
 def empty_session():
-    """Anonymous memory in MB of a process that has run a graph of a few hundred bytes."""
+    """The anonymous memory in MB of a process that has run a graph of a few hundred bytes."""
     subprocess.run(
         [sys.executable, "train_sample.py"], cwd=INFERENCE, check=True, stdout=subprocess.DEVNULL
     )

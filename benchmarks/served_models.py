@@ -1,5 +1,5 @@
-"""What the benchmarks of inference/ share: models through every step, and processes that tag
-sentence by sentence.
+"""Helpers for the benchmarks of inference/: exported, frozen and converted models, and processes
+that tag sentence by sentence.
 """
 
 import functools
@@ -46,15 +46,13 @@ def tool(name, *flags):
 
 
 def served(row):
-    """The folder of a model of benchmarks/f1.py, with all that inference/ makes of it. The model is
-    trained where it is missing.
+    """The folder with the exported, frozen, transformed and memory-mapped graphs of a model of
+    benchmarks/f1.py. The model is trained if it is missing.
     """
     if not is_finished(row):
         train(row, 0)
-    checkpoint, folder = (
-        os.path.join(folder_of(row), "ner_model"),
-        os.path.join(BENCH, "served", row),
-    )
+    checkpoint = os.path.join(folder_of(row), "ner_model")
+    folder = os.path.join(BENCH, "served", row)
     done = os.path.join(folder, "ner_frozen.pb.rounded.memmapped")
     if os.path.exists(done) and os.path.getmtime(done) > os.path.getmtime(checkpoint + ".json"):
         return folder
@@ -87,12 +85,12 @@ def served(row):
 
 
 def command_of(system, row, graph=""):
-    """The command that tags with a model: system is one of SYSTEMS; graph: what to append to
-    ner_frozen.pb's name.
+    """The command that tags with a model. system: one of SYSTEMS. row: of benchmarks/f1.py. graph:
+    the ending that is appended to ner_frozen.pb.
     """
     folder = served(row)
     frozen, vocab = os.path.join(folder, "ner_frozen.pb") + graph, os.path.join(folder, "vocab.txt")
-    return {
+    commands = {
         "Python restored": [
             sys.executable,
             os.path.join(ROOT, "inference.py"),
@@ -111,7 +109,8 @@ def command_of(system, row, graph=""):
         ],
         "C++ frozen": [binary("inference"), frozen, vocab],
         "C++ memory-mapped": [binary("inference_mm"), frozen + ".memmapped", vocab],
-    }[system]
+    }
+    return commands[system]
 
 
 SYSTEMS = ("Python restored", "Python frozen", "C++ frozen", "C++ memory-mapped")
@@ -119,7 +118,9 @@ SYSTEMS = ("Python restored", "Python frozen", "C++ frozen", "C++ memory-mapped"
 
 @functools.cache
 def dev_sentences():
-    """Sentences of CoNLL-2003's dev file as bytes, each with its blank line; no -DOCSTART-."""
+    """The sentences of CoNLL-2003's dev file as bytes, each with its blank line, without
+    -DOCSTART-.
+    """
     with open(os.path.join(ROOT, find("data", CORPORA["conll2003"][1])), "rb") as stream:
         blocks = [
             block
@@ -130,8 +131,8 @@ def dev_sentences():
 
 
 def memory_of(pid, *kinds):
-    """A process's memory in MB by kind, such as Anonymous or Rss, the names in
-    /proc/PID/smaps_rollup.
+    """The memory of a process in MB. kinds: names in /proc/PID/smaps_rollup, such as Anonymous or
+    Rss.
     """
     with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as stream:
         kilobytes = {
@@ -141,7 +142,7 @@ def memory_of(pid, *kinds):
 
 
 class Conversation:
-    """A tagging process with its pipes open: a sentence in, its tags out."""
+    """A process that tags one sentence at a time through open pipes."""
 
     def __init__(self, command, threads, onednn=True):
         self.started = time.perf_counter()
@@ -174,11 +175,11 @@ class Conversation:
         return time.perf_counter() - self.started
 
     def memory(self, *kinds):
-        """The process's memory in MB by kind: see memory_of."""
+        """The memory of the process in MB; see memory_of."""
         return memory_of(self.process.pid, *kinds)
 
     def close(self):
-        """Ends the process. Returns what it said on standard error."""
+        """Ends the process. Returns what it wrote to standard error."""
         self.process.stdin.close()
         said = self.process.stderr.read().decode()
         if self.process.wait():
@@ -191,5 +192,5 @@ def percentile(values, percent):
 
 
 def milliseconds(seconds):
-    """Median and 99th percentile of a list of seconds, in milliseconds."""
+    """The median and the 99th percentile of a list of seconds, in milliseconds."""
     return 1000 * statistics.median(seconds), 1000 * percentile(seconds, 99)

@@ -1,13 +1,13 @@
-"""Tokens a second of `inference.py --mode bucket`, the whole process, and of the session alone, on
-1 and 2 threads.
+"""Measures the tokens a second of `inference.py --mode bucket`, and of its session alone, on 1 and
+2 threads.
 
     python benchmarks/tag_speed.py --copies 10 --rounds 3
     python benchmarks/tag_speed.py --restore checkpoint/ner_model
 
-The text is CoNLL-2003's dev file, --copies times over. Without --restore a model of the default
+The text is --copies copies of CoNLL-2003's dev file. Without --restore a model of the default
 config is trained for some steps (the weights do not matter here). The session alone gets the same
-batches, which are made beforehand. The share of Python is what a pass over the file spends outside
-of the session's calls: reading, parsing, ids, padding, names of tags, writing.
+batches, which are made beforehand. The share of Python is the part of the time that a pass over the
+file spends outside of the session's calls: reading, parsing, ids, padding, names of tags, writing.
 """
 
 import argparse
@@ -27,7 +27,7 @@ THREADS = (1, 2)
 
 
 def text(copies):
-    """The path of the file to tag, which is made where it is missing."""
+    """The path of the file to tag, which is made if it is missing."""
     path = os.path.join(BENCH, f"dev-{copies}.txt")
     if not os.path.exists(path):
         os.makedirs(BENCH, exist_ok=True)
@@ -40,7 +40,7 @@ def text(copies):
 
 
 def model():
-    """The prefix of a checkpoint of the default config, which is trained for some steps where it is
+    """The prefix of a checkpoint of the default config, which is trained for some steps if it is
     missing.
     """
     folder = os.path.join(BENCH, "tagger")
@@ -65,8 +65,8 @@ def model():
 
 
 def whole_process(path, restore, threads):
-    """Runs inference.py. Returns seconds to its end, seconds from its first output to its end, and
-    the tokens of both.
+    """Runs inference.py. Returns the seconds to its end, the seconds from its first output to its
+    end, and the tokens in both times.
     """
     command = [
         sys.executable,
@@ -99,7 +99,7 @@ def whole_process(path, restore, threads):
 
 
 class Session:
-    """The worker's side: passes over the file inside of one process, and the session alone."""
+    """The worker's side: tags the file within one process, and runs the session alone."""
 
     def __init__(self, path, restore, threads):
         import inference
@@ -118,7 +118,7 @@ class Session:
         return ids
 
     def _pass(self):
-        """Tags the file. Returns its seconds; those in the session's calls are in self.seconds."""
+        """Tags the file. Returns the seconds; self.seconds are those within the session's calls."""
         self.seconds, self.batches, started = 0.0, [], time.perf_counter()
         with open(self.path, "rb") as stream, io.BytesIO() as out:
             self.tag_columns(
@@ -209,7 +209,7 @@ def _median(rows, threads, figure):
 def main():
     parser = Parser(description=__doc__)
     parser.add_argument(
-        "--copies", type=int, default=10, help="how often the dev file is repeated (default 10)"
+        "--copies", type=int, default=10, help="copies of the dev file (default 10)"
     )
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default 3)")
     parser.add_argument(
@@ -226,10 +226,8 @@ def main():
     args = parser.parse_args()
     if args.copies < 1 or args.rounds < 1:
         raise UserError("--copies and --rounds: expected at least 1")
-    path, restore = (
-        os.path.abspath(args.input or text(args.copies)),
-        os.path.abspath(args.restore or model()),
-    )
+    path = os.path.abspath(args.input or text(args.copies))
+    restore = os.path.abspath(args.restore or model())
     if args.worker:
         serve(Session(path, restore, args.worker).answer)
         return

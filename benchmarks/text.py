@@ -1,22 +1,22 @@
-"""Texts a second: model.pipe of the package etagger beside spaCy and python-crfsuite, on one thread
-and the same texts; and what a call costs beside the engine.
+"""Measures texts a second: model.pipe of the package etagger against spaCy and python-crfsuite, on
+one thread and the same texts. Also measures how much a call costs in addition to the engine.
 
     make cc bench-deps
     python benchmarks/text.py
     python benchmarks/text.py --model model.etagger --spacy_model en_core_web_sm
 
-The texts are CoNLL-2003's dev sentences, words joined by spaces, --lines of them a text. Every
-system gets texts and gives entities with places. spaCy runs a model that is installed
-(--spacy_model): its whole pipeline, and its tok2vec and ner alone; without one, a blank English
-pipeline whose ner, of the same architecture, has random weights, and the table says so.
-python-crfsuite tags what features/tokenizer.py makes of a text, with the model of engine.py, which
-is trained first (minutes); it gets the same POS for every word, since a text has none. Systems take
-turns, each on the same core.
+The texts are CoNLL-2003's dev sentences with spaces between the words, --lines of them in a text.
+Every system gets texts and returns entities with their places. spaCy runs an installed model
+(--spacy_model), once its whole pipeline and once only its tok2vec and ner. If there is none, it
+runs a blank English pipeline whose ner has the same architecture and random weights, and the table
+says so. python-crfsuite tags the words of features/tokenizer.py with the model of engine.py, which
+is trained first (minutes); every word gets the same POS, since a text has none. The systems take
+turns on the same core.
 
-The shares are of model(text) for each text: tokenizing, with sentences and places, is what
-etagger_tag_text_into takes longer than etagger_tag_joined on the same words; the binding is what
-model(text) and model.tag(words) take longer than the library's function that they call. An error
-where a peer is faster, or where the binding takes more than 10 microseconds a call.
+Then it splits the time of model(text) into parts. Tokenizing, with sentences and places, is the
+difference between etagger_tag_text_into and etagger_tag_joined on the same words. The binding is
+the difference between model(text) or model.tag(words) and the library's function that they call. It
+is an error if a peer is faster, or if the binding takes more than 10 microseconds a call.
 """
 
 import importlib.util
@@ -36,11 +36,11 @@ from peers import crfsuite_spacy
 from served_models import script
 
 SPACY_MODEL = "en_core_web_sm"
-MOST_BINDING = 10  # microseconds of a call
+MOST_BINDING = 10  # microseconds a call
 
 
 def read_texts(lines):
-    """CoNLL-2003's dev sentences as texts of so many lines."""
+    """CoNLL-2003's dev sentences as texts of `lines` lines each."""
     import conll
 
     _, dev, columns, _ = CORPORA["conll2003"]
@@ -50,8 +50,8 @@ def read_texts(lines):
 
 
 def our_model():
-    """The .etagger file of benchmarks/f1.py's default model, which is trained when it is not
-    there.
+    """The .etagger file of the default model of benchmarks/f1.py, which is trained if it is
+    missing.
     """
     path = os.path.join(BENCH, "text.etagger")
     if not is_finished("default"):
@@ -75,7 +75,7 @@ class Ours:
 
     def __init__(self, path):
         sys.path.insert(0, os.path.join(ROOT, "inference", "python"))
-        warnings.simplefilter("ignore")  # that the texts have no POS column
+        warnings.simplefilter("ignore")  # the texts have no POS column
         import etagger
 
         self.etagger, self.model, self.name = etagger, etagger.load(path), "etagger, model.pipe"
@@ -84,9 +84,9 @@ class Ours:
         return sum(map(len, self.model.pipe(texts, threads=1)))
 
     def calls(self, texts):
-        """Seconds of processor time of the calls for each text, and of the functions of the library
-        that they call: {"text", "text_engine", "words", "words_engine", "plain_engine"}; plain:
-        without scores.
+        """Processor seconds of calls for each text, and of the library's functions that they call:
+        {"text", "text_engine", "words", "words_engine", "plain_engine"}, where plain is without
+        scores.
         """
         from array import array
 
@@ -99,8 +99,8 @@ class Ours:
         words = [tokenize(text) for text in texts]
         tags = array("L", bytes(8 * max(map(len, words))))
         joined = [
-            ("\0".join(each).encode(), array("L", [len(each)]), tags.buffer_info()[0])
-            for each in words
+            ("\0".join(sentence).encode(), array("L", [len(sentence)]), tags.buffer_info()[0])
+            for sentence in words
         ]
 
         def text_engine(flags):
@@ -118,7 +118,7 @@ class Ours:
         actions = {
             "text": lambda: [model(text) for text in texts],
             "text_engine": lambda: text_engine(2),
-            "words": lambda: [model.tag(each) for each in words],
+            "words": lambda: [model.tag(sentence) for sentence in words],
             "words_engine": words_engine,
             "plain_engine": lambda: text_engine(0),
         }
@@ -126,11 +126,13 @@ class Ours:
         for _ in range(3):
             for name, action in actions.items():
                 found[name].append(seconds_of(action, time.thread_time))
-        return {name: min(each) for name, each in found.items()}
+        return {name: min(times) for name, times in found.items()}
 
 
 class Spacy:
-    """spaCy's pipeline `name`, or a blank one of random weights. alone: tok2vec and ner."""
+    """spaCy's pipeline `name`; if name is "", a blank one with random weights. alone: run only its
+    components tok2vec and ner.
+    """
 
     def __init__(self, name, alone):
         import spacy
@@ -182,7 +184,7 @@ def _lines(text):
 
 
 def work(args):
-    """The worker's side: {"run" or "calls": of the texts} -> seconds."""
+    """The worker's side. It answers "run" (tags the texts) and "calls" with seconds."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     name, _, what = args.worker.partition(":")
     texts = read_texts(args.lines)
@@ -190,7 +192,7 @@ def work(args):
         system = Spacy(args.spacy_model, what == "alone")
     else:
         system = Ours(args.model) if name == "ours" else CrfSuite()
-    system.run(texts)  # caches are filled, and code is read
+    system.run(texts)  # fills caches
 
     def answer(what):
         if what == "calls":
@@ -206,12 +208,12 @@ def work(args):
 
 
 def has_spacy_model(name):
-    """Whether spaCy can load it: a package, or a folder."""
+    """Whether spaCy can load a model. name: of a package, or the path of a folder."""
     return importlib.util.find_spec(name) is not None if name.isidentifier() else True
 
 
 def start(args, names):
-    """{name: a Worker}."""
+    """Starts the systems, {name: a Worker}."""
     command = [sys.executable, os.path.abspath(__file__), "--lines", str(args.lines)]
     command += ["--model", args.model, "--spacy_model", args.spacy_model, "--worker"]
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
@@ -233,7 +235,9 @@ def systems_of(args):
 
 
 def measure(args):
-    """{system: {"seconds", "found", "name"}}, and {what: seconds} of the calls: medians."""
+    """Medians of the rounds: {system: {"seconds", "found", "name"}}, and the {name: seconds} of
+    Ours.calls.
+    """
     workers = start(args, systems_of(args))
     rounds, calls = {name: [] for name in workers}, []
     for number in range(args.rounds):
@@ -245,10 +249,10 @@ def measure(args):
     for worker in workers.values():
         worker.close()
     systems = {
-        name: {**each[-1], "seconds": statistics.median(one["seconds"] for one in each)}
-        for name, each in rounds.items()
+        name: {**measured[-1], "seconds": statistics.median(one["seconds"] for one in measured)}
+        for name, measured in rounds.items()
     }
-    return systems, {key: statistics.median(each[key] for each in calls) for key in calls[0]}
+    return systems, {key: statistics.median(call[key] for call in calls) for key in calls[0]}
 
 
 def report(systems, calls, texts):
@@ -258,12 +262,13 @@ def report(systems, calls, texts):
     print(f"{count:,} texts of {characters:.0f} characters in the mean, 1 thread\n")
     print("| system | texts/s | entities | ours / theirs |")
     print("|---|---|---|---|")
-    for name, each in systems.items():
-        ratio = each["seconds"] / ours
+    for name, system in systems.items():
+        ratio = system["seconds"] / ours
         shown = "" if name == "ours" else f"{ratio:.2f}"
-        print(f"| {each['name']} | {count / each['seconds']:,.0f} | {each['found']:,} | {shown} |")
+        speed = count / system["seconds"]
+        print(f"| {system['name']} | {speed:,.0f} | {system['found']:,} | {shown} |")
         if ratio < 1:
-            missed.append(f"{each['name']} is faster")
+            missed.append(f"{system['name']} is faster")
     per_call = {key: 1e6 * seconds / count for key, seconds in calls.items()}
     binding = per_call["text"] - per_call["text_engine"]
     of_tag = per_call["words"] - per_call["words_engine"]

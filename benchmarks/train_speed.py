@@ -1,16 +1,16 @@
-"""Tokens a second of training and of tagging: the fused and the normal LSTM, and the same
-architecture in PyTorch.
+"""Measures the tokens a second of training and of tagging with the fused and the normal LSTM, and
+with the same architecture in PyTorch.
 
     python benchmarks/train_speed.py --steps 60 --rounds 7 --threads 2
     python benchmarks/train_speed.py --torch_python other/venv/bin/python
 
-The default config on CoNLL-2003 and glove.6B.50d (see corpora.py). PyTorch is there twice: nn.LSTM
-over packed sequences, as most write it, and over padded ones, which its oneDNN kernels take. All
-systems start from the same weights, get the same batches (feed.training_batches) and take turns, a
-round each; a step is everything from the examples to the updated weights. Printed are medians over
-the rounds, and the medians of the rounds' ratios. It is an error when the systems have not as many
-trained parameters, do not compute the same loss at the start, or do not lower it. PyTorch
-(requirements-bench.txt) may live in an environment of its own, with numpy.
+The model is the default config on CoNLL-2003 with glove.6B.50d (see corpora.py). PyTorch runs
+twice: nn.LSTM over packed sequences, which is usual, and over padded ones, for which it uses
+oneDNN. All systems start from the same weights, get the same batches (feed.training_batches) and
+take turns; a step is everything from the examples to the updated weights. The table shows medians
+over the rounds, and medians of the rounds' ratios. It is an error if the systems differ in the
+number of trained parameters or in the loss at the start, or if a loss does not fall. PyTorch
+(requirements-bench.txt) may be in another environment, with numpy.
 """
 
 import os
@@ -39,7 +39,7 @@ SYSTEMS = {
 WARM_UP = 100  # steps before the first round
 RNN_TYPES = ("fused", "normal")
 TAGGED_AT_ONCE = 64  # sentences in a batch of tagging, as in inference.py
-PUBLISHED = {"train": 3.13, "tag": 1.26}  # fused beside normal, README of dsindex/etagger
+PUBLISHED = {"train": 3.13, "tag": 1.26}  # ratio of fused to normal, README of dsindex/etagger
 
 
 # ---------------------------------------------------------------- the workers' side
@@ -97,9 +97,8 @@ class TorchSystem:
         torch.manual_seed(config.seed)
         torch.set_num_threads(config.threads)
         self.torch, self.clip_norm = torch, config.clip_norm
-        self.model = TorchTagger(
-            config, data.feeder.sizes(), {"packed": PackedBiLSTM, "padded": PaddedBiLSTM}[kind]
-        )
+        bilstm = PackedBiLSTM if kind == "packed" else PaddedBiLSTM
+        self.model = TorchTagger(config, data.feeder.sizes(), bilstm)
         self.optimizer = torch.optim.Adam(self.model.trained(), lr=config.learning_rate, fused=True)
 
     def parameters(self):
@@ -164,7 +163,7 @@ class Bench:
         return {}
 
     def load(self, path):
-        """Returns the loss of the first batch, without dropout."""
+        """Loads weights. Returns the loss of the first batch, without dropout."""
         self.system.load(path)
         return {"loss": self.system.loss(self._inputs("train", 0)[0])}
 
@@ -177,10 +176,11 @@ class Bench:
 
     def run(self, what, first, count):
         """Runs `count` steps of 'train' or 'tag', from batch `first` on."""
+        call = self.system.step if what == "train" else self.system.tag
         started, tokens, losses = time.perf_counter(), 0, []
         for index in range(first, first + count):
             inputs, real = self._inputs(what, index)
-            losses.append(getattr(self.system, {"train": "step", "tag": "tag"}[what])(inputs))
+            losses.append(call(inputs))
             tokens += real
         return {
             "seconds": time.perf_counter() - started,
@@ -232,8 +232,8 @@ def measure(args, rows):
 
 
 def _check_learned(workers, rows, early):
-    """Ends the workers. Raises UserError where a loss has not fallen since `early`, {name: mean
-    loss of the warm-up}.
+    """Ends the workers. Raises UserError if a loss has not fallen. early: {name: mean loss of the
+    warm-up}.
     """
     for name, worker in workers.items():
         worker.close()
@@ -254,7 +254,7 @@ def _check_learned(workers, rows, early):
 
 
 def _check_same(workers):
-    """Gives all systems the same weights. Raises UserError where they are not the same model."""
+    """Gives all systems the same weights. Raises UserError if they do not compute the same loss."""
     parameters = {
         name: worker.ask(do="parameters")["parameters"] for name, worker in workers.items()
     }

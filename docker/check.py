@@ -198,7 +198,7 @@ def make_base(path):
     if os.path.isdir(path):
         return
     excluded = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT]
-    apt = [f"--aptopt={each}" for each in APT]
+    apt = [f"--aptopt={option}" for option in APT]
     # else usrmerge comes, which needs Perl
     merged = ["--include=usr-is-merged", f"--hook-dir={HOOKS}/merged-usr"]
     how = ["--quiet", "--variant=minbase", *merged, *excluded, *apt]

@@ -59,18 +59,18 @@ def stages(instructions):
     before the first one.
     """
     arguments, found = {}, []
-    for each in instructions:
-        if each.name == "FROM":
-            words = each.words.split()
+    for instruction in instructions:
+        if instruction.name == "FROM":
+            words = instruction.words.split()
             name = words[2] if [word.lower() for word in words[1:2]] == ["as"] else str(len(found))
             found.append((name, words[0], []))
         elif found:
-            found[-1][2].append(each)
-        elif each.name == "ARG":
-            name, _, default = each.words.partition("=")
+            found[-1][2].append(instruction)
+        elif instruction.name == "ARG":
+            name, _, default = instruction.words.partition("=")
             arguments[name] = default
         else:
-            raise ValueError(f"line {each.line}: {each.name} before FROM")
+            raise ValueError(f"line {instruction.line}: {instruction.name} before FROM")
     return found, arguments
 
 

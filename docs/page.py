@@ -49,10 +49,10 @@ def beside(pictures):
     """Pictures of one size -> one of them side by side, in 64 colours."""
     from PIL import Image
 
-    images = [Image.open(io.BytesIO(each)) for each in pictures]
-    whole = Image.new("RGB", (sum(each.width for each in images), images[0].height))
-    for i, each in enumerate(images):
-        whole.paste(each, (i * each.width, 0))
+    images = [Image.open(io.BytesIO(picture)) for picture in pictures]
+    whole = Image.new("RGB", (sum(image.width for image in images), images[0].height))
+    for i, image in enumerate(images):
+        whole.paste(image, (i * image.width, 0))
     out = io.BytesIO()
     whole.quantize(64, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
     return out.getvalue()

@@ -1,8 +1,8 @@
 """Made by inference/cc/text/make_sentence_break.py; not to be edited."""
 
 UNICODE_VERSION = "15.0.0"
-# first-last:letter, in hexadecimal; the letters are those of the script, and i
-# stands for upper and lower case in turn. A code point that is in none is any other.
+# first-last:letter, code points in hexadecimal. The script explains the letters; i is a
+# range in which upper and lower case alternate. All other code points are Other.
 RANGES = """
 9:s a:n b-c:s d:r 20:s 21:t 22:c 27-29:c 2c-2d:k 2e:a 30-39:d 3a:k 3f:t 41-5a:u 5b:c 5d:c 61-7a:l
 7b:c 7d:c 85:p a0:s aa:l ab:c ad:x b5:l ba:l bb:c c0-d6:u d8-de:u df-f6:l f8-ff:l 100-137:i 138:l

@@ -1,10 +1,10 @@
-"""Splits a text into sentences: the boundaries of Unicode's Standard Annex 29, of which a list of
-English abbreviations and initials removes some. C++ has the same rules in
-inference/cc/text/sentences.cc.
+"""Splits a text into sentences.
 
-The annex breaks after `.`, `?` and `!` with what closes quotes and brackets after it, but not
-before lower case or within numbers; and so also in "Mr. Smith", "J. Smith" and "Apple Inc. (AAPL)",
-where the list removes the break.
+The boundaries are those of Unicode's Standard Annex 29, without those after English abbreviations
+and initials. The annex breaks after `.`, `?` and `!` (and closing quotes and brackets that follow),
+but not before a lower-case letter and not within a number. It therefore also breaks in "Mr. Smith",
+"J. Smith" and "Apple Inc. (AAPL)"; the lists below remove these breaks. C++ has the same rules in
+inference/cc/text/sentences.cc.
 """
 
 import re
@@ -13,18 +13,19 @@ from bisect import bisect_right
 from features.sentence_break import RANGES
 from features.tokenizer import SPACES
 
-# No sentence ends after these, whatever comes after them.
+# No sentence ends after these.
 ALWAYS = frozenset(
     "Mr Mrs Ms Messrs Mme Mlle Dr Drs Prof Profs Rev Hon Gen Col Lt Maj Capt Cpl Sgt Adm Cmdr "
     "Brig Pvt Gov Sen Sens Rep Reps Pres Supt Insp Msgr Amb Atty Asst Assoc e.g i.e cf viz vs Vs "
     "v ca approx incl resp".split()
 )
-# None before a number.
+# No sentence ends after these before a number.
 BEFORE_NUMBER = frozenset(
     "No Nos no nos Nr Art art Vol vol p pp Fig Figs fig figs Eq Eqs eq Sec sec Ch ch Chap chap "
     "Para para Ref ref Tab tab".split()
 )
-# None but before one of STARTERS; the same goes for initials and letters with points (U.S.).
+# A sentence ends after these only before one of STARTERS. The same holds for initials and for
+# letters with points (U.S.).
 OFTEN = frozenset(
     "Inc Ltd Co Cos Corp Bros Jr Sr Esq St Ste Mt Ft Ave Blvd Rd Hwy Jan Feb Mar Apr Jun Jul Aug "
     "Sep Sept Oct Nov Dec Mon Tue Tues Wed Thu Thur Thurs Fri Sat Sun Ph.D etc al Dept Univ Assn "
@@ -39,10 +40,11 @@ STARTERS = frozenset(
     "Those Though To Under Until Was We Were What When Where Which While Who Why Will With Would "
     "Yet You Your".split()
 )
-_LONGEST = 12  # letters and points of an abbreviation, at most
+_LONGEST = 12  # letters and points of the longest abbreviation
 _LETTERS = re.compile(r"[A-Za-z]+")
 _POINTED = re.compile(r"[A-Za-z](?:\.[A-Za-z])+")
-# By the letters of sentence_break.py: what may end a sentence, and what else is read with it.
+# Over the letters of sentence_break.py: what may end a sentence, with closing marks and spaces; and
+# lower case before any other letter.
 _END = re.compile("[at]x*(?:cx*)*(?:sx*)*(?:rn|[rnp])?|rn|[rnp]")
 _LOWER_AHEAD = re.compile("[^oulprnat]*l")
 
@@ -55,7 +57,7 @@ def _rows():
 
 
 class _Letters(dict):
-    """{code point: the letter of its Sentence_Break}, z for any other; filled as it is asked."""
+    """{code point: the letter of its property Sentence_Break}; z for Other. Filled on demand."""
 
     def __init__(self):
         self.rows = list(_rows())
@@ -75,8 +77,8 @@ _letters = _Letters()
 
 
 def sentence_spans(text):
-    """The sentences of a text: a list of (start, end) in it, without the white space around them
-    (tokenizer.SPACES). A sentence of white space alone is left out.
+    """The sentences of a text: a list of (start, end) in code points, without the white space
+    (tokenizer.SPACES) around them. A sentence of white space alone is left out.
     """
     spans, start = [], 0
     for end in [*sentence_breaks(text), len(text)]:
@@ -90,8 +92,10 @@ def sentence_spans(text):
 
 
 def sentence_breaks(text, tailored=True):
-    """Where sentences of the text end, its end apart: a list of places. tailored: abbreviations
-    and initials remove breaks; otherwise they are those of the annex, version UNICODE_VERSION.
+    """The sentence boundaries within a text: a list of places in code points, without its end.
+
+    tailored: remove boundaries after abbreviations and initials; otherwise they are exactly those
+    of the annex, version UNICODE_VERSION.
     """
     letters, found = text.translate(_letters), []
     for match in _END.finditer(letters):
@@ -103,7 +107,7 @@ def sentence_breaks(text, tailored=True):
 
 
 def _breaks(letters, match):
-    """Whether the annex breaks after the match of _END; the numbers are those of its rules."""
+    """Whether the annex breaks after a match of _END. The comments name its rules."""
     start, end = match.span()
     after = letters[end]
     if letters[end - 1] in "rnp":
@@ -112,7 +116,7 @@ def _breaks(letters, match):
         return False  # SB8a
     if letters[start] == "t":
         return True  # SB11
-    if match[0].strip("x") == "a":  # without anything between
+    if match[0].strip("x") == "a":  # neither closing marks nor spaces after the full stop
         if after == "d":
             return False  # SB6
         if after == "u" and letters[:start].rstrip("x")[-1:] in ("u", "l"):
@@ -121,7 +125,7 @@ def _breaks(letters, match):
 
 
 def _removes(text, letters, match):
-    """Whether an abbreviation or an initial removes the break after the match of _END."""
+    """Whether an abbreviation or an initial removes the break after a match of _END."""
     point, end = match.span()
     if text[point] != "." or match[0][1:].strip("s"):
         return False
@@ -129,7 +133,7 @@ def _removes(text, letters, match):
     while start > 0 and point - start <= _LONGEST and _is_part(text[start - 1]):
         start -= 1
     if start == point and point > 0 and letters[point - 1] == "u":
-        start -= 1  # an initial that is not ASCII
+        start -= 1  # an initial outside ASCII
     before = letters[start - 1] if start else "s"
     if before not in "scprn" and text[start - 1] not in "-–—/":
         return False

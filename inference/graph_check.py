@@ -1,8 +1,8 @@
-"""Whether a graph of unknown origin may be handed to TensorFlow, which checks little of a GraphDef:
-ops that write files run, and a wrong size or rank ends the process.
+"""Tells whether a graph of unknown origin may be handed to TensorFlow.
 
-check_graph, normalize and check_shapes, in this order. The same rules in C++, word for word:
-cc/tensorflow/graph_check.cc and graph_shapes.cc. graph_ops.txt lists the ops for both.
+TensorFlow checks little of a GraphDef: it runs ops that write files, and a wrong size or rank ends
+the process. Call check_graph, normalize and check_shapes, in this order. C++ has the same rules in
+cc/tensorflow/graph_check.cc and graph_shapes.cc; graph_ops.txt lists the allowed ops for both.
 """
 
 import math
@@ -17,14 +17,14 @@ import _top
 MEND = (
     "export the model again with export.py, or give --trust where you trust whoever made the graph"
 )
-LARGEST_ATTRIBUTE = 1 << 16  # of whole numbers in attributes: axes, counts of inputs, strides
-LARGEST_INTEGER = 1 << 24  # of whole numbers in constants, which become sizes, places, and ids
-LONGEST_LIST = 1 << 22  # elements of a list, whose memory TensorFlow does not ask for, but takes
-LARGEST_FILLED = 1 << 26  # elements of a tensor whose size a constant tells
-LARGEST_TENSOR = 1 << 28  # elements of any tensor, as far as its sizes are known before it is made
-LARGEST_VALUE = 1 << 10  # bytes of weights that may tell a shape
-ROOM = 1 << 26  # bytes that constants may have beyond those of the file
-DEEPEST = 8  # of functions that call functions
+LARGEST_ATTRIBUTE = 1 << 16  # largest integer in an attribute: an axis, a count of inputs, a stride
+LARGEST_INTEGER = 1 << 24  # largest integer in a constant, which may become a size, index or id
+LONGEST_LIST = 1 << 22  # elements of a list; where memory runs out, the process ends
+LARGEST_FILLED = 1 << 26  # elements of a tensor whose size is given by a constant
+LARGEST_TENSOR = 1 << 28  # elements of any tensor whose shape is known before the graph runs
+LARGEST_VALUE = 1 << 10  # bytes of a float constant that shape inference may need
+ROOM = 1 << 26  # bytes of constants that are allowed in addition to twice the file's size
+DEEPEST = 8  # depth of functions that call functions
 LARGEST_EXPANDED = 1_000_000  # nodes, once each call of a function is replaced by its nodes
 
 _NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*", re.ASCII)
@@ -33,8 +33,8 @@ _INPUT_IN_FUNCTION = re.compile(
     r"\^?([A-Za-z0-9.][A-Za-z0-9_.\\/>-]*)(:[A-Za-z0-9_]+:[0-9]{1,5})?", re.ASCII
 )
 
-# DataType -> bytes of an element, and where a TensorProto keeps elements that are not in
-# tensor_content.
+# DataType -> bytes of an element, and the field of a TensorProto that holds the elements unless
+# tensor_content does.
 _FLOAT, _INT32, _STRING, _INT64, _BOOL = 1, 3, 7, 9, 10
 _SIZES = {
     1: (4, "float_val"),
@@ -55,11 +55,12 @@ _SIZES = {
     22: (4, "uint32_val"),
     23: (8, "uint64_val"),
 }
-_SHAPE_TYPES = {_INT32, _STRING, _INT64, _BOOL}  # of constants that are no weights
-_HANDLES = {20, 21}  # resource, variant: types of values that no file holds
-# Operands whose rank kernels take on trust: another one ends the process.
+_SHAPE_TYPES = {_INT32, _STRING, _INT64, _BOOL}  # constants of these types may give a shape
+_HANDLES = {20, 21}  # resource and variant, whose values cannot stand in a file
+# {op: (input, ...)}: the kernel does not check the rank of these inputs, and a wrong rank ends the
+# process.
 _RANKED_OPERANDS = {"Conv2D": (0, 1), "Dequantize": (1, 2)}
-# Kind of an attribute, as an op declares it -> the field of AttrValue.
+# Type of an attribute, as an op declares it -> the field of AttrValue that holds it.
 _FIELDS = {
     "string": "s",
     "int": "i",
@@ -70,7 +71,7 @@ _FIELDS = {
     "tensor": "tensor",
     "func": "func",
 }
-# Operand that is a size: what comes out has as many elements as the product of its numbers.
+# {op: input}: this input is a shape; the output has as many elements as the product of its numbers.
 _SIZE_OPERANDS = {"Fill": 0, "BroadcastTo": 1, "Tile": 1, "TensorListReserve": 1}
 
 
@@ -79,15 +80,15 @@ class Refused(Exception):
 
 
 class _Scope(NamedTuple):
-    """The graph itself or one of its functions. nodes: {name: NodeDef}; args: {name: place}."""
+    """The graph itself or one of its functions. nodes: {name: NodeDef}; args: {name: index}."""
 
     name: str
     nodes: dict
     args: dict
 
     def producer(self, given):
-        """Whose output an input reads, passing over Identity: a NodeDef, an argument's place, or
-        None.
+        """What an input reads, passing over Identity: a NodeDef, the index of an argument, or None
+        where there is neither.
         """
         for _ in range(len(self.nodes) + 1):
             name = given.removeprefix("^").partition(":")[0]
@@ -107,8 +108,10 @@ def allowed_names():
 
 
 def check_graph(graph, size):
-    """Raises Refused where a GraphDef, read from a file of `size` bytes, is none that etagger
-    writes.
+    """Checks names, ops, attributes, constants, functions and loops of a GraphDef.
+
+    size: bytes of the file that it was read from. Raises Refused where etagger would not have
+    written such a graph.
     """
     allowed, functions = allowed_names(), {}
     main = _scope("", graph.node, ())
@@ -137,9 +140,10 @@ def check_graph(graph, size):
 
 
 def normalize(graph):
-    """Takes out of a GraphDef what says how TensorFlow is to read it: devices, types and shapes
-    that TensorFlow derives anyway, gradients, and versions before which it checks less; and bounds
-    its lists.
+    """Removes from a GraphDef, in place, what tells TensorFlow how to read it.
+
+    These are devices, gradients, types and shapes that TensorFlow derives anyway, and versions, as
+    TensorFlow checks less in a graph of an old version. Bounds the length of lists as well.
     """
     from tf1 import tf
 
@@ -162,9 +166,11 @@ def normalize(graph):
 
 
 def check_shapes(graph, size):
-    """Raises Refused where TensorFlow cannot tell the rank of an operand that must have the right
-    one, or where a tensor is too large. graph: normalized; size: bytes of its file. TensorFlow
-    raises errors of its own, with no common base, where shapes do not fit.
+    """Infers the shapes of a GraphDef, and checks ranks and sizes.
+
+    graph: a GraphDef that normalize has changed. size: bytes of its file. Raises Refused where an
+    input of _RANKED_OPERANDS has an unknown rank, or a tensor is too large. Where shapes do not
+    fit, TensorFlow raises exceptions of its own, which have no common base class.
     """
     from tf1 import tf
 
@@ -175,7 +181,7 @@ def check_shapes(graph, size):
 
 
 def _check_shapes_of(op, most):
-    """One node's operands and outputs. op: tf.Operation; most: elements of an output."""
+    """Checks the inputs and outputs of one tf.Operation. most: elements of an output."""
     what = f"node {op.name} ({op.type})"
     for place in _RANKED_OPERANDS.get(op.type, ()):
         if op.inputs[place].shape.rank is None:
@@ -184,13 +190,15 @@ def _check_shapes_of(op, most):
         raise Refused(f"{what}: its input may be empty, which ends the process")
     for output in op.outputs:
         known = output.shape.as_list() if output.shape.rank is not None else []
-        if math.prod(max(each or 1, 1) for each in known) > most:
+        if math.prod(max(size or 1, 1) for size in known) > most:
             raise Refused(f"{what}: makes more than {most} elements")
 
 
 def _skeleton(graph):
-    """A copy of a GraphDef, to infer shapes from: without weights, which tell no shapes, and
-    without the shapes that a loop claims to end with, which no kernel checks.
+    """A small copy of a GraphDef, from which shapes are inferred.
+
+    Placeholders stand for the weights. The shapes that a loop declares for its results are left
+    out, as no kernel checks them.
     """
     from tf1 import tf
 
@@ -213,9 +221,7 @@ def _skeleton(graph):
 
 
 def _bound_lists(graph):
-    """Lets each list have LONGEST_LIST elements at most: where there is no memory for a list, the
-    process ends.
-    """
+    """Bounds the length of each list by LONGEST_LIST: where memory runs out, the process ends."""
     from tf1 import tf
 
     main = _scope("", graph.node, ())
@@ -231,7 +237,7 @@ def _bound_lists(graph):
 
 
 def _is_bounded(scope, node):
-    """Whether a list's length has been bounded before, when the graph was frozen or transformed."""
+    """Whether the length of a list is bounded already, by an export or a transformation."""
     size = scope.producer(node.input[1])
     if getattr(size, "op", "") != "Minimum" or len(size.input) < 2:
         return False
@@ -258,7 +264,9 @@ def _scope(name, nodes, args):
 
 
 def _check_signature(function, scope, allowed):
-    """The arguments have types of their own, and each result is a node's."""
+    """Raises Refused unless each argument has one fixed type, and a node or argument gives each
+    result.
+    """
     signature = function.signature
     plain = not (signature.attr or function.control_ret or function.resource_arg_unique_id)
     for arg in (*signature.input_arg, *signature.output_arg):
@@ -269,16 +277,14 @@ def _check_signature(function, scope, allowed):
     for given in function.ret.values():
         match = _INPUT_IN_FUNCTION.fullmatch(given)
         plain &= bool(match) and (match[1] in scope.nodes or match[1] in scope.args)
-    kept = [function.attr, *(each.attr for each in function.arg_attr.values())]
-    if not plain or not all(name in allowed for each in kept for name in each):
+    for attributes in (function.attr, *(arg.attr for arg in function.arg_attr.values())):
+        plain &= all(name in allowed and _is_plain(attributes[name]) for name in attributes)
+    if not plain:
         raise Refused(f"function {scope.name}: its arguments or results are not plain")
-    for value in (value for each in kept for value in each.values()):
-        if not _is_plain(value):
-            raise Refused(f"function {scope.name}: its arguments or results are not plain")
 
 
 def _check_node(scope, node, allowed, functions):
-    """Op, inputs and attributes, each by itself. Returns the bytes of its constant."""
+    """Checks a node's op, inputs and attributes. Returns the bytes of its tensors."""
     if node.op not in allowed:
         op = node.op if _NAME.fullmatch(node.op) and len(node.op) < 100 else "?"
         raise Refused(
@@ -308,7 +314,7 @@ def _check_node(scope, node, allowed, functions):
 
 
 def _check_declared(scope, node):
-    """Each attribute has a value that the op's declaration allows."""
+    """Raises Refused where the op's declaration does not allow the value of an attribute."""
     from tensorflow.python.framework import op_def_registry
 
     for declared in op_def_registry.get(node.op).attr:
@@ -328,7 +334,7 @@ def _is_allowed(declared, value):
         values = [getattr(value, field)]
     else:
         field = _FIELDS[kind.removeprefix("list(").removesuffix(")")]
-        if which != "list" or any(each.name != field for each, _ in value.list.ListFields()):
+        if which != "list" or any(known.name != field for known, _ in value.list.ListFields()):
             return False
         values = getattr(value.list, field)
         if declared.has_minimum and len(values) < declared.minimum:
@@ -336,20 +342,18 @@ def _is_allowed(declared, value):
     if not declared.HasField("allowed_values"):
         return True
     allowed = getattr(declared.allowed_values.list, field)
-    return all(each in allowed for each in values)
+    return all(element in allowed for element in values)
 
 
 def _is_count(node, name, value):
-    """Whether an attribute that says how many inputs or outputs there are may be true."""
+    """Whether an attribute, if it counts inputs or outputs, has a possible value."""
     if name == "N":
         return 1 <= value.i <= len(node.input)
     return name not in ("num", "num_split") or value.i >= 0
 
 
 def _is_plain(value):
-    """Whether an attribute that is neither a function nor a tensor is one that TensorFlow can
-    read.
-    """
+    """Whether TensorFlow can read an attribute safely. False for a function and for a tensor."""
     which = value.WhichOneof("value")
     if which is None or which in ("placeholder", "func", "tensor"):
         return False
@@ -363,15 +367,15 @@ def _is_plain(value):
         types = [value.type] if which == "type" else []
         shapes = [value.shape] if which == "shape" else []
     return (
-        all(abs(each) <= LARGEST_ATTRIBUTE for each in integers)
-        and all(each in _SIZES or each in _HANDLES for each in types)
-        and all(_is_shape(each) for each in shapes)
+        all(abs(number) <= LARGEST_ATTRIBUTE for number in integers)
+        and all(kind in _SIZES or kind in _HANDLES for kind in types)
+        and all(_is_shape(shape) for shape in shapes)
     )
 
 
 def _is_shape(shape):
-    """Whether the dimensions are sizes or -1, and a tensor of that shape has a size."""
-    sizes = [each.size for each in shape.dim]
+    """Whether each dimension is a size or -1 (unknown), and the product of the sizes fits."""
+    sizes = [dim.size for dim in shape.dim]
     return (
         len(sizes) <= 8
         and not (shape.unknown_rank and sizes)
@@ -381,7 +385,9 @@ def _is_shape(shape):
 
 
 def _check_constant(scope, node):
-    """A Const has a type, a value of that type, and no whole number beyond LARGEST_INTEGER."""
+    """Raises Refused unless a Const has a value of its own type, whose integers are at most
+    LARGEST_INTEGER in magnitude.
+    """
     value, kind = node.attr.get("value"), node.attr.get("dtype")
     if not value or not kind or value.WhichOneof("value") != "tensor":
         raise _refused(scope, node, "a constant without a value")
@@ -394,10 +400,10 @@ def _check_constant(scope, node):
 
 
 def _tensor_size(scope, node, tensor):
-    """Bytes that a TensorProto takes in memory. Raises Refused where it is not whole."""
+    """The bytes that a TensorProto takes in memory. Raises Refused where it is incomplete."""
     if tensor.dtype not in _SIZES or not _is_shape(tensor.tensor_shape):
         raise _refused(scope, node, "a tensor of a type or shape that etagger's graphs do not have")
-    sizes = [each.size for each in tensor.tensor_shape.dim]
+    sizes = [dim.size for dim in tensor.tensor_shape.dim]
     if tensor.tensor_shape.unknown_rank or any(size < 0 for size in sizes):
         raise _refused(scope, node, "a tensor of unknown shape")
     count, (size, field) = math.prod(sizes), _SIZES[tensor.dtype]
@@ -409,7 +415,7 @@ def _tensor_size(scope, node, tensor):
 
 
 def _integers(node):
-    """The numbers of a constant of whole numbers, or None."""
+    """The numbers of a Const of int32 or int64 as a flat list; None for any other type."""
     tensor = node.attr["value"].tensor
     if tensor.dtype not in (_INT32, _INT64):
         return None
@@ -420,7 +426,7 @@ def _integers(node):
 
 
 def _check_order(scope):
-    """Raises Refused where a node waits for itself."""
+    """Raises Refused where the nodes form a cycle (topological sort)."""
     waits = dict.fromkeys(scope.nodes, 0)
     readers = {name: [] for name in scope.nodes}
     for name, node in scope.nodes.items():
@@ -430,7 +436,7 @@ def _check_order(scope):
                 readers[source].append(name)
                 waits[name] += 1
     ready = [name for name, count in waits.items() if not count]
-    for name in ready:  # which grows while it is read
+    for name in ready:  # the loop itself appends to this list
         for reader in readers[name]:
             waits[reader] -= 1
             if not waits[reader]:
@@ -440,7 +446,7 @@ def _check_order(scope):
 
 
 def _check_calls(main, scopes):
-    """Raises Refused where functions call each other in a circle, or too often."""
+    """Raises Refused where functions call each other in a cycle, too deeply or too often."""
     calls = {
         name: [
             value.func.name
@@ -452,7 +458,7 @@ def _check_calls(main, scopes):
     }
     expanded = {}
     for _ in range(DEEPEST):
-        for name in [each for each in calls if each not in expanded]:
+        for name in [name for name in calls if name not in expanded]:
             if all(called in expanded for called in calls[name]):
                 own = len(scopes[name].nodes) if name else len(main.nodes)
                 expanded[name] = own + sum(expanded[called] for called in calls[name])
@@ -461,7 +467,7 @@ def _check_calls(main, scopes):
 
 
 def _check_operands(scope, node, functions, scopes):
-    """What single ops do not check themselves."""
+    """Raises Refused where an op gets an input that its kernel should check, but does not."""
     if node.op in _SIZE_OPERANDS and len(node.input) > _SIZE_OPERANDS[node.op]:
         size = scope.producer(node.input[_SIZE_OPERANDS[node.op]])
         numbers = _constant_integers(size)
@@ -486,24 +492,24 @@ def _check_operands(scope, node, functions, scopes):
         if counter is None:
             raise _refused(scope, node, "a loop that may not end")
         for inside in (scopes[node.attr[name].func.name] for name in ("cond", "body")):
-            for each in inside.nodes.values():
-                if not _is_list_index_scalar(inside, each, counter):
-                    raise _refused(inside, each, "the place in a list is not a single number")
+            for inner in inside.nodes.values():
+                if not _is_list_index_scalar(inside, inner, counter):
+                    raise _refused(inside, inner, "the place in a list is not a single number")
 
 
 def _attribute(node, name):
-    """The value of a node's attribute; one of no kind where the node lacks it."""
+    """The value of a node's attribute; an empty one where the node lacks it."""
     return node.attr[name] if name in node.attr else type(node).AttrEntry().value
 
 
 def _constant_integers(node):
-    """The whole numbers of a constant node, or None for any other node or an argument's place."""
+    """The integers of a constant node; None for any other node and for the index of an argument."""
     return _integers(node) if hasattr(node, "op") and node.op == "Const" else None
 
 
 def _reads_its_own_length(scope, node):
-    """Whether a BlockLSTM's seq_len_max is tf.shape(x)[0] of its own x: one step more than there
-    is ends the process.
+    """Whether a BlockLSTM's seq_len_max is tf.shape(x)[0] of its own input x; with a larger number
+    the kernel reads out of bounds, and the process ends.
     """
     if len(node.input) < 2:
         return False
@@ -521,8 +527,9 @@ def _reads_its_own_length(scope, node):
 
 
 def _is_list_index_scalar(scope, node, counter):
-    """Whether a node, where it reads or writes an element of a list, has a single number as the
-    place: anything else ends the process. counter: place of the argument that counts a loop.
+    """Whether a node that reads or writes an element of a list has a scalar as the index: anything
+    else ends the process. True for all other nodes. counter: index of the argument that counts the
+    steps of a loop.
     """
     if node.op not in ("TensorListGetItem", "TensorListSetItem"):
         return True
@@ -530,8 +537,8 @@ def _is_list_index_scalar(scope, node, counter):
 
 
 def _is_scalar(scope, given, counter, depth=8):
-    """Whether an input is one number for certain: a loop's counter, a constant, an element of a
-    shape, or the sum or difference of such.
+    """Whether an input is certainly a scalar: the counter of a loop, a constant, an element of a
+    shape, or a sum or difference of such.
     """
     node = scope.producer(given)
     if isinstance(node, int) or node is None or not depth:
@@ -540,7 +547,7 @@ def _is_scalar(scope, given, counter, depth=8):
         return not node.attr["value"].tensor.tensor_shape.dim
     if node.op in ("AddV2", "Sub"):
         return len(node.input) > 1 and all(
-            _is_scalar(scope, each, counter, depth - 1) for each in node.input[:2]
+            _is_scalar(scope, term, counter, depth - 1) for term in node.input[:2]
         )
     if node.op != "StridedSlice" or len(node.input) < 2:
         return False
@@ -552,41 +559,43 @@ def _is_scalar(scope, given, counter, depth=8):
 
 
 def _counter(scope, node, functions, scopes):
-    """The place of a loop's counter among its arguments, or None where it may not end: a loop goes
-    on while the counter is below (or above) a bound that the loop leaves as it is, and it counts
-    towards it.
+    """The index of the argument that counts the steps of a loop; None where the loop may not end.
+
+    The loop must run while the counter is below (or above) a bound, must not change the bound, and
+    must move the counter towards it in each step.
     """
     cond, body = (functions.get(_attribute(node, name).func.name) for name in ("cond", "body"))
     if not cond or not body or len(cond.signature.output_arg) != 1:
         return None
     inside, turn = scopes[cond.signature.name], scopes[body.signature.name]
-    given = [each for each in node.input if not each.startswith("^")]
+    given = [name for name in node.input if not name.startswith("^")]
     outputs = [arg.name for arg in body.signature.output_arg]
     if not len(given) == len(inside.args) == len(turn.args) == len(outputs):
         return None
     test = inside.producer(cond.ret[cond.signature.output_arg[0].name])
     if getattr(test, "op", "") not in ("Less", "Greater") or len(test.input) < 2:
         return None
-    counter, bound = (inside.producer(each) for each in test.input[:2])
+    counter, bound = inside.producer(test.input[0]), inside.producer(test.input[1])
     if not isinstance(counter, int):
         return None
-    still = (
-        turn.producer(body.ret[outputs[bound]]) == bound
-        if isinstance(bound, int)
-        else _constant_integers(bound) is not None
-    )
+    if isinstance(bound, int):
+        is_fixed = turn.producer(body.ret[outputs[bound]]) == bound
+    else:
+        is_fixed = _constant_integers(bound) is not None
     step = turn.producer(body.ret[outputs[counter]])
     moves = _moves(step, turn, counter, test.op == "Less", scope.producer(given[counter]))
-    return counter if still and moves else None
+    return counter if is_fixed and moves else None
 
 
 def _moves(step, turn, counter, upwards, start):
-    """Whether a loop's counter goes up (or down) by a constant, or up by a factor from 1 on."""
+    """Whether a loop moves its counter towards the bound: it adds or subtracts a constant, or it
+    multiplies a counter that starts at 1 or more by 2 or more.
+    """
     if getattr(step, "op", "") not in ("AddV2", "Sub", "Mul") or len(step.input) < 2:
         return False
-    one, other = (turn.producer(each) for each in step.input[:2])
+    one, other = turn.producer(step.input[0]), turn.producer(step.input[1])
     if step.op != "Sub" and not isinstance(one, int):
-        one, other = other, one  # either way round
+        one, other = other, one  # addition and multiplication are commutative
     numbers = _constant_integers(other)
     if one != counter or not numbers or len(numbers) != 1:
         return False

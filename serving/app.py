@@ -1,8 +1,9 @@
 """The HTTP application: FastAPI for routes, validation and the description of the interface.
 
 The routes that tag texts are added with add_route: their bodies are read by msgspec, which costs a
-fraction of what FastAPI's validation costs, and openapi.py describes them. What holds for every
-request (tokens, limits, counting, errors as {"error": "..."}) is in Gate, around the application.
+fraction of what FastAPI's validation costs, and openapi.py describes them. Gate, around the
+application, does what every request needs: tokens, rate limit, counters, and errors as
+{"error": "..."}.
 """
 
 import sys
@@ -21,13 +22,13 @@ from serving.pages import docs_files, page_files
 from serving.requests import Refusal, encode, read_huggingface, read_label_studio, read_parse
 
 JSON = "application/json"
-OPEN = {"/health", "/ready", "/openapi.json"}  # need no token; nor do the pages' files
+OPEN = {"/health", "/ready", "/openapi.json"}  # these and the pages' files need no token
 # FastAPI would hand exceptions and addresses, which hold texts, to OpenTelemetry
 NO_TELEMETRY = dict.fromkeys(
     ("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False
 )
 OWN_MISTAKE = Refusal(500, "a mistake of the server's; its log names the place")
-DRAIN_BYTES = 1 << 24  # of a body that is refused, read so that the client sees the answer
+DRAIN_BYTES = 1 << 24  # so much of a refused body is read, so that the client sees the answer
 
 
 def build(service):
@@ -97,8 +98,8 @@ async def read_body(receive, headers, most):
 
 
 async def _drain(body, size):
-    """Reads the rest of a body that is refused, if it is not huge: a client that is still writing
-    would not see the answer.
+    """Reads the rest of a refused body, unless it is huge: a client that is still writing does not
+    read the answer.
     """
     left = DRAIN_BYTES if size <= DRAIN_BYTES else 0
     while left > 0 and (piece := await body.read()):
@@ -123,7 +124,7 @@ def _other_routes(app, service):
 
     @app.get("/health", summary="Whether this process lives", response_model=Health, tags=["about"])
     async def health():
-        # as Label Studio wants it
+        # the answer that Label Studio expects
         return Response(b'{"status":"UP","model_class":"etagger"}', media_type=JSON)
 
     @app.get("/ready", summary="Whether requests are taken", response_model=Health, tags=["about"])
@@ -188,10 +189,11 @@ def _file(file):
 
 async def _http_error(request, error):
     allow = (error.headers or {}).get("Allow") or (error.headers or {}).get("allow")
-    message = {
-        404: "there is nothing at this address; /docs lists what there is",
-        405: f"{request.method} is not answered here" + (f", but {allow} is" if allow else ""),
-    }.get(error.status_code, str(error.detail))
+    message = str(error.detail)
+    if error.status_code == 404:
+        message = "there is nothing at this address; /docs lists what there is"
+    elif error.status_code == 405:
+        message = f"{request.method} is not answered here" + (f", but {allow} is" if allow else "")
     headers = [(b"allow", allow.encode())] if allow else []
     return _refused(Refusal(error.status_code, message, headers))
 
@@ -221,7 +223,7 @@ def _refused(refusal):
 
 
 def route_of(path):
-    """The name under which a path is counted, of metrics.ROUTES."""
+    """The name in metrics.ROUTES under which requests for a path are counted."""
     if path == "/parse":
         return "parse"
     if path == "/tag":
@@ -232,10 +234,10 @@ def route_of(path):
 
 
 class Gate:
-    """Lets requests through to an application, and counts them.
+    """Passes requests on to an ASGI application, and counts them.
 
-    A mistake of our own is answered with 500 and noted without a word of the request: messages of
-    exceptions may hold texts.
+    is_open: the paths that need no token. An exception that is a mistake of the server is answered
+    with 500, and noted without its message, which may hold a text of the request.
     """
 
     def __init__(self, app, service, is_open):
@@ -282,6 +284,6 @@ class Gate:
 
 
 def note_error(error):
-    """Notes where an exception came from, and of what kind it is: not its message."""
+    """Notes the place and the class of an exception, but not its message."""
     place = traceback.extract_tb(sys.exc_info()[2])[-1]
     note(f"{place.filename}:{place.lineno}: {type(error).__name__} in a request; please report it")

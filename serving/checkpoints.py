@@ -1,4 +1,4 @@
-"""Checkpoints as models that are served: TensorFlow runs them."""
+"""Serves checkpoints, which TensorFlow runs."""
 
 import contextlib
 import threading
@@ -16,17 +16,17 @@ from tagging.text import read_sentences
 
 
 class Checkpoint:
-    """A model that TensorFlow runs, one call at a time: requests wait for it in a lane."""
+    """A model that TensorFlow runs, one call at a time. Its methods are those of models.Engine."""
 
     quick = False
 
     def __init__(self, name, path, threads, trust):
-        warnings.simplefilter("ignore", MissingColumns)  # GET /model says what it was trained with
+        warnings.simplefilter("ignore", MissingColumns)  # GET /model lists the columns
         self.name, self.path = name, path
         self.tagger = Tagger.load(path, threads=threads, trust=trust)
         self.tokenizer = self.tagger.meta["tokenizer"]
-        self.lock = threading.Lock()  # a Tagger remembers words, and is not made for many threads
-        self.tagger.predict([["a"]])  # TensorFlow prepares what it needs
+        self.lock = threading.Lock()  # a Tagger caches words, which is not safe with many threads
+        self.tagger.predict([["a"]])  # the first call of TensorFlow is slow
 
     def entities(self, texts, split, offsets, scores):
         with self.lock, _mistakes():
@@ -37,7 +37,8 @@ class Checkpoint:
 
     def tagged(self, text, split):
         sentences = self.sentences(text, split)
-        return sentences, self.tags([[text[slice(*place)] for place in each] for each in sentences])
+        words = [[text[start:end] for start, end in sentence] for sentence in sentences]
+        return sentences, self.tags(words)
 
     def nbest(self, text, count, offsets):
         with self.lock, _mistakes():
@@ -79,8 +80,9 @@ class Checkpoint:
 
     def info(self):
         meta = self.tagger.meta
-        raw = meta["data_scheme"] == schemes.RAW  # tags of no entities
-        types = set() if raw else {schemes.split_tag(tag)[1] for tag in meta["tags"]}
+        types = set()
+        if meta["data_scheme"] != schemes.RAW:  # raw tags mark no entities
+            types = {schemes.split_tag(tag)[1] for tag in meta["tags"]}
         return {
             "name": self.name,
             "kind": "tensorflow",
@@ -94,7 +96,7 @@ class Checkpoint:
 
 @contextlib.contextmanager
 def _mistakes():
-    """What the toolkit says of an input, as Mistake."""
+    """Raises Mistake in place of the UserError that the toolkit raises for a bad input."""
     try:
         yield
     except UserError as error:

@@ -1,7 +1,7 @@
 """POST /tag: columns in, columns out, streamed both ways.
 
-A thread tags from one pipe into another; the event loop fills and empties them. What is held in
-memory is what the pipes hold, and the sentence that is being read.
+A thread reads rows from one pipe and writes tagged rows into another; the event loop fills the
+first and empties the second. Memory holds no more than the pipes do, and the current sentence.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from serving.requests import Refusal, read_query
 from serving.service import busy
 from serving.texts import Mistake
 
-STREAMS = 64  # at once in a process; each has a thread
-HELD = 1 << 16  # bytes of output before which a mistake is still answered with 400
-PIPE = 1 << 16
+STREAMS = 64  # streams at once in a process; each has a thread
+HELD = 1 << 16  # bytes of output that are held back: until then, a mistake is answered with 400
+PIPE = 1 << 16  # bytes
 DELIMITERS = ("space", "tab")
 
 
@@ -81,12 +81,12 @@ class Columns:
 
 
 class Gone(Exception):
-    """The client has gone, or no answer can be given any more: the connection is closed."""
+    """The connection is closed: the client has left, or nothing more can be answered."""
 
 
 @contextlib.contextmanager
 def closing_is_gone():
-    """uvloop raises RuntimeError where a connection was closed a moment ago: that is Gone."""
+    """Raises Gone in place of the RuntimeError of uvloop for a connection that was just closed."""
     try:
         yield
     except RuntimeError as error:
@@ -114,8 +114,8 @@ class Body:
         return b""
 
     async def beginning(self):
-        """What comes first: the whole body where it is small, so that a client that sends it slowly
-        keeps no thread busy.
+        """The first HELD bytes or more, or the whole body where it is shorter: a slow client with a
+        small body then occupies no thread.
         """
         pieces, size = [], 0
         while size < HELD and (piece := await self.read()):
@@ -125,7 +125,7 @@ class Body:
 
 
 class Answer:
-    """The answer, whose head is sent once there are HELD bytes of it, or it is whole."""
+    """The answer. Its head is sent once HELD bytes of it are there, or once it is complete."""
 
     HEAD = [
         (b"content-type", b"text/plain; charset=utf-8"),
@@ -151,8 +151,8 @@ class Answer:
         await self.send({"type": "http.response.body", "body": data, "more_body": more})
 
     def fail(self, refusal):
-        """Raises the refusal; or Gone where a part of the answer is out already: then the chunks
-        have no end, which every client takes for an error.
+        """Raises the refusal; or Gone where a part of the answer is sent already: then the chunked
+        body has no end, and every client reports an error.
         """
         raise Gone if self.begun else refusal
 
@@ -161,7 +161,7 @@ class Answer:
 
 
 def check_type(headers):
-    """Refuses what is certainly not columns."""
+    """Raises Refusal for a content type that cannot be columns."""
     kind = next((value for name, value in headers if name == b"content-type"), b"")
     kind = kind.partition(b";")[0].strip().lower()
     if kind in (b"application/json", b"multipart/form-data"):
@@ -175,7 +175,7 @@ def _pipe():
 
 
 async def _feed(descriptor, data, body):
-    """Writes the body into a pipe, and closes it."""
+    """Writes `data` and then the rest of the body into a pipe, and closes it."""
     try:
         while data:
             view = memoryview(data)
@@ -185,7 +185,7 @@ async def _feed(descriptor, data, body):
                 except BlockingIOError:
                     await _ready(descriptor, "writer")
             data = await body.read()
-    except BrokenPipeError:  # the tagger has stopped: it says why
+    except BrokenPipeError:  # the tagger has stopped, and raises its own error
         pass
     finally:
         os.close(descriptor)

@@ -1,7 +1,7 @@
-"""A lane: one thread that does the work of a model which takes too long for the event loop.
+"""A lane: one thread for the work of a model that takes too long for the event loop.
 
-Requests wait in a queue that is bounded. Those that wait at the same time and ask alike are done
-together, as one batch.
+Requests wait in a bounded queue. Those that wait at the same time and have the same options are
+tagged together, as one batch.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import collections
 import threading
 from typing import Any, NamedTuple
 
-MOST_TEXTS = 64  # texts of a batch, unless one request alone has more
+MOST_TEXTS = 64  # of a batch, unless a single request has more
 
 
 class Full(Exception):
@@ -17,11 +17,11 @@ class Full(Exception):
 
 
 class Work(NamedTuple):
-    """What a request asks of a model."""
+    """One request in the queue. loop, future: where its caller waits for the results."""
 
     model: Any
     texts: list
-    options: tuple  # (split, offsets, nbest); requests with the same ones are done together
+    options: tuple  # requests.Options; requests with equal options are tagged together
     loop: Any
     future: Any
 
@@ -29,8 +29,8 @@ class Work(NamedTuple):
 class Lane:
     """The queue of one model, and its thread, which ends after close() once the queue is empty.
 
-    run(model, texts, options): -> a list with a result for each text. It may raise.
-    most: requests that may wait.
+    run(model, texts, options): returns a list with a result for each text, or raises.
+    most: the number of requests that may wait.
     """
 
     def __init__(self, run, most):
@@ -44,7 +44,9 @@ class Lane:
         return len(self.waiting)
 
     async def ask(self, model, texts, options):
-        """The results of run() for these texts. Raises Full at once, or what run() raises."""
+        """The results of run() for these texts. Raises Full if the queue is full, or whatever run()
+        raises.
+        """
         loop = asyncio.get_running_loop()
         work = Work(model, texts, options, loop, loop.create_future())
         with self.changed:
@@ -65,10 +67,10 @@ class Lane:
     def _serve(self):
         while batch := self._take():
             self._do(batch)
-            del batch  # or the model of the last batch stays until the next one
+            del batch  # otherwise a model that was replaced stays in memory until the next batch
 
     def _take(self):
-        """The next requests that are done together; [] at the end."""
+        """The next requests that are tagged together; [] once the lane is closed and empty."""
         with self.changed:
             while not self.waiting:
                 if self.closed:
@@ -88,8 +90,8 @@ class Lane:
             return batch
 
     def _do(self, batch):
-        """Answers a batch. If it fails, each request is done by itself: only its own mistake fails
-        it.
+        """Answers a batch. If it fails, each request is tagged by itself, so that only those with a
+        mistake of their own fail.
         """
         try:
             results = self.run(
@@ -110,7 +112,7 @@ class Lane:
 
 def _settle(work, result, error):
     def settle():
-        if work.future.done():  # its request was given up
+        if work.future.done():  # the request was cancelled
             return
         if error is None:
             work.future.set_result(result)

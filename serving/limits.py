@@ -1,10 +1,12 @@
-"""What the server takes at most. It is known before anything large is imported."""
+"""The limits of the server, apart from the rest, so that serve.py knows the defaults before it
+imports anything large.
+"""
 
 from typing import NamedTuple
 
 
 class Limits(NamedTuple):
-    """What is refused with 413, and how long is waited. The flags of serve.py say more."""
+    """The largest request, and how long the server waits; the help of serve.py explains them."""
 
     bytes: int = 1 << 20  # of a body
     text: int = 100_000  # characters

@@ -1,8 +1,8 @@
-"""What the server counts, over all its processes, in memory that they share.
+"""Counters of the server over all its processes, in shared memory.
 
-The memory is made before the processes are forked, so nothing is written to disk. Each process adds
-to a row of its own, without a lock; one that is started again in place of another goes on with that
-one's row, so that counters never fall. Any process reads the sums.
+The memory is allocated before the processes are forked, so nothing is written to disk. Each process
+adds to its own row, without a lock. A process that is started in place of one that ended goes on
+with that process's row, so that counters never fall. Any process can read the sums.
 """
 
 import bisect
@@ -17,7 +17,7 @@ from prometheus_client.metrics_core import (
 )
 
 ROUTES = ("parse", "tag", "huggingface", "label_studio", "other")
-STATUSES = (200, 400, 401, 404, 405, 408, 413, 415, 429, 431, 499, 500, 503, 0)  # 0: another one
+STATUSES = (200, 400, 401, 404, 405, 408, 413, 415, 429, 431, 499, 500, 503, 0)  # 0: any other
 BOUNDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 COUNTERS = ("texts", "characters", "reloads", "failed_reloads", "restarts")
 GAUGES = ("queue", "connections")
@@ -25,7 +25,7 @@ GAUGES = ("queue", "connections")
 _STATUS = {status: i for i, status in enumerate(STATUSES)}
 _REQUESTS = len(STATUSES)
 _BUCKETS = len(BOUNDS) + 1
-_OF_ROUTE = _REQUESTS + _BUCKETS + 1  # and the sum of seconds
+_OF_ROUTE = _REQUESTS + _BUCKETS + 1  # numbers of a route; the last one is the sum of seconds
 _ROUTE = {route: i * _OF_ROUTE for i, route in enumerate(ROUTES)}
 _COUNTER = {name: len(ROUTES) * _OF_ROUTE + i for i, name in enumerate(COUNTERS)}
 _GAUGE = {name: len(ROUTES) * _OF_ROUTE + len(COUNTERS) + i for i, name in enumerate(GAUGES)}
@@ -33,7 +33,7 @@ _ROW = len(ROUTES) * _OF_ROUTE + len(COUNTERS) + len(GAUGES)
 
 
 class Metrics:
-    """The rows of all processes. `rows` is how many there are; the last one is the supervisor's."""
+    """The rows of all processes. rows: their number; the last row is the supervisor's."""
 
     def __init__(self, rows):
         self.rows = rows
@@ -47,13 +47,13 @@ class Metrics:
         return sum(self.values[place::_ROW])
 
     def text(self):
-        """The page /metrics, bytes."""
+        """The page /metrics, as bytes."""
         registry = CollectorRegistry()
         registry.register(self)
         return generate_latest(registry)
 
     def collect(self):
-        """For prometheus_client: yields the metrics."""
+        """Yields the metrics; prometheus_client calls it."""
         yield self._requests()
         yield self._seconds()
         for name, help_text in (
@@ -102,13 +102,13 @@ class Metrics:
 
 
 class Row:
-    """What one process counts."""
+    """The counters of one process."""
 
     def __init__(self, values):
         self.values = values
 
     def request(self, route, status, seconds):
-        """A request of one of ROUTES that was answered with `status` after `seconds`."""
+        """Counts a request. route: one of ROUTES. seconds: the time until its answer was sent."""
         values, first = self.values, _ROUTE[route]
         values[first + _STATUS.get(status, _REQUESTS - 1)] += 1
         bucket = first + _REQUESTS + bisect.bisect_left(BOUNDS, seconds)
@@ -122,30 +122,31 @@ class Row:
         self.values[_GAUGE[name]] = value
 
     def reset_gauges(self):
-        """A process that ended waits for nothing."""
+        """Sets the gauges to 0; those of a process that ended are no longer true."""
         for name in GAUGES:
             self.set(name, 0)
 
 
 class RateLimit:
-    """At most `rate` requests a second of each client, over all processes, in bursts of as many.
+    """Limits each client to `rate` requests a second, over all processes, in bursts of as many.
 
-    It is the generic cell rate algorithm (ITU-T I.371): of a client one time is kept, that at which
-    its next request would be due if it kept to the rate. Clients are hashed into a table of fixed
-    size, with a secret so that nobody can aim at another one's place. `rate` 0: no limit.
+    This is the generic cell rate algorithm (ITU-T I.371). It keeps one time for each client: the
+    time at which the next request is due, if the client keeps to the rate. Clients are hashed into
+    a table of fixed size; the hash is salted, so that nobody can choose another client's place.
+    rate 0: no limit.
     """
 
     SIZE = 1 << 16
 
     def __init__(self, rate):
         self.rate = rate
-        self.burst = 1.0 if rate <= 1 else (rate - 1) / rate  # seconds that may be run ahead
+        self.burst = 1.0 if rate <= 1 else (rate - 1) / rate  # seconds that a client may be ahead
         self.times = memoryview(mmap.mmap(-1, 8 * self.SIZE)).cast("d") if rate else None
 
     def wait(self, client, now):
-        """Seconds that a client, an address, must wait; 0 where its request is let through.
+        """The seconds that a client must wait; 0 where its request is let through.
 
-        now: seconds of a clock that all processes share.
+        client: an IP address. now: seconds of a clock that all processes share.
         """
         if self.times is None:
             return 0
@@ -161,5 +162,5 @@ class RateLimit:
 
 
 def _network(address):
-    """An IPv4 address as it is; of an IPv6 address the 64 bits that one customer is given."""
+    """An IPv4 address as it is; the first 64 bits of an IPv6 address, which one customer gets."""
     return address if ":" not in address else ":".join(address.split(":")[:4])

@@ -1,8 +1,7 @@
-"""What is served: models of the engine (.etagger files), and checkpoints (checkpoints.py).
+"""The models that are served: .etagger files, and checkpoints (checkpoints.py).
 
-A Source is a model on disk, which the supervisor looks after; Engine and Checkpoint are opened
-models, and have the same methods. Serving the engine's models needs nothing of the toolkit's: no
-TensorFlow, no NumPy.
+A Source is a model on disk, which the supervisor watches. Engine and Checkpoint are opened models,
+and have the same methods. Serving .etagger files needs neither TensorFlow nor NumPy.
 """
 
 import copy
@@ -21,10 +20,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class Source:
-    """A model on disk: name, path, and whether the engine serves it.
+    """A model on disk: its name, its path, and whether the engine serves it.
 
-    An engine file stays open, so that every process opens the same one, whatever is renamed over
-    its path meanwhile. Raises UserError where there is no model at the path.
+    An .etagger file stays open, so that every process opens the same file, even if another one is
+    renamed over its path meanwhile. Raises UserError where there is no model at the path.
     """
 
     def __init__(self, name, path):
@@ -40,7 +39,7 @@ class Source:
         self.state = self._look(self.descriptor)
 
     def _look(self, descriptor=None):
-        """What changes when the model is replaced."""
+        """Device, inode, size and time of the file; they change when the model is replaced."""
         path = self.path if self.is_engine else f"{self.prefix}.json"
         found = os.stat(path if descriptor is None else descriptor)
         return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
@@ -50,8 +49,10 @@ class Source:
         return self._look() != self.state
 
     def open(self, threads=0, trust=False):
-        """The model, opened in this process. trust: import an encoder that a checkpoint names.
-        Raises UserError.
+        """Opens the model in this process: an Engine or a Checkpoint.
+
+        threads: for one request; 0 is the default of the model's kind. trust: import the encoder
+        that a checkpoint names. Raises UserError.
         """
         if self.is_engine:
             return Engine(self.name, self.path, self.descriptor, threads or 1)
@@ -60,14 +61,14 @@ class Source:
         return Checkpoint(self.name, self.path, threads, trust)
 
     def replaced(self, descriptor):
-        """This source with another open file, or None where it has none."""
+        """A copy of this source with another open file. descriptor: None for a checkpoint."""
         new = copy.copy(self)
         new.descriptor = descriptor
         return new
 
     def check(self):
-        """Raises UserError where the model is damaged, as far as this shows without TensorFlow.
-        Notes columns that it was trained with, and texts do not have.
+        """Raises UserError where the model is damaged, as far as that shows without TensorFlow.
+        Notes the columns that it was trained with and texts lack.
         """
         if self.is_engine:
             warning = self.open().warning
@@ -87,9 +88,9 @@ class Source:
 
 
 def sources(paths):
-    """A Source for each path or NAME=PATH, in order. Raises UserError.
+    """A Source for each PATH or NAME=PATH, in order. Raises UserError.
 
-    Without a name it is that of the file or folder: a for a.etagger, and demo for the folder
+    The default name is that of the file or folder: a for a.etagger, demo for the folder
     runs/demo/checkpoint.
     """
     found = {}
@@ -138,8 +139,8 @@ def _is_name(name):
 
 
 def engine_package():
-    """The package etagger: that of the source tree where the engine is built, else the installed
-    one. Raises UserError.
+    """The Python package etagger: from the source tree if the engine is built there, otherwise the
+    installed one. Raises UserError.
     """
     folder = os.path.join(ROOT, "inference", "python")
     built = os.path.join(ROOT, "inference", "cc", "build", "libetagger.so")
@@ -147,7 +148,7 @@ def engine_package():
         sys.path.insert(0, folder)
     try:
         import etagger
-    except (ImportError, AttributeError) as error:  # the latter: its library is an older one
+    except (ImportError, AttributeError) as error:  # AttributeError: the library is older
         raise UserError(
             f"the engine is not here ({error}); build it with `make cc`, or `pip install "
             "./inference/python`"
@@ -156,14 +157,14 @@ def engine_package():
 
 
 class Engine:
-    """A model of the engine. Its calls leave Python's lock, and any number of threads may make
-    them.
+    """An opened .etagger file. Its calls release Python's global lock, so that any number of
+    threads may make them.
     """
 
-    quick = True  # a short text is tagged in less time than another thread takes to start
+    quick = True  # tagging a short text takes less time than starting a thread
 
     def __init__(self, name, path, descriptor, threads):
-        """descriptor: of the open file. threads: for one request."""
+        """descriptor: of the open file; path: for messages. threads: for one request."""
         self.package = engine_package()
         self.name, self.path, self.threads = name, path, threads
         opened = f"/proc/self/fd/{descriptor}"
@@ -175,7 +176,7 @@ class Engine:
         self.warning = self._warm_up()
 
     def _warm_up(self):
-        """What the engine warns of when it is given words alone; it is silent from now on."""
+        """The engine's warning of missing columns, or ""; the engine does not repeat it."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             self.model.tag(["a"])
@@ -183,7 +184,7 @@ class Engine:
         return str(caught[0].message) if caught else ""
 
     def _ask(self, function, *args, **rest):
-        """What a function of the model gives. Raises Mistake where it says that it cannot."""
+        """Calls a function of the model. Raises Mistake in place of the engine's Error."""
         try:
             return function(*args, **rest)
         except self.package.Error as error:
@@ -194,7 +195,7 @@ class Engine:
         asked = {"split": split, "offsets": offsets, "scores": scores}
         if len(texts) == 1:
             return [self._ask(self.model, texts[0], **asked)]
-        # list: what is wrong with a text is said where it is reached
+        # pipe() raises Error only where it reaches the bad text, so list() stands within _ask
         return self._ask(lambda: list(self.model.pipe(texts, threads=self.threads, **asked)))
 
     def sentences(self, text, split):
@@ -202,26 +203,28 @@ class Engine:
         return read_sentences(text, self.tokenizer, split)
 
     def tagged(self, text, split):
-        """Its sentences, and lists of their tags."""
+        """The sentences of a text, as sentences() gives them, and a list of tags for each."""
         sentences = self.sentences(text, split)
-        return sentences, self.tags([[text[slice(*place)] for place in each] for each in sentences])
+        words = [[text[start:end] for start, end in sentence] for sentence in sentences]
+        return sentences, self.tags(words)
 
     def nbest(self, text, count, offsets):
-        """The Readings of a text that is one sentence. Raises Mistake."""
+        """The `count` best TextReadings of a text that is one sentence. Raises Mistake."""
         return self._ask(self.model.nbest_text, text, count, offsets=offsets)
 
     def tags(self, sentences, pos=None):
-        """Lists of words -> lists of tags. pos: their parts of speech, where they are known."""
+        """The tags of sentences, which are lists of words. pos: parts of speech, or None."""
         return self._ask(self.model.tag_sentences, sentences, pos, threads=self.threads)
 
     def confident(self, words, pos=None):
         """(start, end, type, score) of the entities of one sentence. Raises Mistake."""
         found = self._ask(self.model.confident, words, pos).entities
-        return [(each.start, each.end, each.type, each.score) for each in found]
+        return [(entity.start, entity.end, entity.type, entity.score) for entity in found]
 
     def tag_columns(self, source, sink, columns, delimiter):
-        """Tags a stream of columns: rows as they are, each with its tag. source, sink: descriptors
-        of pipes. Raises Mistake, which names a line of the body.
+        """Tags a stream of columns; each row is written unchanged with its tag appended.
+
+        source, sink: descriptors of pipes. Raises Mistake, which names the line of a bad row.
         """
         given, taken = f"/proc/self/fd/{source}", f"/proc/self/fd/{sink}"
         try:

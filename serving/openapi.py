@@ -1,5 +1,5 @@
-"""The description of the interface, OpenAPI 3.1: what FastAPI knows, and the routes that are added
-with add_route.
+"""The description of the interface, OpenAPI 3.1. FastAPI describes its own routes; those that tag
+texts, which are added with add_route, are described here.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ from serving.requests import (
 
 
 class Error(BaseModel):
-    """What every answer but 200 holds."""
+    """The body of every answer whose status is not 200."""
 
     error: str
 
@@ -39,8 +39,8 @@ class Version(BaseModel):
 
 
 class Model(BaseModel):
-    """A model that is served. version: another one after the model was replaced. columns: those of
-    word, pos and chunk that it looks at.
+    """A model that is served. version: it changes when the model is replaced. columns: those of
+    word, pos and chunk that the model uses.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Model(BaseModel):
 
 
 class Models(BaseModel):
-    """default: the model of requests that name none. limits: above them 413 is answered."""
+    """default: the model for requests that name none. limits: a larger request gets 413."""
 
     models: list[Model]
     default: str
@@ -72,7 +72,7 @@ def describe(app, service):
         (ParseBody, Parsed, ParsedTexts, Inputs, Group, Tasks),
         ref_template="#/components/schemas/{name}",
     )
-    # one of both, which a struct cannot say
+    # a body has either text or texts, which a struct cannot express
     schemas["ParseBody"]["oneOf"] = [{"required": ["text"]}, {"required": ["texts"]}]
     error_schema = Error.model_json_schema()
     whole.setdefault("components", {}).setdefault("schemas", {}).update(
@@ -90,7 +90,7 @@ def describe(app, service):
 
 
 def _finish(operation, is_open):
-    """Adds what every operation has."""
+    """Adds the errors and the security scheme that all operations share."""
     errors = operation.pop("errors", {}) | {"429": "too many requests of this client"}
     if not is_open:
         errors["401"] = "the token is missing or wrong, where the server asks for one"

@@ -1,6 +1,6 @@
 """The files of the pages: the demo page of serving/page/, and the description at /docs.
 
-They are read once, when the server starts, so nothing else of the disk can be asked for.
+They are read once, when the server starts, so a request cannot reach any other file.
 """
 
 import hashlib
@@ -63,7 +63,7 @@ def _file(name, body, policy):
 
 
 def page_files():
-    """{path: File} of the page: its index.html is at / as well."""
+    """{path: File} of the demo page; its index.html is at / as well."""
     if not os.path.isdir(PAGE):
         return {}
     found = {}
@@ -77,12 +77,12 @@ def page_files():
 
 
 def docs_files():
-    """{path: File} of the interface's description: Swagger UI, from the package
+    """{path: File} of Swagger UI, which shows the interface. Its files come from the package
     fastapi_offline.
     """
     files = {"/docs": _file("docs.html", DOCS_PAGE, DOCS_POLICY)}
     files["/docs/start.js"] = _file("start.js", DOCS_START, DOCS_POLICY)
-    # found, not imported: what the package does besides is not wanted
+    # the package is located and not imported, as only its files are needed
     (package,) = importlib.util.find_spec("fastapi_offline").submodule_search_locations
     for name in ("swagger-ui-bundle.js", "swagger-ui.css"):
         with open(os.path.join(package, "static", name), "rb") as stream:

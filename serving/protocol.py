@@ -1,9 +1,8 @@
-"""HTTP on a connection: uvicorn's protocol, with time-outs, limits, and a shorter way for requests
-that are answered at once.
+"""HTTP on a connection: uvicorn's protocol, with time-outs, limits, and a fast path.
 
-The shorter way: a request of a route that tags texts, whose model is quick and whose body is short,
-is answered where its last byte is read, without a task, an ASGI cycle and its messages. What is
-answered is the same (Service.now). Every other request goes uvicorn's way, to the application.
+The fast path: a request that tags texts, whose model is quick and whose body is short, is answered
+as soon as its last byte is read, without a task and without ASGI messages. The answer is the same
+(Service.now). Every other request goes to the ASGI application, as uvicorn does it.
 
 Time-outs: uvicorn has none for a client that sends its request slowly or does not read the answer.
 Here each connection notes since when it waits for its client, and `check`, which is called once a
@@ -19,10 +18,10 @@ from serving.requests import Refusal, read_huggingface, read_label_studio, read_
 from serving.service import QUICK_BYTES
 
 HEAD_SECONDS = 10.0  # for a request's head, at most
-KEEP_ALIVE = 75.0  # seconds of an idle connection
-DRAIN_SECONDS = 1.0  # of an idle connection when the server ends: a request may be on its way
+KEEP_ALIVE = 75.0  # seconds that an idle connection stays open
+DRAIN_SECONDS = 1.0  # an idle connection stays open so long at the end: a request may be on its way
 MOST_HEAD = 1 << 16  # bytes of a request's head
-MOST_OVERHEAD = 1 << 20  # bytes of a chunked body that are none of the body's
+MOST_OVERHEAD = 1 << 20  # bytes of a chunked body that do not belong to the content
 STEP = 1 << 16  # bytes of a body that must come within --timeout
 
 # what a connection waits for
@@ -33,8 +32,8 @@ _HEAD_OF_ANSWER = STATUS_LINE[200] + _FIELDS
 
 
 class Protocol(HttpToolsProtocol):
-    """A connection. service: the Service. quick: whether there is the shorter way; most: how many
-    connections there may be.
+    """A connection. service: the Service. quick: whether to use the fast path. most: the number of
+    connections that may be open in this process.
     """
 
     def __init__(self, *args, service, quick=True, most=4096, **rest):
@@ -42,13 +41,13 @@ class Protocol(HttpToolsProtocol):
         self.service, self.may_be_quick, self.most = service, quick, most
         self.limits = service.limits
         self.state, self.since = HEAD, self.loop.time()
-        self.in_head = True  # the next byte is one of a request's head
+        self.in_head = True  # whether the next byte belongs to the head of a request
         self.parsed = False  # whether a head or a body ended in the data that is being read
         self.head_bytes = self.body_bytes = self.raw_bytes = self.step = 0
-        self.stalled = None  # since when the client does not read
-        self.closing = None  # since when the connection is being closed
+        self.stalled = None  # the time since which the client does not read
+        self.closing = None  # the time since which the connection is being closed
         self.draining = False
-        self.quick = None  # the pieces of the body of a request that goes the shorter way
+        self.quick = None  # pieces of the body of a request on the fast path; None on the other
 
     # ------------------------------------------------------------ the connection
 
@@ -60,9 +59,9 @@ class Protocol(HttpToolsProtocol):
             self._make_room()
 
     def _make_room(self):
-        """Closes the connection that has waited longest for a request: there are too many."""
-        waiting = [each for each in self.connections if each.state in (IDLE, HEAD)]
-        oldest = min(waiting, key=lambda each: each.since, default=self)
+        """Closes the connection that has waited longest for a request, as there are too many."""
+        waiting = [other for other in self.connections if other.state in (IDLE, HEAD)]
+        oldest = min(waiting, key=lambda other: other.since, default=self)
         oldest.transport.abort()
 
     def data_received(self, data):
@@ -82,10 +81,12 @@ class Protocol(HttpToolsProtocol):
                 self._refuse(431, "the body's chunks have more around them than in them")
 
     def check(self, now):
-        """Closes the connection if its client lets us wait for too long. now: of the loop."""
+        """Closes the connection if its client has kept it waiting for too long. now: the event
+        loop's time.
+        """
         timeout = self.limits.timeout
         if self.transport.is_closing():
-            # what is left to write keeps it open
+            # the connection stays open while data is left to write
             self.closing = self.closing or now
             if now - self.closing > timeout:
                 self.transport.abort()
@@ -102,7 +103,7 @@ class Protocol(HttpToolsProtocol):
             if now - self.since > limit:
                 self._refuse(408, f"the head of the request did not come within {limit:g} s")
         elif self.state == BODY:
-            if self.flow.read_paused:  # it is our turn
+            if self.flow.read_paused:  # the server is slow, not the client
                 self.since = now
             elif now - self.since > timeout and self._is_answered():
                 self.transport.close()
@@ -113,8 +114,8 @@ class Protocol(HttpToolsProtocol):
         self.stalled = None
 
     def shutdown(self):
-        """The server ends: answers what is asked already. A connection that is idle stays for a
-        moment, as its client may have sent a request that has not come yet.
+        """Ends the connection once its requests are answered, as the server ends. It stays open for
+        a moment if it is idle, as a request may be on its way.
         """
         self.draining = True
         if self.state == HEAD and not self.head_bytes:
@@ -128,18 +129,18 @@ class Protocol(HttpToolsProtocol):
         return self.cycle is not None and self.cycle.response_complete and self.quick is None
 
     def _refuse(self, status, message):
-        """Answers a request that goes no further, and closes the connection."""
+        """Answers a request with an error, and closes the connection."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-            if self.cycle.response_started:  # an answer that is cut short has no end
+            if self.cycle.response_started:  # the client notices that the answer is cut off
                 self.transport.abort()
                 return
         self._write(status, Refusal(status, message), keep=False)
         self.service.row.request("other", status, 0.0)
 
     def send_400_response(self, msg):
-        """What is not HTTP; uvicorn calls it."""
+        """Answers what is not HTTP; uvicorn calls it."""
         self._refuse(400, "not a request of HTTP/1.1")
 
     # ------------------------------------------------------------ the parser's calls
@@ -149,7 +150,7 @@ class Protocol(HttpToolsProtocol):
         self.quick, self.step = None, 0
 
     def on_headers_complete(self):
-        if self.transport.is_closing():  # the rest of what came with a request that was refused
+        if self.transport.is_closing():  # more data of a request that was refused
             return
         self.in_head, self.parsed = False, True
         self.head_bytes = self.body_bytes = self.raw_bytes = 0
@@ -163,7 +164,7 @@ class Protocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _goes_quick(self):
-        """Whether this request is short and of a kind that the shorter way knows."""
+        """Whether this request is short, and of a route that the fast path knows."""
         if not self.may_be_quick or self.expect_100_continue or self.flow.write_paused:
             return False
         if self.cycle is not None and not self.cycle.response_complete:
@@ -228,10 +229,10 @@ class Protocol(HttpToolsProtocol):
         elif self.state == ANSWER:
             self.state, self.since = IDLE, self.loop.time()
 
-    # ------------------------------------------------------------ the shorter way
+    # ------------------------------------------------------------ the fast path
 
     def _answer(self, body):
-        """Answers a request of which everything is here."""
+        """Answers a request on the fast path, whose body is complete."""
         route = route_of(self.path)
         try:
             answer, status = self._job_answer(route, body), 200
@@ -243,14 +244,14 @@ class Protocol(HttpToolsProtocol):
         except Exception as error:
             note_error(error)
             answer, status = OWN_MISTAKE, 500
-        # counted before the client knows
+        # count first, so that a client that has its answer finds it counted
         self.service.row.request(route, status, time.perf_counter() - self.started)
         self.server_state.total_requests += 1
         self._write(status, answer, self.parser.should_keep_alive() and not self.draining)
         self.state, self.since = IDLE, self.loop.time()
 
     def _job_answer(self, route, body):
-        """The body of the answer; None where another thread has to do the work."""
+        """The body of the answer; None where another thread must tag."""
         service = self.service
         service.admit(self.headers, self.client[0] if self.client else "")
         if route == "parse":
@@ -262,7 +263,7 @@ class Protocol(HttpToolsProtocol):
         return service.now(job) if service.is_quick(len(body) + len(self.query), job) else None
 
     def _go_long(self, body):
-        """Hands a request over to the application after all."""
+        """Hands a request of the fast path over to the ASGI application."""
         self.state = ANSWER
         super().on_headers_complete()
         self.scope["etagger.admitted"] = True
@@ -273,8 +274,9 @@ class Protocol(HttpToolsProtocol):
         self.cycle.message_event.set()
 
     def _write(self, status, answer, keep):
-        """Writes an answer, bytes of JSON or a Refusal; and closes the connection unless it is
-        kept.
+        """Writes an answer, and closes the connection unless `keep`.
+
+        answer: JSON as bytes where status is 200, otherwise a Refusal.
         """
         if status == 200:
             head, body, fields = _HEAD_OF_ANSWER, answer, b""

@@ -1,8 +1,8 @@
-"""What is asked, and what is answered: the bodies and parameters of the routes that tag texts.
+"""Requests and answers of the routes that tag texts.
 
-Each route reads a request into a Job (a model, texts, options) and writes the answer from what was
-found; `run` is between them, on the event loop or in a lane. Whatever is wrong with a request is a
-Refusal, and nothing is ever truncated.
+Each route has a function read_... that reads a request into a Job (a model, texts, options), and a
+function _write_... that makes the answer of the entities that were found. `run` tags, on the event
+loop or in a lane. A bad request raises Refusal; nothing is ever truncated.
 """
 
 import difflib
@@ -23,7 +23,7 @@ encode = msgspec.json.Encoder().encode
 
 
 class Refusal(Exception):
-    """A request that is not answered with 200."""
+    """A request that is refused. status: of HTTP. headers: (name, value) pairs of bytes."""
 
     def __init__(self, status, message, headers=()):
         super().__init__(message)
@@ -34,7 +34,7 @@ class Refusal(Exception):
 
 
 class Options(NamedTuple):
-    """What is asked of each text. Requests with the same options are tagged together."""
+    """How the texts of a request are tagged. Requests with equal options are tagged together."""
 
     split: bool = False
     offsets: str = "codepoints"
@@ -46,42 +46,47 @@ class Options(NamedTuple):
 class Found(NamedTuple):
     """What was found in a text."""
 
-    entities: list  # TextEntity
-    readings: Any = None  # Reading of nbest_text; None where none were asked for
-    tokens: Any = None  # lists of (start, end, tag), one for each sentence
+    entities: list  # of TextEntity
+    readings: Any = None  # list of TextReading; None where the request asks for none
+    tokens: Any = None  # a list of (start, end, tag) for each sentence; None likewise
 
 
 class Job(NamedTuple):
-    """A request that was read. write(job, list of Found) -> the body of its answer."""
+    """A request that was read. write(job, found) returns the body of its answer, where found is a
+    list of Found.
+    """
 
     served: Any  # service.Served
     texts: list
     options: Options
     write: Callable
-    asked: Any = None  # what else `write` needs
+    extra: Any = None  # what else `write` needs
 
 
 def run(model, texts, options):
-    """A Found for each text."""
+    """Tags texts: a list with a Found for each."""
     split, offsets, scores, nbest, tokens = options
-    found = map(Found, model.entities(texts, split, offsets, scores))
-    if not nbest and not tokens:
-        return list(found)
-    return [
-        each._replace(
-            readings=readings_of(model, text, split, offsets, nbest) if nbest else None,
-            tokens=tokens_of(model, text, split, offsets) if tokens else None,
-        )
-        for each, text in zip(found, texts)
-    ]
+    found = [Found(entities) for entities in model.entities(texts, split, offsets, scores)]
+    if nbest:
+        found = [
+            of_text._replace(readings=readings_of(model, text, split, offsets, nbest))
+            for of_text, text in zip(found, texts)
+        ]
+    if tokens:
+        found = [
+            of_text._replace(tokens=tokens_of(model, text, split, offsets))
+            for of_text, text in zip(found, texts)
+        ]
+    return found
 
 
 # ---------------------------------------------------------------- parameters
 
 
 def read_query(query, known):
-    """A query string, bytes, as {name: value}. Raises Refusal for what is not UTF-8, for a name
-    that is not among the known ones, and for one that is given twice.
+    """Parses a query string (bytes): {name: value}. known: the names of all parameters.
+
+    Raises Refusal for bytes that are not UTF-8, an unknown name, and a name that is given twice.
     """
     found = {}
     for part in query.split(b"&"):
@@ -138,7 +143,7 @@ _PLAIN = Options()
 
 
 def read_json(decoder, body, expected):
-    """A body as JSON. Raises Refusal. expected: an example of a body, for the message."""
+    """Decodes a body of JSON. Raises Refusal. expected: an example of a body, for the message."""
     try:
         return decoder.decode(body)
     except UnicodeDecodeError:
@@ -153,8 +158,8 @@ def read_json(decoder, body, expected):
 
 
 def checked(service, texts):
-    """The texts of a request. Raises Refusal for an empty one, for one that is too long, and for
-    too many.
+    """Returns the texts of a request. Raises Refusal where there are none or too many, and where
+    one is empty or too long.
     """
     limits = service.limits
     if not texts:
@@ -182,14 +187,14 @@ def checked(service, texts):
 
 
 class ParseBody(Struct, forbid_unknown_fields=True):
-    """The body of POST /parse: one of both."""
+    """The body of POST /parse, which has either text or texts."""
 
     text: str | UnsetType = UNSET
     texts: list[str] | UnsetType = UNSET
 
 
 class Span(Struct, omit_defaults=True):
-    """An entity: characters start to end - 1 of the text, in the unit that was asked for."""
+    """An entity: start and end (exclusive) in the text, in the unit that the request names."""
 
     start: int
     end: int
@@ -211,8 +216,8 @@ class Token(Struct):
 
 
 class Parsed(Struct, omit_defaults=True):
-    """What was found in a text. ents: the types, each once, sorted. nbest is empty where the text
-    holds several sentences. tokens: a list for each sentence.
+    """What was found in a text. ents: the types, each once, sorted. nbest: empty where the text has
+    several sentences. tokens: a list for each sentence.
     """
 
     text: str
@@ -271,7 +276,7 @@ def _write_parsed(job, found):
 
 
 def _write_all(job, found):
-    return encode(ParsedTexts([_parsed(text, each) for text, each in zip(job.texts, found)]))
+    return encode(ParsedTexts([_parsed(text, of_text) for text, of_text in zip(job.texts, found)]))
 
 
 # ---------------------------------------------------------------- HuggingFace
@@ -285,7 +290,7 @@ class Inputs(Struct):
 
 
 class Group(Struct):
-    """An entity, as HuggingFace's pipeline gives it with an aggregation strategy."""
+    """An entity in the format of HuggingFace's pipeline with an aggregation strategy."""
 
     entity_group: str
     score: float
@@ -311,11 +316,12 @@ def read_huggingface(service, model, query, body):
 
 
 def _write_groups(job, found):
-    groups = [
-        [Group(each.type, each.score, each.text, each.start, each.end) for each in one.entities]
-        for one in found
-    ]
-    return encode(groups[0] if job.asked else groups)
+    groups = [[_group(entity) for entity in of_text.entities] for of_text in found]
+    return encode(groups[0] if job.extra else groups)
+
+
+def _group(entity):
+    return Group(entity.type, entity.score, entity.text, entity.start, entity.end)
 
 
 # ---------------------------------------------------------------- Label Studio
@@ -333,12 +339,12 @@ class Tasks(Struct):
 
 
 class Control(NamedTuple):
-    """What a labelling configuration says of its text."""
+    """The names and labels of a labelling configuration of Label Studio."""
 
     from_name: str = "label"
     to_name: str = "text"
-    key: str = "text"  # of a task's data
-    labels: Any = None  # {type of the model: label}; None: the model's own types
+    key: str = "text"  # the field of a task's data that holds the text
+    labels: Any = None  # {type of the model: label}; None where the labels are the types
 
 
 _tasks = msgspec.json.Decoder(Tasks)
@@ -358,7 +364,7 @@ def read_label_studio(service, method, query, body):
     if len(texts) <= service.limits.texts:
         present = [text for text in texts if text]
     else:
-        present = texts  # which are refused
+        present = texts  # `checked` refuses them
     return Job(
         served,
         checked(service, present) if present else [],
@@ -369,7 +375,7 @@ def read_label_studio(service, method, query, body):
 
 
 def _text_of(task, key):
-    """A task's text; '' where it has none."""
+    """The text of a task; "" where it has none."""
     raw = task.data.get(key)
     if raw is None or not bytes(raw).startswith(b'"'):
         return ""
@@ -377,7 +383,7 @@ def _text_of(task, key):
 
 
 def read_label_config(config):
-    """The Control of a labelling configuration, XML. Raises Refusal."""
+    """Reads a labelling configuration (XML) into a Control. Raises Refusal."""
     if "<!" in config.replace("<!--", ""):
         raise Refusal(400, "label_config: a configuration without DOCTYPE and ENTITY was expected")
     try:
@@ -397,8 +403,8 @@ def read_label_config(config):
 
 
 def _labels_of(labels):
-    """{type of the model: label}: a label stands for the type of its name, and for those that its
-    predicted_values names.
+    """{type of the model: label}. A label stands for the type with its name, and for the types that
+    its attribute predicted_values lists.
     """
     found = {}
     for label in labels.iter("Label"):
@@ -411,18 +417,18 @@ def _labels_of(labels):
 
 
 def _write_predictions(job, found):
-    control, texts = job.asked
+    control, texts = job.extra
     by_text = iter(found)
     version = job.served.version
     results = [_prediction(next(by_text).entities if text else (), control) for text in texts]
-    return encode({"results": [{**each, "model_version": version} for each in results]})
+    return encode({"results": [{**result, "model_version": version} for result in results]})
 
 
 def _prediction(entities, control):
     regions, labels = [], control.labels
     for entity in entities:
         label = entity.type if labels is None else labels.get(entity.type)
-        if label is None:  # Label Studio could not show it
+        if label is None:  # the configuration has no label for this type
             continue
         regions.append(
             {

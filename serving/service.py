@@ -1,4 +1,4 @@
-"""What the routes share in one process: models, limits, who may ask, what is counted."""
+"""What the routes share in one process: models, limits, admission, counters."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ from serving.lane import Full, Lane
 from serving.requests import Refusal, run
 from serving.texts import Mistake
 
-QUICK_BYTES = 16_384  # of a request that is tagged on the event loop itself
+QUICK_BYTES = 16_384  # largest request that is tagged on the event loop itself
 
 
 class Served:
@@ -25,7 +25,11 @@ class Served:
 
 
 class Service:
-    """row: the Row of Metrics that this process adds to. rate: a RateLimit."""
+    """The state of one process of the server.
+
+    models: list of Engine or Checkpoint; the first one is the default. limits: Limits. row: the Row
+    of Metrics that this process adds to. rate: a RateLimit. token: "" where requests need none.
+    """
 
     def __init__(self, models, limits, metrics, row, rate, token=""):
         self.limits, self.metrics, self.row, self.rate = limits, metrics, row, rate
@@ -35,19 +39,21 @@ class Service:
         self.draining = False
 
     def served(self, name=None):
-        """The Served of a name; without a name, that of the first model. Raises Refusal."""
+        """The Served with this name, or the first one without a name. Raises Refusal."""
         found = self.models.get(name or self.default)
         if found is None:
             raise Refusal(404, f"no model {name[:40]!r} here; there are {', '.join(self.models)}")
         return found
 
     def replace(self, model):
-        """Serves a model in place of the one of its name, which is freed after its requests."""
+        """Serves a model in place of the one with the same name, which is freed once its requests
+        are answered.
+        """
         old = self.models[model.name]
         self.models[model.name] = Served(model, self.limits)
         old.lane.close()
         del old
-        gc.collect()  # TensorFlow's graphs refer to themselves
+        gc.collect()  # a graph of TensorFlow has reference cycles
 
     def waiting(self):
         return sum(len(served.lane) for served in self.models.values())
@@ -55,7 +61,7 @@ class Service:
     # ------------------------------------------------------------ who may ask
 
     def admit(self, headers, client):
-        """Raises Refusal where a request bears no token, or comes too soon after others.
+        """Raises Refusal where a request lacks the token, or comes too soon after others.
 
         headers: (name, value) pairs of bytes, names in lower case. client: an address.
         """
@@ -75,8 +81,8 @@ class Service:
                 )
 
     def _bears_token(self, headers):
-        """As a bearer token; or as the password of basic authentication, which Label Studio
-        sends.
+        """Whether a request has the token, as a bearer token or as the password of basic
+        authentication, which Label Studio sends.
         """
         given = next((value for name, value in headers if name == b"authorization"), b"")
         kind, _, value = given.partition(b" ")
@@ -92,7 +98,7 @@ class Service:
     # ------------------------------------------------------------ tagging
 
     def is_quick(self, size, job):
-        """Whether a job whose request had `size` bytes is done on the event loop."""
+        """Whether a job whose request has `size` bytes is tagged on the event loop."""
         options = job.options
         return (
             size <= QUICK_BYTES
@@ -103,7 +109,7 @@ class Service:
         )
 
     def now(self, job):
-        """The body of a quick job's answer. Raises Refusal."""
+        """Tags at once, and returns the body of the answer. Raises Refusal."""
         try:
             found = run(job.served.model, job.texts, job.options) if job.texts else []
         except Mistake as error:
@@ -111,7 +117,7 @@ class Service:
         return self._write(job, found)
 
     async def answer(self, job, size):
-        """The body of any job's answer. Raises Refusal."""
+        """Tags at once or in the lane, and returns the body of the answer. Raises Refusal."""
         if not job.texts or self.is_quick(size, job):
             return self.now(job)
         try:

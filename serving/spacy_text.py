@@ -7,12 +7,12 @@ from tagging.text import text_entities
 
 
 class WithSpacy:
-    """A model whose texts spaCy splits. Everything but texts goes to the model itself."""
+    """A model whose texts are split by spaCy. All other calls go to the model itself."""
 
     quick = False  # spaCy takes milliseconds
 
     def __init__(self, model, name):
-        """name: of spaCy's model, or its path. Raises UserError."""
+        """name: the name or the path of a spaCy model. Raises UserError."""
         pipeline, why_not = load_spacy(name)
         if pipeline is None:
             raise UserError(f"--spacy_model {name}: {why_not}, or leave the flag out")
@@ -42,7 +42,9 @@ class WithSpacy:
         raise Mistake("nbest is not answered where spaCy splits the text (--spacy_model)")
 
     def _read(self, text, split):
-        """Of each sentence: its words, their parts of speech or None, their (start, end)."""
+        """Three lists with an entry for each sentence: its words, its part-of-speech tags (or
+        None), and the (start, end) of its words in code points.
+        """
         words, pos, sentences, begin = [], [], [], 0
         for line in text.split("\n"):
             doc = self.pipeline(line)

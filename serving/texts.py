@@ -1,14 +1,14 @@
-"""What is found in a text besides its entities: its tokens and their tags, its n best readings."""
+"""Tokens with their tags, and n best readings, of a text."""
 
 from tagging.text import Places
 
 
 class Mistake(ValueError):
-    """What a model says of a text or of columns that it cannot tag, one line."""
+    """A text or columns that a model cannot tag. The message is one line."""
 
 
 def tokens_of(model, text, split, offsets):
-    """A list of (start, end, tag) for each sentence of a text."""
+    """A list of (start, end, tag) for each sentence of a text. offsets: their unit."""
     sentences, tags = model.tagged(text, split)
     places = Places(text, offsets)
     return [
@@ -21,7 +21,7 @@ def tokens_of(model, text, split, offsets):
 
 
 def readings_of(model, text, split, offsets, count):
-    """The `count` best Readings of a text; [] of one that holds several sentences."""
+    """The `count` best TextReadings of a text; [] where it has several sentences."""
     if len(model.sentences(text, split)) > 1:
         return []
     return model.nbest(text, count, offsets)

@@ -19,8 +19,8 @@ from serving.protocol import Protocol
 from serving.service import Service
 
 MOST_CONNECTIONS = 8192
-ACCEPT_SECONDS = 0.2  # in which connections that are opened already are accepted at the end
-SPARE_FILES = 256  # descriptors that are no connections
+ACCEPT_SECONDS = 0.2  # at the end, connections that are already open are accepted for so long
+SPARE_FILES = 256  # descriptors for other things than connections
 
 
 def main(options, sources, listener, control, metrics, row, rate):
@@ -34,7 +34,7 @@ def main(options, sources, listener, control, metrics, row, rate):
         control.send(json.dumps({"error": str(error)}).encode())
         return
     for name in ("uvicorn", "uvicorn.error", "asyncio"):
-        logging.getLogger(name).disabled = True  # what matters is noted elsewhere, without texts
+        logging.getLogger(name).disabled = True  # their messages may hold texts
     service = Service(models, options.limits, metrics, row, rate, options.token)
     del models
     app = build(service)
@@ -82,7 +82,7 @@ def most_connections(options):
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which looks after its connections, and listens to the supervisor."""
+    """uvicorn's server, which also checks its connections, and takes messages of the supervisor."""
 
     def __init__(self, config, service, control, sources, options):
         super().__init__(config)
@@ -119,7 +119,7 @@ class Server(uvicorn.Server):
         task.add_done_callback(self.tasks.discard)
 
     async def _look_after(self):
-        """Closes connections whose clients are too slow, once a second, and counts."""
+        """Once a second, closes connections whose clients are too slow, and sets the gauges."""
         loop, row = asyncio.get_running_loop(), self.service.row
         while True:
             now = loop.time()
@@ -132,7 +132,7 @@ class Server(uvicorn.Server):
             await asyncio.sleep(0.1 if self.service.draining else slow)
 
     def _hear(self):
-        """Takes messages of the supervisor."""
+        """Reads the messages of the supervisor."""
         while True:
             try:
                 data, files, _, _ = socket.recv_fds(self.control, 1 << 16, 1)
@@ -148,7 +148,10 @@ class Server(uvicorn.Server):
             self._keep(self._reload(said["reload"], files[0] if files else None))
 
     async def _reload(self, index, descriptor):
-        """Opens a model anew and serves it; the old one is served until then."""
+        """Opens the new model and then serves it in place of the old one.
+
+        index: of the source. descriptor: of the open file; None for a checkpoint.
+        """
         loop = asyncio.get_running_loop()
         source = self.sources[index].replaced(descriptor)
         async with self.reloading:

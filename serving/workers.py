@@ -1,16 +1,16 @@
 """The processes of the server: a supervisor, and workers that it forks.
 
-The supervisor opens the sockets and the models' files, checks them, forks a worker for each core,
-and starts one again that ends. It loads no model for itself and has no threads, so that forking is
-safe. It answers signals:
+The supervisor opens the sockets and the models' files, checks them, and forks a worker for each
+core; if a worker ends, it forks another. It loads no model itself and has no threads, so that
+forking is safe. It handles signals:
 
     SIGTERM, SIGINT   the workers finish the requests in flight and end; a second one ends them now
-    SIGHUP            models whose files have changed are opened anew by every worker
+    SIGHUP            every worker opens the models again whose files have changed
 
 Each worker has a listening socket of its own (SO_REUSEPORT: the kernel spreads connections over
-them). The supervisor holds all of them open as well, so that connections which wait while a worker
-is started again are not lost. Worker and supervisor talk over a pair of sockets, in messages of
-JSON; the file of a model that was replaced comes with its message.
+them). The supervisor keeps all of them open as well, so that no waiting connection is lost while a
+worker is started again. Worker and supervisor exchange messages of JSON over a pair of sockets; a
+message about a new model comes with the descriptor of its open file.
 """
 
 import contextlib
@@ -32,14 +32,14 @@ from serving.limits import Limits
 from serving.metrics import Metrics, RateLimit
 from serving.models import Source
 
-RESTART_SECONDS = 1.0  # a worker that lives shorter than this is started again later
-SO_ATTACH_FILTER = 26  # of Linux
+RESTART_SECONDS = 1.0  # a worker that lived for less time than this is started again later
+SO_ATTACH_FILTER = 26  # a socket option of Linux
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-MOST_WAIT = 10.0  # seconds until then, at most
+MOST_WAIT = 10.0  # longest wait in seconds before a worker is started again
 
 
 def listen(host, port, count):
-    """`count` listening sockets for one address. Raises UserError."""
+    """Opens `count` listening sockets at one address. Raises UserError."""
     try:
         family, kind, protocol, _, address = min(
             socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE),
@@ -50,7 +50,7 @@ def listen(host, port, count):
     sockets = []
     try:
         with socket.socket(family, kind, protocol) as probe:
-            # without SO_REUSEPORT, so that another server at the port is noticed
+            # the probe lacks SO_REUSEPORT, so that it fails if another server has the port
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             address = (*address[:1], probe.getsockname()[1], *address[2:])
@@ -70,12 +70,11 @@ def listen(host, port, count):
 
 
 def take_no_more(listener):
-    """Has the kernel ignore those who want to connect from now on; connections that it has begun to
-    open still come.
+    """Makes the kernel ignore new connections; those that are being opened are still completed.
 
-    Closing a listening socket resets the connections that wait to be accepted. So none may come
-    while those are accepted, and a socket filter drops the packets that ask for one: SYN without
-    ACK. A client asks again after a second, and finds the socket closed.
+    Closing a listening socket resets the connections that wait to be accepted. Therefore no new one
+    may come while these are accepted: a socket filter drops the packets that open a connection (SYN
+    without ACK). A client tries again after a second, and finds the socket closed.
     """
     program = struct.pack(
         "HBBI" * 4,
@@ -92,7 +91,7 @@ def take_no_more(listener):
 
 
 class Options(NamedTuple):
-    """What the flags of serve.py say, which explains them."""
+    """The flags of serve.py, whose help explains them."""
 
     host: str
     port: int
@@ -108,7 +107,10 @@ class Options(NamedTuple):
 
 
 class Worker:
-    """A worker as the supervisor sees it. slot: its place, with its socket and row of Metrics."""
+    """A worker as the supervisor sees it.
+
+    slot: the index of its listening socket and of its row in Metrics. control: the socket to it.
+    """
 
     def __init__(self, slot, pid, control):
         self.slot, self.pid, self.control = slot, pid, control
@@ -129,8 +131,8 @@ class Supervisor:
         self.rate = RateLimit(options.rate_limit)
         self.sockets = listen(options.host, options.port, options.workers)
         self.workers = {}  # pid: Worker
-        self.later = []  # (time, slot) of workers that are started again
-        self.short_lives = 0  # one after the other
+        self.later = []  # (time, slot): when a worker is to be started again
+        self.short_lives = 0  # workers in a row that ended within RESTART_SECONDS
         self.signals = []
         self.ending = None  # the signal that ends the server
         self.announced = False
@@ -138,8 +140,8 @@ class Supervisor:
     # ------------------------------------------------------------ the loop
 
     def run(self):
-        """Returns the exit code. Raises UserError where no worker can start."""
-        import serving.worker  # once for all of them, before they are forked
+        """Runs the server, and returns its exit code. Raises UserError if no worker can start."""
+        import serving.worker  # before forking, so that all workers share it
 
         self.main = serving.worker.main
         gc.collect()
@@ -162,7 +164,9 @@ class Supervisor:
         return 130 if self.ending == signal.SIGINT else 0
 
     def _turn(self, woken):
-        wait = max(0, min(each[0] for each in self.later) - time.monotonic()) if self.later else 5
+        wait = 5
+        if self.later:
+            wait = max(0, min(due for due, _ in self.later) - time.monotonic())
         for key, _ in self.selector.select(wait):
             if key.data is None:
                 with contextlib.suppress(BlockingIOError):
@@ -173,11 +177,9 @@ class Supervisor:
             self._take_signal(self.signals.pop(0))
         self._bury()
         now = time.monotonic()
-        due, self.later = (
-            [each for each in self.later if each[0] <= now],
-            [each for each in self.later if each[0] > now],
-        )
-        for _, slot in due:
+        slots = [slot for due, slot in self.later if due <= now]
+        self.later = [(due, slot) for due, slot in self.later if due > now]
+        for slot in slots:
             if not self.ending:
                 self._start(slot)
 
@@ -236,7 +238,7 @@ class Supervisor:
             try:
                 self._become_worker(slot, theirs, ours)
                 code = 0
-            except BaseException as error:  # nothing of the supervisor's may go on here
+            except BaseException as error:  # the worker must not go on with the supervisor's code
                 with contextlib.suppress(BaseException):
                     serving_error(error)
             finally:
@@ -251,16 +253,16 @@ class Supervisor:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
-        for number in (signal.SIGINT, signal.SIGHUP):  # the supervisor's matter
+        for number in (signal.SIGINT, signal.SIGHUP):  # the supervisor handles them
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         self.selector.close()
-        for each in (
+        for other in (
             others_end,
             *self.inherited,
-            *(each.control for each in self.workers.values()),
+            *(worker.control for worker in self.workers.values()),
         ):
-            each.close()
+            other.close()
         own = self.sockets[slot]
         for listener in self.sockets:
             if listener is not own:
@@ -270,7 +272,7 @@ class Supervisor:
         self.main(self.options, self.sources, own, control, self.metrics, row, self.rate)
 
     def _bury(self):
-        """Takes note of workers that have ended."""
+        """Removes workers that have ended, and plans to start others in their place."""
         while self.workers:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -281,7 +283,7 @@ class Supervisor:
             worker = self.workers.pop(pid, None)
             if worker is None:
                 continue
-            self._hear(worker)  # what it said before it ended
+            self._hear(worker)  # messages that it sent before it ended
             self.selector.unregister(worker.control)
             worker.control.close()
             if not self.ending:
@@ -299,7 +301,7 @@ class Supervisor:
         self.later.append((time.monotonic() + wait, worker.slot))
 
     def _hear(self, worker):
-        """What a worker says: that it has started, or what went wrong."""
+        """Reads messages of a worker: that it has started, or what went wrong."""
         while True:
             try:
                 data = worker.control.recv(1 << 16)
@@ -310,7 +312,7 @@ class Supervisor:
             said = json.loads(data)
             if said.get("started"):
                 worker.ready = True
-                if not self.announced and all(each.ready for each in self.workers.values()):
+                if not self.announced and all(other.ready for other in self.workers.values()):
                     self.announced = True
                     self._announce()
             elif not self.announced and not self.ending:
@@ -332,7 +334,7 @@ class Supervisor:
     # ------------------------------------------------------------ models are replaced
 
     def _reload(self):
-        """Has every worker open the models whose files have changed."""
+        """Tells every worker to open the models whose files have changed."""
         for i, source in enumerate(self.sources):
             try:
                 if not source.has_changed():
@@ -365,7 +367,7 @@ def serving_error(error):
 
 
 def raise_file_limit():
-    """As many open files as the system allows; returns their number."""
+    """Raises the limit of open files as far as the system allows, and returns it."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

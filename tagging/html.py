@@ -1,16 +1,18 @@
-"""Sentences as a page of HTML with their entities marked, each type with a colour and a label.
+"""Writes sentences as a page of HTML in which the entities are marked.
 
-The page needs no other file. Everything of the input is escaped; what HTML cannot hold is shown as
-something else: control characters as their pictures (U+2400 to U+2421), a byte that is not UTF-8 as
+Each type has a colour and a label.
+The page needs no other file. All text of the input is escaped. Characters that HTML cannot hold are
+replaced: control characters by their pictures (U+2400 to U+2421), a byte that is not UTF-8 by
 U+FFFD. The command etagger writes the same bytes (inference/cc/tagging/html.cc).
 """
 
 import schemes
 from tagging.output import OutputFormat, entities_of, joined_spans
 
-# The colours of Okabe and Ito (2008), which colour-blind readers tell apart: as a line below a
-# mark, with white as the light background, with black as the dark one. Later types have the colours
-# again with other lines. The wheel, C++ and the server's page have the same rules.
+# The colours of Okabe and Ito (2008), which colour-blind readers can tell apart. --line is the
+# colour itself, for the line below a mark; --tint is mixed with white, for the light background;
+# --shade is mixed with black, for the dark one. From the eighth type on the colours are repeated
+# with other styles of line. The same rules are in the wheel, in C++ and in the server's page.
 STYLE = """\
 .etagger mark { color: #1a1a1a; background: var(--tint); border-bottom: 3px solid var(--line);
   border-radius: 3px; padding: 0 3px; unicode-bidi: isolate;
@@ -70,19 +72,19 @@ _ESCAPES[ord('"')] = "&quot;"
 
 
 def escape(text):
-    """A text as HTML, also for an attribute in double quotes."""
+    """Escapes a text for HTML, within an element or an attribute in double quotes."""
     return text.translate(_ESCAPES)
 
 
 def types_of(tags, scheme):
-    """The types of a model's tags, sorted. scheme: the tags' own."""
+    """The types of a model's tags, sorted. scheme: that of the tags."""
     if scheme == schemes.RAW:
         return sorted({*tags} - {"O"})
     return sorted({schemes.split_tag(tag)[1] for tag in tags if tag != "O"})
 
 
 def looks_of(types):
-    """{type: the classes of its marks}."""
+    """The CSS classes of each type: {type: classes}."""
     looks = {}
     for i, name in enumerate(types):
         line = i // _COLOURS % _LINES
@@ -91,13 +93,13 @@ def looks_of(types):
 
 
 def marked(text, spans, looks):
-    """The text as HTML with its spans marked. spans: (start, end, type, score or None), places in
-    code points, sorted and disjoint.
+    """The text as HTML with its spans marked. spans: (start, end, type, score or None) in code
+    points, sorted and disjoint. looks: as looks_of returns them.
     """
     parts, at = [], 0
     for start, end, kind, score in spans:
-        said = "" if score is None else f' data-score="{score:.3f}"'
-        attributes = f'class="{looks[kind]}" data-type="{escape(kind)}"{said}'
+        data_score = "" if score is None else f' data-score="{score:.3f}"'
+        attributes = f'class="{looks[kind]}" data-type="{escape(kind)}"{data_score}'
         inside = escape(text[start:end])
         parts += [escape(text[at:start]), f"<mark {attributes}>", inside, "</mark>"]
         at = end
@@ -105,7 +107,7 @@ def marked(text, spans, looks):
 
 
 def head(types):
-    """The page up to its first sentence, with a legend of the types."""
+    """The beginning of the page, up to the first sentence, with a legend of the types."""
     marks = [
         f'<mark class="{look}">{escape(kind)}</mark>' for kind, look in looks_of(types).items()
     ]
@@ -113,8 +115,8 @@ def head(types):
 
 
 def html_format(tagger, scores=False):
-    """An OutputFormat: a page with a paragraph each sentence. scores: with each entity's
-    probability.
+    """The OutputFormat of a page with a paragraph for each sentence. scores: the marks show the
+    probability of each entity.
     """
     page = _Page(types_of(tagger.meta["tags"], tagger.meta["tag_scheme"]))
 
@@ -131,15 +133,15 @@ class _Page:
         self.types, self.looks, self.is_begun = types, looks_of(types), False
 
     def write(self, out, _, answer):
-        """Writes the words of a sentence, with a space between them. answer: None for blank
-        lines.
+        """Writes the words of a sentence, joined by spaces. answer: (sentence, entities); None for
+        blank lines.
         """
         if answer:
             words = answer[0].words
             self._write(out, " ".join(words), joined_spans(words), answer[1])
 
     def write_text(self, out, sentence, answer):
-        """Writes a TextSentence. answer: None for one without words."""
+        """Writes a TextSentence. answer: (sentence, entities); None if it has no words."""
         self._write(out, sentence.text, sentence.spans, answer[1] if answer else [])
 
     def close(self, out):
@@ -152,8 +154,8 @@ class _Page:
             self.is_begun = True
 
     def _write(self, out, text, places, entities):
-        """places: (start, end) of each word in the text. entities: (start, end, type), in words,
-        and perhaps a probability.
+        """Writes a paragraph. places: (start, end) of each word in the text. entities: (start, end,
+        type) or (start, end, type, probability), where start and end count words.
         """
         self._begin(out)
         spans = [

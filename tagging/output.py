@@ -130,7 +130,7 @@ def _json_line(text, spans, entities):
     parts = []
     for first, end, kind, *score in entities:
         start, end = spans[first][0], spans[end - 1][1]
-        scored = "".join(f', "score": {each:.6f}' for each in score)
+        scored = "".join(f', "score": {number:.6f}' for number in score)
         parts.append(
             f'{{"text": {_json_text(text[start:end])}, "type": {_json_text(kind)}, '
             f'"start": {start}, "end": {end}{scored}}}'

@@ -1,5 +1,5 @@
-"""Texts to entities: what a Tagger does around its sentences where it is given text, as the C++ has
-it in inference/cc/tagging/texts.cc. Splits texts into sentences and tokens, and counts places.
+"""From texts to entities: splits texts into sentences and tokens, tags them, and finds the places
+of entities in the text. C++ does the same in inference/cc/tagging/texts.cc.
 """
 
 import itertools
@@ -12,16 +12,18 @@ from cli import UserError
 from features.sentences import sentence_spans
 from features.tokenizer import token_spans
 
-UNITS = ("codepoints", "utf16", "bytes")  # that offsets count
-MOST_CHARACTERS = 1 << 20  # that are read at a time, and the rest of the text that is the last
+UNITS = ("codepoints", "utf16", "bytes")  # of offsets
+MOST_CHARACTERS = 1 << 20  # a batch ends with the text that reaches this number
 _MARK = "\ufeff"  # a byte order mark
-_LONE = re.compile("[\ud800-\udfff]")  # a byte that is not UTF-8, which counts as one
+_LONE = re.compile("[\ud800-\udfff]")  # a lone surrogate: a byte that is not UTF-8; counts as one
 _WIDE = re.compile("[\U00010000-\U0010ffff]")  # two units of UTF-16
 
 
 class TextEntity(NamedTuple):
-    """An entity of a text: start and end in it, end exclusive, counted as the call's `offsets`
-    says; the text between; and its probability (see confidence.py), or None with scores=False.
+    """An entity of a text.
+
+    start, end: its place in the text, end exclusive, in the unit of the call's `offsets`. text: the
+    text from start to end. score: its probability (see confidence.py); None with scores=False.
     """
 
     type: str
@@ -32,7 +34,7 @@ class TextEntity(NamedTuple):
 
 
 class TextReading(NamedTuple):
-    """One of the ways to read a text: its probability, and its entities, without scores."""
+    """One of the n best readings of a text: its probability, and its entities without scores."""
 
     probability: float
     entities: list[TextEntity]
@@ -45,8 +47,9 @@ def check_offsets(offsets):
 
 
 def decoded(text, number):
-    """A text as a str: a byte that is not UTF-8 is a lone surrogate. number: of the text, from 1,
-    in messages. Raises UserError.
+    """A text (str or bytes) as a str; a byte that is not UTF-8 becomes a lone surrogate.
+
+    number: the text's number from 1, for messages. Raises UserError for any other type.
     """
     if isinstance(text, bytes):
         return text.decode(errors="surrogateescape")
@@ -56,9 +59,11 @@ def decoded(text, number):
 
 
 def read_sentences(text, tokenizer, split):
-    """The sentences of a text: a list of lists of (start, end), the places of their tokens. A line
-    is a sentence; with `split` it may have several, see features/sentences.py. A byte order mark at
-    the beginning is in none of them. tokenizer: one of features.tokenizer.TOKENIZERS.
+    """The sentences of a text: for each, a list of the (start, end) of its tokens in code points.
+
+    tokenizer: one of features.tokenizer.TOKENIZERS. split: a line may have several sentences (see
+    features/sentences.py); otherwise each line is one. A byte order mark at the beginning of the
+    text belongs to no token.
     """
     found, start = [], len(_MARK) if text.startswith(_MARK) else 0
     while start < len(text):
@@ -73,14 +78,16 @@ def read_sentences(text, tokenizer, split):
 
 
 class Places:
-    """Turns places in a text from code points into another unit. They must be asked in order, so
-    that all of them together take linear time.
+    """Converts places in a text from code points into another unit of UNITS.
+
+    Places must be asked for in ascending order; all together they take linear time.
     """
 
     def __init__(self, text, offsets):
         self.text, self.offsets, self.at, self.units = text, offsets, 0, 0
 
     def units_before(self, place):
+        """The number of units before a place (in code points)."""
         part = self.text[self.at : place]
         self.units += len(part)
         if not part.isascii():
@@ -93,8 +100,10 @@ class Places:
 
 
 def text_entities(text, sentences, entities, offsets):
-    """A list of TextEntity. sentences: as read_sentences gives them. entities: of each sentence,
-    (start, end, type), in tokens, and perhaps a probability.
+    """The entities of a text as a list of TextEntity, in the unit `offsets`.
+
+    sentences: as read_sentences returns them. entities: for each sentence a list of (start, end,
+    type) or (start, end, type, probability), where start and end count tokens.
     """
     places, found = Places(text, offsets), []
     for spans, of_sentence in zip(sentences, entities):
@@ -108,12 +117,13 @@ def text_entities(text, sentences, entities, offsets):
 
 
 def find(tagger, texts, split, offsets, scores, batch):
-    """Yields a list of TextEntity for each text, in order. batch: texts that are read at a time, at
-    most.
+    """Yields a list of TextEntity for each text, in order; Tagger.pipe explains the parameters.
+
+    batch: the most texts that are read at a time.
     """
     numbered = enumerate(texts, 1)
     while taken := _take(numbered, batch):
-        # a model that reads sentences with those around them reads each text as a document
+        # each text is a document for a model with document context
         size = 1 if tagger.config.bert_context else len(taken)
         for at in range(0, len(taken), size):
             group = taken[at : at + size]
@@ -134,7 +144,7 @@ def _take(numbered, batch):
 
 
 def _answers(tagger, texts, parts, scores):
-    """The entities of each sentence of some texts. parts: the sentences of each text."""
+    """The entities of each sentence of all texts, in order. parts: the sentences of each text."""
     sentences = [_sentence(text, spans) for text, part in zip(texts, parts) for spans in part]
     tagger.warn_of_missing(sentences)
     if scores:

@@ -38,8 +38,8 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items):
-    """The files that take longest come first, so that the processes which share the files end
-    together.
+    """Sorts the files that take longest to the front, so that the processes that share the files
+    end at about the same time.
     """
     place = {name: i for i, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
@@ -47,8 +47,8 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session", autouse=True)
 def seeded_graphs():
-    """Every graph has a seed from its beginning, so that a test draws the same weights each time.
-    What a training sets (--seed) comes later and counts.
+    """Gives every new graph a seed, so that a test draws the same weights each time. A seed that a
+    training sets later (--seed) takes its place.
     """
     from tf1 import tf
 
@@ -65,15 +65,15 @@ def seeded_graphs():
 
 @pytest.fixture(autouse=True)
 def seeded_globals():
-    """The generators that Python and NumPy keep for all begin each test alike."""
+    """Seeds the global generators of Python and NumPy before each test."""
     random.seed(1)
     np.random.seed(1)
 
 
 @pytest.fixture(scope="session")
 def shared():
-    """A function: path below ../shared -> absolute path; the test is skipped where the file is
-    missing.
+    """A function that takes a path below ../shared and returns the absolute path. It skips the test
+    if the file is missing.
     """
 
     def find(path):
@@ -87,7 +87,7 @@ def shared():
 
 @pytest.fixture(scope="session")
 def zygote():
-    """Starts commands as processes: see support/commands.py."""
+    """Starts commands as processes; see support/commands.py."""
     from support import commands
 
     zygote = commands.Zygote("tensorflow")
@@ -97,7 +97,7 @@ def zygote():
 
 @pytest.fixture(scope="session")
 def bare_zygote():
-    """The same without TensorFlow."""
+    """The same as zygote, in processes that cannot import TensorFlow."""
     from support import commands
 
     zygote = commands.Zygote("bare")

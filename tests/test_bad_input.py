@@ -1,8 +1,6 @@
-"""A user's mistake: exit code 2, one line on standard error, nothing but whole sentences on
-standard output.
-
-The mistakes are made in a process that cannot import TensorFlow, so each is told before TensorFlow
-is loaded.
+"""Mistakes of a user: exit code 2, one line on standard error, only whole sentences on standard
+output. The commands run in processes that cannot import TensorFlow, so each mistake is found before
+TensorFlow is loaded.
 """
 
 import os
@@ -46,7 +44,7 @@ def train(folder, bare_zygote):
 
 @pytest.fixture
 def infer(trained, folder, bare_zygote):
-    """The same for inference.py and a good checkpoint."""
+    """The same as `train` for inference.py and a good checkpoint."""
 
     def run(*flags, **rest):
         before = sorted(os.listdir(folder))
@@ -206,7 +204,7 @@ def test_wrd_dim_that_is_not_the_vectors(train, folder):
 
 
 def test_files_without_permission(bare_zygote):
-    """As a user without rights, whom root has to become first."""
+    """Runs as a user without rights; root has to become one first."""
     root = os.geteuid() == 0
     if root and not os.stat(os.path.dirname(checkpoint.__file__)).st_mode & stat.S_IXOTH:
         pytest.skip("the repository is closed to the user nobody")
@@ -247,7 +245,7 @@ def test_files_without_permission(bare_zygote):
 
 def test_good_oddities_in_training(folder):
     """CRLF, tabs, runs of spaces, no final newline, a sentence of one token, -DOCSTART-, and a POS
-    only dev has.
+    that only dev has are accepted.
     """
     (folder / "odd.txt").write_bytes(
         b"-DOCSTART- -X- -X- O\r\n\r\nPeter\tNNP\tB-NP \t B-PER\r\nsleeps VBZ  B-VP O "
@@ -340,7 +338,7 @@ def test_emb_path_of_another_training(infer, trained, folder):
     ],
 )
 def test_bad_row_in_a_stream(trained, zygote, bad, message):
-    """The sentences before it are out, whole; and the line is named."""
+    """The sentences before the bad row are written in full, and the message names its line."""
     before = b"".join(sample("test")[:20])
     done = zygote.run(
         "inference.py",
@@ -378,7 +376,7 @@ ENDINGS = (".index", ".data-00000-of-00001", ".json", ".vocab.pkl")
 
 @pytest.fixture
 def copy(trained, tmp_path):
-    """A copy of the trained checkpoint to damage: its folder."""
+    """The folder of a copy of the trained checkpoint, to be damaged."""
     shutil.copytree(trained.checkpoint, tmp_path / "copy")
     return tmp_path / "copy"
 
@@ -410,14 +408,14 @@ def test_incomplete_checkpoint(infer, copy, ending, how):
 @pytest.mark.parametrize("ending", [ending for ending in ENDINGS if not ending.startswith(".data")])
 @pytest.mark.parametrize("place", [0, 0.1, 0.5, 0.77, 0.999])
 def test_damaged_checkpoint(infer, copy, ending, place):
-    """One bit is wrong somewhere."""
+    """One bit of a file is flipped."""
     damage(copy / f"ner_model{ending}", place)
     assert f"ner_model{ending}: " in infer("--restore", copy)
 
 
 @pytest.mark.parametrize("place", [0.02, 0.5])
 def test_damaged_weights(trained, zygote, copy, place):
-    """TensorFlow itself finds the bit that is wrong, and its log lines stay away."""
+    """TensorFlow itself finds the flipped bit, and its log lines are not shown."""
     damage(copy / "ner_model.data-00000-of-00001", place)
     message = zygote.mistake("inference.py", "--mode", "bucket", "--restore", copy, stdin=ROWS)
     assert re.search(
@@ -426,7 +424,7 @@ def test_damaged_weights(trained, zygote, copy, place):
 
 
 def test_parts_of_two_checkpoints(infer, trained, copy):
-    """Files that are whole, but not of one checkpoint."""
+    """Undamaged files of two different checkpoints are refused."""
     for ending in ENDINGS[:2]:
         shutil.copy(trained.checkpoint / f"last_state{ending}", copy / f"ner_model{ending}")
     assert "of another checkpoint" in infer("--restore", copy)
@@ -435,8 +433,8 @@ def test_parts_of_two_checkpoints(infer, trained, copy):
 def test_folder_for_a_prefix(trained, zygote):
     """--restore takes the folder, with or without a slash, as well as the prefix."""
     outs = {
-        zygote.run("inference.py", "--mode", "bucket", "--restore", each, stdin=ROWS).out
-        for each in (trained.prefix, f"{trained.checkpoint}{os.sep}")
+        zygote.run("inference.py", "--mode", "bucket", "--restore", checkpoint, stdin=ROWS).out
+        for checkpoint in (trained.prefix, f"{trained.checkpoint}{os.sep}")
     }
     assert len(outs) == 1 and outs.pop().count(b"\n") == 3
 

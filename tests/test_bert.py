@@ -1,7 +1,6 @@
-"""BERT's layers against what HuggingFace transformers computed, and against plain numpy; vectors of
-words from those of their pieces.
-
-TORCH_PYTHON names an interpreter that has torch and transformers, if this one has not.
+"""BERT's layers against the results of HuggingFace transformers and against plain numpy; vectors of
+words from those of their wordpieces. TORCH_PYTHON names an interpreter with torch and transformers,
+if this one lacks them.
 """
 
 import json
@@ -61,10 +60,9 @@ def windows(config, lengths, longest=0, seed=1):
 
 
 def build(config, weights, num_layers=None):
-    """A function of ids, mask, segments -> the layers, float32 (layers, windows, pieces,
-    hidden_size); and the names of all variables.
-
-    weights: a function name -> array.
+    """Returns a function of (ids, mask, segments) that computes the layers, float32 (layers,
+    windows, pieces, hidden_size), and the names of all variables. weights: a function of a
+    variable's name that returns its array.
     """
     with tf.Graph().as_default():
         inputs = [tf.placeholder(tf.int32, [None, None]) for _ in range(3)]
@@ -116,7 +114,7 @@ def reference(config, weights, ids, segments):
         )
         heads = []
         for first in range(0, config["hidden_size"], size):
-            q, k, v = (each[:, first : first + size] for each in (query, key, value))
+            q, k, v = (array[:, first : first + size] for array in (query, key, value))
             scores = np.exp(q @ k.T / np.sqrt(size))
             heads.append(scores / scores.sum(axis=-1, keepdims=True) @ v)
         x = norm(
@@ -133,7 +131,9 @@ def reference(config, weights, ids, segments):
 
 @pytest.mark.parametrize("hidden_act", GELU)
 def test_layers(hidden_act):
-    """Windows of several lengths, with segments, against each one by itself."""
+    """Windows of several lengths, with segments, are compared with each window computed by
+    itself.
+    """
     config = {**CONFIG, "hidden_act": hidden_act}
     weights, batch = random_weights(config, 0.5), windows(config, LENGTHS)
     run, names = build(config, weights.get)
@@ -151,20 +151,22 @@ def test_activations(hidden_act):
 
 
 def test_padding_changes_nothing():
-    """Neither what stands there, nor how much of it, nor windows of nothing else."""
+    """The content and the amount of padding, and windows of padding alone, do not change the
+    result.
+    """
     weights, (ids, mask, segments) = random_weights(CONFIG, 0.5), windows(CONFIG, LENGTHS)
     run, _ = build(CONFIG, weights.get)
     layers, other = run(ids, mask, segments), run(ids + 7 * (1 - mask), mask, segments)
     np.testing.assert_array_equal(layers[:, mask == 1], other[:, mask == 1])
     assert (layers[0, mask == 0] != other[0, mask == 0]).any()
-    wider = run(*(np.pad(each, ((0, 2), (0, 2))) for each in (ids, mask, segments)))
+    wider = run(*(np.pad(array, ((0, 2), (0, 2))) for array in (ids, mask, segments)))
     np.testing.assert_allclose(wider[:, :4, :7][:, mask == 1], layers[:, mask == 1], atol=1e-5)
     assert np.isfinite(wider).all()
 
 
 @pytest.mark.parametrize("num_layers", [0, 2])
 def test_fewer_layers(num_layers):
-    """Those above are not there, and have no variables."""
+    """Layers above the last one that is used are not built, and have no variables."""
     weights, batch = random_weights(CONFIG, 0.5), windows(CONFIG, LENGTHS)
     run, names = build(CONFIG, weights.get, num_layers)
     np.testing.assert_allclose(
@@ -177,8 +179,8 @@ def test_fewer_layers(num_layers):
 
 @pytest.mark.parametrize("trained", [False, True])
 def test_training(trained):
-    """Frozen: no dropout, nothing to train. Fine-tuned: dropout while it trains, of embeddings,
-    attention and both sums; all is trained.
+    """A frozen BERT has no dropout and no trainable variables. A fine-tuned one has dropout in
+    training, of embeddings, attention and both sums, and all its variables are trained.
     """
     weights, (ids, mask, segments) = random_weights(CONFIG, 0.5), windows(CONFIG, LENGTHS)
     with tf.Graph().as_default(), new_session(1) as session:
@@ -188,7 +190,7 @@ def test_training(trained):
             top = bert_layers(
                 *map(tf.constant, (ids, mask, segments)), CONFIG, 3, trained, is_train, seed=5
             )[-1]
-        variables = [each for each in tf.global_variables() if each.op.name in weights]
+        variables = [variable for variable in tf.global_variables() if variable.op.name in weights]
         assert tf.trainable_variables() == (variables if trained else [])
         assert len(tf.get_collection("dropout_places")) == (1 + 3 * 3 if trained else 0)
         gradients = tf.gradients(top[..., 0], variables)
@@ -224,7 +226,9 @@ def test_places_of_dropout(name, places):
 
 @pytest.mark.parametrize("name", ["random_cased", "pretraining_ckpt"])
 def test_conformance(shared, name):
-    """The hidden states of every layer: all sentences in one batch, and each one alone."""
+    """The hidden states of every layer agree, with all sentences in one batch and with each
+    alone.
+    """
     folder = shared(f"conformance/bert/{name}")
     config = pretrained.read_bert_config(f"{folder}/bert_config.json")
     weights = pretrained.open_bert(config, pretrained.find_bert(folder))
@@ -232,8 +236,8 @@ def test_conformance(shared, name):
         count = len(file.files) // 2
         ids, expected = ([file[f"{what}_{i}"] for i in range(count)] for what in ("ids", "layers"))
     longest = max(map(len, ids))
-    batch = np.array([np.pad(each, (0, longest - len(each))) for each in ids], np.int32)
-    mask = np.array([np.arange(longest) < len(each) for each in ids], np.int32)
+    batch = np.array([np.pad(pieces, (0, longest - len(pieces))) for pieces in ids], np.int32)
+    mask = np.array([np.arange(longest) < len(pieces) for pieces in ids], np.int32)
     run, _ = build(config, weights)
     together = run(batch, mask, 0 * mask)
     for i, want in enumerate(expected):
@@ -281,7 +285,7 @@ def test_base_against_transformers(tmp_path):
         cwd=ROOT,
         check=True,
         stdout=subprocess.DEVNULL,
-        input="".join(json.dumps(each) + "\n" for each in questions).encode(),
+        input="".join(json.dumps(question) + "\n" for question in questions).encode(),
     )
     layers = build(config, weights.get)[0](*batch)
     np.testing.assert_allclose(
@@ -302,7 +306,7 @@ COUNTS = np.array([[2, 1, 1, 2], [3, 0, 0, 0], [0, 0, 0, 0]], np.int32)
 
 
 def test_first_piece_of_words():
-    """Padding has the very first vector, which counts for nothing after it."""
+    """Padding gets the very first vector, which is ignored later."""
 
     def reference(x, _):
         return np.array([[x[place // 5, place % 5] for place in row] for row in INDEX])

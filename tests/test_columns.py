@@ -1,4 +1,4 @@
-"""CoNLL-U, --delimiter tab, byte order marks and -DOCSTART-: in Python and in C++, which must read
+"""CoNLL-U, --delimiter tab, byte order marks and -DOCSTART- in Python and in C++, which must read
 and write the same bytes.
 """
 
@@ -223,7 +223,7 @@ def test_nothing_is_learned_from_comments_ranges_and_empty_nodes(tmp_path):
         (["Da", "lo"], ["VERB", "PRON"]),
         (["#1", "10 000"], ["NUM", "NUM"]),
     ]
-    assert [[each.line(i) for i in (0, 1)] for each in sentences] == [[4, 5], [8, 10]]
+    assert [[sentence.line(i) for i in (0, 1)] for sentence in sentences] == [[4, 5], [8, 10]]
 
 
 @pytest.mark.parametrize(
@@ -249,11 +249,11 @@ def test_shared_cases(shared):
             data = stream.read()
         words, out = tagged(data, name)
         ids = [re.match(rb"(\d+)\t([^\t]*)", row) for row in data.split(b"\n")]
-        assert [word for each in words for word in each] == [
-            each[2].decode() for each in ids if each
+        assert [word for words_of_sentence in words for word in words_of_sentence] == [
+            columns[2].decode() for columns in ids if columns
         ]
         assert out == b"\n".join(
-            row + b"\tT" * bool(each) for row, each in zip(data.split(b"\n"), ids)
+            row + b"\tT" * bool(columns) for row, columns in zip(data.split(b"\n"), ids)
         )
     sentences, _ = conll.read_sentences(shared("cases/tabspace.train"), delimiter="tab")
     assert sentences[0].words == ["Ana ", "10 000", " ", "\u00a0", "\u3000", "Quito"]
@@ -336,7 +336,9 @@ def corpus(name):
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """A function: name of FLAGS -> a model of random weights as (Tagger, .etagger file, prefix)."""
+    """A function that takes a name of FLAGS and returns a model of random weights as (Tagger,
+    .etagger file, prefix).
+    """
     made = {}
 
     def make(name):
@@ -361,7 +363,7 @@ def models(tmp_path_factory):
 
 
 def python_tags(tagger, data, flags, capsys):
-    """What inference.py writes of bytes on standard input, and what it says, but for figures."""
+    """The output of inference.py for bytes on standard input, and its messages without figures."""
     given = dict(zip(flags[::2], flags[1::2]))
     args = types.SimpleNamespace(
         columns=given.get("--columns", ""), delimiter=given.get("--delimiter", "")
@@ -382,13 +384,13 @@ def python_tags(tagger, data, flags, capsys):
 
 
 def said_alike(said):
-    """Messages of a command without its name and its figures."""
+    """The messages of a command without its name and its figures."""
     lines = [line.partition(": ")[2] for line in said.splitlines()]
     return [line for line in lines if " tokens, " not in line]
 
 
 def nasty(rng, name):
-    """A column file of a kind as a user may have it, or nearly."""
+    """A column file with oddities that a user may have."""
     lines = []
     for _ in range(rng.randrange(1, 7)):
         if rng.random() < 0.25:
@@ -443,7 +445,7 @@ def test_python_and_cc_write_the_same_bytes(models, name, capsys):
 
 @pytest.mark.parametrize("name", FLAGS)
 def test_json_has_the_same_words(models, name):
-    """A line each sentence, and no byte order mark, which JSON forbids."""
+    """There is one line for each sentence, and no byte order mark, which JSON forbids."""
     rng, (_, engine, _) = random.Random(name), models(name)
     for _ in range(10):
         data = nasty(rng, name)
@@ -465,7 +467,9 @@ def test_json_has_the_same_words(models, name):
 
 
 def _plain(text):
-    """Python's decoder and ours count bytes that are not UTF-8 differently."""
+    """Replaces runs of U+FFFD by one, as Python's decoder and ours count bytes that are not UTF-8
+    differently.
+    """
     return re.sub("\ufffd+", "\ufffd", text)
 
 
@@ -512,7 +516,7 @@ def test_line_mode_writes_the_same_bytes(models, monkeypatch):
 
 
 def test_conllu_gets_the_tags_of_its_words(models):
-    """Those of the same words in a plain file."""
+    """The tags are the same as for these words in a plain column file."""
     _, engine, _ = models("conllu")
     words = [["Ana", "10 000", "#1"], [""], ["Quito", "a ", "\u00a0"]]
     rows = [
@@ -521,11 +525,11 @@ def test_conllu_gets_the_tags_of_its_words(models):
         + b"\n"
         + b"".join(
             b"%d\t%s" % (i, word.encode()) + b"\t_" * 8 + b"\n0.1\ty" + b"\t_" * 8 + b"\n"
-            for i, word in enumerate(each, 1)
+            for i, word in enumerate(sentence, 1)
         )
-        for each in words
+        for sentence in words
     ]
-    plain = "\n\n".join("\n".join("x\t" + word for word in each) for each in words).encode()
+    plain = "\n\n".join("\n".join("x\t" + word for word in sentence) for sentence in words).encode()
     found = run_binary("etagger", engine, stdin=b"\n".join(rows)).out
     flags = ("--columns", "_ word", "--delimiter", "tab")
     expected = run_binary("etagger", engine, *flags, stdin=plain).out
@@ -535,7 +539,9 @@ def test_conllu_gets_the_tags_of_its_words(models):
 
 
 def test_a_token_with_a_space_is_none_of_a_name(models):
-    """The gazetteer's names are of whole tokens: `Ana` and `Quito`, not `Ana Quito`."""
+    """The names of the gazetteer consist of whole tokens: it has `Ana` and `Quito`, not `Ana
+    Quito`.
+    """
     tagger, engine, _ = models("tab")
     match = tagger.feeder.gazetteer.match
     assert match(["Ana", "Quito"]) and not match(["10", "000 Ana"]) and not match(["Ana Quito"])
@@ -554,7 +560,7 @@ def test_a_token_with_a_space_is_none_of_a_name(models):
     ]
     data = "\n\n".join("\n".join(words) for words in given).encode()
     rows = [row for row in probe("emissions", [data], engine) if row]
-    found = np.array([[float(each) for each in row.split()] for row in rows])
+    found = np.array([[float(number) for number in row.split()] for row in rows])
     assert np.abs(found - np.concatenate(scores)).max() < 1e-3
 
 

@@ -36,7 +36,7 @@ def random_counts(rng, sentences):
 
 
 def exact_p(counts):
-    """The share of all 2^n swaps with a difference at least as large, one after the other in plain
+    """The share of all 2^n swaps whose difference is at least as large, counted one by one in plain
     Python.
     """
 
@@ -82,7 +82,9 @@ def test_systems_that_are_alike_and_systems_that_are_not():
 
 
 def test_p_is_uniform_under_the_null_hypothesis():
-    """Of systems that differ by chance alone one in twenty has p below 0.05, and no more."""
+    """If two systems differ only by chance, p is below 0.05 in one case of twenty, and not more
+    often.
+    """
     rng, below = np.random.default_rng(3), 0
     for trial in range(400):
         counts = random_counts(rng, 60)
@@ -108,7 +110,10 @@ def write_predictions(folder, sentences=60, seed=1):
     rng, tags = random.Random(seed), ["O", "O", "B-X", "I-X", "B-Y", "I-Y"]
     gold = [rng.choices(tags, k=rng.randint(1, 12)) for _ in range(sentences)]
     both = [
-        [[tag if rng.random() < share else rng.choice(tags) for tag in each] for each in gold]
+        [
+            [tag if rng.random() < share else rng.choice(tags) for tag in sentence]
+            for sentence in gold
+        ]
         for share in (0.5, 0.9)
     ]
     paths = [folder / name for name in ("a.pred", "b.pred")]
@@ -126,8 +131,8 @@ def write_predictions(folder, sentences=60, seed=1):
     [
         ([], chunks.score),
         (["--metric", "token"], tokens.score),
-        (["-r"], lambda *each: chunks.score(*each, raw=True)),
-        (["--scheme", "bio"], lambda *each: chunks.score(*each, scheme="bio")),
+        (["-r"], lambda *tags: chunks.score(*tags, raw=True)),
+        (["--scheme", "bio"], lambda *tags: chunks.score(*tags, scheme="bio")),
     ],
 )
 def test_figures_are_the_scorers(tmp_path, flags, score):
@@ -237,7 +242,7 @@ def rows(done):
     return [
         line.strip("| ").split(" | ")
         if "|  |" not in line
-        else [each.strip() for each in line.split("|")[1:-1]]
+        else [cell.strip() for cell in line.split("|")[1:-1]]
         for line in done.stdout.decode().splitlines()[2:]
     ]
 

@@ -1,5 +1,5 @@
-"""Probabilities against enumeration of all tag sequences, and every form of output of
-inference.py.
+"""Probabilities are compared with enumeration of all tag sequences, and every form of output of
+inference.py is checked.
 """
 
 import itertools
@@ -29,8 +29,8 @@ BIO = ["O", "B-X", "I-X", "B-Y", "I-Y"]
 
 
 def problem(seed, tags, batch=5, steps=4, scale=1.5):
-    """Random emissions (garbage after the ends), transitions and lengths; one sentence is full,
-    one has one token.
+    """Random emission scores (garbage after the ends), transition scores and lengths; one sentence
+    is full, one has a single token.
     """
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, steps + 1, batch)
@@ -57,14 +57,12 @@ def enumerated(emissions, length, transitions, legal=None):
 
 
 def tags_of(scheme):
-    """A vocabulary of two types (one where that would be too many paths)."""
-    tags = (
-        ["O", "X", "Y"]
-        if scheme == schemes.RAW
-        else BIO
-        if scheme == "bio"
-        else schemes.scheme_tags(BIO, "bio", scheme)
-    )
+    """A tag vocabulary of two types, or of one type where two would give too many paths."""
+    if scheme == schemes.RAW:
+        return ["O", "X", "Y"]
+    if scheme == "bio":
+        return BIO
+    tags = schemes.scheme_tags(BIO, "bio", scheme)
     return tags[:5] if scheme in ("iobes", "bmes", "bilou") else tags
 
 
@@ -102,8 +100,8 @@ def test_marginals(case):
 
 
 def test_sequences(case):
-    """The probability of the most and of the least probable sequence, and of all of them
-    together.
+    """The probabilities of the most and of the least probable sequence, and the sum over all of
+    them.
     """
     chain, _, _, every = case
     for pick in (min, max):
@@ -117,8 +115,8 @@ def test_sequences(case):
 
 
 def test_entities(case):
-    """Every entity that can be read anywhere: the sum over the sequences in which conll.entities
-    reads it.
+    """The probability of every possible entity is the sum over the sequences in which
+    conll.entities reads it.
     """
     chain, scheme, tags, every = case
     expected = {}
@@ -135,7 +133,7 @@ def test_entities(case):
 
 @pytest.mark.parametrize("count", [1, 3, 40])
 def test_the_n_best(case, count):
-    """All of them where there are fewer than asked for."""
+    """All sequences are returned if there are fewer than `count`."""
     chain, _, _, every = case
     paths, logs = confidence.nbest(chain, count)
     for rows, log, length, of in zip(paths, logs, chain.lengths, every):
@@ -152,7 +150,7 @@ def test_the_n_best(case, count):
 
 
 def test_of_equals_the_lower_tags_come_first():
-    """As viterbi in layers/crf.py decides."""
+    """Ties are decided as by viterbi in layers/crf.py."""
     chain = confidence.chain(np.zeros((1, 3, 2)), [3], np.zeros((2, 2)))
     paths, _ = confidence.nbest(chain, 8)
     assert [tuple(path) for path in paths[0]] == sorted(
@@ -171,7 +169,9 @@ def test_temperature():
     "emitted, moved", [(1e5, 1.0), (1.0, 1e4), (1e4, 1e4), (1e-30, 1e-30), (0.0, 0.0)]
 )
 def test_extreme_scores(emitted, moved):
-    """Also where exp() of a difference is 0 in float64, and nothing warns."""
+    """The sums are right even where exp() of a difference underflows in float64, and nothing
+    warns.
+    """
     emissions, lengths, transitions = problem(5, 3, scale=1.0)
     emissions, transitions = emissions * emitted, transitions * moved
     with np.errstate(all="raise", under="ignore"):
@@ -186,7 +186,7 @@ def test_extreme_scores(emitted, moved):
 
 
 def test_a_very_long_sentence():
-    """10,000 tokens, of which each fourth is O for certain: what stands between two of them can be
+    """Of 10,000 tokens each fourth is certainly O, so the tokens between two of them can be
     enumerated alone.
     """
     rng = np.random.default_rng(0)
@@ -227,7 +227,7 @@ def test_a_very_long_sentence():
 
 
 def test_the_graph_sums_the_same():
-    """layers/crf.py: the gradient of log Z is the marginals. 10,000 tokens beside a short
+    """In layers/crf.py, the gradient of log Z is the marginals, for 10,000 tokens beside a short
     sentence.
     """
     rng = np.random.default_rng(1)
@@ -276,7 +276,9 @@ TEXT = b"-DOCSTART- -X- O O\n\n" + b"".join(sample("test")[:60])
 
 
 def test_a_tagger_against_enumeration(tagger):
-    """All that it says of sentences of two and three tokens, from the scores of its network."""
+    """All probabilities of sentences of two and three tokens, from the scores of the tagger's
+    network.
+    """
     given = sentences_of(
         b"".join(sentence for sentence in sample("test") if sentence.count(b"\n") in (3, 4))
     )[:6]
@@ -295,11 +297,11 @@ def test_a_tagger_against_enumeration(tagger):
         path = tuple(ids[0, :length])
         for t, probability in enumerate(of.probabilities):
             assert probability == pytest.approx(
-                math.fsum(p for each, p in paths.items() if each[t] == path[t]), abs=1e-6
+                math.fsum(p for other, p in paths.items() if other[t] == path[t]), abs=1e-6
             )
         assert math.exp(log) == pytest.approx(paths[path], abs=1e-6)
         spans = [
-            schemes.entities([meta["tags"][i] for i in each], meta["tag_scheme"]) for each in paths
+            schemes.entities([meta["tags"][i] for i in path], meta["tag_scheme"]) for path in paths
         ]
         for start, end, kind, probability in of.entities:
             expected = math.fsum(
@@ -315,19 +317,20 @@ def test_the_tags_are_those_without_confidence(tagger):
     given = sentences_of(TEXT)
     tags, best = tagger.tag(given), [paths[0] for paths in tagger.nbest(given, 2)]
     found = tagger.confident(given)
-    assert [of.tags for of in found] == tags == [each for _, each in best]
+    assert [of.tags for of in found] == tags == [path for _, path in best]
     np.testing.assert_allclose(
         [p for p, _ in best], np.exp(tagger.log_probabilities(given)), rtol=1e-6
     )
     assert [[span[:3] for span in of.entities] for of in found] == [
-        schemes.chunks(each) for each in tags
+        schemes.chunks(sentence) for sentence in tags
     ]
 
 
 def test_temperature_of_a_tagger(trained):
-    """Hotter is less sure; the tags stay."""
+    """A higher temperature makes the model less sure, and does not change the tags."""
     given = sentences_of(TEXT)
-    cool, hot = (Tagger.load(trained.prefix, threads=1, temperature=each) for each in (0.5, 4.0))
+    cool = Tagger.load(trained.prefix, threads=1, temperature=0.5)
+    hot = Tagger.load(trained.prefix, threads=1, temperature=4.0)
     assert cool.tag(given) == hot.tag(given)
     assert np.mean(cool.log_probabilities(given)) > np.mean(hot.log_probabilities(given))
     ((_, lengths, (_, logits)),) = hot.in_batches(given[1:2], hot.scores)
@@ -367,7 +370,7 @@ NUMBER = rb"[01]\.\d{6}"
 
 @pytest.mark.parametrize("name", NASTY_FILES)
 def test_rows_of_confidence(crf, write, name):
-    """Each row is that without --confidence and two columns more; an entity's probability is on
+    """Each row is that without --confidence plus two columns; an entity's probability stands on
     each of its tokens.
     """
     given = NASTY_FILES[name]
@@ -414,16 +417,16 @@ def test_confidence_in_every_mode(trained, crf, write, zygote):
 
 
 def test_nbest_output(crf, write, trained, zygote):
-    """Each sentence three times, the first with the tags of always; what stands between sentences
-    stays.
+    """Each sentence comes three times, the first time with its usual tags; everything between
+    sentences is kept.
     """
     given = TEXT + b"Peter NNP B-NP B-PER\r\nsleeps VBZ B-VP O\r"
     out = write(given, crf, output.nbest_format(crf, 3))
     parts = re.split(rb"(?m)^# (\d+) (\S+)(\r?)\n", out)
     assert parts.pop(0) == b""
     ranks, probabilities, rows = (
-        [int(each) for each in parts[::4]],
-        [float(each) for each in parts[1::4]],
+        [int(number) for number in parts[::4]],
+        [float(number) for number in parts[1::4]],
         parts[3::4],
     )
     assert ranks == [1] + [1, 2, 3] * 61 and probabilities[0] == 1
@@ -455,7 +458,9 @@ def test_nbest_of_a_token_has_no_more_than_the_tags(crf):
 
 
 def test_the_least_confident_sentences(crf, write, trained, zygote, tmp_path):
-    """As they came, but for the blank line at the end; each once; the least confident first."""
+    """The sentences are written unchanged, except for the blank line at the end, each once, the
+    least confident first.
+    """
     sentences = sample("test")[:60]
     given = b"-DOCSTART- -X- O O\n\n\n" + b"".join(
         sentences[:50] + sentences[:20] + sentences[50:]
@@ -482,7 +487,7 @@ def test_the_least_confident_sentences(crf, write, trained, zygote, tmp_path):
         sentences_of(text)
         for text in (write(NASTY, crf, output.least_confident_format(crf, 100)), NASTY)
     )
-    assert sorted(each.words for each in picked) == sorted(
+    assert sorted(sentence.words for sentence in picked) == sorted(
         block.words for block in blocks if not block.is_docstart
     )
 
@@ -526,7 +531,7 @@ def test_flags_that_do_not_go_together(trained, bare_zygote, flags, message):
 
 
 def test_calibration_error():
-    """Two bins by hand: 0.2 and 0.4, one of them right; 0.9 and 1, both right."""
+    """Two bins computed by hand: 0.2 and 0.4, one of them right; 0.9 and 1, both right."""
     events = calibration.Events(np.array([0.2, 0.4, 0.9, 1.0]), np.array([False, True, True, True]))
     assert calibration.calibration_error(events, 2) == pytest.approx(
         (2 * abs(0.3 - 0.5) + 2 * abs(0.95 - 1.0)) / 4
@@ -542,8 +547,8 @@ def test_calibration_error():
 
 
 def test_a_temperature_is_found_again():
-    """Gold tags drawn from a chain, whose scores the model then exaggerates 2.5 times; errors fall,
-    to nearly nothing.
+    """Gold tags are drawn from a chain, whose scores the model then multiplies by 2.5. Scaling
+    finds this factor, and the calibration error falls to nearly 0.
     """
     rng, tags = np.random.default_rng(0), BIO
     emissions, transitions = rng.normal(0, 1.5, (1500, 3, 5)), rng.normal(0, 1, (5, 5))
@@ -563,7 +568,8 @@ def test_a_temperature_is_found_again():
     parts = [calibration.Part(ids, emissions * 2.5, [3] * 1500, gold, spans)]
     temperature = calibration.fitted_temperature(model, parts)
     assert temperature == pytest.approx(2.5, rel=0.1)
-    before, after = (calibration.result_of("", model, parts, each) for each in (1.0, temperature))
+    before = calibration.result_of("", model, parts, 1.0)
+    after = calibration.result_of("", model, parts, temperature)
     for one, other in ((before.tokens, after.tokens), (before.entities, after.entities)):
         assert (
             calibration.calibration_error(one, 15) > 0.08
@@ -598,7 +604,7 @@ def test_calibration_from_a_shell(trained, softmax, zygote, bare_zygote, tmp_pat
     assert [float(row[3]) == 1 for row in rows] == [True, False] * 2
     assert (
         rows[0][5] == rows[1][5] and rows[2][9] == rows[3][9]
-    )  # what is right does not change, how probable it is does
+    )  # accuracy does not change, but the probabilities do
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
     assert "plot.txt/x.png: there is no folder" in bare_zygote.mistake(
         *given, "--plot", "plot.txt/x.png"

@@ -1,4 +1,6 @@
-"""Column files and tag schemes, against the text rules of the house and enumeration."""
+"""Column files and tag schemes, compared with the text rules of the project and with
+enumeration.
+"""
 
 import doctest
 import io
@@ -73,7 +75,7 @@ def random_stream(rng):
         b"\xe2\x80",
         b"-DOCSTART-",
         b"\n-docstart-",
-    ] + [each.encode() for each in STRANGE]
+    ] + [text.encode() for text in STRANGE]
     mark = b"\xef\xbb\xbf" * rng.choice((0, 0, 1, 2))
     return mark + b"".join(rng.choice(pieces) for _ in range(rng.randrange(60)))
 
@@ -83,24 +85,22 @@ def random_stream(rng):
 
 @pytest.mark.parametrize("seed", range(400))
 def test_rows_out_are_rows_in(seed):
-    """A random stream, cut anywhere: each line comes out as it was but for the tag, which is one
-    column more.
-    """
+    """A random stream is cut anywhere; each line comes out unchanged except for the tag column."""
     rng = random.Random(seed)
     data = random_stream(rng)
     cuts = [rng.randrange(len(data) + 1) for _ in range(rng.randrange(8))]
     out = tagged(data, b"\x01", cuts)
     assert out.startswith(b"\xef\xbb\xbf") == data.startswith(b"\xef\xbb\xbf")
-    before, after = (without_mark(each).split(b"\n") for each in (data, out))
+    before, after = (without_mark(stream).split(b"\n") for stream in (data, out))
     assert len(before) == len(after)
     for line, out in zip(before, after):
         if re.fullmatch(rb"[ \t\r]*", line):
             assert out == line
             continue
         assert line in (out.replace(b"\x01", b""), re.sub(rb"[ \t]\x01", b"", out))
-        columns = [each for each in re.split(rb"[ \t]+", re.sub(rb"\r$", b"", line)) if each]
+        columns = [column for column in re.split(rb"[ \t]+", re.sub(rb"\r$", b"", line)) if column]
         assert [
-            each for each in re.split(rb"[ \t]+", re.sub(rb"\r$", b"", out)) if each
+            column for column in re.split(rb"[ \t]+", re.sub(rb"\r$", b"", out)) if column
         ] == columns + [b"\x01"]
         assert out.endswith(b"\r") == line.endswith(b"\r")
 
@@ -316,7 +316,9 @@ def test_a_row_with_other_columns_is_named(data, line):
 
 
 def test_docstart():
-    """A -DOCSTART- line may have any columns, and says nothing about those of the file."""
+    """A -DOCSTART- line may have any number of columns, and does not decide the columns of the
+    file.
+    """
     first, second = parse(b"-DOCSTART- -X- -X- O\n\na O\n")
     assert (
         first.is_docstart
@@ -328,7 +330,9 @@ def test_docstart():
 
 @pytest.mark.parametrize("seed", range(100))
 def test_sentences_are_those_of_a_plain_reading(seed):
-    """Lines, one after the other: a blank one ends a sentence, a -DOCSTART- row is one."""
+    """A plain reader goes line by line: a blank line ends a sentence, a -DOCSTART- row is a
+    sentence of its own.
+    """
     data = random_stream(random.Random(seed))
     expected, rows = [], []
     for line in without_mark(data).split(b"\n") + [b""]:
@@ -350,9 +354,9 @@ def test_sentences_are_those_of_a_plain_reading(seed):
 @pytest.mark.parametrize("after", [b"", b"\n", b"\nb O", b"\n\nb O\n", b"\n-DOCSTART-\nb O"])
 def test_docstart_is_a_sentence_wherever_it_stands(row, before, after):
     found = parse(before + row + after)
-    alone = [each for each in found if each.is_docstart]
+    alone = [sentence for sentence in found if sentence.is_docstart]
     assert len(alone) == 1 + after.count(b"-D")
-    assert [each.words for each in found if not each.is_docstart] == [
+    assert [sentence.words for sentence in found if not sentence.is_docstart] == [
         [word] for word in "ab" if word.encode() + b" O" in before + after
     ]
     assert tagged(before + row + after).count(b"\n") == (before + row + after).count(b"\n")
@@ -415,7 +419,7 @@ def random_layout(rng, length, kinds=("X", "Y", "A-B")):
 
 
 def layouts(length, kinds):
-    """Every way to lay out chunks over `length` tokens."""
+    """All possible sets of disjoint chunks over `length` tokens."""
     if length == 0:
         yield []
         return
@@ -563,7 +567,7 @@ def test_validation_names_file_and_line():
 
 @pytest.mark.parametrize("source, target", PAIRS)
 def test_tag_vocabulary_in_another_scheme(source, target):
-    """All tags that converted sequences can have, and no others; O first."""
+    """The vocabulary has all tags that converted sequences can have and no others, with O first."""
     converted = schemes.scheme_tags(vocabulary(source), source, target)
     assert converted[0] == "O" and len(set(converted)) == len(converted)
     assert set(converted) == set(vocabulary(target))
@@ -647,13 +651,13 @@ def test_load_corpora(shared, name, split, sizes):
     if sizes:
         assert (len(sentences), sum(len(sentence.words) for sentence in sentences)) == sizes
     assert all(
-        len(each) == len(sentence.words)
+        len(column) == len(sentence.words)
         for sentence in sentences
-        for each in sentence[1:5]
-        if each is not None
+        for column in sentence[1:5]
+        if column is not None
     )
-    columns = {"conll2003": (True, True), "conll2000": (True, False)}.get(name, (False, False))
-    assert (sentences[0].pos is not None, sentences[0].chunks is not None) == columns
+    assert (sentences[0].pos is not None) == (name in ("conll2003", "conll2000"))
+    assert (sentences[0].chunks is not None) == (name == "conll2003")
     assert not any(sentence.is_docstart for sentence in sentences)
 
 
@@ -710,8 +714,8 @@ def test_example_of_load():
 
 
 def documents_of(data):
-    """For each sentence of `data` but -DOCSTART-: the words before it and after it in its
-    document, by splitting at -DOCSTART-.
+    """For each sentence of `data` except -DOCSTART-, the words before it and after it in its
+    document, found by splitting at -DOCSTART-.
     """
     found, document = [], []
     for sentence in [*parse(data, columns=("word",)), None]:
@@ -730,7 +734,7 @@ def documents_of(data):
 
 
 def around(sentences):
-    """The same of placed Sentences."""
+    """The same for placed Sentences."""
     return [
         (
             sentence.document[: sentence.start],
@@ -757,18 +761,19 @@ def test_sentences_in_documents(seed):
     data = stream_of_documents(random.Random(seed))
     placed = conll.in_documents(parse(data, columns=("word",)))
     assert around(placed) == documents_of(data)
-    assert [each[:5] for each in placed] == [each[:5] for each in parse(data, columns=("word",))]
+    plain = parse(data, columns=("word",))
+    assert [sentence[:5] for sentence in placed] == [sentence[:5] for sentence in plain]
     assert all(
-        each.document[each.start : each.start + len(each.words)] == each.words
-        for each in placed
-        if not each.is_docstart
+        sentence.document[sentence.start : sentence.start + len(sentence.words)] == sentence.words
+        for sentence in placed
+        if not sentence.is_docstart
     )
-    assert all(each.document is None for each in placed if each.is_docstart)
+    assert all(sentence.document is None for sentence in placed if sentence.is_docstart)
 
 
 def test_a_sentence_keeps_its_document():
-    """Those of a part of a corpus know the words that are not in it, and what stands between them
-    does not count.
+    """The sentences of a part of a corpus keep the words of their document outside of the part;
+    rows between them do not count.
     """
     sentences = conll.in_documents(parse(b"a\n\nb\nc\n\nd\n", columns=("word",)))
     again = conll.in_documents(
@@ -829,7 +834,9 @@ def test_a_stream_in_pieces_has_the_contexts_of_the_whole(seed):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_sentence_is_out_as_soon_as_what_follows_is_known(seed):
-    """`limit` words after it, or the end of its document; and not before."""
+    """A sentence is returned once `limit` words after it are known or its document ends, and not
+    before.
+    """
     rng = random.Random(seed)
     data, limit = stream_of_documents(rng), rng.choice((1, 3, 10))
     sentences = list(parse(data, columns=("word",)))
@@ -838,9 +845,9 @@ def test_a_sentence_is_out_as_soon_as_what_follows_is_known(seed):
     for k, block in enumerate(blocks):
         out += documents.feed([(block, next(parsed) if block.rows else None)])
         seen = blocks[: k + 1]
-        for i, each in enumerate(seen):
+        for i, sentence in enumerate(seen):
             after = [later.rows for later in seen[i + 1 :] if later.rows]
-            ended = [b"-DOCSTART-"] in after or each.rows == [b"-DOCSTART-"]
+            ended = [b"-DOCSTART-"] in after or sentence.rows == [b"-DOCSTART-"]
             words = sum(map(len, itertools.takewhile(lambda rows: rows != [b"-DOCSTART-"], after)))
             assert (i < len(out)) == (ended or words >= limit)
     assert len(out) + len(documents.close()) == len(blocks)

@@ -47,8 +47,8 @@ def run(*command, **how):
 
 
 def faults(text):
-    """What is wrong with a Dockerfile, a line each: rules of hadolint's, and ours: another user
-    than root, a health check, nothing secret.
+    """The faults of a Dockerfile, one line each, by rules of hadolint and by our own: a user other
+    than root, a health check, no secrets.
     """
     found = []
     stages, arguments = dockerfile.stages(dockerfile.parse(text))
@@ -135,7 +135,7 @@ def test_a_dockerfile_is_read_as_docker_reads_it():
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_what_is_copied_is_there(image):
-    """Files of the context, and what the server's image keeps of it."""
+    """Checks the files of the context, and the files that the server's image keeps."""
     for step in dockerfile.parse(text_of(f"docker/Dockerfile.{image}")):
         names = []
         if step.name == "COPY" and "from" not in step.flags:
@@ -157,7 +157,7 @@ def test_the_server_has_no_tensorflow():
 
 @pytest.fixture
 def repository(tmp_path):
-    """A repository with docker/, and a `docker` that writes down how it was called."""
+    """A repository with docker/, and a fake `docker` that records its arguments."""
     for name in ("docker", "bin"):
         os.makedirs(tmp_path / name)
     shutil.copytree(os.path.join(ROOT, "docker"), tmp_path / "docker", dirs_exist_ok=True)
@@ -192,10 +192,10 @@ def repository(tmp_path):
             )
 
         def built(self):
-            """(what docker was called with, {path: bytes} of the context)"""
+            """What docker was called with, and {path: bytes} of the context."""
             words = (tmp_path / "out" / "words").read_text()
             with tarfile.open(fileobj=io.BytesIO((tmp_path / "out" / "context").read_bytes())) as t:
-                files = {each.name: t.extractfile(each).read() for each in t if each.isfile()}
+                files = {entry.name: t.extractfile(entry).read() for entry in t if entry.isfile()}
             return words, files
 
     made = Repository()
@@ -209,7 +209,7 @@ def test_make_builds_each_image(channel, image):
     done = run("make", "-n", f"build_docker_{channel}_build_{image}")
     assert done.stdout == f"sh docker/build.sh {channel} {image}\n", done.stderr
     both = run("make", "-n", f"build_docker_{channel}_build").stdout.splitlines()
-    assert both == [f"sh docker/build.sh {channel} {each}" for each in IMAGES]
+    assert both == [f"sh docker/build.sh {channel} {image}" for image in IMAGES]
 
 
 def test_nightly_is_what_is_committed_and_stable_the_last_release(repository):
@@ -262,7 +262,7 @@ def test_the_compose_file_gives_no_more_rights_than_needed():
         assert service["user"] == "10001:10001" and service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
-        assert all(each.startswith("/tmp:") for each in service["tmpfs"])
+        assert all(mount.startswith("/tmp:") for mount in service["tmpfs"])
     server = services["server"]
     assert all(port.startswith("127.0.0.1:") for port in server["ports"])
     (model,) = server["volumes"]
@@ -274,8 +274,8 @@ def test_the_compose_file_gives_no_more_rights_than_needed():
 def manifest():
     """{kind: object}"""
     documents = list(yaml.safe_load_all(text_of("docker/kubernetes.yaml")))
-    assert all({"apiVersion", "kind", "metadata", "spec"} == {*each} for each in documents)
-    return {each["kind"]: each for each in documents}
+    assert all({"apiVersion", "kind", "metadata", "spec"} == {*document} for document in documents)
+    return {document["kind"]: document for document in documents}
 
 
 def test_the_objects_know_each_other(manifest):
@@ -301,7 +301,7 @@ def test_a_pod_is_one_process_on_one_core_and_is_probed(manifest):
     pod = manifest["Deployment"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert container["args"][1:] == ["--workers", "1"]
-    assert [container["resources"][each]["cpu"] for each in ("requests", "limits")] == ["1", "1"]
+    assert [container["resources"][bound]["cpu"] for bound in ("requests", "limits")] == ["1", "1"]
     paths = {kind: container[f"{kind}Probe"]["httpGet"] for kind in ("liveness", "readiness")}
     assert paths == {
         "liveness": {"path": "/health", "port": "http"},

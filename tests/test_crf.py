@@ -12,8 +12,8 @@ from tf1 import new_session, tf
 
 
 def problem(seed, batch=4, steps=5, tags=3, scale=1.5):
-    """Random emissions (garbage after the ends), transitions and lengths; one sentence is full,
-    one has one token.
+    """Random emission scores (garbage after the ends), transition scores and lengths; one sentence
+    is full, one has a single token.
     """
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, steps + 1, batch).astype(np.int32)
@@ -60,8 +60,8 @@ def test_log_partition(seed):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_log_likelihood(seed):
-    """Of random tag sequences, padded with 0; and of all sequences of a sentence, whose
-    probabilities sum to 1.
+    """The log-likelihood of random tag sequences, padded with 0; and of all sequences of a
+    sentence, whose probabilities sum to 1.
     """
     emissions, transitions, lengths = problem(seed)
     rng = np.random.default_rng(seed)
@@ -98,8 +98,8 @@ def test_log_likelihood(seed):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_gradients_are_marginal_probabilities(seed):
-    """The gradient of log Z: how probable each tag is at each place, and how often each transition
-    is expected.
+    """The gradient of log Z is the probability of each tag at each token, and the expected count of
+    each transition.
     """
     emissions, transitions, lengths = problem(seed)
     upstream = np.random.default_rng(seed + 100).normal(size=len(lengths))
@@ -147,8 +147,8 @@ def test_gradients_of_the_log_likelihood_against_finite_differences():
 @pytest.mark.parametrize("seed", range(6))
 def test_viterbi(seed):
     emissions, transitions, lengths = (
-        each.astype(kind)
-        for each, kind in zip(problem(seed, tags=2 + seed % 3), (np.float32, np.float32, np.int32))
+        array.astype(kind)
+        for array, kind in zip(problem(seed, tags=2 + seed % 3), (np.float32, np.float32, np.int32))
     )
     rng = np.random.default_rng(seed)
     begin, end = rng.normal(0, 2, (2, len(transitions))).astype(np.float32)
@@ -164,7 +164,7 @@ def test_viterbi(seed):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_viterbi_of_equals(seed):
-    """Of paths with the same score, the one whose later tags have lower ids."""
+    """Of several best paths, Viterbi returns the one whose later tags have lower ids."""
     rng = np.random.default_rng(seed)
     emissions = rng.integers(0, 2, (6, 5, 3)).astype(np.float32)
     transitions, lengths = (
@@ -182,7 +182,7 @@ def test_viterbi_of_equals(seed):
 
 @pytest.mark.parametrize("scheme", schemes.SCHEMES)
 def test_constrained_decoding(scheme):
-    """The best of the well-formed sequences, and never another one."""
+    """Viterbi returns the best of the well-formed sequences."""
     tags = (
         schemes.scheme_tags(["O", "B-X", "I-X", "B-Y", "I-Y"], "bio", scheme)
         if scheme != "bio"
@@ -220,8 +220,8 @@ def forward(emissions, transitions):
 
 
 def test_a_very_long_sentence():
-    """10,000 tokens beside a short sentence: finite, exact, and the best path is the best one but
-    for float32.
+    """With 10,000 tokens beside a short sentence, the sums are finite and exact, and the best path
+    is right up to float32 rounding.
     """
     rng = np.random.default_rng(0)
     emissions, transitions = rng.normal(0, 4, (2, 10_000, 9)), rng.normal(0, 1, (9, 9))
@@ -259,7 +259,7 @@ def test_extreme_scores(emitted, moved):
 
     log_z, (of_emissions, of_transitions) = evaluate(build, emissions, transitions, lengths)
     np.testing.assert_allclose(
-        log_z, [each for each, _ in enumerated(emissions, transitions, lengths)], rtol=1e-9
+        log_z, [value for value, _ in enumerated(emissions, transitions, lengths)], rtol=1e-9
     )
     assert np.isfinite(of_emissions).all() and np.isfinite(of_transitions).all()
     np.testing.assert_allclose(

@@ -1,5 +1,5 @@
-"""Code of the user's: an encoder as module.function, from training to C++; nothing of it is
-imported where it is not trusted.
+"""An encoder of the user's as module.function, from training to C++. Its module is not imported
+unless it is trusted or trained.
 """
 
 import pytest

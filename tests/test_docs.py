@@ -50,7 +50,7 @@ def test_links_lead_somewhere(path):
 
 @pytest.mark.parametrize("path", [*DOCS, "README.md", "CONTRIBUTING.md"])
 def test_paths_within_the_text_are_there(path):
-    """A path that begins with a folder of the repository, or a Python file."""
+    """A path is checked if it begins with a folder of the repository or is a Python file."""
     for number, code in readme.inline_code(text_of(path)):
         if not re.fullmatch(r"[\w.-]+(/[\w.-]*)*", code) or code.startswith(readme.OF_THE_READER):
             continue
@@ -58,7 +58,7 @@ def test_paths_within_the_text_are_there(path):
         if code.startswith(made) or code == "mine.py":
             continue
         if code.split("/")[0] in TOP_FOLDERS and "/" in code or code.endswith(".py"):
-            known = any(f"/{each}".endswith(f"/{code}") for each in readme.tracked())
+            known = any(f"/{path}".endswith(f"/{code}") for path in readme.tracked())
             assert known or os.path.exists(os.path.join(ROOT, code)), f"{path}:{number}: {code}"
 
 
@@ -90,7 +90,7 @@ def test_figures_have_their_command_and_date():
 
 
 def test_lines_end_by_column_100():
-    """But for tables, examples and links."""
+    """All lines are checked except tables, examples and links."""
     for path in {*PAGES} - {"data/sample/README.md"}:
         for number, line in enumerate(text_of(path).split("\n"), 1):
             if not line.startswith(("|", " ", "#", "!")) and "](" not in line:
@@ -101,7 +101,7 @@ def test_lines_end_by_column_100():
 
 
 def test_the_site_has_no_warning(tmp_path):
-    """The pages made of config.py and of docstrings included."""
+    """The pages made from config.py and from docstrings are included."""
     for package in ("sphinx", "myst_parser", "furo"):
         pytest.importorskip(package)
     done = subprocess.run(

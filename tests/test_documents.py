@@ -1,5 +1,5 @@
-"""Document context from file to tags: whatever the pieces in which a stream comes, each sentence is
-tagged with its neighbours.
+"""Document context from file to tags: each sentence is tagged with its neighbours, however the
+stream is cut.
 """
 
 import io
@@ -21,7 +21,7 @@ DOCSTART = b"-DOCSTART- -X- -X- O\n\n"
 
 @pytest.fixture(scope="module")
 def flags(tmp_path_factory):
-    """Of a model whose sentences see their neighbours, and whose features are BERT alone."""
+    """The flags of a model with document context whose only features are BERT's."""
     folder = tmp_path_factory.mktemp("model")
     flags = write_sample(folder)
     emb = write_embeddings(
@@ -32,9 +32,9 @@ def flags(tmp_path_factory):
         write_google(folder / "bert"),
     )
     off = [
-        each
+        argument
         for name in ("use_word", "use_chr", "use_pos", "use_chk", "use_highway")
-        for each in (f"--{name}", "False")
+        for argument in (f"--{name}", "False")
     ]
     return [*flags, *SMALL, *off, "--emb_path", emb, "--encoder", "none", "--bert_context", "True"]
 
@@ -47,7 +47,7 @@ def prefix(flags, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tagger(prefix):
-    """Its weights are such that a word's tag depends on the words around it."""
+    """A tagger whose weights make a word's tag depend on the words around it."""
     tagger = Tagger.load(prefix)
     assert tagger.feeder.wordpiece.capacity == 46
     return tagger
@@ -69,7 +69,7 @@ def text():
 
 
 def tagged(tagger, data, cuts=()):
-    """What inference.py writes for a stream in pieces that end at `cuts`."""
+    """The output of inference.py for a stream in pieces that end at `cuts`."""
     out, reader, bounds = io.BytesIO(), conll.BlockReader(), [0, *sorted(cuts), len(data)]
     work = streams.ColumnTagger(tagger, "<stdin>", None, out)
     try:
@@ -90,7 +90,7 @@ def tags_of(out):
 
 
 def test_neighbours_count(tagger, text):
-    """A sentence alone gets other tags; the -DOCSTART- lines are what parts the documents."""
+    """A sentence alone gets other tags, as -DOCSTART- lines separate the documents."""
     whole = tags_of(tagged(tagger, text))
     sentences = [block for block in text.split(b"\n\n") if block.strip()]
     alone = [tags_of(tagged(tagger, sentence))[0] for sentence in sentences]
@@ -104,8 +104,8 @@ def test_neighbours_count(tagger, text):
 
 
 def test_tags_are_those_of_each_sentence_by_itself(tagger, text):
-    """By way of its pieces, which hold its neighbours: a batch of one, through features/feed.py
-    alone.
+    """The reference is a batch of one, through features/feed.py alone, whose pieces hold the
+    neighbours.
     """
     sentences = conll.in_documents(
         [
@@ -133,7 +133,7 @@ def test_lists_of_words_are_one_document(tagger, text):
     ]
     words = [sentence.words for sentence in sentences]
     plain = b"".join(
-        b"".join(word.encode() + b" NN B-NP O\n" for word in each) + b"\n" for each in words
+        b"".join(word.encode() + b" NN B-NP O\n" for word in sentence) + b"\n" for sentence in words
     )
     assert tagger.predict(words) == tags_of(tagged(tagger, plain))
     assert tagger.predict(words[::-1])[::-1] != tagger.predict(words)
@@ -156,7 +156,7 @@ def test_cut_anywhere(tagger, text, seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_bad_row_ends_the_document(tagger, text, seed):
-    """The sentences before it are out, tagged as if nothing followed; wherever the stream was
+    """The sentences before it are written and tagged as if nothing followed, wherever the stream is
     cut.
     """
     rng = random.Random(seed)
@@ -175,7 +175,7 @@ def test_a_bad_row_ends_the_document(tagger, text, seed):
 
 
 def test_without_bert_nothing_is_held_back(flags, tmp_path):
-    """Whatever --bert_context says."""
+    """A model without BERT ignores --bert_context."""
     tagger, out = (
         Tagger.load(
             untrained(tmp_path / "ner_model", *flags, "--use_bert", "False", "--use_word", "True")
@@ -192,8 +192,8 @@ def test_without_bert_nothing_is_held_back(flags, tmp_path):
 
 
 def test_the_command_on_a_pipe(prefix, tagger, text, zygote, tmp_path):
-    """One write, many small ones, a file: the same bytes. A document is out once the next one
-    begins, though the pipe is open.
+    """One write, many small writes and a file give the same bytes. A document is written once the
+    next one begins, while the pipe is open.
     """
     (tmp_path / "in.txt").write_bytes(text)
     command.run(tagger, arguments(input=str(tmp_path / "in.txt"), output=str(tmp_path / "out.txt")))

@@ -1,5 +1,5 @@
-"""etc/download.py against a server of our own, which breaks off, changes its files, lies and
-stalls.
+"""etc/download.py against a server of our own that closes connections early, changes its files,
+sends wrong headers, and stalls.
 """
 
 import gzip
@@ -83,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
                 )
 
     def log_message(self, *args):
-        """Nothing on standard error."""
+        """Writes nothing to standard error."""
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def zipped(**members):
 
 
 def failed(done):
-    """The last line on standard error of a run that ended with a user's mistake."""
+    """The last line on standard error of a run that must end with a user's mistake."""
     assert done.code == 2 and done.out == "" and "Traceback" not in done.err, done
     return done.err.splitlines()[-1]
 
@@ -183,21 +183,21 @@ def ranges(server):
 
 def test_table():
     paths = []
-    for name, each in download.ITEMS.items():
+    for name, item in download.ITEMS.items():
         assert (
-            each.folder.split("/")[0] in ("embeddings", "data")
-            and each.terms
-            and each.page.startswith("https://")
+            item.folder.split("/")[0] in ("embeddings", "data")
+            and item.terms
+            and item.page.startswith("https://")
         )
-        for source in each.downloads:
+        for source in item.downloads:
             assert source.url.startswith("https://") and source.files
-            assert bool(each.checked) == bool(
+            assert bool(item.checked) == bool(
                 source.sha256 or all(file.sha256 for file in source.files)
             ), name
             assert all(bool(file.member) == source.url.endswith(".zip") for file in source.files)
             for digest in [source.sha256, *[file.sha256 for file in source.files]]:
                 assert re.fullmatch("([0-9a-f]{64})?", digest)
-            paths += [f"{each.folder}/{file.path}" for file in source.files]
+            paths += [f"{item.folder}/{file.path}" for file in source.files]
     assert len(paths) == len(set(paths)) == 10 + 4 * 2 + 6 * 5 + 3
     corpus = conll.CORPORA["conll2003"]
     assert {f"data/conll2003/{split}.{corpus.ending}" for split in corpus.splits} <= set(paths)
@@ -210,14 +210,14 @@ def test_list_without_other_packages():
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert re.findall(r"(?m)^(\S+): ", done.stdout) == list(download.ITEMS)
-    for each in download.ITEMS.values():
+    for item in download.ITEMS.values():
         assert all(
             text in done.stdout
             for text in (
-                each.what,
-                each.terms,
-                each.page,
-                *[source.url for source in each.downloads],
+                item.what,
+                item.terms,
+                item.page,
+                *[source.url for source in item.downloads],
             )
         )
 
@@ -278,7 +278,7 @@ def test_fetches_and_then_nothing_more(run, server, tmp_path):
     after = [
         os.stat(tmp_path / "embeddings" / name) for name in os.listdir(tmp_path / "embeddings")
     ]
-    assert [each.st_mtime_ns for each in after] == [each.st_mtime_ns for each in before]
+    assert [status.st_mtime_ns for status in after] == [status.st_mtime_ns for status in before]
 
 
 @pytest.mark.parametrize("reset", (False, True))
@@ -315,8 +315,8 @@ def test_gives_up_and_goes_on_in_the_next_run(run, server, tmp_path):
 
 @pytest.mark.parametrize("without", ("ranges", "tags"))
 def test_server_that_can_not_go_on(run, server, tmp_path, without):
-    """Without ranges it answers from the beginning; without ETag and Last-Modified it may be
-    another file.
+    """A server without ranges sends the file from the beginning; without ETag and Last-Modified,
+    the file may have changed.
     """
     server.files, server.breaks = {"/x/w.hdf5": BYTES}, [70_000, 200_000, 80_000]
     server.ranges, server.tags = without != "ranges", {} if without == "tags" else None
@@ -356,8 +356,8 @@ def test_validators(run, server, tmp_path, tags, validator):
 @pytest.mark.parametrize("if_range", (True, False))
 @pytest.mark.parametrize("size", (None, 200_000, 60_000))
 def test_file_changed_between_two_tries(run, server, tmp_path, if_range, size):
-    """A server that does not know If-Range sends the rest of another file, or says that there is
-    none (416).
+    """A server that does not know If-Range sends the rest of another file, or refuses the range
+    (416).
     """
     server.files, server.breaks, server.if_range = {"/x/w.hdf5": BYTES}, [70_000, 0], if_range
     assert run("plain", "--tries", 1).code == 2
@@ -403,7 +403,7 @@ def test_part_without_a_note(run, server, tmp_path):
 
 
 def test_part_that_is_whole(run, server, tmp_path, monkeypatch):
-    """Ended between the last byte and the file's name: nothing is fetched again."""
+    """A run that ended after the last byte and before the rename; nothing is downloaded again."""
 
     def interrupt(*args):
         raise KeyboardInterrupt
@@ -595,8 +595,8 @@ def test_only_what_was_asked_for_is_unpacked(run, server, tmp_path):
 
 
 def test_damaged_archives(run, server, tmp_path):
-    """Cut off anywhere, and with any byte flipped: refused in one line, or unpacked as it should
-    be; never anything else.
+    """An archive is truncated anywhere, or any byte is flipped: it is either refused in one line or
+    unpacked correctly.
     """
     rng = random.Random(1)
     good = zipped(a_txt=rng.randbytes(2000), valid_txt=b"b" * 5000)

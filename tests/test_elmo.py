@@ -1,4 +1,4 @@
-"""ELMo against what bilm-tf and AllenNLP computed, and against plain numpy; the scalar mix; its
+"""ELMo against the results of bilm-tf and AllenNLP, and against plain numpy; the scalar mix; its
 files; test_bilm.py.
 """
 
@@ -40,12 +40,12 @@ def published(request, shared):
     folder = shared(f"conformance/elmo/{request.param}")
     options = read_elmo_options(f"{folder}/options.json")
     with open(f"{folder}/{SENTENCES[request.param]}", encoding="utf-8") as stream:
-        streams = [[sentence.split(" ") for sentence in each] for each in json.load(stream)]
+        streams = [[words.split(" ") for words in sentences] for sentences in json.load(stream)]
     return folder, options, elmo_weights(options, f"{folder}/lm_weights.hdf5"), streams
 
 
 def published_options(**size):
-    """dim, projection_dim, n_highway as published; the rest is the same in all."""
+    """The options with dim, projection_dim and n_highway as published."""
     filters = [[1, 32], [2, 32], [3, 64], [4, 128], [5, 256], [6, 512], [7, 1024]]
     options = small_options(cell_clip=3, proj_clip=3, filters=filters, **size)
     options["char_cnn"]["embedding"]["dim"] = 16
@@ -64,11 +64,13 @@ def clip(x, bound):
 
 
 def reference_token(ids, options, weights):
-    """One word, (50,) -> (projection_dim,)."""
+    """The token layer for one word: (50,) -> (projection_dim,)."""
     characters = np.concatenate(
         [np.zeros((1, options["embedding"]["dim"])), weights["char_embed"]]
     )[ids]
-    activation = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh}[options["activation"]]
+    activation = np.tanh
+    if options["activation"] == "relu":
+        activation = lambda x: np.maximum(x, 0)
     parts = []
     for i, (width, _) in enumerate(options["filters"]):
         kernel, bias = weights[f"CNN/W_cnn_{i}"][0], weights[f"CNN/b_cnn_{i}"]
@@ -92,7 +94,7 @@ def reference_token(ids, options, weights):
 
 
 def reference_lstm(xs, options, weights):
-    """One sentence from first to last, from zeros."""
+    """One direction over one sentence, from a state of zeros."""
     c, h, outputs = np.zeros(options["dim"]), np.zeros(options["projection_dim"]), []
     for x in xs:
         i, j, f, o = np.split(np.concatenate([x, h]) @ weights["W_0"] + weights["B"], 4)
@@ -128,7 +130,9 @@ def reference(words, options, weights):
 
 
 def test_top_layer_as_published(published):
-    """Ten batches of three sentences, the state carried: what bilm-tf and AllenNLP computed."""
+    """Ten batches of three sentences with carried state are compared with the results of bilm-tf
+    and AllenNLP.
+    """
     folder, options, weights, streams = published
     batches = [sentence for together in zip(*streams) for sentence in together]
     got = list(layers_of(batches, options, weights, batch_size=3, stateful=True))
@@ -222,7 +226,7 @@ def graph(options, weights, max_batch=0):
     with tf.variable_scope("elmo"):
         state = elmo_state(options, max_batch) if max_batch else []
         layers, final = elmo_layers(
-            ids, options, [each[: tf.shape(ids)[0]] for each in state] or None
+            ids, options, [layer[: tf.shape(ids)[0]] for layer in state] or None
         )
     session = new_session(1)
     session.run(tf.global_variables_initializer())
@@ -259,13 +263,13 @@ def test_states_of_rows_beyond_the_batch_stay():
 
 
 def test_rows_without_a_sentence():
-    """Rows of padding alone are 0, change nothing, and leave their state as it was."""
+    """Rows of padding alone are 0, change nothing, and keep their state."""
     options = small_options()
     rows = np.stack([elmo_ids(TEXT[1]), np.zeros((4, 50), np.int32)])
     with tf.Graph().as_default():
         session, ids, layers, state, update = graph(options, random_weights(options), max_batch=2)
         both, _ = session.run([layers, update], {ids: rows})
-        assert all((each[1] == 0).all() and (each[0] != 0).any() for each in session.run(state))
+        assert all((layer[1] == 0).all() and (layer[0] != 0).any() for layer in session.run(state))
     assert (both[1] == 0).all()
     np.testing.assert_allclose(
         both[0], reference(TEXT[1], options, random_weights(options)), atol=2e-6, rtol=1e-5
@@ -273,7 +277,7 @@ def test_rows_without_a_sentence():
 
 
 def test_variables_and_gradient():
-    """Names and shapes are those of the weights file; nothing is trained, and no gradient goes
+    """Names and shapes are those of the weights file; no variable is trained, and no gradient flows
     through.
     """
     for options in (small_options(), small_options(projection_dim=6, n_highway=0, n_layers=1)):
@@ -377,7 +381,9 @@ MASK = np.array([[1, 1, 1], [1, 0, 0]], np.float32)
 
 
 def normalized(layers):
-    """Each layer of each sentence, its tokens' mean 0 and variance 1; 0 at padding."""
+    """Each layer of each sentence, normalized to mean 0 and variance 1 over its tokens; 0 at
+    padding.
+    """
     out = np.zeros(layers.shape)
     for b, length in enumerate(MASK.sum(axis=1).astype(int)):
         for k in range(layers.shape[2]):
@@ -409,7 +415,7 @@ def test_scalar_mix_starts_as_the_mean():
 
 
 def test_layer_norm_does_not_see_the_neighbours():
-    """Nor padding; and a row without a token is 0."""
+    """Other sentences and padding do not matter; a row without a token is 0."""
     layers = np.random.default_rng(0).normal(size=(2, 3, 3, 4)).astype(np.float32)
     mix = lambda x, mask: scalar_mix(x, mask, layer_norm=True)
     both, alone = evaluate(mix, layers, MASK), evaluate(mix, layers[1:, :1], MASK[1:, :1])
@@ -449,7 +455,9 @@ def test_files_are_read(files):
 
 
 def test_options_left_out(files):
-    """What bilm-tf takes where nothing is said; what we do not rely on may be there."""
+    """Options that are missing have the defaults of bilm-tf; options that we do not use are
+    allowed.
+    """
     folder, options = files
     for part, name in (
         ("lstm", "n_layers"),
@@ -597,7 +605,7 @@ def test_weights_that_are_no_numbers(files):
 
 
 def test_damaged_weights(files):
-    """Cut off anywhere: one line with the file's name."""
+    """A truncated file is refused in one line with its name."""
     folder, options = files
     whole, path = (folder / "weights.hdf5").read_bytes(), folder / "damaged.hdf5"
     for length in [*range(0, len(whole), len(whole) // 40), len(whole) - 1]:
@@ -690,7 +698,7 @@ def test_command(files, zygote):
     ],
 )
 def test_command_told_wrong(files, bare_zygote, flag, value, message):
-    """Told before TensorFlow is imported: where it cannot be."""
+    """The mistakes are found before TensorFlow is imported, which is impossible here."""
     folder, _ = files
     (folder / "empty.txt").write_bytes(b" \n\n")
     flags = {
@@ -700,7 +708,7 @@ def test_command_told_wrong(files, bare_zygote, flag, value, message):
     }
     told = bare_zygote.mistake(
         "test_bilm.py",
-        *[each for pair in flags.items() for each in pair],
+        *[argument for pair in flags.items() for argument in pair],
         folder=folder,
         path=[ROOT],
     )

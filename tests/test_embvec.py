@@ -1,5 +1,5 @@
-"""Vectors and vocabularies: what is read, what is skipped and told, and what a file may make us run
-(nothing).
+"""Vectors and vocabularies: files that are read, lines that are skipped with a note, and files that
+must not run code.
 """
 
 import builtins
@@ -139,8 +139,8 @@ def test_every_format_gives_the_same(folder, header, kind, change):
 
 
 def test_long_files_are_read_in_parts(folder):
-    """More than one part of 4 MB: no line is lost or torn where the parts meet, and line numbers
-    hold.
+    """In a file of several parts of 4 MB, no line is lost or torn where the parts meet, and line
+    numbers are right.
     """
     numbers = np.random.default_rng(0).normal(size=(60_000, 10)).round(6).astype(np.float32)
     lines = [
@@ -232,8 +232,8 @@ def test_a_file_that_can_not_be_used(folder, data, dim, message):
 
 @pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zip"])
 def test_damaged_archives(folder, kind):
-    """Cut off, of another format, or with any byte changed: one line about it, or the vectors as
-    they were.
+    """An archive that is truncated, of another format, or has any byte changed gives one line of
+    error, or the right vectors.
     """
     path = folder / f"vectors.{kind}"
     if kind == "zip":
@@ -474,8 +474,8 @@ def test_the_vocabulary_hash_tells_vocabularies_apart(folder):
 
 
 def test_damaged_files_are_refused_or_read(folder):
-    """Cut off anywhere; and with random bytes changed: UserError or an EmbVec, never another
-    exception.
+    """Files are truncated anywhere, or random bytes are changed: the result is UserError or an
+    EmbVec, never another exception.
     """
     emb, _ = run(folder)
     path = folder / "emb.pkl"
@@ -567,8 +567,8 @@ ATTACKS = {
 @pytest.mark.parametrize("protocol", [2, 4, 5])
 @pytest.mark.parametrize("name", ATTACKS)
 def test_a_malicious_file_runs_nothing(folder, name, protocol):
-    """As the header, as the whole body, as a key or hidden in an array's place; loaded in this
-    process.
+    """The pickle stands as the header, as the whole body, as a key, or in place of an array; it is
+    loaded in this process.
     """
     emb, _ = run(folder)
     mark = str(folder / "ran")
@@ -647,7 +647,7 @@ def test_a_mistake_ends_in_one_line_and_exit_code_2(folder, flags, emb, dim, mes
 
 
 def test_the_command_refuses_nothing_of_the_real_glove(shared, folder):
-    """The first megabyte of the real file: each line is a word with its vector."""
+    """In the first megabyte of the real file, each line is a word with its vector."""
     with gzip.open(shared("embeddings/glove.6B.50d.txt.gz"), "rb") as stream:
         lines = stream.readlines(1 << 20)
     (folder / "real.txt").write_bytes(b"".join(lines))

@@ -51,8 +51,8 @@ def build(config):
 
 
 def by_sentence(function):
-    """Applies function(real tokens, variables) to each sentence; what stands at padding counts for
-    nothing.
+    """Applies function(real tokens, variables) to each sentence; the values at padding do not
+    matter.
     """
 
     def reference(x, variables):
@@ -66,7 +66,7 @@ def by_sentence(function):
 
 
 def masked(config):
-    """The encoder's output with zeros at padding, where it may be anything."""
+    """The encoder's output with zeros at padding, where it is undefined."""
     return lambda x: build(config)(x) * MASK[..., None]
 
 
@@ -159,7 +159,7 @@ def test_recurrent(name, values):
 
 @pytest.mark.parametrize("steps, batch", [(1, 1), (1, 5), (30, 7)])
 def test_fused_and_normal_are_the_same(steps, batch):
-    """Same variables by name, same outputs, same gradients."""
+    """Both have the same variables by name, the same outputs and the same gradients."""
     rng = np.random.default_rng(steps)
     x = rng.normal(size=(batch, steps, 10)).astype(np.float32)
     lengths = rng.integers(1, steps + 1, batch).astype(np.int32)
@@ -206,7 +206,7 @@ def test_linear_recurrence(steps):
         rng.normal(size=(steps, 3)),
     )
     factors, summands, upstream = (
-        each.astype(np.float32) for each in (factors, summands, upstream)
+        array.astype(np.float32) for array in (factors, summands, upstream)
     )
 
     def one_by_one(factors, summands):
@@ -229,7 +229,9 @@ def test_linear_recurrence(steps):
 
 
 def around(x, kernel, bias, causal=False):
-    """One sentence: a window around each token (causal: that ends at it), zeros outside."""
+    """A window around each token of one sentence (causal: the window that ends at it), with zeros
+    outside.
+    """
     width = len(kernel)
     before = width - 1 if causal else width // 2
     padded = np.concatenate([np.zeros((before, x.shape[1])), x, np.zeros((width, x.shape[1]))])
@@ -258,7 +260,7 @@ def layer_norm(x, variables, scope):
 
 
 def self_attention(x, variables, scope, size, num_heads):
-    """One head and one token after the other."""
+    """Self-attention for one head and one token after the other."""
     parts = (
         x @ variables[f"{scope}/query_key_value/kernel"]
         + variables[f"{scope}/query_key_value/bias"]

@@ -113,7 +113,7 @@ class Pair:
         export.write_engine_file(prefix, self.file, constrained)
 
     def python(self, data, batch_size=64):
-        """What inference.py makes of columns (bytes)."""
+        """The output of inference.py for columns (bytes)."""
         self.tagger.config = dataclasses.replace(self.tagger.config, batch_size=batch_size)
         out, reader = io.BytesIO(), conll.BlockReader()
         work = streams.ColumnTagger(self.tagger, "<stdin>", None, out)
@@ -134,7 +134,7 @@ class Pair:
         ]
 
     def tensorflow_scores(self, data):
-        """Emission scores of TensorFlow, float32 (tokens, tags) a sentence."""
+        """The emission scores of TensorFlow, float32 (tokens, tags) for each sentence."""
         examples = self.examples(data)
         session, _, _ = export.build(self.prefix)
         with session:
@@ -145,7 +145,9 @@ class Pair:
         return [scores[: len(example)] for scores, example in zip(logits, examples)]
 
     def reference_scores(self, data):
-        """Of the network in float64, its recurrent kernels rounded as in the engine's file."""
+        """The emission scores in float64, with recurrent kernels rounded as in the engine's
+        file.
+        """
         config, rounded = self.tagger.config, weights(self.prefix)
         for name, array in rounded.items():
             if name.startswith("encoder/") and name.endswith("/kernel"):
@@ -236,8 +238,8 @@ def write_models_data(folder, scheme):
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
-    """A function: name in MODELS -> its Pair, with random weights under which many tags occur and
-    errors of rounding stay small.
+    """A function that takes a name in MODELS and returns its Pair, with random weights under which
+    many tags occur and rounding errors stay small.
     """
     binary("etagger")
     pairs = {}
@@ -259,7 +261,7 @@ def pair(tmp_path_factory):
 
 
 def known_instructions(file):
-    """Those of this machine."""
+    """The instruction sets of this machine."""
     known = [
         name
         for name in INSTRUCTIONS
@@ -274,7 +276,9 @@ def predicted(out):
 
 
 def assert_same(prefix, one, other):
-    """The same bytes, but for sentences whose two best tag sequences score the same."""
+    """Checks that outputs are the same bytes, except for sentences whose two best tag sequences
+    score the same.
+    """
     if one != other:
         print(f"ties: {ties(prefix, one, other)}")
 
@@ -289,7 +293,7 @@ def test_same_tags(pair, name):
     for flags in (
         (),
         ("--batch_size", 1),
-        *(("--instructions", each) for each in known_instructions(pair.file)),
+        *(("--instructions", instructions) for instructions in known_instructions(pair.file)),
     ):
         assert_same(pair.prefix, expected, pair.engine(SMALL_DATA, *flags))
     assert_same(
@@ -304,8 +308,8 @@ def test_same_tags(pair, name):
 
 @pytest.mark.parametrize("corpus, columns", [*CORPORA, ("conll2000/train.txt", "word pos tag")])
 def test_same_tags_of_whole_corpora(shared, tmp_path, corpus, columns):
-    """Random weights, every tag of the corpus. Of conll2000, which has no development set, the last
-    1,000 sentences.
+    """Models with random weights and every tag of the corpus. conll2000 has no development set, so
+    its last 1,000 sentences are used.
     """
     binary("etagger")
     with open(shared("data/" + corpus), "rb") as stream:
@@ -342,7 +346,7 @@ def test_rows_out_are_rows_in(pair, name):
 
 
 def test_constrained_at_export(pair, tmp_path):
-    """--constrained decodes well-formed sequences with a model that was not trained so."""
+    """--constrained decodes well-formed sequences with a model that was trained without it."""
     free = pair("default")
     held = Pair(free.prefix, tmp_path, constrained=True)
     data = b"".join(sample("test"))
@@ -358,7 +362,9 @@ def test_constrained_at_export(pair, tmp_path):
 
 
 def test_a_moving_average_is_what_inference_restores(tmp_path):
-    """The best model has the averages, the last state the weights and what the optimizer keeps."""
+    """The best model has the averages; the last state has the weights and the state of the
+    optimizer.
+    """
     binary("etagger")
     fit(*write_sample(tmp_path), *SMALL, "--ema_decay", 0.9, "--epoch", 1, "--use_highway", False)
     scores = []
@@ -449,8 +455,8 @@ def emission_scores(config, weights, inputs):
 
 
 def engine_scores(file, data, *args):
-    """Emission scores of the engine, float32 (tokens, tags) a sentence. args: instructions, batch
-    size.
+    """The emission scores of the engine, float32 (tokens, tags) for each sentence. args:
+    instructions, batch size.
     """
     out = succeed(run_binary("probe", "emissions", file, *args, stdin=data)).out.decode()
     return [
@@ -460,18 +466,18 @@ def engine_scores(file, data, *args):
 
 
 def largest_difference(ours, theirs):
-    assert [each.shape for each in ours] == [each.shape for each in theirs]
+    assert [array.shape for array in ours] == [array.shape for array in theirs]
     return max(float(np.abs(a - b).max()) for a, b in zip(ours, theirs))
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_emission_scores(pair, name):
-    """Those of TensorFlow, and of the network written plainly in float64; the same whatever the
-    neighbours in a batch.
+    """The engine's scores agree with TensorFlow's and with a plain network in float64, whatever the
+    other sentences in a batch.
     """
     pair = pair(name)
     tensorflow, reference = pair.tensorflow_scores(SENTENCES), pair.reference_scores(SENTENCES)
-    largest = max(np.abs(each).max() for each in reference)
+    largest = max(np.abs(logits).max() for logits in reference)
     portable = engine_scores(pair.file, SENTENCES, "portable")
     for instructions in known_instructions(pair.file):
         ours = engine_scores(pair.file, SENTENCES, instructions)
@@ -533,7 +539,7 @@ def test_trained_models(shared, tmp_path, name, corpus):
         difference = largest_difference(engine_scores(pair.file, some, instructions), tensorflow)
         print(
             f"{name}: {instructions} differs by {difference:.1e} from TensorFlow; scores up to "
-            f"{max(np.abs(each).max() for each in tensorflow):.1f}"
+            f"{max(np.abs(logits).max() for logits in tensorflow):.1f}"
         )
         assert difference < 1e-4
 
@@ -624,8 +630,8 @@ def shapes(config, words, tags):
     ids=str,
 )
 def test_every_size(tmp_path, size, dim, layers, highway, tags):
-    """Sizes that are multiples of nothing, and of what the kernels take together; batches of many
-    sentences of any length.
+    """Sizes that are multiples of nothing and sizes that fill whole blocks of the kernels; batches
+    of many sentences of any length.
     """
     binary("probe")
     rng = np.random.default_rng(size)
@@ -667,7 +673,7 @@ def test_sigmoid_and_hyperbolic_tangent(tmp_path):
                 np.linspace(-20, 20, 4001),
                 np.linspace(-120, 120, 999),
                 limits,
-                [-each for each in limits],
+                [-limit for limit in limits],
             ]
         ).astype(np.float32)
     )
@@ -690,7 +696,7 @@ def test_sigmoid_and_hyperbolic_tangent(tmp_path):
 
 
 def best_path(scores, transitions, begin, end):
-    """Viterbi in float64; of equals, the sequence whose later tags have lower ids."""
+    """Viterbi in float64; of several best paths, the one whose later tags have lower ids."""
     score, pointers = scores[0] + begin, []
     for row in scores[1:]:
         paths = score[:, np.newaxis] + transitions
@@ -703,7 +709,7 @@ def best_path(scores, transitions, begin, end):
 
 
 def best_of_all_paths(scores, transitions, begin, end):
-    """The same by trying every sequence."""
+    """The same by enumeration of all sequences."""
     tokens, tags = scores.shape
 
     def score(path):
@@ -725,7 +731,7 @@ def best_of_all_paths(scores, transitions, begin, end):
 @pytest.mark.parametrize("tags", [1, 2, 3, 4, 16, 17, 33, 64, 65, 130])
 @pytest.mark.parametrize("decoder", ["crf", "constrained crf", "constrained softmax", "softmax"])
 def test_decoding(tmp_path, decoder, tags):
-    """Small whole numbers as scores: sums are exact, and ties abound."""
+    """The scores are small integers, so that sums are exact and ties are frequent."""
     binary("probe")
     rng = np.random.default_rng(tags)
     config = words_alone(
@@ -744,7 +750,7 @@ def test_decoding(tmp_path, decoder, tags):
         weights["crf/transitions"].astype(float) if config.use_crf else np.zeros((tags, tags))
     )
     begin, between, end = (
-        [np.where(each, 0.0, -1e6) for each in schemes.legal_transitions(names, "iobes")]
+        [np.where(allowed, 0.0, -1e6) for allowed in schemes.legal_transitions(names, "iobes")]
         if config.constrained
         else (np.zeros(tags), np.zeros((tags, tags)), np.zeros(tags))
     )
@@ -762,7 +768,7 @@ def test_decoding(tmp_path, decoder, tags):
 
 
 def test_a_long_sentence_is_decoded_exactly(tmp_path):
-    """Scores do not grow with the sentence: 20,000 tokens that differ in the seventh digit."""
+    """Scores do not grow with the sentence: 20,000 tokens differ in the seventh digit."""
     binary("probe")
     rng = np.random.default_rng(1)
     config = words_alone(wrd_dim=1, rnn_size=1, rnn_layers=1, use_highway=False)
@@ -782,9 +788,7 @@ def test_a_long_sentence_is_decoded_exactly(tmp_path):
 
 @pytest.mark.parametrize("name", INSTRUCTIONS)
 def test_instruction_sets(pair, name):
-    """This machine's own are among them; one that it lacks is told, and so is one that nobody
-    knows.
-    """
+    """This machine's own sets are listed; a set that it lacks and an unknown name are refused."""
     file = pair("default").file
     if name not in known_instructions(file):
         assert (
@@ -868,8 +872,8 @@ def test_more_types_than_bits(refused, tmp_path):
 
 
 def test_what_it_does_not_know_is_refused(pair, tmp_path, monkeypatch):
-    """A feature or an encoder to come: by its hyper-parameter where that is not off, by its value,
-    and by its variables.
+    """A future feature or encoder is refused by its hyper-parameter (unless that is off), by its
+    value, and by its variables.
     """
     assert set(engine_file.COVERED) <= set(MODEL_FIELDS)
     settings = {

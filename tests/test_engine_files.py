@@ -1,5 +1,5 @@
-"""The engine and damaged, foreign and hostile .etagger files: each is refused in one line, or tags;
-no flipped bit passes --verify.
+"""Damaged, foreign and hostile .etagger files: each is refused in one line or tags, and no flipped
+bit passes --verify.
 """
 
 import copy
@@ -58,14 +58,16 @@ def written(models, tmp_path, monkeypatch):
 
 
 def refused(path, *flags):
-    """The one line with which the engine refuses a file."""
+    """The one line of the message with which the engine refuses a file."""
     message = binary_mistake("etagger", path, *flags, stdin=TEXT)
     assert message.startswith("etagger: ")
     return message
 
 
 def refused_or_tags(path):
-    """Whether the file tags, as many rows out as in; otherwise it is refused in one line."""
+    """Whether the file tags, with as many rows out as in; otherwise checks that it is refused in
+    one line.
+    """
     done = run_binary("etagger", path, *COLUMNS, stdin=TEXT)
     assert done.code in (0, 2), done
     if done.code == 2:
@@ -94,8 +96,8 @@ ENTRY_FIELDS = ("name", "type", "rank", "dim0", "dim1", "dim2", "dim3", "offset"
 
 
 class Raw:
-    """A file's bytes, prelude and table of sections; seal() computes the checksums as a hostile
-    author would.
+    """The bytes of a file, with its prelude and its table of sections. seal() computes the
+    checksums, as a hostile author would.
     """
 
     def __init__(self, data):
@@ -108,11 +110,11 @@ class Raw:
         self.table = [dict(zip(ENTRY_FIELDS, row)) for row in rows]
 
     def entry(self, name):
-        return next(each for each in self.table if each["name"].rstrip(b"\0") == name.encode())
+        return next(entry for entry in self.table if entry["name"].rstrip(b"\0") == name.encode())
 
     def seal(self, **prelude):
-        """The file's bytes with its table and prelude, and these fields of the prelude instead of
-        the right ones.
+        """The bytes of the file with its table and prelude; the arguments replace fields of the
+        prelude.
         """
         self.prelude.update({"size": len(self.data), **prelude})
         at = PRELUDE.unpack_from(self.data)[FIELDS.index("table")]
@@ -131,8 +133,8 @@ def test_sealing_is_what_the_writer_does(written):
     data = written("gazetteer").read_bytes()
     assert Raw(data).seal() == data
     assert all(
-        zlib.crc32(data[each["offset"] : each["offset"] + each["bytes"]]) == each["crc"]
-        for each in Raw(data).table
+        zlib.crc32(data[entry["offset"] : entry["offset"] + entry["bytes"]]) == entry["crc"]
+        for entry in Raw(data).table
     )
 
 
@@ -143,7 +145,9 @@ def test_truncated_anywhere(written):
     raw = Raw(data)
     places = {0, 1, 63, 64, 65, raw.prelude["table"], raw.prelude["table"] + 100, len(data) - 1}
     places |= {
-        place for each in raw.table for place in (each["offset"], each["offset"] + each["bytes"])
+        place
+        for entry in raw.table
+        for place in (entry["offset"], entry["offset"] + entry["bytes"])
     }
     places |= set(random.Random(1).sample(range(len(data)), 40))
     for size in places - {len(data)}:
@@ -154,10 +158,10 @@ def test_truncated_anywhere(written):
 
 
 def test_truncated_where_its_size_says_so(written):
-    """The same with a prelude that gives the smaller size, and its checksum."""
+    """The same with a prelude that has the smaller size and its checksum."""
     path = written("default")
     data = path.read_bytes()
-    for size in {each["offset"] for each in Raw(data).table} | set(
+    for size in {entry["offset"] for entry in Raw(data).table} | set(
         random.Random(2).sample(range(64, len(data)), 20)
     ):
         raw = Raw(data)
@@ -241,8 +245,8 @@ ODD = (0, 1, 3, 2**31 - 1, 2**32, 2**62, 2**63, 2**64 - 1, 2**64 - 64)
     "field", ["type", "rank", "dim0", "dim1", "dim2", "dim3", "offset", "bytes"]
 )
 def test_tables(written, field):
-    """Odd numbers in each field of some sections, with right checksums. Nothing that the numbers do
-    not fit is opened.
+    """Odd numbers in each field of some sections, with right checksums: no file with inconsistent
+    numbers is opened.
     """
     path = written("default")
     data = path.read_bytes()
@@ -289,7 +293,7 @@ def test_a_name_without_an_end(written):
 
 
 def test_a_message_stays_one_line(written):
-    """What a file brings into it can neither end the line nor reach the terminal."""
+    """Text from the file can neither end the line nor control the terminal."""
     path = written("words")
     raw = Raw(path.read_bytes())
     raw.table[-1]["name"], raw.table[-1]["crc"] = b"evil\n\x1b[2Jetagger: all is well", 0
@@ -338,7 +342,9 @@ def paths_of(header):
 
 @pytest.mark.parametrize("kind", ["gazetteer", "conv2d"])
 def test_odd_values_in_the_header(models, written, kind):
-    """Each of them as the value of each key, and none: the file tags, or is refused in one line."""
+    """Each value is tried for each key, and each key is left out: the file tags, or is refused in
+    one line.
+    """
     tags = 0
     for keys in paths_of(models(kind)[0]):
         for value in VALUES + ("left out",):
@@ -429,7 +435,7 @@ def test_odd_values_in_the_header(models, written, kind):
     ],
 )
 def test_hostile_headers(models, written, change, what):
-    """Refused, and without asking for more memory than 256 MB."""
+    """They are refused without asking for more than 256 MB of memory."""
     header, sections = models("gazetteer")
     change(header)
     path = written((header, sections))
@@ -526,7 +532,7 @@ def test_sections_missing_or_of_other_dimensions(models, written, kind):
 
 
 def test_odd_weights(models, written):
-    """Numbers that are not finite, and tags all the same."""
+    """With numbers that are not finite the file still tags."""
     for value in (np.nan, np.inf, -np.inf, 3e38, -3e38, 1e-45):
         for kind in ("default", "iobes", "conv2d", "shape"):
             header, sections = models(kind)
@@ -539,7 +545,7 @@ def test_odd_weights(models, written):
 
 
 def test_odd_indices(models, written):
-    """Offsets and entries of the hash tables that lead anywhere."""
+    """Offsets and entries of the hash tables point anywhere."""
     rng = np.random.default_rng(4)
     for turn in range(30):
         header, sections = models("gazetteer")
@@ -568,7 +574,7 @@ def test_odd_indices(models, written):
 
 
 def test_a_table_without_gaps_is_not_searched_to_its_end(models, written):
-    """4 million slots and no gap: 50,000 tokens are looked up all the same."""
+    """The table has 4 million slots and no gap; the look-up of 50,000 tokens still ends soon."""
     header, sections = models("words")
     sections["wrd.table"] = np.random.default_rng(5).integers(1, 2**32, 1 << 22, dtype=np.uint32)
     path = written((header, sections))
@@ -602,8 +608,8 @@ def test_names_that_do_not_end(models, written):
 
 
 def test_a_vocabulary_of_one_hash_is_refused_at_export(monkeypatch):
-    """The writer keeps what the reader relies on: no token farther than MOST_PROBES slots from its
-    place.
+    """The writer guarantees what the reader relies on: no token is farther than MOST_PROBES slots
+    from its place.
     """
     tokens = [f"token{i}" for i in range(20_000)]
     sections = engine_file.index("wrd", tokens)
@@ -646,7 +652,7 @@ def test_verify_refuses_every_flipped_bit(written):
 
 
 def test_verify(written):
-    """It says what it checked, or what is damaged, and reads nothing from standard input."""
+    """It prints what it checked, or what is damaged, and reads nothing from standard input."""
     path = written("gazetteer")
     process = subprocess.Popen(
         [binary("etagger"), path, "--verify"],
@@ -705,8 +711,8 @@ def test_fuzzers_find_nothing(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("sanitizers", ["thread", "address,undefined"])
 def test_eight_threads_on_one_model(written, tmp_path, sanitizers):
-    """The same tags from 8 threads as from one, on every instruction set of the machine, and the
-    sanitizers have nothing to say.
+    """8 threads give the same tags as one, with every instruction set of the machine, and the
+    sanitizers report nothing.
     """
     cmake = shutil.which("cmake") or os.path.join(ROOT, ".venv", "bin", "cmake")
     build = str(tmp_path / "build")

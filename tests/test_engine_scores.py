@@ -1,5 +1,6 @@
-"""Probabilities and n-best sequences of the C++ engine: those of tagging/confidence.py on the same
-scores, digit for digit in what is written; and of tiny chains, sums over all tag sequences.
+"""Probabilities and n best sequences of the C++ engine: they equal those of tagging/confidence.py
+on the same scores, digit for digit in the output, and the sums over all tag sequences of tiny
+chains.
 """
 
 import copy
@@ -74,8 +75,9 @@ class Problem:
         ]
 
     def line(self):
-        """For probe chain: illegal transitions are marked as in an .etagger file."""
-        illegal = [np.where(each, 0.0, -1e9) for each in self.legal or ([True] * len(self.tags),)]
+        """The line for probe chain. Illegal transitions are marked as in an .etagger file."""
+        legal = self.legal or ([True] * len(self.tags),)
+        illegal = [np.where(allowed, 0.0, -1e9) for allowed in legal]
         begin, between, end = illegal if self.legal else (illegal[0], 0.0, illegal[0])
         scores = (self.transitions + between).astype(np.float32)
         given = {
@@ -93,8 +95,8 @@ class Problem:
         return json.dumps(given).encode() + b"\n"
 
     def check(self, answer):
-        """Compares with confidence.py, whose float64 logarithms are rounded by an ulp of the
-        largest sum.
+        """Compares the engine with confidence.py, whose float64 logarithms are rounded to an ulp of
+        the largest sum.
         """
         log_z = abs(float(self.chain.log_z[0]))
         near = {"rtol": 0, "atol": 1e-10 + 4 * np.finfo(float).eps * log_z}
@@ -109,7 +111,7 @@ class Problem:
         np.testing.assert_allclose([path[0] for path in answer["paths"]], self.logs, **near)
 
     def check_by_enumeration(self, answer):
-        """Sums exact scores of all paths."""
+        """Compares the engine with exact sums over all paths."""
         scores, paths = [], []
         for path in itertools.product(range(len(self.tags)), repeat=self.length):
             pairs = list(zip(path, path[1:]))
@@ -136,7 +138,7 @@ class Problem:
 
 
 def random_problems(lengths, scales):
-    """Every scheme, held to it or not, with transitions or not."""
+    """Chains in every scheme, constrained or not, with transitions or not."""
     rng = np.random.default_rng(1)
     for scheme, held, crf, length, (emitted, moved) in itertools.product(
         (*schemes.SCHEMES, schemes.RAW), (False, True), (False, True), lengths, scales
@@ -153,7 +155,7 @@ def random_problems(lengths, scales):
 
 
 def ties():
-    """Scores that are all alike, or one of a few."""
+    """Chains whose scores are all the same, or one of a few values."""
     rng = np.random.default_rng(2)
     for crf in (False, True):
         yield Problem("raw", np.zeros((4, 3)), np.zeros((3, 3)) if crf else None, count=90)
@@ -163,7 +165,7 @@ def ties():
 
 
 def what_is_rounded_to_0():
-    """Tags that fall far below others and come back; each step alone is harmless."""
+    """Tags whose scores fall far below the others and rise again; each step alone is harmless."""
     for fall in (60, 100, 180, 229, 231, 500):
         for block in (1, 3, 8):
             emissions = np.zeros((4 * block, 3))
@@ -223,7 +225,7 @@ def test_tiny_chains_against_enumeration():
     "name, value", [("emissions", 1e39), ("emissions", -1e39), ("transitions", 1e39)]
 )
 def test_scores_that_are_no_numbers(name, value):
-    """Infinite in float32: an error instead of a probability that is no number."""
+    """Scores that are infinite in float32 give an error instead of an invalid probability."""
     given = json.loads(Problem("bio", np.zeros((2, 5)), np.zeros((5, 5))).line())
     given[name][3] = value
     message = binary_mistake("probe", "chain", stdin=json.dumps(given).encode() + b"\n")
@@ -322,7 +324,9 @@ TEXT = b"".join(sample("test")[:40]) + NASTY.replace(LONG, b"".join(LONG.splitli
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_digits_of_python(pair, name):
-    """--confidence and --nbest, byte for byte, on the engine's own emission scores."""
+    """--confidence and --nbest are the same bytes as Python's on the engine's own emission
+    scores.
+    """
     pair = pair(name)
     for instructions in ("", "portable"):
         flags = ["--batch_size", 1, *(["--instructions", instructions] if instructions else [])]
@@ -355,7 +359,7 @@ def test_threads_write_the_same(pair, flags):
 
 
 def test_near_the_scores_of_tensorflow(pair):
-    """The engine rounds recurrent weights; the tags stay."""
+    """The engine rounds recurrent weights; the tags are the same."""
     pair, data = pair("CRF"), b"".join(sample("test"))
     out = io.BytesIO()
     reader, work = (
@@ -377,7 +381,7 @@ def test_near_the_scores_of_tensorflow(pair):
 
 
 def test_scores_in_lines_and_in_json(pair):
-    """A line of raw text has the probabilities of its words in columns; JSON those of the
+    """A line of raw text has the same probabilities as its words in columns; JSON has those of the
     entities.
     """
     pair = pair("CRF")
@@ -406,7 +410,9 @@ def test_scores_in_lines_and_in_json(pair):
 
 
 def test_pieces_of_a_long_line_are_one_sentence(pair):
-    """100,000 words are tagged together; the entities of the rest have their places in the line."""
+    """The first 100,000 words are tagged together; the entities of the rest have their places in
+    the line.
+    """
     pair, word = pair("CRF"), b"Sumogetti left "
     line = word * 50_002 + b"\n"
     out = pair.engine(line, "--line", "--confidence")

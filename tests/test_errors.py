@@ -1,5 +1,5 @@
-"""chunk_eval.py --errors: against a matcher that tries every pairing, set intersections, and
-counting by hand.
+"""chunk_eval.py --errors, compared with a matcher that tries every pairing, with set intersections,
+and with counts made by hand.
 """
 
 import json
@@ -37,13 +37,14 @@ def random_sentence(rng):
     if rng.random() < 0.5:  # some in common
         taken = {i for start, end, _ in predicted[:1] for i in range(start, end)}
         predicted = sorted(
-            predicted[:1] + [each for each in gold if not taken.intersection(range(*each[:2]))]
+            predicted[:1]
+            + [entity for entity in gold if not taken.intersection(range(*entity[:2]))]
         )
     return error_analysis.Sentence(1, length, None, gold, predicted)
 
 
 def every_pairing(candidates):
-    """All sets of (gold, predicted) candidates in which no entity is twice."""
+    """All sets of (gold, predicted) candidates in which no entity occurs twice."""
     if not candidates:
         return [[]]
     (gold, predicted), rest = candidates[0], candidates[1:]
@@ -52,8 +53,8 @@ def every_pairing(candidates):
 
 
 def best_pairing(gold, predicted):
-    """Of all pairings the one whose best pair is the best, then whose second best is, and so on:
-    what --help says.
+    """The pairing whose best pair is the best of all, then whose second best pair is, and so on, as
+    --help says.
     """
 
     def tokens(entity):
@@ -82,8 +83,8 @@ def test_pairs_are_those_of_a_brute_force_matcher(seed):
         _, _, _, gold, predicted = random_sentence(rng)
         pairs = error_analysis.align(gold, predicted)
         best = best_pairing(gold, predicted)
-        alone = [(each, None) for each in gold if each not in [a for a, _ in best]]
-        alone += [(None, each) for each in predicted if each not in [b for _, b in best]]
+        alone = [(entity, None) for entity in gold if entity not in [a for a, _ in best]]
+        alone += [(None, entity) for entity in predicted if entity not in [b for _, b in best]]
         assert Counter(pairs) == Counter(best + alone), (gold, predicted)
         assert Counter(map(error_analysis.category, pairs)) == Counter(
             brute_force_category(*pair) for pair in best + alone
@@ -98,9 +99,9 @@ def test_each_entity_is_in_one_category_and_counts_add_up():
         sentence._replace(words=rng.choices("abc", k=sentence.length)) for sentence in sentences
     ]
     analysis = error_analysis.analyse(sentences, trained, worst=len(sentences))
-    gold = Counter(kind for each in sentences for *_, kind in each.gold)
-    predicted = Counter(kind for each in sentences for *_, kind in each.predicted)
-    correct = sum(len(set(each.gold) & set(each.predicted)) for each in sentences)
+    gold = Counter(kind for sentence in sentences for *_, kind in sentence.gold)
+    predicted = Counter(kind for sentence in sentences for *_, kind in sentence.predicted)
+    correct = sum(len(set(sentence.gold) & set(sentence.predicted)) for sentence in sentences)
     counts = analysis.categories
     assert set(counts) == set(error_analysis.CATEGORIES) and all(counts.values())
     assert counts["correct"] == correct
@@ -116,7 +117,7 @@ def test_each_entity_is_in_one_category_and_counts_add_up():
         and sum(row[-1] for row in analysis.table) == counts["missed"]
     )
     for _, groups in error_analysis.groups_of(analysis):
-        assert [sum(each) for each in zip(*groups.values())] == [
+        assert [sum(column) for column in zip(*groups.values())] == [
             correct,
             predicted.total(),
             gold.total(),
@@ -141,7 +142,9 @@ def test_gold_and_prediction_are_treated_alike():
 
 
 def test_groups_against_plain_counting():
-    """F1 by entity and by sentence length and by what was seen, counted group by group."""
+    """F1 by entity length, by sentence length and by what was seen in training, counted group by
+    group.
+    """
     rng = random.Random(7)
     sentences = []
     for _ in range(300):
@@ -158,10 +161,10 @@ def test_groups_against_plain_counting():
     def counts(fits):
         gold, predicted = (
             {
-                (i, *each)
+                (i, *entity)
                 for i, sentence in enumerate(sentences)
-                for each in sentence[side]
-                if fits(sentence, each)
+                for entity in sentence[side]
+                if fits(sentence, entity)
             }
             for side in (3, 4)
         )
@@ -169,13 +172,9 @@ def test_groups_against_plain_counting():
 
     def seen(sentence, entity):
         kinds = trained.get(tuple(sentence.words[entity[0] : entity[1]]))
-        return (
-            "unseen"
-            if not kinds
-            else "seen with its type"
-            if entity[2] in kinds
-            else "seen with others"
-        )
+        if not kinds:
+            return "unseen"
+        return "seen with its type" if entity[2] in kinds else "seen with others"
 
     by_entity, by_sentence, by_seen = (groups for _, groups in error_analysis.groups_of(analysis))
     assert list(by_sentence) == ["1-5", "6-10", "11-20", "21-30", "31-50", "51+"]
@@ -186,11 +185,11 @@ def test_groups_against_plain_counting():
         "7-10": (7, 10),
         "11+": (11, 99),
     }.items():
-        assert by_entity[name] == counts(lambda _, each: low <= each[1] - each[0] <= high)
+        assert by_entity[name] == counts(lambda _, entity: low <= entity[1] - entity[0] <= high)
     assert by_sentence["6-10"] == counts(lambda sentence, _: sentence.length == 6)
     assert by_sentence["51+"] == counts(lambda sentence, _: sentence.length == 60)
     assert by_seen == {
-        name: counts(lambda *each: seen(*each) == name) for name in error_analysis.SEEN
+        name: counts(lambda *pair: seen(*pair) == name) for name in error_analysis.SEEN
     }
 
 
@@ -199,9 +198,7 @@ def test_groups_against_plain_counting():
 
 @pytest.fixture
 def analysis_of(monkeypatch, capsysbinary, tmp_path):
-    """chunk_eval.py --errors --json without a process of its own: (text, arguments) -> the
-    object.
-    """
+    """The object of chunk_eval.py --errors --json for a text, without a process of its own."""
 
     def main(text, *args):
         path = tmp_path / "pred.txt"
@@ -230,8 +227,8 @@ def analysis_of(monkeypatch, capsysbinary, tmp_path):
     ],
 )
 def test_categories_add_up_to_the_scorers_counts(analysis_of, args, tags):
-    """Whatever the reading and however ill-formed the tags: phrases, found and correct are those of
-    the table.
+    """Phrases, found and correct are those of the table, for every reading and however ill-formed
+    the tags.
     """
     rng, tags = random.Random(1), tags.split()
     for _ in range(5):
@@ -250,16 +247,16 @@ def test_categories_add_up_to_the_scorers_counts(analysis_of, args, tags):
             result["found"],
             result["phrases"],
         )
-        for kind, each in result["types"].items():
+        for kind, of_type in result["types"].items():
             assert (
                 sum(cell["count"] for cell in result["errors"]["types"] if cell["gold"] == kind)
-                == each["phrases"]
+                == of_type["phrases"]
             )
             assert (
                 sum(
                     cell["count"] for cell in result["errors"]["types"] if cell["predicted"] == kind
                 )
-                == each["found"]
+                == of_type["found"]
             )
 
 
@@ -291,14 +288,17 @@ def test_by_hand(analysis_of):
         "spurious": 2,
     }
     assert result["seen"] is None
-    assert [(each["line"], len(each["errors"])) for each in result["worst"]] == [(1, 3), (6, 3)]
+    assert [(sentence["line"], len(sentence["errors"])) for sentence in result["worst"]] == [
+        (1, 3),
+        (6, 3),
+    ]
     assert result["worst"][1]["words"] == "Ice Cold in Alex , New York Post".split()
     assert {
         "category": "boundary",
         "gold": {"start": 0, "end": 4, "type": "MISC"},
         "predicted": {"start": 0, "end": 2, "type": "MISC"},
     } in result["worst"][1]["errors"]
-    assert [(each["gold"], each["predicted"]) for each in result["types"]] == [
+    assert [(cell["gold"], cell["predicted"]) for cell in result["types"]] == [
         ("ORG", "LOC"),
         ("MISC", "MISC"),
         ("LOC", "ORG"),
@@ -350,7 +350,7 @@ def test_columns_and_delimiter(analysis_of, tmp_path):
     seen = analysis_of(other, *args, "--train_path", train)["errors"]["seen"]
     train.write_text(train.read_text().replace("|x y|", " "))
     assert analysis_of(TEXT, "--train_path", train)["errors"]["seen"] == seen
-    assert {name: (each["phrases"], each["found"]) for name, each in seen.items()} == {
+    assert {name: (group["phrases"], group["found"]) for name, group in seen.items()} == {
         "seen with its type": (1, 0),
         "seen with others": (1, 0),
         "unseen": (2, 5),
@@ -379,7 +379,9 @@ def test_without_words(analysis_of, tmp_path):
 
 
 def test_seen_entities_of_the_sample(analysis_of):
-    """The gold tags as predictions: as many unseen mentions as the sample's own test finds."""
+    """With the gold tags as predictions, there are as many unseen mentions as in the sample's own
+    test.
+    """
     sentences, _ = conll.read_sentences(sample_path("test"))
     text = "\n".join(
         "".join(f"{word} {tag} {tag}\n" for word, tag in zip(sentence.words, sentence.tags))
@@ -387,17 +389,16 @@ def test_seen_entities_of_the_sample(analysis_of):
     )
     trained = set(entities("train"))
     forms = {form for form, _ in trained}
-    expected = Counter(
-        "seen with its type"
-        if each in trained
-        else "seen with others"
-        if each[0] in forms
-        else "unseen"
-        for each in entities("test")
-    )
+
+    def seen_of(entity):
+        if entity in trained:
+            return "seen with its type"
+        return "seen with others" if entity[0] in forms else "unseen"
+
+    expected = Counter(map(seen_of, entities("test")))
     seen = analysis_of(text, "--train_path", sample_path("train"))["errors"]["seen"]
-    assert {name: each["correct"] for name, each in seen.items()} == expected
-    assert all(each["f1"] == 100 for each in seen.values())
+    assert {name: group["correct"] for name, group in seen.items()} == expected
+    assert all(group["f1"] == 100 for group in seen.values())
     both = analysis_of(text, "--train_path", sample_path("train"), sample_path("test"))["errors"][
         "seen"
     ]
@@ -452,8 +453,8 @@ def test_mistakes_in_the_training_file(tmp_path):
 
 
 def test_brackets_are_told():
-    """The official script counts two chunks where a bracket follows a chunk without a type, and
-    closes neither.
+    """The official script counts two chunks if a bracket follows a chunk without a type, and closes
+    neither.
     """
     done = run("w I I\nw [ [\n", "--errors")
     assert (
@@ -492,7 +493,7 @@ def test_plot(tmp_path):
 
 
 def test_drawn_figures():
-    """What the bars and the table show is what is counted."""
+    """The bars and the table show the counts."""
     sentences = [random_sentence(random.Random(seed)) for seed in range(100)]
     analysis = error_analysis.analyse(sentences)
     bars, table, *groups = error_analysis.draw(analysis).axes
@@ -500,12 +501,12 @@ def test_drawn_figures():
         sum(bar.get_width() for bar in bars.patches)
         == sum(analysis.categories.values()) - analysis.categories["correct"]
     )
-    assert [int(each.get_text()) for each in table.texts] == [
+    assert [int(cell.get_text()) for cell in table.texts] == [
         count for row in analysis.table for count in row
     ][:-1]
-    for axes, (_, each) in zip(groups, error_analysis.groups_of(analysis), strict=True):
+    for axes, (_, group) in zip(groups, error_analysis.groups_of(analysis), strict=True):
         assert [bar.get_height() for bar in axes.patches] == [
-            chunks.percentages(*counts)[2] for counts in each.values()
+            chunks.percentages(*counts)[2] for counts in group.values()
         ]
 
 

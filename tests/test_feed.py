@@ -1,4 +1,4 @@
-"""Sentences -> padded arrays, batches by length, gazetteers."""
+"""From sentences to padded arrays; batches by length; gazetteers."""
 
 import dataclasses
 import random
@@ -33,7 +33,7 @@ EMB = EmbVec(
 TAGS = {"O": 0, "B-X": 1}
 
 
-def sentence(words, pos=None, chunks=None):
+def sentence_of(words, pos=None, chunks=None):
     return Sentence(1, words.split(), pos and pos.split(), chunks and chunks.split(), None)
 
 
@@ -92,8 +92,8 @@ def test_the_first_two_shapes_are_not_a_words():
 def test_inputs_of_a_batch():
     gazetteer = Gazetteer(["P", "Q"], {("Tim",): [1]})
     feeder = Feeder(EMB, config(use_shape=True, gazetteer="names.txt"), TAGS, gazetteer)
-    first = feeder.encode(sentence("Tim ran 7", "NN VB ?", "B-NP x B-NP"), ["B-X", "O", "O"])
-    second = feeder.encode(sentence("zzzzzzTi"), ["O"])
+    first = feeder.encode(sentence_of("Tim ran 7", "NN VB ?", "B-NP x B-NP"), ["B-X", "O", "O"])
+    second = feeder.encode(sentence_of("zzzzzzTi"), ["O"])
     inputs = feeder.batch([first, second])
     expected = {
         "sentence_length": 3,
@@ -128,13 +128,13 @@ def test_inputs_of_a_batch():
 def test_a_feature_left_out_has_no_array(field, name):
     for used in (True, False):
         feeder = Feeder(EMB, config(**{field: used}), TAGS)
-        assert (name in feeder.batch([feeder.encode(sentence("Tim"))])) == used
+        assert (name in feeder.batch([feeder.encode(sentence_of("Tim"))])) == used
 
 
 def test_without_tags_and_gazetteer_there_are_no_such_arrays():
     feeder = Feeder(EMB, config(), TAGS)
     assert {"target_tag_ids", "input_data_gazetteer"}.isdisjoint(
-        feeder.batch([feeder.encode(sentence("Tim"))])
+        feeder.batch([feeder.encode(sentence_of("Tim"))])
     )
 
 
@@ -227,8 +227,8 @@ def random_sentences(seed, count=9):
 
 
 def check_bert(feeder, sentences, inputs):
-    """Each word's pieces stand in the flat token_ids from word_index on; the rest is padding.
-    Returns the shape of token_ids.
+    """Checks that each word's pieces stand in the flat token_ids from word_index on, and that the
+    rest is padding. Returns the shape of token_ids.
     """
     tokens, masks, segments, index = (
         inputs[f"bert_input_data_{name}"]
@@ -242,7 +242,9 @@ def check_bert(feeder, sentences, inputs):
     assert index.shape == (len(sentences), inputs["sentence_length"])
     assert all(array.dtype == np.int32 for array in (tokens, masks, segments, index))
     expected = [
-        window for each in sentences for window in feeder.wordpiece.encode(each.words).windows
+        window
+        for sentence in sentences
+        for window in feeder.wordpiece.encode(sentence.words).windows
     ]
     for row, mask, window in zip(tokens, masks, expected):
         assert row.tolist() == [*window, *[PIECES.index("[PAD]")] * (len(row) - len(window))]
@@ -252,26 +254,26 @@ def check_bert(feeder, sentences, inputs):
         and not tokens[len(expected) :].any()
         and not masks[len(expected) :].any()
     )
-    for i, each in enumerate(sentences):
-        for word, place in zip(each.words, index[i]):
+    for i, sentence in enumerate(sentences):
+        for word, place in zip(sentence.words, index[i]):
             pieces = feeder.wordpiece.pieces(word)
             assert (
                 place > 0
                 and tuple(tokens.ravel()[place : place + len(pieces)]) == pieces
                 and masks.ravel()[place : place + len(pieces)].all()
             )
-        assert not index[i, len(each.words) :].any()
+        assert not index[i, len(sentence.words) :].any()
     return tokens.shape
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_pieces_of_a_batch(seed):
     feeder, sentences = language_feeder(), random_sentences(seed)
-    examples = [feeder.encode(each) for each in sentences]
+    examples = [feeder.encode(sentence) for sentence in sentences]
     shape = check_bert(feeder, sentences, feeder.batch(examples))
     assert shape == (
         sum(len(example.of_sentence["bert"].windows) for example in examples),
-        max(len(window) for each in examples for window in each.of_sentence["bert"].windows),
+        max(len(window) for example in examples for window in example.of_sentence["bert"].windows),
     )
     padded = feeder.batch(examples, length=32)
     count, size = check_bert(feeder, sentences, padded)
@@ -283,11 +285,11 @@ def test_pieces_of_a_batch(seed):
 
 
 def test_shapes_of_tagging_are_few():
-    """Of windows as of sentences: TensorFlow keeps something for each that it has met."""
+    """TensorFlow keeps something for each shape, of windows as well as of sentences."""
     feeder, shapes = language_feeder(), set()
     for seed in range(60):
         sentences = random_sentences(seed, random.Random(seed).randint(1, 30))
-        examples = [feeder.encode(each) for each in sentences]
+        examples = [feeder.encode(sentence) for sentence in sentences]
         for batch, size, length in tagging_batches(
             [len(example) for example in examples], feeder.config
         ):
@@ -305,8 +307,8 @@ def test_shapes_of_tagging_are_few():
 
 def test_counts_of_pieces_for_their_mean():
     feeder = language_feeder(bert_pooling="mean")
-    sentences = [sentence("abc X d"), sentence("g")]
-    inputs = feeder.batch([feeder.encode(each) for each in sentences], length=4)
+    sentences = [sentence_of("abc X d"), sentence_of("g")]
+    inputs = feeder.batch([feeder.encode(sentence) for sentence in sentences], length=4)
     assert inputs["bert_input_data_word_pieces"].tolist() == [[3, 1, 1, 0], [1, 0, 0, 0]]
     assert inputs["bert_input_data_word_index"].tolist() == [[1, 4, 5, 0], [8, 0, 0, 0]]
     assert inputs["bert_input_data_token_ids"][:, :3].tolist() == [[2, 4, 12], [2, 10, 3]]
@@ -314,20 +316,22 @@ def test_counts_of_pieces_for_their_mean():
 
 @pytest.mark.parametrize("length", [0, 40])
 def test_byte_ids_of_a_batch(length):
-    """Each sentence between <S> and </S>, as features/elmo_bytes.py has it alone; 0 after it."""
+    """Each sentence stands between <S> and </S>, as features/elmo_bytes.py encodes it alone, with 0
+    after it.
+    """
     feeder, sentences = (
         language_feeder(),
-        [*random_sentences(3), sentence("<S> a </S>"), sentence("é")],
+        [*random_sentences(3), sentence_of("<S> a </S>"), sentence_of("é")],
     )
-    inputs = feeder.batch([feeder.encode(each) for each in sentences], length=length)
+    inputs = feeder.batch([feeder.encode(sentence) for sentence in sentences], length=length)
     ids = inputs["elmo_input_data_wordchr_ids"]
     assert ids.dtype == np.int32 and ids.shape == (
         len(sentences),
         inputs["sentence_length"] + 2,
         50,
     )
-    for row, each in zip(ids, sentences):
-        expected = elmo_ids(each.words)
+    for row, sentence in zip(ids, sentences):
+        expected = elmo_ids(sentence.words)
         np.testing.assert_array_equal(row[: len(expected)], expected)
         assert not row[len(expected) :].any()
 
@@ -345,7 +349,7 @@ def test_byte_ids_of_many_words():
 def test_a_language_model_left_out_has_no_arrays():
     for use_elmo, use_bert in ((False, True), (True, False), (None, None)):
         feeder = language_feeder(use_elmo=use_elmo, use_bert=use_bert, bert_pooling="mean")
-        names = feeder.batch([feeder.encode(sentence("a"))])
+        names = feeder.batch([feeder.encode(sentence_of("a"))])
         assert ("elmo_input_data_wordchr_ids" in names) == bool(use_elmo)
         assert sum(name.startswith("bert_input_data_") for name in names) == 5 * bool(use_bert)
         assert feeder.sizes()["elmo"] == {"some": 1} and feeder.sizes()["bert"] == {"layers": 2}
@@ -378,7 +382,7 @@ def noisy(rounds=400, **values):
     words = ["Tim ran w0 w1 ran", "Tim w2"] + ["Tim ran"] * 6
     examples = [
         feeder.encode(
-            sentence(
+            sentence_of(
                 text, " ".join(["NN"] * len(text.split())), " ".join(["B-NP"] * len(text.split()))
             ),
             ["O"] * len(text.split()),
@@ -386,7 +390,7 @@ def noisy(rounds=400, **values):
         for text in words
     ]
     feeder.mark_rare(examples)
-    feeder.encode(sentence("seen later"))
+    feeder.encode(sentence_of("seen later"))
     return [
         feeder.batch(examples, np.random.default_rng([1, i])) for i in range(rounds)
     ], feeder.batch(examples)
@@ -399,7 +403,7 @@ def test_rare_words_become_unknown():
         3,
     )
     feeder = Feeder(emb, config(unk_replace=0.3), TAGS)
-    examples = [feeder.encode(sentence(text)) for text in ("Tim ran w0 w1 ran", "Tim w2")]
+    examples = [feeder.encode(sentence_of(text)) for text in ("Tim ran w0 w1 ran", "Tim w2")]
     feeder.mark_rare(examples)
     plain = feeder.batch(examples)["input_data_word_ids"]
     drawn = np.array(
@@ -458,7 +462,7 @@ def test_noise_depends_on_the_generator_alone():
 
 
 def corpus(seed, size=2500):
-    """Random lengths, most of them short, as in CoNLL-2003."""
+    """Random lengths of sentences, most of them short, as in CoNLL-2003."""
     return [
         int(length) for length in np.random.default_rng(seed).gamma(2.0, 7.0, size).clip(1, 120)
     ]
@@ -544,7 +548,7 @@ def test_the_order_depends_on_seed_and_epoch_alone():
 
 
 def test_the_shuffle_is_thorough():
-    """Short sentences do not come first; the neighbours of a sentence change from epoch to
+    """Short sentences do not come first, and the neighbours of a sentence change from epoch to
     epoch.
     """
     lengths, cfg = corpus(2), Config()

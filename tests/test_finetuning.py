@@ -1,5 +1,5 @@
-"""train.py with ELMo and BERT: what learns and what stays, interrupted and gone on with, restored,
-and taken over by a new model.
+"""train.py with ELMo and BERT: what is trained and what is frozen, resumed and restored runs, and
+warm starts.
 """
 
 import os
@@ -97,19 +97,21 @@ FINE_TUNED = [
 
 @pytest.fixture(scope="module")
 def fine_tuned(folder):
-    """A run in which all that can learn does, and its folder."""
+    """A run in which every part that can be trained is, and its folder."""
     return fit(*flags(folder, folder / "tuned", *FINE_TUNED)), folder / "tuned"
 
 
 def published(kind):
-    """{variable's name: array} as the files have it."""
+    """{variable's name: array} in the files of the language models."""
     if kind == "bert/":
         return bert_weights(bert_config(num_hidden_layers=2))
     return {f"elmo/{name}": value for name, value in random_weights(small_options()).items()}
 
 
 def changed(kept, kind):
-    """Names of a language model's weights that are not as published; {name: array} in."""
+    """The names of a language model's weights in `kept`, {name: array}, that differ from the
+    published ones.
+    """
     values = published(kind)
     assert set(values) == {
         name
@@ -159,7 +161,7 @@ def test_states_of_elmo_are_in_what_resume_needs_alone(fine_tuned):
 
 
 def test_frozen_weights_stay(folder, tmp_path):
-    """Nothing of BERT and ELMo but their mixes has so much as a slot."""
+    """Of BERT and ELMo, only the mixes have slots of the optimizer."""
     fit(*flags(folder, tmp_path, "--bert_layers", "mix", "--epoch", 1))
     state = weights(tmp_path / STATE)
     assert changed(state, "bert/") == changed(state, "elmo/") == set()
@@ -171,7 +173,7 @@ def test_frozen_weights_stay(folder, tmp_path):
 
 
 def test_variables_of_bert_by_expression(folder, tmp_path, capsys):
-    """Its top layer alone learns; the others, and all the rest, do not."""
+    """Only its top layer is trained; the other layers and all the rest are not."""
     fit(
         *flags(
             folder,
@@ -227,8 +229,8 @@ def test_only_the_layers_that_are_read_are_there(folder, tmp_path):
 
 
 def test_resume_after_kill(folder, fine_tuned, tmp_path, zygote):
-    """kill -9 within the second epoch: BERT, its optimizers' slots at their rates, and ELMo's
-    states come to the same bits.
+    """After kill -9 in the second epoch, BERT, the slots of its optimizers and the states of ELMo
+    end with the same bits.
     """
     trainer, _ = fine_tuned
     steps = trainer.state.history[0]["step"]
@@ -242,7 +244,7 @@ def test_resume_after_kill(folder, fine_tuned, tmp_path, zygote):
 
 
 def test_restore(folder, fine_tuned, tmp_path, monkeypatch):
-    """The weights are the checkpoint's: the published files are not needed any more."""
+    """The weights are the checkpoint's; the published files are no longer needed."""
     monkeypatch.setattr(pretrained, "open_weights", None)
     fit(
         "--train_path",
@@ -306,7 +308,9 @@ def taken_over(folder, fine_tuned, *more):
 
 
 def test_warm_start_takes_the_fine_tuned_bert(folder, fine_tuned, capsys):
-    """And ELMo, and the mixes' scalars; without --emb_path the language models come along."""
+    """ELMo and the scalars of the mixes are taken as well; without --emb_path the language models
+    come from the checkpoint.
+    """
     values, config = taken_over(
         folder, fine_tuned, "--bert_layers", "mix", "--bert_pooling", "mean"
     )
@@ -332,7 +336,7 @@ def test_warm_start_takes_the_fine_tuned_bert(folder, fine_tuned, capsys):
 
 
 def test_warm_start_into_another_bert(folder, fine_tuned, tmp_path, capsys):
-    """Of the same shapes, but begun elsewhere: its pieces may be others. It keeps its own
+    """It has the same shapes but another origin, so its wordpieces may differ. It keeps its own
     weights.
     """
     own = {name: value + 1 for name, value in published("bert/").items()}

@@ -1,4 +1,4 @@
-"""Training from Python, as a notebook does: `fit`."""
+"""Training from Python with `fit`, as in a notebook."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ HYPER = {
     "epoch": 2,
     "max_train_steps_per_epoch": 6,
 }
-FLAGS = [str(each) for name, value in HYPER.items() for each in (f"--{name}", value)]
+FLAGS = [str(argument) for name, value in HYPER.items() for argument in (f"--{name}", value)]
 
 
 @pytest.fixture(scope="module")
@@ -43,21 +43,23 @@ def sentences(tmp_path_factory):
 
 @pytest.fixture
 def pairs(sentences):
-    """The same as (words, tags)."""
-    return [[(each.words, each.tags) for each in split] for split in sentences]
+    """The same sentences as pairs (words, tags)."""
+    return [[(sentence.words, sentence.tags) for sentence in split] for split in sentences]
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
-    """The folder in which a test runs. No test looks at the plot, which takes longest."""
+    """The working folder of a test. The plot takes longest, and no test looks at it, so it is left
+    out.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(files, "plot_history", lambda history, path: None)
     return tmp_path
 
 
 def command(folder, columns, *flags):
-    """What train.py makes of the same sentences as files of these columns: the prefix of its best
-    model.
+    """Trains with train.py on the same sentences as files of these columns. Returns the prefix of
+    the best model.
     """
     for split, count in (("train", 60), ("dev", 30)):
         cells = [
@@ -86,7 +88,7 @@ def command(folder, columns, *flags):
 
 
 def test_lists_are_what_files_are(pairs, here):
-    """The model of train.py, bit for bit; it tags, and has its history."""
+    """The model is that of train.py, bit for bit; it tags, and has its history."""
     tagger = fit(*pairs, **HYPER)
     prefix, trainer = command(here, (0, 3), "--columns", "word tag")
     assert same_weights(here / "runs" / "fit-1" / "ner_model", prefix)
@@ -102,7 +104,7 @@ def test_sentences_bring_their_columns(sentences, here):
 
 
 def test_paths_and_config_files(sentences, here):
-    """Paths, a config file, and a hyper-parameter that overrides it."""
+    """Paths and a config file are accepted, and a hyper-parameter overrides the file."""
     prefix, _ = command(here, (0, 1, 2, 3), "--keep_prob", "0.9")
     (here / "c.yaml").write_text(
         "".join(f"{name}: {value}\n" for name, value in {**HYPER, "keep_prob": 0.5}.items())
@@ -112,8 +114,8 @@ def test_paths_and_config_files(sentences, here):
 
 
 def test_models_do_not_disturb_one_another(pairs, here):
-    """Two of different sizes and seeds, then the first again: it is the same, and the first tagger
-    tags as it did.
+    """Two models of different sizes and seeds are trained, then the first again: it is the same,
+    and the first tagger still tags alike.
     """
     words = [conll.Sentence(1, words, None, None, None) for words, _ in pairs[1]]
     first = fit(*pairs, **HYPER)
@@ -131,14 +133,14 @@ def test_models_do_not_disturb_one_another(pairs, here):
 
 
 def test_going_on_from_a_tagger(pairs):
-    """The weights are the tagger's; a learning rate of nothing leaves them so; vocabulary and size
-    need not be told.
+    """The training starts with the tagger's weights, and a learning rate of 0 keeps them;
+    vocabulary and sizes need not be given.
     """
     tagger = fit(*pairs, **HYPER)
     rest = {name: HYPER[name] for name in ("batch_size", "epoch")}
     again = fit(*pairs, restore=tagger, learning_rate=1e-12, **rest)
     assert again.config.rnn_size == 8
-    before, after = (commands.weights(each.prefix) for each in (tagger, again))
+    before, after = (commands.weights(model.prefix) for model in (tagger, again))
     assert before.keys() == after.keys()
     for name, value in before.items():
         np.testing.assert_allclose(after[name], value, atol=1e-7)
@@ -147,8 +149,8 @@ def test_going_on_from_a_tagger(pairs):
 
 
 def test_warm_start_takes_over_what_fits(pairs):
-    """A model that knows no person, and one that learns them from it: all but what belongs to their
-    tags begins as the old one ended.
+    """A model without persons, and one that learns persons from it: everything but the weights of
+    new tags begins as the old model ended.
     """
     train, dev = (
         [(words, ["O" if tag.endswith("PER") else tag for tag in tags]) for words, tags in split]
@@ -216,7 +218,7 @@ def test_embeddings_by_value(pairs, sentences, here):
 
 
 def test_ctrl_c(pairs):
-    """The best so far comes back; before there is one, KeyboardInterrupt goes through."""
+    """The best model so far is returned; if there is none, KeyboardInterrupt is raised."""
     interrupt = {"call": lambda run: os.kill(os.getpid(), signal.SIGINT)}
     assert len(fit(*pairs, **HYPER, hooks=[{**interrupt, "every": 8}]).history) == 1
     with pytest.raises(KeyboardInterrupt):
@@ -224,8 +226,8 @@ def test_ctrl_c(pairs):
 
 
 def test_registered_names_and_resume(pairs, bare_zygote, here):
-    """A metric by the name that the notebook registers; what was trained on its sentences cannot
-    go on from the shell.
+    """A metric is used by its registered name; a training on sentences cannot be resumed from the
+    shell.
     """
     registry.register("metric", "test_of_notebook")(lambda gold, predicted: len(gold))
     assert fit(*pairs, **HYPER, checkpoint_dir="c").history[0].get("metric") is None

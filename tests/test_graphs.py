@@ -1,5 +1,6 @@
-"""Graphs and TensorFlow checkpoints from a stranger: what etagger does not write is refused before
-TensorFlow sees it, the same in Python and C++, and no file ends the process.
+"""Graphs and TensorFlow checkpoints from a stranger: a graph that etagger would not write is
+refused before TensorFlow sees it, by the same rules in Python and C++, and no file ends the
+process.
 """
 
 import importlib.util
@@ -52,7 +53,7 @@ def plain():
 
 @pytest.fixture
 def altered(plain):
-    """A copy of it, to be changed."""
+    """A copy of the plain graph, to be changed."""
     graph = tf.GraphDef()
     graph.CopyFrom(plain)
     return graph
@@ -64,7 +65,7 @@ def write(path, graph):
 
 
 def in_cc(paths, what="open"):
-    """What tests/graphs.cc says of each graph, in one process."""
+    """The answers of tests/graphs.cc for each graph, in one process."""
     lines = "".join(f"{path}\n" for path in paths).encode()
     return succeed(run_binary("graphs", what, stdin=lines)).out.decode().splitlines()
 
@@ -77,7 +78,7 @@ def in_cc(paths, what="open"):
     [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS],
 )
 def test_the_list_covers_every_kind_of_model(tmp_path, kind):
-    """Exported, frozen, transformed and memory-mapped."""
+    """All kinds are exported, frozen, transformed and memory-mapped."""
     from freeze import freeze
 
     binary("graphs")
@@ -95,8 +96,8 @@ def test_the_list_covers_every_kind_of_model(tmp_path, kind):
 
 
 def test_each_op_of_the_list_is_one_that_keeps_to_itself():
-    """None has a state or touches files, but those of variables and mapped constants, which are
-    looked at by themselves.
+    """No op has a state or touches files, except for those of variables and mapped constants, which
+    are checked separately.
     """
     from tensorflow.python.framework import op_def_registry
 
@@ -180,9 +181,9 @@ def circle_of_control(graph):
 def calls_itself(graph):
     loop = next(node for node in graph.node if node.op == "StatelessWhile")
     body = next(
-        each
-        for each in graph.library.function
-        if each.signature.name == loop.attr["body"].func.name
+        function
+        for function in graph.library.function
+        if function.signature.name == loop.attr["body"].func.name
     )
     inner = body.node_def.add()
     inner.CopyFrom(loop)
@@ -205,7 +206,7 @@ def many_calls(graph):
 
 def unending(graph):
     cond = next(node for node in graph.node if node.op == "StatelessWhile").attr["cond"].func.name
-    function = next(each for each in graph.library.function if each.signature.name == cond)
+    function = next(known for known in graph.library.function if known.signature.name == cond)
     constant(function.node_def, "always", True)
     function.ret[function.signature.output_arg[0].name] = "always:output:0"
 
@@ -294,7 +295,7 @@ def of_shape(shape):
 
 
 def convolution(graph, image, port=""):
-    """A convolution of `image`, a node of int32, whatever its shape."""
+    """A convolution of `image`, a node of int32 with any shape."""
     add(graph, "Cast", "evil_image", [image], SrcT=of_type(3), DstT=of_type(1))
     constant(graph, "evil_filter", np.ones([1, 1, 1, 1], np.float32))
     strides = tf.AttrValue()
@@ -440,7 +441,9 @@ REFUSED = [
 
 
 def test_what_etagger_does_not_write_is_refused(plain, tmp_path):
-    """By node and op, in both languages alike; nothing is written, and the process lives on."""
+    """The message names node and op, and is the same in both languages; nothing is written, and the
+    process goes on.
+    """
     binary("graphs")
     paths = []
     for k, (change, _) in enumerate(REFUSED):
@@ -460,8 +463,8 @@ def test_what_etagger_does_not_write_is_refused(plain, tmp_path):
 
 
 def test_shapes_that_do_not_fit(tmp_path):
-    """Convolutions whose images have lost or won a dimension: TensorFlow's kernel would end the
-    process.
+    """Convolutions whose images have one dimension too few or too many, for which TensorFlow's
+    kernel would end the process.
     """
     binary("graphs")
     graph, paths = frozen(**KINDS["softmax"]), []
@@ -480,7 +483,9 @@ def test_shapes_that_do_not_fit(tmp_path):
 
 
 def test_placeholders_take_what_they_declare(altered, tmp_path):
-    """What is known of shapes rests on them, and TensorFlow does not compare what C++ feeds."""
+    """The inferred shapes depend on the placeholders, and TensorFlow does not check the shapes that
+    C++ feeds.
+    """
     binary("graphs")
     add(altered, "Placeholder", "input_data_shape_ids", dtype=of_type(3), shape=of_shape([1] * 4))
     convolution(altered, "input_data_shape_ids")
@@ -502,7 +507,9 @@ def test_placeholders_take_what_they_declare(altered, tmp_path):
 
 
 def test_a_trusted_graph_may_do_what_it_likes(altered, tmp_path):
-    """WriteFile behind the sample's line: refused by default, run with --trust, both ways."""
+    """A graph with WriteFile after the sample's line is refused by default, and runs with --trust,
+    in both languages.
+    """
     binary("inference_sample")
     graph = tf.GraphDef()
     with tf.Graph().as_default() as default:
@@ -550,7 +557,7 @@ def test_long_lists(tmp_path):
 
 
 def test_a_run_ends():
-    """Where a loop counts for longer than anyone waits."""
+    """A loop that counts for longer than anyone waits is stopped."""
     with tf.Graph().as_default(), quiet():
         count = tf.while_loop(lambda i: i < 2**31 - 1, lambda i: i + 1, [0], back_prop=False)
         with pytest.raises(tf.errors.DeadlineExceededError):
@@ -558,7 +565,7 @@ def test_a_run_ends():
 
 
 def test_damaged_bytes(plain, tmp_path):
-    """Cut at every hundredth, and nested deeper than protobuf reads."""
+    """Files are cut at every hundredth, and nested deeper than protobuf reads."""
     binary("graphs")
     data = plain.SerializeToString()
     cut = [data[: k * len(data) // 100] for k in range(100)]
@@ -635,8 +642,8 @@ CANNOT_TAG = [other_type, other_rank, fed_floats, fed_another, small_table, no_o
 
 
 def test_graphs_that_cannot_tag(model, zygote, tmp_path):
-    """A word that the table lacks, an output of another type: an error in both languages, one line
-    and exit code 2 from their commands.
+    """A word that the table lacks, or an output of another type, is an error in both languages,
+    with one line and exit code 2 from the commands.
     """
     folder, graph = model
     paths = []
@@ -659,7 +666,7 @@ def test_graphs_that_cannot_tag(model, zygote, tmp_path):
 
 
 def on_graphs():
-    """The module inference/python/inference.py, whose name is that of another."""
+    """The module inference/python/inference.py, whose name is also that of another module."""
     path = os.path.join(INFERENCE, "python", "inference.py")
     spec = importlib.util.spec_from_file_location("inference_on_graphs", path)
     module = importlib.util.module_from_spec(spec)
@@ -702,7 +709,7 @@ print(os.path.exists("evil.txt"))
 
 @pytest.fixture(scope="module")
 def mapped(plain, tmp_path_factory):
-    """Path of a memory-mapped graph with regions."""
+    """The path of a memory-mapped graph with regions."""
     binary("graphs")
     path = tmp_path_factory.mktemp("mapped") / "plain.pb"
     write(path, plain)
@@ -711,14 +718,14 @@ def mapped(plain, tmp_path_factory):
 
 
 def reassemble(path, to, change):
-    """Writes a memory-mapped file whose directory and graph `change` has altered."""
+    """Writes a memory-mapped file after `change` has altered its directory and graph."""
     from tensorflow.core.util.memmapped_file_system_pb2 import MemmappedFileSystemDirectory
 
     with open(path, "rb") as stream:
         data = stream.read()
     begin = struct.unpack("<Q", data[-8:])[0]
     directory = MemmappedFileSystemDirectory.FromString(data[begin:-8])
-    (place,) = (each for each in directory.element if each.name == "memmapped_package://.")
+    (place,) = (element for element in directory.element if element.name == "memmapped_package://.")
     graph = tf.GraphDef.FromString(data[place.offset : place.offset + place.length])
     change(graph, directory)
     new = graph.SerializeToString()
@@ -729,7 +736,7 @@ def reassemble(path, to, change):
 
 
 def region(directory):
-    return next(each for each in directory.element if each.name.endswith("region_1"))
+    return next(element for element in directory.element if element.name.endswith("region_1"))
 
 
 def mapped_node(graph):
@@ -808,7 +815,9 @@ def test_memory_mapped_graphs(mapped, tmp_path):
 
 
 def test_damaged_memory_mapped_graphs(mapped, tmp_path):
-    """Cut anywhere, or with its last bytes, which say where the directory begins, changed."""
+    """Files are cut anywhere, or their last bytes, which hold the offset of the directory, are
+    changed.
+    """
     with open(mapped, "rb") as stream:
         data = stream.read()
     rng, paths = np.random.default_rng(0), []
@@ -831,9 +840,9 @@ def test_damaged_memory_mapped_graphs(mapped, tmp_path):
 
 
 def agree(graph, seeds, folder, what):
-    """Writes a mutant for each seed, and checks that Python and C++ refuse the same ones, by their
-    own rules and by the shapes that TensorFlow infers, and that the process that opens them lives
-    on. Returns the share of those that TensorFlow got to see.
+    """Writes a mutant for each seed. Checks that Python and C++ refuse the same ones, by our rules
+    and by the shapes that TensorFlow infers, and that the process that opens them goes on. Returns
+    the share of mutants that reach TensorFlow.
     """
     paths, refused, fitting = [], [], []
     for seed in seeds:
@@ -878,7 +887,7 @@ def test_many_mutants(tmp_path, kind, what):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", QUICK)
 def test_mutants_in_python(tmp_path, kind):
-    """Each opened and run by Python, in one process that must live on."""
+    """Each mutant is opened and run by Python, in one process that must go on."""
     path = write(tmp_path / "frozen.pb", frozen(**KINDS[kind]))
     code = f"""
 import sys
@@ -1014,7 +1023,7 @@ def test_an_index_as_tensorflow_reads_it(model, shared):
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_a_checkpoint_that_is_none(copied, change):
-    """Refused with a line, by whoever reads weights."""
+    """Every command that reads weights refuses it in one line."""
     prefix, name = str(copied / "exported" / "ner_model"), "embeddings/word"
     shape = tensor_bundle.read_index(prefix)[name].shape
     alter_index(prefix, name, **change)
@@ -1037,8 +1046,8 @@ def test_a_checkpoint_that_is_none(copied, change):
 
 
 def test_damaged_indices(copied):
-    """Each byte of an index flipped, and the index cut anywhere: an error, or an index in which the
-    shapes fit the data.
+    """Each byte of an index is flipped, and the index is cut anywhere: the result is an error, or
+    an index whose shapes fit the data.
     """
     prefix = str(copied / "exported" / "ner_model")
     with open(f"{prefix}.index", "rb") as stream:
@@ -1062,7 +1071,7 @@ def test_damaged_indices(copied):
 
 
 def test_meta_graphs_are_checked(copied, zygote):
-    """freeze.py runs nothing that the .meta names: neither ops nor how it wants to be restored."""
+    """freeze.py runs neither the ops of the .meta file nor its way to restore."""
     path, out = copied / "exported" / "ner_model.meta", copied / "written"
     meta = tf.MetaGraphDef.FromString(path.read_bytes())
     constant(meta.graph_def, "to", str(out).encode())
@@ -1082,5 +1091,7 @@ def test_meta_graphs_are_checked(copied, zygote):
 
 
 def test_every_scope_is_looked_at(plain):
-    """The helper that the tests rest on: the graph and its functions."""
+    """Tests the helper scopes(), on which the other tests rely: it has the graph and its
+    functions.
+    """
     assert len(scopes(plain)) == 1 + len(plain.library.function) > 1

@@ -1,5 +1,5 @@
 """Hooks, and with them evaluation, plateau and early stopping; losses and metrics of the user; and
-that all of it resumes.
+--resume with all of these.
 """
 
 import json
@@ -65,7 +65,9 @@ not_a_function = 3
 
 @pytest.fixture
 def corpus(tmp_path):
-    """Flags of a small run in tmp_path: 5 steps an epoch; there is a module of the user's there."""
+    """The flags of a small run in tmp_path with 5 steps an epoch. The folder has a module of the
+    user.
+    """
     (tmp_path / "mine.py").write_text(MINE)
     return [*write_sample(tmp_path), *TINY, "--max_train_steps_per_epoch", 5, "--epoch", 3]
 
@@ -106,8 +108,8 @@ def assert_same_run(one, other):
     for name in (checkpoint.STATE, checkpoint.MODEL):
         assert same_weights(prefix(one, name), prefix(other, name))
     (state, history), (other_state, other_history) = (
-        (vars(each.state) | {"history": None}, without_seconds(each.state.history))
-        for each in (one, other)
+        (vars(run.state) | {"history": None}, without_seconds(run.state.history))
+        for run in (one, other)
     )
     assert state == other_state and history == other_history
 
@@ -116,8 +118,8 @@ def assert_same_run(one, other):
 
 
 def test_hooks_of_a_config_file(corpus, tmp_path, zygote):
-    """After each epoch and after each N steps, with parameters, and with the config where they ask
-    for it.
+    """They run after each epoch and after every N steps, with parameters, and with the config if
+    they ask for it.
     """
     (tmp_path / "c.yaml").write_text(
         "hooks:\n- mine.log\n- {call: mine.log, every: 4, path: steps.txt, word: step}\n"
@@ -146,8 +148,8 @@ def test_hooks_of_a_config_file(corpus, tmp_path, zygote):
 
 
 def test_a_hook_that_fails(corpus, tmp_path, zygote, small):
-    """Its traceback is shown; the state is saved as it was then, and the run goes on from there,
-    bit for bit.
+    """Its traceback is shown; the state is saved as it was, and the run resumes from there, bit for
+    bit.
     """
     flags = [*corpus, "--hooks", "{call: mine.fail, every: 2, at: 8}"]
     done = zygote.run("train.py", *flags, folder=tmp_path)
@@ -162,7 +164,7 @@ def test_a_hook_that_fails(corpus, tmp_path, zygote, small):
 
 
 def test_a_hook_that_stops(corpus, tmp_path, zygote):
-    """In the middle of the first epoch: what there is is evaluated and kept, and --resume goes
+    """It stops in the middle of the first epoch: the model is evaluated and kept, and --resume goes
     on.
     """
     done = zygote.run(
@@ -215,7 +217,9 @@ def test_a_hook_that_stops(corpus, tmp_path, zygote):
     ],
 )
 def test_mistakes(corpus, tmp_path, bare_zygote, flags, message):
-    """Told before TensorFlow is imported, in one line, with nothing written."""
+    """Mistakes are found before TensorFlow is imported and told in one line, and nothing is
+    written.
+    """
     before = sorted(os.listdir(tmp_path))
     told = bare_zygote.mistake(
         "train.py",
@@ -228,8 +232,8 @@ def test_mistakes(corpus, tmp_path, bare_zygote, flags, message):
 
 
 def test_tagging_imports_nothing(corpus, tmp_path, zygote):
-    """A checkpoint holds the names of hook, loss and metric; their module runs in training
-    alone.
+    """A checkpoint has the names of hook, loss and metric; their module is imported only in
+    training.
     """
     flags = ["--hooks", "mine.log", "--loss", "mine.loss", "--metric", "mine.recall", "--epoch", 1]
     assert zygote.run("train.py", *corpus, *flags, folder=tmp_path).code == 0
@@ -247,8 +251,8 @@ def test_tagging_imports_nothing(corpus, tmp_path, zygote):
 
 
 def test_a_loss_of_the_user(small):
-    """The softmax's own loss by another name trains the same model; half of it, clipped, another
-    one.
+    """The softmax's own loss under another name trains the same model; half of it, with clipped
+    gradients, trains another one.
     """
 
     @registry.register("loss", "test_same")
@@ -271,7 +275,7 @@ def test_a_loss_of_the_user(small):
 
 
 def test_a_metric_of_the_user(small):
-    """It chooses the best model, and stands in the history; it gets the tags as lists of str."""
+    """It chooses the best model, and is in the history; it gets the tags as lists of str."""
     seen, values = [], iter([1, 5, 3])
 
     @registry.register("metric", "test_scripted")
@@ -293,7 +297,9 @@ def test_a_metric_of_the_user(small):
 
 
 def test_eval_every(small):
-    """Epochs without an evaluation have no scores; the last always has; the weights do not know."""
+    """Epochs without an evaluation have no scores, the last epoch always has, and the weights do
+    not depend on it.
+    """
     base, every = small.base, small("--eval_every", 2)
     assert [row["chunk_f1"] is None for row in every.state.history] == [True, False, False]
     assert same_weights(prefix(base), prefix(every))
@@ -302,7 +308,9 @@ def test_eval_every(small):
 
 
 def test_eval_within_epochs(small, monkeypatch):
-    """As often as time has passed; the best of these is kept; the weights do not know."""
+    """Evaluations come at intervals of time; the best of them is kept, and the weights do not
+    depend on them.
+    """
     clock = types.SimpleNamespace(now=0.0)
     monkeypatch.setattr(trainer_module, "time", types.SimpleNamespace(monotonic=lambda: clock.now))
     evaluated, step = [], TrainingGraph.step
@@ -360,8 +368,8 @@ def test_summaries_of_epochs_without_evaluation(small, tmp_path):
 
 
 def follow(hook, config, scores, steps):
-    """What a hook does at evaluations with these scores at these steps: the step at which it stops,
-    factors on the rate.
+    """Runs a hook on evaluations with these scores at these steps. Returns the step at which it
+    stops, and its factors on the learning rate.
     """
     state = State()
     run = types.SimpleNamespace(config=config, state=state, stopped=None, scaled=[])
@@ -382,9 +390,7 @@ def follow(hook, config, scores, steps):
 
 
 def no_increase_by_definition(scores, steps, config):
-    """Of the evaluations from min_steps on: the first that has had no better one for so many
-    steps.
-    """
+    """The first evaluation from min_steps on that follows so many steps without a better one."""
     counted = [(step, score) for step, score in zip(steps, scores) if step >= config.min_steps]
     for i, (step, _) in enumerate(counted):
         best = max(score for _, score in counted[: i + 1])
@@ -423,9 +429,7 @@ def test_plateau_on_scores():
 
 
 def test_plateau_in_training(small):
-    """The learning rate falls; its factor is among the weights of the state, not among those of the
-    model.
-    """
+    """The learning rate falls; its factor is part of the state, and not of the model."""
     rates = []
     registry.register("metric", "test_constant")(lambda gold, predicted: 1.0)
     trainer = small(
@@ -459,8 +463,8 @@ def test_cosine_in_training(small):
 
 
 def test_early_stopping_in_training(small):
-    """No score is better than the first: stops at the first evaluation at least 4 steps behind;
-    --resume does not go on.
+    """No score is better than the first, so training stops at the first evaluation at least 4 steps
+    later; --resume does not go on.
     """
     registry.register("metric", "test_constant")(lambda gold, predicted: 1.0)
     trainer = small(
@@ -484,7 +488,7 @@ def test_early_stopping_in_training(small):
 
 
 class Killed(BaseException):
-    """As kill -9: nothing catches it to save the state."""
+    """Stands for kill -9: no code catches it to save the state."""
 
 
 def kill_at(step):
@@ -506,8 +510,8 @@ def kill_at(step):
     ],
 )
 def test_resume_is_exact(small, tmp_path, flags):
-    """Killed in the second epoch, stopped by Ctrl-C in the third, then to the end: weights,
-    moments, rates, scores, state.
+    """A run is killed in the second epoch, stopped by Ctrl-C in the third, and then ends: weights,
+    moments, learning rates, scores and state are exact.
     """
     registry.register("metric", "test_falling")(
         lambda gold, predicted: -sum(tags.count("O") for tags in predicted)

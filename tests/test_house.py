@@ -1,5 +1,5 @@
-"""The house keeps its own rules: imports and includes run one way, a test imports no other test,
-and lines end by column 100.
+"""The structure of the project: imports and includes run one way, a test imports no other test, and
+lines end by column 100.
 """
 
 import os
@@ -41,7 +41,9 @@ def test_lines_end_by_column_100():
 
 @pytest.mark.parametrize("folder", TOPS)
 def test_every_top_adds_the_same_paths(folder, monkeypatch):
-    """The _top.py of one folder serves for that of another, whichever a process imports first."""
+    """The _top.py of one folder can stand for that of another, whichever a process imports
+    first.
+    """
     path = os.path.join(ROOT, folder, "_top.py")
     names = {"__file__": path}
     monkeypatch.setattr("sys.path", ["script's own"])
@@ -57,7 +59,9 @@ def test_every_top_adds_the_same_paths(folder, monkeypatch):
 
 @pytest.fixture
 def other(tmp_path):
-    """A function: {path: text} -> the top of a house of these files."""
+    """A function that takes {path: text} and returns the top folder of a project with these
+    files.
+    """
 
     def write(files):
         for path, text in files.items():

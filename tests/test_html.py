@@ -1,6 +1,6 @@
-"""Pages with entities marked: inference.py --html and etagger --html write the same bytes, which
-say what the text says whatever it holds; a Rendering of the wheel has the same marks; and the
-colours are told apart.
+"""Pages with marked entities: inference.py --html and etagger --html write the same bytes, which
+show any text as it is; a Rendering of the wheel has the same marks; and the colours can be told
+apart.
 """
 
 import html.parser
@@ -36,8 +36,8 @@ MOST_PIECES = [*NASTY, *MARKUP, *BIDI, b"\x0c", b"\x1f", b"\xef\xbb\xbf", "\ufff
 
 
 class Parsed(html.parser.HTMLParser):
-    """What a page says. paragraphs: the text of each; marks: (paragraph, start, text, attributes)
-    of each; tags: the names of all elements; legend: the texts of its marks.
+    """The content of a page. paragraphs: the text of each; marks: (paragraph, start, text,
+    attributes) of each; tags: the names of all elements; legend: the texts of its marks.
     """
 
     def __init__(self, page):
@@ -74,17 +74,19 @@ class Parsed(html.parser.HTMLParser):
 
 
 def shown(text):
-    """What is seen of a text: one character for each, as the module's docstring says."""
+    """The visible form of a text, one character for each, as in the docstring of
+    tagging/html.py.
+    """
     pictures = {chr(i): chr(0x2400 + i) for i in range(32) if chr(i) not in "\t\n\r"}
     text = "".join(pictures.get(letter, letter) for letter in text).replace("\x7f", "\u2421")
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 class FakeTagger:
-    """Gives sentences the tags and scores that a test has drawn, in order."""
+    """A tagger that returns the tags and scores that a test has drawn, in order."""
 
     def __init__(self, scheme, tags, scores):
-        every = {tag for each in tags for tag in each}
+        every = {tag for sentence in tags for tag in sentence}
         prefixed = TYPES if scheme == schemes.RAW else [f"B-{kind}" for kind in TYPES]
         self.meta = {
             "tags": ["O", *sorted(every | {*prefixed} - {"O"})],
@@ -147,9 +149,9 @@ def test_any_text_comes_out_as_it_is(kind, scheme, has_scores):
         text.split(" ") if kind == "columns" else [text[start:end] for start, end in spans]
         for text, spans in zip(texts, places)
     ]
-    tags = [draw_tags(rng, scheme, len(each)) for each in words]
-    spans = [schemes.entities(each, scheme) for each in tags]
-    scores = [[rng.random() for _ in each] for each in spans]
+    tags = [draw_tags(rng, scheme, len(sentence)) for sentence in words]
+    spans = [schemes.entities(sentence, scheme) for sentence in tags]
+    scores = [[rng.random() for _ in sentence] for sentence in spans]
 
     format_ = pages.html_format(FakeTagger(scheme, tags, scores), scores=has_scores)
     out = Sink()
@@ -166,8 +168,8 @@ def test_any_text_comes_out_as_it_is(kind, scheme, has_scores):
     assert read.paragraphs == [shown(text) for text in texts]
     assert {*read.tags} == {*"html head meta title style body header h1 p main mark".split()}
     marks = iter(read.marks)
-    for i, (own, each, numbers) in enumerate(zip(words, spans, scores), 1):
-        for (start, end, name), score in zip(each, numbers):
+    for i, (own, entities, numbers) in enumerate(zip(words, spans, scores), 1):
+        for (start, end, name), score in zip(entities, numbers):
             paragraph, place, text, attributes = next(marks)
             assert (paragraph, attributes["data-type"]) == (i, name)
             assert text.replace(" ", "").replace("\t", "").startswith(shown(own[start]))
@@ -180,10 +182,10 @@ def test_any_text_comes_out_as_it_is(kind, scheme, has_scores):
         b"%b\n%b\n%b\n"
         % (
             line,
-            " ".join(each).encode(),
+            " ".join(sentence).encode(),
             " ".join(map(repr, numbers)).encode() if has_scores else b"",
         )
-        for line, each, numbers in zip(lines, tags, scores)
+        for line, sentence, numbers in zip(lines, tags, scores)
     )
     printed = b"\n".join([*probe_bytes("html", given, kind, scheme, *TYPES), b""])
     assert printed == out.data
@@ -211,7 +213,7 @@ def model(tmp_path_factory):
 
 
 def python_page(model, data, lines, format_, split=False):
-    """What inference.py writes for an input: (bytes, the mistake in it or "")."""
+    """The output of inference.py for an input: (bytes, the message of a mistake in it or "")."""
     args = types.SimpleNamespace(
         columns="", delimiter="", spacy_model="", timing=False, split=split
     )
@@ -227,7 +229,9 @@ def python_page(model, data, lines, format_, split=False):
 
 
 def both(model, data, lines=False, split=False, scores=False):
-    """The page of either command for an input: the same bytes. Returns them and the mistake."""
+    """Checks that both commands write the same page for an input. Returns the page and the message
+    of a mistake.
+    """
     format_ = pages.html_format(model.tagger, scores)
     page, mistake = python_page(model, data, lines, format_, split)
     flags = {"--line": lines, "--split": split, "--confidence": scores}
@@ -262,8 +266,8 @@ def test_columns_become_a_page(model, zygote):
 
 def test_lines_become_a_page(model):
     texts = [
-        " ".join(row.split()[0].decode() for row in each.split(b"\n") if row)
-        for each in sample("test")[:60]
+        " ".join(row.split()[0].decode() for row in block.split(b"\n") if row)
+        for block in sample("test")[:60]
     ]
     data = "\ufeff" + "\n".join([*texts, "", "  two  spaces\r", "<b>Paul</b> & \x1b\x00 Berta"])
     page, _ = both(model, data.encode(), lines=True)
@@ -368,7 +372,7 @@ def palette():
     """(lines, light backgrounds, dark backgrounds), each a list of (red, green, blue), 0 to 1."""
     rows = re.findall(r"--line: #(\w+); --tint: #(\w+); --shade: #(\w+);", pages.STYLE)
     return [
-        [tuple(int(each[i : i + 2], 16) / 255 for i in (0, 2, 4)) for each in column]
+        [tuple(int(color[i : i + 2], 16) / 255 for i in (0, 2, 4)) for color in column]
         for column in zip(*rows)
     ]
 
@@ -414,7 +418,7 @@ SIGHT = {
 
 
 def lab(colour, sight):
-    """CIELAB of a colour as it is seen."""
+    """The CIELAB value of a colour as a reader sees it."""
     seen = [min(1, max(0, sum(a * b for a, b in zip(row, linear(colour))))) for row in sight]
     rows = (
         (0.4124 / 0.9505, 0.3576 / 0.9505, 0.1805 / 0.9505),

@@ -1,4 +1,6 @@
-"""inference.py as a user runs it: rows out are rows in byte for byte, at once, in every mode."""
+"""inference.py as a user runs it: rows out are rows in, byte for byte and at once, in every
+mode.
+"""
 
 import copy
 import dataclasses
@@ -49,7 +51,7 @@ def tagger(trained):
 
 @pytest.fixture
 def tag(tagger, tmp_path):
-    """A function: bytes -> bytes, by bulk mode from file to file."""
+    """A function that tags bytes by bulk mode from file to file and returns the output."""
 
     def run(data, tagger=tagger, **flags):
         (tmp_path / "in.txt").write_bytes(data)
@@ -84,7 +86,7 @@ def test_docstart_is_O_wherever_it_stands(tag):
 
 @pytest.fixture
 def standard_input():
-    """A function that puts an open file in the place of standard input, until the test ends."""
+    """A function that puts an open file in place of standard input until the test ends."""
     kept = os.dup(0)
     yield lambda file: os.dup2(file.fileno(), 0)
     os.dup2(kept, 0)
@@ -139,8 +141,8 @@ def test_a_file_on_standard_input_is_tagged_without_flags(trained, zygote, tag):
 
 
 def test_bucket_mode_is_bulk_mode(trained, tag, zygote):
-    """Through pipes, and as a process: the same bytes as from file to file; and the figures come on
-    standard error.
+    """Through pipes and as a process, the output is the same as from file to file; the figures go
+    to standard error.
     """
     done = zygote.run(
         "inference.py", "--mode", "bucket", "--restore", trained.prefix, "--timing", stdin=NASTY
@@ -183,7 +185,7 @@ def test_batches_do_not_change_tags(trained, tagger, tag):
 
 
 def test_cut_anywhere(tagger, trained, tag):
-    """However the stream comes in pieces, the same comes out."""
+    """The output does not depend on the pieces of the stream."""
     want, out = tag(NASTY), io.BytesIO()
     work = streams.ColumnTagger(tagger, "<stdin>", None, out)
     reader = conll.BlockReader()
@@ -237,7 +239,7 @@ def test_columns_flag(tag):
 
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory):
-    """A model at its random start that learned in IOBES: it tags nonsense."""
+    """A model with random initial weights and IOBES tags, whose tags are nonsense."""
     folder = tmp_path_factory.mktemp("untrained")
     trainer = fit(
         *write_sample(folder),
@@ -255,14 +257,16 @@ def untrained(tmp_path_factory):
 
 
 def test_constrained_is_well_formed(untrained, tag):
-    """In the scheme of the model (IOBES), and told in that of the data (BIO)."""
+    """The tags are well-formed in the model's scheme (IOBES), and are written in that of the data
+    (BIO).
+    """
     sentences = [
         conll.Sentence(1, sentence.split(b"\n")[0].decode().split(), None, None, None)
         for sentence in sample("test")[:60]
     ]
     loose, held = Tagger.load(untrained), Tagger.load(untrained, constrained=True)
-    for each in (loose, held):
-        each.meta["data_scheme"] = "iobes"  # tell what was decoded
+    for model in (loose, held):
+        model.meta["data_scheme"] = "iobes"  # answer in the scheme of the decoded tags
     assert not all(schemes.well_formed(tags, "iobes") for tags in loose.tag(sentences))
     assert all(schemes.well_formed(tags, "iobes") for tags in held.tag(sentences))
 
@@ -290,7 +294,7 @@ def test_predict(tagger, tag):
     words, pos, chunks, _ = columns_of("test", 60)
     want = predictions(tag(b"".join(sample("test")[:60])))
     assert [
-        each.encode() for tags in tagger.predict(words, pos=pos, chunks=chunks) for each in tags
+        tag.encode() for tags in tagger.predict(words, pos=pos, chunks=chunks) for tag in tags
     ] == want
     assert tagger.predict(iter(map(tuple, words))) == tagger.predict(words)
     assert tagger.predict([[], ["-DOCSTART-"], words[0]]) == [
@@ -311,8 +315,8 @@ def test_predict_entities(tagger):
     ] == [schemes.chunks(tags) for tags in tagger.predict(words, pos, chunks)]
     for sentence, entities in zip(words, found):
         assert all(
-            each.text == " ".join(sentence[each.start : each.end]) and 0 < each.score <= 1
-            for each in entities
+            entity.text == " ".join(sentence[entity.start : entity.end]) and 0 < entity.score <= 1
+            for entity in entities
         )
     assert sum(map(len, found)) > 60
     assert tagger.predict_entities([[]]) == [[]]
@@ -322,12 +326,12 @@ def test_evaluate(tagger):
     words, pos, chunks, tags = columns_of("test", 100)
     report = tagger.evaluate(words, tags, pos, chunks)
     gold, found = (
-        [{(i, *chunk) for i, each in enumerate(all_tags) for chunk in schemes.chunks(each)}]
+        [{(i, *chunk) for i, sentence in enumerate(all_tags) for chunk in schemes.chunks(sentence)}]
         for all_tags in (tags, tagger.predict(words, pos, chunks))
     )
     for kind, figures in [*report.types.items(), (None, report.total)]:
         mine, theirs = (
-            {each for each in chunks if kind in (None, each[3])} for chunks in (*found, *gold)
+            {chunk for chunk in chunks if kind in (None, chunk[3])} for chunks in (*found, *gold)
         )
         correct = len(mine & theirs)
         assert figures.support == len(theirs)
@@ -393,7 +397,7 @@ def test_mistakes_in_python(tagger, call, message):
 
 
 def test_save(trained, tagger, tmp_path):
-    """A whole checkpoint, of the weights that are in use: also where the one that they came from is
+    """The saved checkpoint is complete and has the weights in use, even if their own checkpoint is
     gone.
     """
     words, *_ = columns_of("test", 20)
@@ -426,7 +430,7 @@ def test_save(trained, tagger, tmp_path):
 
 
 def test_taggers_do_not_disturb_one_another(trained, untrained, tagger):
-    """Two models and the same one twice, asked in turns and from threads, say what each says
+    """Two models, and one of them twice, are used in turns and from threads; each gives the same as
     alone.
     """
     words, *_ = columns_of("test", 30)
@@ -436,13 +440,14 @@ def test_taggers_do_not_disturb_one_another(trained, untrained, tagger):
         Tagger.load(untrained, constrained=True, threads=1),
     ]
     alone = [model.predict_entities(words) for model in models]
-    assert alone[0] == tagger.predict_entities(words) and len({str(each) for each in alone}) == 3
+    assert alone[0] == tagger.predict_entities(words)
+    assert len({str(entities) for entities in alone}) == 3
     for i in range(0, 30, 10):
         for model, want in zip(models, alone):
             assert [
                 [entity[:4] for entity in entities]
                 for entities in model.predict_entities(words[i : i + 10])
-            ] == [[each[:4] for each in entities] for entities in want[i : i + 10]]
+            ] == [[entity[:4] for entity in entities] for entities in want[i : i + 10]]
     results = {}
     workers = [
         threading.Thread(
@@ -459,7 +464,7 @@ def test_taggers_do_not_disturb_one_another(trained, untrained, tagger):
 
 @pytest.fixture(scope="module")
 def custom(tmp_path_factory):
-    """A model whose encoder is code of the user's own: its folder with the code, and its prefix."""
+    """A model with the user's own encoder: its folder with the code, and its prefix."""
     folder = tmp_path_factory.mktemp("custom")
     (folder / "my_encoder.py").write_text(
         "def plain(x, mask, config, is_train):\n    return x * 2\n"
@@ -473,7 +478,7 @@ def custom(tmp_path_factory):
 
 
 def test_trust(custom, zygote):
-    """A checkpoint's own code runs only where it is trusted."""
+    """A checkpoint's own code runs only if it is trusted."""
     folder, prefix = custom
     given = ["inference.py", "--restore", prefix, "--input", folder / "dev.txt"]
     assert (
@@ -490,7 +495,7 @@ def test_trust(custom, zygote):
 
 
 def read_until(stream, ending):
-    """What comes, up to `ending`."""
+    """Reads the output up to `ending`."""
     data = b""
     while not data.endswith(ending):
         data += read_some(stream)
@@ -498,8 +503,9 @@ def read_until(stream, ending):
 
 
 def test_answers_at_once(trained, zygote, tmp_path):
-    """With the pipe held open a sentence's tags come within 0.2 s. The shortest wait counts: a
-    machine that does other work makes some of them longer, a reader that waits for more all.
+    """While the pipe is open, a sentence's tags come within 0.2 s. The shortest wait counts: other
+    work on the machine makes some waits longer, but a reader that waits for more input makes all of
+    them longer.
     """
     waits = []
     with piped(
@@ -528,7 +534,7 @@ def test_answers_at_once(trained, zygote, tmp_path):
 
 
 def test_reader_goes_away(trained, zygote, tmp_path):
-    """As in `inference.py | head -1`: quietly 0."""
+    """As in `inference.py | head -1`, the command ends quietly with 0."""
     with piped(
         zygote,
         "inference.py",
@@ -548,7 +554,9 @@ def test_reader_goes_away(trained, zygote, tmp_path):
     "number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)]
 )
 def test_interrupt(trained, zygote, tmp_path, number):
-    """Ctrl-C while tagging: 130, and no half-written --output. SIGTERM and SIGHUP alike."""
+    """Ctrl-C while tagging ends with 130 and leaves no half-written --output. SIGTERM and SIGHUP do
+    the same.
+    """
     with piped(
         zygote,
         "inference.py",
@@ -564,9 +572,8 @@ def test_interrupt(trained, zygote, tmp_path, number):
         wait_until(lambda: any(name.startswith(".out.txt") for name in os.listdir(tmp_path)))
         os.kill(run.pid, number)
         assert run.process.wait() == 128 + number
-    assert {signal.SIGINT: "interrupted"}.get(number, "ended by SIG") in one_line(
-        (tmp_path / "err").read_text()
-    )
+    said = "interrupted" if number == signal.SIGINT else "ended by SIG"
+    assert said in one_line((tmp_path / "err").read_text())
     assert os.listdir(tmp_path) == ["err"]
 
 
@@ -581,7 +588,7 @@ def test_output_is_whole_or_as_before(tag, tagger, tmp_path):
 
 
 def test_output_to_a_link_and_to_a_pipe(tag, tagger, tmp_path):
-    """A link stays a link; a named pipe (or /dev/null) is written to, not replaced."""
+    """A link stays a link; a named pipe (or /dev/null) is written to and not replaced."""
     (tmp_path / "target").write_bytes(b"")
     (tmp_path / "out.txt").symlink_to("target")
     tag(sample("test")[0])
@@ -601,8 +608,8 @@ def test_output_to_a_link_and_to_a_pipe(tag, tagger, tmp_path):
 
 @pytest.mark.slow
 def test_memory_does_not_grow(trained, zygote, tmp_path):
-    """Peak memory after 5 MB and after 50 MB of a stream whose words are nearly all distinct: less
-    than 20 MB apart.
+    """The peaks of memory after 5 MB and after 50 MB of a stream with nearly all words distinct
+    differ by less than 20 MB.
     """
     draw, peaks = random.Random(1), []
     with piped(
@@ -636,7 +643,9 @@ def test_memory_does_not_grow(trained, zygote, tmp_path):
 
 
 def test_batches_have_few_shapes():
-    """Whatever comes: so that TensorFlow, which remembers each shape, stays as large as it is."""
+    """TensorFlow remembers each shape, so its memory grows unless there are few of them, whatever
+    the input.
+    """
     draw, config, shapes = random.Random(1), Config(batch_size=64, max_batch_tokens=4000), set()
     for _ in range(300):
         lengths = [1 + int(draw.expovariate(1 / 20)) for _ in range(draw.randint(1, 300))]
@@ -663,7 +672,9 @@ def test_batches_have_few_shapes():
 @pytest.mark.parametrize("use_chk", [True, False])
 @pytest.mark.parametrize("feature_drop", [0.0, 0.3])
 def test_which_columns_are_missing(use_pos, use_chk, feature_drop):
-    """Those that the model has and the sentences lack; none where it has learned to do without."""
+    """The columns that the model has and the sentences lack; none if it has learned to do
+    without.
+    """
     config = Config(use_pos=use_pos, use_chk=use_chk, feature_drop=feature_drop)
     for pos, chunks in itertools.product((None, ["NN"]), repeat=2):
         sentences = [
@@ -685,7 +696,7 @@ def test_which_columns_are_missing(use_pos, use_chk, feature_drop):
 
 
 def test_predict_warns_once(tagger):
-    """Of columns that are missing, at the line that called; and again with another Tagger."""
+    """It warns of missing columns at the caller's line, and again with another Tagger."""
     words, tags = [["Peter", "sleeps"]], [["O", "O"]]
     for ask in (
         lambda tagger: tagger.predict(words),
@@ -777,8 +788,8 @@ def load(name):
 
 
 def test_lines_with_spacy(trained, zygote, tmp_path):
-    """spaCy's words, its POS in column 2 and its entities in column 4; a line that it cannot take
-    is split without it.
+    """spaCy gives the words, the POS in column 2 and its entities in column 4; a line that it
+    cannot process is split without it.
     """
     (tmp_path / "spacy.py").write_text(STUB)
     given = ["--mode", "line", "--restore", trained.prefix]
@@ -810,7 +821,7 @@ E050 = OSError("[E050] Can't find model 'en_core_web_sm'.\nSecond line.")
 
 
 def fake_spacy(error, *installed):
-    """A spaCy whose load() raises `error`, and which knows of these models."""
+    """A spaCy whose load() raises `error` and which has these models."""
 
     def load(name):
         raise error
@@ -836,7 +847,9 @@ def fake_spacy(error, *installed):
     ],
 )
 def test_what_there_is_of_spacy_is_told(monkeypatch, capsys, spacy, told):
-    """Which model was looked for, what there is, and which flag helps."""
+    """The message names the model that was looked for, the installed ones, and the flag that
+    helps.
+    """
     monkeypatch.setitem(sys.modules, "spacy", spacy)
     text = " Peter sleeps."
     assert streams._analyzer("")(text) == (

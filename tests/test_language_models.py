@@ -1,5 +1,5 @@
-"""The ready-made configs of ELMo and BERT: each builds what its name says, and tags a sentence
-whatever stands in its batch.
+"""The configs of ELMo and BERT: each builds what its name says, and tags a sentence alike whatever
+else is in its batch.
 """
 
 import dataclasses
@@ -81,8 +81,8 @@ def test_all_are_tried():
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_preset(name, monkeypatch):
-    """The graph has the parts of its name and no other; BERT is trained where it is fine-tuned, at
-    its own rate, and never ELMo.
+    """The graph has the parts in its name and no others. BERT is trained only if it is fine-tuned,
+    at its own learning rate; ELMo is never trained.
     """
     (scopes, size), seen = PRESETS[name], []
     monkeypatch.setattr(
@@ -101,21 +101,21 @@ def test_preset(name, monkeypatch):
     )
     names = [variable.op.name for variable in trained]
     of_bert = [
-        each for each in names if each.startswith("bert/") and not each.startswith("bert/mix/")
+        name for name in names if name.startswith("bert/") and not name.startswith("bert/mix/")
     ]
     assert bool(of_bert) == (name in ("bert_softmax", "bert_crf"))
     rates = [config.learning_rate * factor for factor in rate_factors(of_bert, config)]
     np.testing.assert_allclose(rates, 5e-5)
-    assert [each for each in names if each.startswith("elmo/")] == [
-        each for each in names if each.startswith("elmo/mix/")
+    assert [name for name in names if name.startswith("elmo/")] == [
+        name for name in names if name.startswith("elmo/mix/")
     ]
     assert seen == [size]
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_alone_and_in_a_batch(name):
-    """The same scores and lengths, with short sentences, one of several windows, and padding beside
-    them.
+    """Scores and lengths are the same alone, and with short sentences, one of several windows, and
+    padding in the batch.
     """
     config, feeder = small(name)
     rng = np.random.default_rng(1)
@@ -136,7 +136,7 @@ def test_alone_and_in_a_batch(name):
         )
         run = lambda inputs: session.run(
             [model.sentence_lengths, model.logits],
-            {model.inputs[each]: inputs[each] for each in model.inputs},
+            {model.inputs[name]: inputs[name] for name in model.inputs},
         )
         lengths, logits = run(feeder.batch(examples, length=17))
         alone = [run(feeder.batch([example])) for example in examples]

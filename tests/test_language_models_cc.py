@@ -1,5 +1,5 @@
-"""ELMo and BERT from C++: the graph is fed what features/feed.py feeds it, and the tags are those
-of Python, byte for byte.
+"""ELMo and BERT in C++: the graph gets the same inputs as from features/feed.py, and the tags are
+those of Python, byte for byte.
 """
 
 import dataclasses
@@ -54,7 +54,7 @@ ODD = [
 
 
 def columns_of(documents):
-    """Documents, lists of lists of words, as columns (bytes) of words alone."""
+    """Documents, lists of lists of words, as columns (bytes) with words alone."""
     return b"".join(
         b"-DOCSTART-\n\n"
         + b"".join(
@@ -84,8 +84,8 @@ def odd_documents():
 def check_inputs(
     data, columns, counts, tmp_path, batch_size=32, max_seq_length=40, lower=False, **settings
 ):
-    """C++ feeds for columns (bytes) what features/feed.py feeds, in the same batches. counts:
-    words, for vocabularies. Returns how many numbers.
+    """Checks that C++ feeds the same inputs as features/feed.py for columns (bytes), in the same
+    batches. counts: words, for vocabularies. Returns the number of values.
     """
     pieces = vocabulary(counts, "uncased" if lower else "cased")
     config = dataclasses.replace(
@@ -216,7 +216,7 @@ def test_inputs_of_corpora(shared, tmp_path, corpus, columns, lower, max_seq_len
 
 
 def _conllu_row(number, word):
-    """A row of CoNLL-U, and one before it that is no token."""
+    """A row of CoNLL-U, after a row that is not a token."""
     if word == "-DOCSTART-":
         return word + "\n"
     rest = "\t_" * 8 + "\n"
@@ -227,8 +227,8 @@ def _conllu_row(number, word):
 @pytest.mark.parametrize("limit", [1, 2, 9, 60])
 @pytest.mark.parametrize("is_conllu", [False, True])
 def test_sentences_are_held_back_for_their_documents(limit, size, is_conllu):
-    """C++ gives the same sentences after the same bytes as conll.DocumentReader, with at least the
-    words that it knows around each.
+    """C++ returns the same sentences after the same bytes as conll.DocumentReader, each with at
+    least the words that it has around it.
     """
     rng = random.Random(f"{limit} {size}")
     words = (f"w{i}" for i in range(10_000))
@@ -267,7 +267,7 @@ def test_sentences_are_held_back_for_their_documents(limit, size, is_conllu):
 
 
 def _nearest(words, limit):
-    """The first words, at most `limit`, until a document begins or ends."""
+    """The first words, at most `limit`, up to a document's boundary."""
     return words[: ([*words, "-DOCSTART-"]).index("-DOCSTART-")][:limit]
 
 
@@ -296,8 +296,8 @@ MODELS = {
 
 @pytest.fixture(scope="module")
 def models(zygote, shared, tmp_path_factory):
-    """A function: name -> a Served with the fixtures' weights, and random ones above them under
-    which every tag occurs.
+    """A function that takes a name and returns a Served with the fixtures' weights, and with random
+    ones in the other layers, under which every tag occurs.
     """
     made = {}
 
@@ -330,7 +330,9 @@ def _serve(zygote, shared, name, folder):
         "--elmo_weight_path",
         shared("conformance/elmo/allennlp/lm_weights.hdf5"),
     ]
-    flags = {"both": bert + elmo, "ELMo": elmo}.get(name, bert)
+    flags = elmo if name == "ELMo" else bert
+    if name == "both":
+        flags = bert + elmo
     succeed(
         zygote.run(
             "embvec.py",
@@ -402,13 +404,16 @@ def tagged(served, data):
 
 
 def test_tags_depend_on_the_document(models, shared):
-    """Taken apart, sentences have other tags; a -DOCSTART- before each takes them apart."""
+    """Sentences on their own have other tags, and -DOCSTART- before each sentence makes it stand on
+    its own.
+    """
     served, data = models("both"), conll_part(shared, 60)
     sentences = [
         part + b"\n\n" for part in data.split(b"\n\n")[:-1] if not part.startswith(b"-DOCSTART-")
     ]
     together = tagged(served, b"".join(sentences)).out
-    alone = tagged(served, b"".join(b"-DOCSTART- -X- O O\n\n" + each for each in sentences)).out
+    documents = b"".join(b"-DOCSTART- -X- O O\n\n" + sentence for sentence in sentences)
+    alone = tagged(served, documents).out
     assert together != alone.replace(b"-DOCSTART- -X- O O O\n\n", b"")
     assert b"".join(tagged(served, sentence).out for sentence in sentences[:5]) == b"".join(
         part + b"\n\n" for part in alone.split(b"\n\n")[1:10:2]
@@ -417,7 +422,7 @@ def test_tags_depend_on_the_document(models, shared):
 
 @pytest.mark.parametrize("most, sentences", [(100, 20), (3000, 110)])
 def test_tags_do_not_depend_on_how_the_stream_comes(models, shared, most, sentences):
-    """In pieces of up to `most` bytes, with pauses between them, and whole."""
+    """The stream comes in pieces of up to `most` bytes with pauses between them, and as a whole."""
     served, rng = models("both"), random.Random(10)
     data = (
         b"a NN O O\n\n"
@@ -494,8 +499,8 @@ def test_a_bad_row_is_told_alike(models, zygote, shared):
 
 
 def test_the_library_takes_neighbours_from_the_list(models, shared, tmp_path):
-    """Files and lists of sentences, by one thread and by four, whatever parts these are cut
-    into.
+    """Files and lists of sentences give the same tags with one thread and with four, however the
+    list is cut.
     """
     served, data = models("both"), conll_part(shared, 1000)
     sentences = [

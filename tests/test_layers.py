@@ -34,8 +34,8 @@ def characters(garbage=0.0):
 
 
 def conv1d_reference(x, variables, width):
-    """A window around each character of a word, zeros outside the word; the greatest response;
-    padding words are 0.
+    """The maximum response over a window around each character of a word, with zeros outside the
+    word; padding words are 0.
     """
     kernel, bias = variables["conv1d/kernel"], variables["conv1d/bias"]
     left = (width - 1) // 2
@@ -50,7 +50,7 @@ def conv1d_reference(x, variables, width):
 
 
 def conv2d_reference(x, variables, widths):
-    """Windows that lie inside the padded word, ReLU, the greatest; each width in turn."""
+    """The maximum after ReLU over windows inside the padded word, for each width."""
     parts = []
     for width in widths:
         kernel, bias = variables[f"conv2d_{width}/kernel"], variables[f"conv2d_{width}/bias"]
@@ -95,7 +95,7 @@ def test_padding_of_a_word_does_not_matter(build):
 
 
 def test_a_word_may_respond_below_zero():
-    """conv1d has no ReLU: a maximum taken over zeros in the padding would be seen."""
+    """conv1d has no ReLU, so a maximum over zeros in the padding would be noticed."""
     output = layer(lambda x: char_conv1d(x, tf.constant(CHR_MASK), 1, 40), characters())[0]
     assert (output[1] < 0).any() and (output[3] == 0).all()
 
@@ -144,7 +144,7 @@ def test_the_tests_draw_the_same_weights_each_time():
 
 
 def at_step(step):
-    """Gives the graph a global step that starts there."""
+    """Gives the graph a global step that starts at `step`."""
     tf.get_variable(
         "global_step",
         initializer=tf.constant(step, tf.int64),
@@ -213,7 +213,9 @@ def test_the_gradient_of_dropout_is_its_mask():
 
 
 def test_the_noise_of_dropout_is_that_of_the_graph_in_any_session():
-    """Two sessions, and several runs of one, draw the same: nothing is kept between steps."""
+    """Two sessions, and several runs of one, draw the same noise: no state is kept between
+    steps.
+    """
     x = np.ones((30, 30), np.float32)
     with tf.Graph().as_default():
         at_step(0)

@@ -102,7 +102,7 @@ def model(engine, etagger):
 
 
 def columns_of(data):
-    """Columns of CoNLL bytes, {name: list of sentences} of lists of str."""
+    """The columns of CoNLL bytes, {name: list of sentences}, where a sentence is a list of str."""
     parser = conll.SentenceParser("test", own=("word", "pos", "chunk", "tag"))
     sentences = []
     reader = conll.BlockReader()
@@ -114,14 +114,14 @@ def columns_of(data):
         return column or ["-X-"] * len(sentence.words)
 
     return {
-        "words": [each.words for each in sentences],
-        "pos": [of(each.pos, each) for each in sentences],
-        "chunks": [of(each.chunks, each) for each in sentences],
+        "words": [sentence.words for sentence in sentences],
+        "pos": [of(sentence.pos, sentence) for sentence in sentences],
+        "chunks": [of(sentence.chunks, sentence) for sentence in sentences],
     }
 
 
 def command_tags(path, columns, build=BUILD):
-    """What the command etagger makes of {name: sentences}: a list of tags for each."""
+    """The tags of the command etagger for {name: sentences}: a list for each sentence."""
     rows = [
         "\n".join(map(" ".join, zip(*sentence))) + "\n\n" for sentence in zip(*columns.values())
     ]
@@ -263,7 +263,7 @@ def test_tags_and_columns_of_a_model(engine, model, etagger, tmp_path):
 
 @pytest.mark.parametrize("scheme", schemes.SCHEMES)
 def test_entities_are_the_chunks_of_any_tags(etagger, scheme):
-    """Well-formed or not, as conll.chunks reads them."""
+    """Tags may be well-formed or not; the entities are those of conll.chunks."""
     tags = schemes.scheme_tags(["O", "B-X", "I-X", "B-Y-Z", "I-Y-Z"], "bio", scheme)
     rng = random.Random(6)
     for _ in range(1000):
@@ -423,7 +423,7 @@ print(model.tag(["Peter", "sleeps"]) == before)
 
 
 def test_too_little_memory_is_an_error_and_not_the_end(engine):
-    """Thrown in a thread of the library's own, too."""
+    """It may also be missing in a thread of the library's own."""
     done = subprocess.run(
         [sys.executable, *QUIET, "-c", NO_MEMORY, engine.path],
         capture_output=True,
@@ -482,12 +482,14 @@ def copies_of(model):
     return [
         copy.copy(model),
         copy.deepcopy({"model": [model]})["model"][0],
-        *(pickle.loads(pickle.dumps(model, each)) for each in range(pickle.HIGHEST_PROTOCOL + 1)),
+        *(pickle.loads(pickle.dumps(model, i)) for i in range(pickle.HIGHEST_PROTOCOL + 1)),
     ]
 
 
 def test_a_copy_opens_the_file_again(engine, etagger, tmp_path, monkeypatch):
-    """Also where it was opened by a path of another folder; each is closed on its own."""
+    """Also if it was opened by a relative path from another folder; each copy is closed on its
+    own.
+    """
     monkeypatch.chdir(os.path.dirname(engine.path))
     model = etagger.load(os.path.basename(engine.path))
     model.note = "mine"
@@ -495,9 +497,9 @@ def test_a_copy_opens_the_file_again(engine, etagger, tmp_path, monkeypatch):
     words = columns_of(CORPUS)["words"][:20]
     expected = model.tag_sentences(words)
     copies = [*copies_of(model), pickle.loads(pickle.dumps(copy.copy(model)))]
-    for each in copies:
-        assert each.tag_sentences(words) == expected and each.note == "mine"
-        each.close()
+    for copied in copies:
+        assert copied.tag_sentences(words) == expected and copied.note == "mine"
+        copied.close()
         assert model.tag_sentences(words) == expected
     model.close()
     for ask in (copies_of, lambda model: pickle.dumps(copies[0]), lambda model: model.tag(["a"])):
@@ -532,7 +534,7 @@ def test_a_copy_tells_that_the_file_has_changed(engine, etagger, tmp_path):
 
 
 def resealed(data):
-    """An engine file with another checksum of a section, and sound otherwise."""
+    """An .etagger file with another checksum of a section, otherwise valid."""
     header, size, table, sections = struct.unpack_from("<QQQQ", data, 24)
     changed = bytearray(data)
     changed[table + 104] ^= 1
@@ -613,8 +615,8 @@ if __name__ == "__main__":
 
 
 def test_pools_of_processes_tag_with_one_model(engine, tmp_path):
-    """Under every way to start processes; from data classes and partials; in forks while threads
-    tag; and a model whose file is gone is an error and not a pool that waits.
+    """With every way to start processes, from data classes and partials, and in forks while threads
+    tag. A model whose file is gone raises an error, and the pool does not wait for ever.
     """
     shutil.copy(engine.path, tmp_path / "model.etagger")
     (tmp_path / "pools.py").write_text(POOLS)
@@ -729,7 +731,9 @@ def test_paths_that_are_not_utf8(engine, model, etagger, tmp_path):
 
 @contextlib.contextmanager
 def interrupted(seconds):
-    """Sends this process SIGINT after a while; what runs then ends soon, with KeyboardInterrupt."""
+    """Sends this process SIGINT after a while; the code within ends soon, with
+    KeyboardInterrupt.
+    """
     timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
     started = time.perf_counter()
     timer.start()
@@ -784,7 +788,7 @@ def test_named_pipes_are_read_and_written(model, tmp_path):
         for command in ("cat in.txt > in", "cat out > copy.txt")
     ]
     model.tag_file(tmp_path / "in", tmp_path / "out")
-    assert [each.wait(20) for each in ends] == [0, 0]
+    assert [process.wait(20) for process in ends] == [0, 0]
     assert (tmp_path / "copy.txt").read_bytes() == (tmp_path / "out.txt").read_bytes()
 
 
@@ -792,7 +796,7 @@ def test_named_pipes_are_read_and_written(model, tmp_path):
 
 
 class Watched:
-    """The library of the package, but its long call notes when it begins and ends."""
+    """The library of the package, whose long call records when it begins and ends."""
 
     def __init__(self, library):
         self.library, self.begun, self.times = library, threading.Event(), []
@@ -810,8 +814,8 @@ class Watched:
 
 @pytest.fixture
 def long_call(model, etagger, monkeypatch):
-    """A thread that tags for a while on one thread, the library that it calls, watched, and the
-    list that its tags go to.
+    """Starts a thread that tags for a while. Yields the thread, the watched library that it calls,
+    and the list for its tags.
     """
     sentences = columns_of(CORPUS)["words"]
     seconds = min(_seconds(lambda: model.tag_sentences(sentences, threads=1)) for _ in range(3))
@@ -1159,7 +1163,7 @@ print(json.dumps({"tags": model.tag_sentences(sentences), "said": said,
 
 
 def run_python(python, model, folder, sentences, environment=None):
-    """Tags in a process of its own, where nothing but `python` tells where packages are."""
+    """Tags in another process, where only `python` determines where packages are."""
     done = subprocess.run(
         [python, *QUIET, "-c", TAG, model, str(folder)],
         input=json.dumps(sentences),
@@ -1248,8 +1252,8 @@ def test_a_wheel_without_tensorflow(engine, model, tmp_path):
 
 
 def check_small(library):
-    """A stripped library without TensorFlow: small, needs the C library and its parts alone, knows
-    no library to load.
+    """Checks a stripped library without TensorFlow: it is small, needs only the C library and its
+    parts, and names no library to load.
     """
     assert os.path.getsize(library) < 1_000_000
     needed = re.findall(
@@ -1299,7 +1303,7 @@ def test_a_compiler_alone_builds_it_without_a_warning(engine, model, tmp_path, c
         compiler=compiler,
     )
     with open(tmp_path / "build" / "compile_commands.json", encoding="utf-8") as stream:
-        commands = [each["command"] for each in json.load(stream)]
+        commands = [entry["command"] for entry in json.load(stream)]
     assert len(commands) > 10 and all(
         " -O3 " in command and "-Wextra" in command for command in commands
     )
@@ -1379,7 +1383,7 @@ int main(int argc, char **argv) {
 @pytest.mark.slow
 @pytest.mark.parametrize("sanitizer", ["address,undefined", "thread"])
 def test_sanitizers_find_nothing_in_the_library(engine, model, tmp_path, sanitizer):
-    """Eight threads of a C program on one model; and every mistake of MAIN and TEXTS."""
+    """Eight threads of a C program use one model, and every mistake of MAIN and TEXTS is made."""
     build_without_tensorflow(tmp_path / "build", f"-DETAGGER_SANITIZE={sanitizer}")
     for source in (MAIN, TEXTS, THREADS):
         done = run_c(

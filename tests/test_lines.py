@@ -1,5 +1,5 @@
 """Line mode and JSON in C++: the tokens of features/tokenizer.py, the chunks of conll.py, and JSON
-that json.loads reads whatever the text is.
+that json.loads reads, whatever the text is.
 """
 
 import json
@@ -19,7 +19,7 @@ SCHEMES = [*schemes.SCHEMES, schemes.RAW]
 
 
 def decoded(line):
-    """A line as inference.py decodes it in line mode."""
+    """Decodes a line as inference.py does in line mode."""
     return line.decode(errors="surrogateescape")
 
 
@@ -27,8 +27,8 @@ def decoded(line):
 
 
 def check_tokens(lines, tokenizer="words"):
-    """C++ finds the tokens of features/tokenizer.py in lines (bytes), one after the other and
-    with white space alone between them.
+    """Checks that C++ finds the tokens of features/tokenizer.py in lines (bytes), in order and with
+    only white space between them.
     """
     count = 0
     for line, places in zip(lines, probe("tokenize", lines, tokenizer), strict=True):
@@ -45,8 +45,8 @@ def check_tokens(lines, tokenizer="words"):
 
 
 def test_tokens_of_every_code_point():
-    """Alone and between letters: all but the newline, lone surrogates as what Python encodes them
-    to.
+    """Each code point stands alone and between letters, except the newline; a lone surrogate stands
+    as the bytes to which Python encodes it.
     """
     words = [
         f"{character} a{character}b".encode(errors="surrogatepass")
@@ -59,8 +59,8 @@ def test_tokens_of_every_code_point():
 
 
 def test_tokens_of_characters_in_every_place():
-    """Those that the rules name, or that Python folds with a letter of the clitics, and all up to
-    U+3100, where the rules look.
+    """The characters in the rules, those that Python folds to a letter of the clitics, and all up
+    to U+3100, in every place that a rule reads.
     """
     folded = re.compile("(?i)[smdrevlnt.'’]")
     near = [*range(0x3100), *range(0xFE00, 0x10000)]
@@ -191,7 +191,7 @@ def read_chunks(tags, scheme):
 
 
 def places(text, tokens):
-    """Where tokens stand in a text: (start, end) in characters."""
+    """The places of tokens in a text: (start, end) in characters."""
     found, at = [], 0
     for token in tokens:
         start = text.index(token, at)
@@ -201,13 +201,13 @@ def places(text, tokens):
 
 
 def shown(text):
-    """What JSON shows of a text decoded with surrogateescape."""
+    """The form of a text (decoded with surrogateescape) in JSON."""
     return re.sub("[\udc80-\udcff]", "\ufffd", text)
 
 
 def check_json(kind, sentences, scheme):
-    """sentences: (text as bytes, its tokens as str, their tags). Every line of C++ is the JSON that
-    Python makes of it. Returns the entities.
+    """Checks that each line of C++ is the JSON that Python writes. sentences: (text as bytes, its
+    tokens as str, their tags). Returns the number of entities.
     """
     out = probe(
         "entities",
@@ -223,18 +223,19 @@ def check_json(kind, sentences, scheme):
         expected = [
             {
                 "text": shown(text[spans[start][0] : spans[end - 1][1]]),
-                "type": each,
+                "type": kind,
                 "start": spans[start][0],
                 "end": spans[end - 1][1],
             }
-            for start, end, each in read_chunks(tags, scheme)
+            for start, end, kind in read_chunks(tags, scheme)
         ]
         assert read == {"text": shown(text), "entities": expected}, line
         assert list(read) == ["text", "entities"] and all(
-            list(each) == ["text", "type", "start", "end"] for each in read["entities"]
+            list(entity) == ["text", "type", "start", "end"] for entity in read["entities"]
         )
         assert all(
-            read["text"][each["start"] : each["end"]] == each["text"] for each in read["entities"]
+            read["text"][entity["start"] : entity["end"]] == entity["text"]
+            for entity in read["entities"]
         )
         count += len(expected)
     return count
@@ -255,9 +256,7 @@ def test_json_of_lines(scheme):
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_json_of_columns(scheme):
-    """The same of words that are given: what is white space to others may be part of them, what
-    else they hold as well.
-    """
+    """The same for words that are given, which may hold white space and anything else."""
     rng = random.Random(4)
     letters = [piece for piece in NASTY if piece not in (b" ", b"\t")]
     words = [
@@ -265,14 +264,14 @@ def test_json_of_columns(scheme):
         for _ in range(2000)
     ]
     sentences = [
-        (b" ".join(each), list(map(decoded, each)), random_tags(rng, len(each), scheme))
-        for each in words
+        (b" ".join(sentence), list(map(decoded, sentence)), random_tags(rng, len(sentence), scheme))
+        for sentence in words
     ]
     assert check_json("columns", sentences, scheme) > 3000
 
 
 def test_every_code_point_in_json():
-    """As itself, or escaped: what JSON demands and the line ends that it allows."""
+    """Each code point stands as itself, or is escaped: those that JSON requires, and line ends."""
     characters = [
         chr(code) for code in range(0x110000) if code != 10 and not 0xD800 <= code < 0xE000
     ]
@@ -285,16 +284,16 @@ def test_every_code_point_in_json():
     ]
     assert [json.loads(line)["text"] for line in out] == lines
     escaped = {
-        json.loads(f'"{each}"')
+        json.loads(f'"{escape}"')
         for line in out
-        for each in re.findall(r"\\(?:u[0-9a-f]{4}|.)", line)
+        for escape in re.findall(r"\\(?:u[0-9a-f]{4}|.)", line)
     }
     assert escaped == {*map(chr, range(32)), '"', "\\", *LINE_ENDS} - {"\n"}
 
 
 def test_json_of_corpora(shared):
-    """Gold tags, words joined: the entities that conll.py reads, in every scheme that a corpus
-    has.
+    """Gold tags and joined words give the entities that conll.py reads, in every scheme of a
+    corpus.
     """
     count = 0
     for corpus, columns in (
@@ -306,14 +305,17 @@ def test_json_of_corpora(shared):
         scheme = schemes.detect([sentence.tags for sentence in sentences])
         count += check_json(
             "columns",
-            [(" ".join(each.words).encode(), each.words, each.tags) for each in sentences],
+            [
+                (" ".join(sentence.words).encode(), sentence.words, sentence.tags)
+                for sentence in sentences
+            ],
             scheme,
         )
     assert count > 5000
 
 
 def test_json_of_a_long_line_takes_linear_time():
-    """300,000 entities: a scan from the left for each would take minutes."""
+    """With 300,000 entities, a scan from the left for each of them would take minutes."""
     words = ["é"] * 300_000
     assert check_json(
         "line", [(" ".join(words).encode(), words, ["B-X"] * len(words))], "bio"

@@ -1,5 +1,5 @@
-"""etc/mix_domains.py: equal shares, rows byte for byte, the same for the same seed, and what it
-refuses.
+"""etc/mix_domains.py takes equal shares, copies rows byte for byte, gives the same for the same
+seed, and refuses bad input.
 """
 
 import collections
@@ -10,13 +10,13 @@ SCRIPT = "etc/mix_domains.py"
 
 
 def write(folder, name, sentences, end=b"\n\n", head=b""):
-    """A file of sentences, each a list of rows, with `end` after each. Returns its path."""
+    """Writes sentences, which are lists of rows, with `end` after each row. Returns the path."""
     (folder / name).write_bytes(head + b"".join(b"\n".join(rows) + end for rows in sentences))
     return folder / name
 
 
 def domain(name, count):
-    """Sentences of one to three rows that tell their domain, with odd separators and bytes."""
+    """Sentences of one to three rows that name their domain, with odd separators and bytes."""
     return [
         [b"%s%d\t \xff O" % (name, i), *[b"x  y B-%s\r" % name] * (i % 3)] for i in range(count)
     ]

@@ -292,7 +292,7 @@ def test_constrained_tags_are_well_formed(use_crf):
     inputs = batch(*(sentence(6, seed) for seed in range(40)))
     legal = schemes.legal_transitions(TAGS, "bio")
     free, held = (
-        Built(variant(use_crf=use_crf), legal=each).tag(inputs)[1] for each in (None, legal)
+        Built(variant(use_crf=use_crf), legal=allowed).tag(inputs)[1] for allowed in (None, legal)
     )
     ill_formed = [
         sum(not schemes.well_formed([TAGS[i] for i in row], "bio") for row in tags)
@@ -353,14 +353,14 @@ def test_lengths_by_any_of_the_inputs(values):
 
 
 def pieces_of(words):
-    """The same windows, but each piece is a word."""
+    """The same windows with each wordpiece as a word of its own."""
     return [[[piece] for word in window for piece in word] for window in words]
 
 
 @pytest.mark.parametrize("pooling", ["first", "mean"])
 def test_layers_of_bert(pooling):
-    """Each choice of layers is what the mix of all is made of; the mean is that of the vectors that
-    the pieces have.
+    """Each choice of layers is compared with the mix of all; the mean is that of the vectors of the
+    wordpieces.
     """
     sentences = [sentence(length, 7) for length in (20, 3)]
     inputs = batch(*sentences)
@@ -377,13 +377,13 @@ def test_layers_of_bert(pooling):
             atol=1e-5,
             err_msg=name,
         )
-    shattered = bert_inputs([pieces_of(each["bert"]) for each in sentences], 60)
+    shattered = bert_inputs([pieces_of(sentence["bert"]) for sentence in sentences], 60)
     vectors = alone(use_bert=True, bert_layers="mix", bert_pooling="first").run(
         "bert/vectors:0", {**inputs, **shattered, "sentence_length": 60}
     )
-    for got, of_pieces, each in zip(every, vectors, sentences):
+    for got, of_pieces, example in zip(every, vectors, sentences):
         at = 0
-        for i, word in enumerate(word for window in each["bert"] for word in window):
+        for i, word in enumerate(word for window in example["bert"] for word in window):
             own = of_pieces[at : at + len(word)]
             np.testing.assert_allclose(
                 got[i], own.mean(axis=0) if pooling == "mean" else own[0], atol=1e-5
@@ -392,7 +392,7 @@ def test_layers_of_bert(pooling):
 
 
 def test_features_of_bert():
-    """Layers side by side, or their mix, go into the projection as they are."""
+    """Concatenated layers, or their mix, are the direct input of the projection."""
     inputs = batch(sentence(9, 0), sentence(4, 0))
     for layers in ("top", "last4", "mix"):
         built = alone(use_bert=True, bert_layers=layers, bert_pooling="first")
@@ -452,8 +452,8 @@ def test_what_of_the_language_models_is_trained(train_bert):
 
 
 def test_dropout_of_language_models(monkeypatch):
-    """ELMo's own; BERT's, where it is trained, are layers/bert.py's; without an encoder there is
-    one before the projection.
+    """ELMo has its own dropout; a trained BERT has that of layers/bert.py; without an encoder there
+    is one before the projection.
     """
     places = []
     monkeypatch.setattr(
@@ -479,8 +479,8 @@ def test_dropout_of_language_models(monkeypatch):
 
 
 def test_elmos_state_is_carried_in_training_only():
-    """From batch to batch, row by row; evaluation starts from zeros, and leaves the state as it
-    is.
+    """The state is carried from batch to batch, row by row; evaluation starts from zeros and does
+    not change it.
     """
     cfg = variant(
         use_elmo=True, elmo_stateful=True, elmo_keep_prob=1.0, keep_prob=1.0, batch_size=3, **ALONE
@@ -550,16 +550,16 @@ def test_elmos_state_is_carried_in_training_only():
     ],
 )
 def test_padding_never_changes_the_result_of_a_token(values):
-    """A sentence alone, and the same in a batch with longer ones."""
+    """A sentence gives the same alone and in a batch with longer ones."""
     built = Built(
         variant(**values),
         legal=schemes.legal_transitions(TAGS, "bio") if "constrained" in values else None,
     )
     sentences = [sentence(length, seed) for seed, length in enumerate((1, 2, 5, 13, 30, 3, 1, 29))]
     logits, tags = built.tag(batch(*sentences))
-    for each, some_logits, some_tags in zip(sentences, logits, tags):
-        length = len(each["input_data_word_ids"])
-        alone_logits, alone_tags = built.tag(batch(each))
+    for example, some_logits, some_tags in zip(sentences, logits, tags):
+        length = len(example["input_data_word_ids"])
+        alone_logits, alone_tags = built.tag(batch(example))
         np.testing.assert_allclose(some_logits[:length], alone_logits[0], atol=1e-5)
         assert (some_tags[:length] == alone_tags[0]).all() and (some_tags[length:] == 0).all()
 
@@ -576,10 +576,12 @@ def test_windows_and_pieces_of_padding_change_nothing():
 
 @pytest.mark.parametrize("use_crf", [True, False])
 def test_padding_never_changes_the_loss(use_crf):
-    """The mean over sentences (CRF) or over tokens (softmax) of what each sentence has alone."""
+    """The loss is the mean over sentences (CRF) or tokens (softmax) of the loss of each sentence
+    alone.
+    """
     built = Built(variant(use_crf=use_crf), training=True)
     sentences = [sentence(length, 5) for length in (4, 1, 9)]
-    alone = [built.run(built.model.loss, batch(each)) for each in sentences]
+    alone = [built.run(built.model.loss, batch(sentence)) for sentence in sentences]
     expected = np.mean(alone) if use_crf else np.average(alone, weights=[4, 1, 9])
     np.testing.assert_allclose(built.run(built.model.loss, batch(*sentences)), expected, rtol=1e-5)
     if not use_crf:
@@ -631,8 +633,8 @@ def test_dropout_is_on_inputs_and_outputs_of_the_encoder(monkeypatch):
 
 
 def test_dropout_draws_anew_at_each_place():
-    """Inputs and outputs of the encoder: were their noise the same, so would be what it lets
-    through of ones.
+    """The inputs and the outputs of the encoder have different noise; ones as inputs show which
+    units are kept.
     """
     with tf.Graph().as_default():
         model = Model(
@@ -692,8 +694,8 @@ class Adam:
 
 
 def test_lazy_adam():
-    """Plain Adam on a dense variable; on an embedding, Adam for the rows of the batch, duplicates
-    summed, and no other.
+    """A dense variable follows plain Adam. In an embedding only the rows of the batch do, with
+    duplicates summed.
     """
     rng = np.random.default_rng(0)
     start, table_start = rng.normal(size=(4, 3)), rng.normal(size=(7, 3))
@@ -723,7 +725,7 @@ def test_lazy_adam():
 
 
 def steps_of(cfg, gradients):
-    """Values of a variable and of its average while training_op follows these gradients; with
+    """The values of a variable and of its average while training_op follows these gradients, with
     learning rates and norms.
     """
     with tf.Graph().as_default(), new_session(1) as session:
@@ -767,9 +769,7 @@ def test_momentum_and_clipping():
 
 
 def test_the_average_follows_the_weights():
-    """decay = min(ema_decay, (1 + step) / (10 + step)), as tf.train.ExponentialMovingAverage has
-    it.
-    """
+    """decay = min(ema_decay, (1 + step) / (10 + step)), as in tf.train.ExponentialMovingAverage."""
     cfg = Config(optimizer="sgd", learning_rate=0.1, momentum=0.0, clip_norm=100.0, ema_decay=0.5)
     average = np.zeros(2)
     for step, (value, got, _, _) in enumerate(steps_of(cfg, GRADIENTS), 1):
@@ -819,7 +819,9 @@ def test_schedule(warmup):
     ],
 )
 def test_the_graph_can_be_frozen(values):
-    """Weights as constants, written out and read again: the same numbers under the same names."""
+    """With weights as constants, written and read again, the graph gives the same numbers under the
+    same names.
+    """
     built, inputs = Built(variant(**values)), batch(sentence(6, 0), sentence(4, 0))
     with built.graph.as_default():
         frozen = tf.graph_util.convert_variables_to_constants(
@@ -869,7 +871,7 @@ print(tags.shape, np.isfinite(logits).all(), len(np.unique(tags)) > 1, memory)
 
 @pytest.mark.parametrize("rnn_type", ["fused", "normal"])
 def test_a_sentence_of_10000_tokens(rnn_type):
-    """The default model tags it in under 8 GB."""
+    """The default model tags it with less than 8 GB of memory."""
     done = subprocess.run(
         [sys.executable, "-c", LONG, "10000", rnn_type], cwd=ROOT, capture_output=True, text=True
     )

@@ -1,5 +1,5 @@
-"""Optimizers and learning rates against numpy, written from the papers; dense weights and rows of
-an embedding.
+"""Optimizers and learning rates are compared with numpy versions written from the papers, for dense
+weights and for rows of an embedding.
 """
 
 import math
@@ -20,8 +20,8 @@ STEPS = 12
 
 
 class Numpy:
-    """An optimizer of one array in float64. step: a gradient, or the rows that it is of; `t` counts
-    the steps of all rows.
+    """An optimizer of one array in float64. step() takes a gradient, or a gradient and its rows;
+    `t` counts the steps of all rows.
     """
 
     def __init__(self, value, decayed):
@@ -33,7 +33,7 @@ class Numpy:
         self.value[rows] -= self.move(rate, gradient, rows)
 
     def moments(self, gradient, rows):
-        """Bias-corrected: m-hat, v-hat."""
+        """The bias-corrected moments, m-hat and v-hat."""
         self.m[rows] = 0.9 * self.m[rows] + 0.1 * gradient
         self.v[rows] = 0.999 * self.v[rows] + 0.001 * gradient**2
         return self.m[rows] / (1 - 0.9**self.t), self.v[rows] / (1 - 0.999**self.t)
@@ -76,8 +76,8 @@ SYSTEMS = {"sgd": Momentum, "adam": Adam, "adamw": AdamW, "radam": RAdam}
 
 
 class Model:
-    """A kernel, a bias and an embedding table, which all are pulled to targets; each as the
-    optimizer finds it in a model.
+    """A kernel, a bias and an embedding table, each pulled to a target, in the form in which the
+    optimizer finds them in a model.
     """
 
     targets = {"encoder/kernel": (4, 3), "encoder/bias": (3,), "crf/transitions": (3, 3)}
@@ -105,8 +105,8 @@ class Model:
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_an_optimizer_is_its_paper(name):
-    """Dense and sparse; the learning rate falls on the way; a row that no batch has touched stays
-    as it was.
+    """Dense and sparse variables, with a learning rate that falls. A row that is in no batch does
+    not change.
     """
     cfg = Config(
         optimizer=name,
@@ -122,29 +122,26 @@ def test_an_optimizer_is_its_paper(name):
         op, rate, *_ = optimizer.training_op(model, cfg)
         session.run(tf.global_variables_initializer())
         systems = {
-            name_: SYSTEMS[name](value, name_ == "encoder/kernel")
-            for name_, value in model.start.items()
+            var: SYSTEMS[name](value, var == "encoder/kernel") for var, value in model.start.items()
         }
         for step in range(STEPS):
             goals = {
-                each: rng.normal(size=shape).astype(np.float32)
-                for each, shape in model.targets.items()
+                var: rng.normal(size=shape).astype(np.float32)
+                for var, shape in model.targets.items()
             }
             rows = rng.integers(0, 6, 5)
-            _, a_rate = session.run(
-                [op, rate],
-                {**{model.goals[each]: goal for each, goal in goals.items()}, model.ids: rows},
-            )
+            feeds = {model.goals[var]: goal for var, goal in goals.items()}
+            _, a_rate = session.run([op, rate], {**feeds, model.ids: rows})
             assert a_rate == pytest.approx(0.05 * 0.5 ** (step // 5), rel=1e-6)
-            for each, goal in goals.items():
-                systems[each].step(a_rate, 2 * (systems[each].value - goal))
+            for var, goal in goals.items():
+                systems[var].step(a_rate, 2 * (systems[var].value - goal))
             table = systems["embeddings/pos"]
             gradient = np.zeros_like(table.value)
             np.add.at(gradient, rows, 2 * table.value[rows] * np.arange(1, 6)[:, None])
             table.step(a_rate, gradient[np.unique(rows)], np.unique(rows))
-            for each, value in session.run(model.variables).items():
+            for var, value in session.run(model.variables).items():
                 np.testing.assert_allclose(
-                    value, systems[each].value, atol=2e-5, err_msg=f"{each} at step {step}"
+                    value, systems[var].value, atol=2e-5, err_msg=f"{var} at step {step}"
                 )
         assert (
             session.run(model.variables["embeddings/pos"])[6] == model.start["embeddings/pos"][6]
@@ -152,9 +149,7 @@ def test_an_optimizer_is_its_paper(name):
 
 
 def test_radam_is_rectified_within_the_test():
-    """The numbers of algorithm 2: the first four steps are momentum alone, the later are
-    rectified.
-    """
+    """By algorithm 2, the first four steps are momentum alone, and the later ones are rectified."""
     rhos = [1999 - 2 * t * 0.999**t / (1 - 0.999**t) for t in range(1, STEPS + 1)]
     assert [rho > 4 for rho in rhos] == [False] * 4 + [True] * (STEPS - 4)
 
@@ -179,7 +174,9 @@ def test_what_decays():
 
 
 def test_what_decays_of_language_models():
-    """Of BERT all but biases and LayerNorm, as in google-research/bert; of the mixes nothing."""
+    """In BERT everything but biases and layer normalization decays, as in google-research/bert; in
+    the mixes nothing.
+    """
     config = Config(use_elmo=True, use_bert=True, train_bert=True, bert_layers="mix", wrd_dim=4)
     with tf.Graph().as_default():
         WholeModel(config, SIZES, training=True)
@@ -235,8 +232,8 @@ TABLE = "bert/embeddings/word_embeddings"
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_an_optimizer_at_several_rates(name):
-    """Each variable as if it were alone with its rate; AdamW's decay takes from all rows of BERT's
-    embeddings, a batch's or not.
+    """Each variable moves as if it were alone with its rate. AdamW's decay applies to all rows of
+    BERT's embeddings, in the batch or not.
     """
     config = Config(
         optimizer=name,
@@ -250,47 +247,42 @@ def test_an_optimizer_at_several_rates(name):
     )
     rng = np.random.default_rng(2)
     start = {
-        each: rng.normal(size=(3,) if each.endswith("gamma") else (7, 3)).astype(np.float32)
-        for each in RATES
+        var: rng.normal(size=(3,) if var.endswith("gamma") else (7, 3)).astype(np.float32)
+        for var in RATES
     }
     with tf.Graph().as_default(), new_session(1) as session:
-        variables = {
-            each: tf.get_variable(each, initializer=value) for each, value in start.items()
+        variables = {var: tf.get_variable(var, initializer=value) for var, value in start.items()}
+        goals = {
+            var: tf.placeholder(tf.float32, value.shape)
+            for var, value in start.items()
+            if var != TABLE
         }
-        goals, ids = (
-            {
-                each: tf.placeholder(tf.float32, value.shape)
-                for each, value in start.items()
-                if each != TABLE
-            },
-            tf.placeholder(tf.int32, [4]),
-        )
-        loss = sum(tf.reduce_sum(tf.square(variables[each] - goal)) for each, goal in goals.items())
+        ids = tf.placeholder(tf.int32, [4])
+        loss = sum(tf.reduce_sum(tf.square(variables[var] - goal)) for var, goal in goals.items())
         loss += tf.reduce_sum(tf.square(tf.nn.embedding_lookup(variables[TABLE], ids)))
         op, rate, *_ = optimizer.training_op(
             types.SimpleNamespace(loss=loss, step=tf.train.get_or_create_global_step()), config
         )
         session.run(tf.global_variables_initializer())
         systems = {
-            each: SYSTEMS[name](value, each.endswith("kernel")) for each, value in start.items()
+            var: SYSTEMS[name](value, var.endswith("kernel")) for var, value in start.items()
         }
         for step in range(8):
-            targets = {each: rng.normal(size=start[each].shape) for each in goals}
+            targets = {var: rng.normal(size=start[var].shape) for var in goals}
             rows = rng.integers(0, 6, 4)
-            got = session.run(
-                [op, rate], {ids: rows, **{goals[each]: target for each, target in targets.items()}}
-            )[1]
-            assert got == pytest.approx(0.05 * (1 - step / 20), rel=1e-5)
+            feeds = {goals[var]: target for var, target in targets.items()}
+            _, a_rate = session.run([op, rate], {**feeds, ids: rows})
+            assert a_rate == pytest.approx(0.05 * (1 - step / 20), rel=1e-5)
             scale = 1 - step / 20
-            for each, target in targets.items():
-                systems[each].step(RATES[each] * scale, 2 * (systems[each].value - target))
+            for var, target in targets.items():
+                systems[var].step(RATES[var] * scale, 2 * (systems[var].value - target))
             table, (touched, counts) = systems[TABLE], np.unique(rows, return_counts=True)
             fade = RATES[TABLE] * scale * 0.1 * table.value if name == "adamw" else 0.0
             table.step(RATES[TABLE] * scale, 2 * counts[:, None] * table.value[touched], touched)
             table.value -= fade
-            for each, value in session.run(variables).items():
+            for var, value in session.run(variables).items():
                 np.testing.assert_allclose(
-                    value, systems[each].value, atol=2e-5, err_msg=f"{each} at step {step}"
+                    value, systems[var].value, atol=2e-5, err_msg=f"{var} at step {step}"
                 )
         untouched = session.run(variables[TABLE])[6] / start[TABLE][6]
         np.testing.assert_allclose(
@@ -301,8 +293,8 @@ def test_an_optimizer_at_several_rates(name):
 
 
 def test_a_step_of_a_whole_model():
-    """By plain gradient descent each variable moves by its gradient times the rate that is its
-    own.
+    """With plain gradient descent, each variable moves by its gradient times its own learning
+    rate.
     """
     config = variant(
         **{**ALONE, "use_word": True},
@@ -333,13 +325,11 @@ def test_a_step_of_a_whole_model():
     after, moved = built.session.run(variables), set()
     for name in variables:
         layer = re.match("bert/encoder/layer_([0-9])/", name)
-        expected = (
-            0.005 * 0.5 ** (3 - int(layer[1]))
-            if layer
-            else 0.005 * 0.5**4
-            if name.startswith("bert/embeddings/")
-            else 0.02
-        )
+        expected = 0.02
+        if layer:
+            expected = 0.005 * 0.5 ** (3 - int(layer[1]))
+        elif name.startswith("bert/embeddings/"):
+            expected = 0.005 * 0.5**4
         np.testing.assert_allclose(
             before[name] - after[name], expected * slopes[name], atol=1e-6, rtol=1e-3, err_msg=name
         )
@@ -348,7 +338,9 @@ def test_a_step_of_a_whole_model():
 
 
 def test_optimizers_by_value():
-    """A function gets the scheduled rate; an optimizer has its own, and none is returned for it."""
+    """A function gets the scheduled learning rate; an optimizer has its own, and none is returned
+    for it.
+    """
 
     def run(by_value, **values):
         with tf.Graph().as_default(), new_session(1) as session:
@@ -376,8 +368,8 @@ def test_optimizers_by_value():
 
 
 def expected_rate(schedule, k, warmup):
-    """Of learning_rate 0.5 with lr_decay_rate 0.9, lr_decay_steps 10, 40 steps in all, a plateau's
-    factor of 0.25.
+    """The rate for learning_rate 0.5, lr_decay_rate 0.9, lr_decay_steps 10, 40 steps in all, and a
+    plateau's factor of 0.25.
     """
     warm = min(1.0, (k + 1) / warmup) if warmup else 1.0
     done = min(max(k - warmup, 0) / (40 - warmup), 1)

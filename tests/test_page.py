@@ -1,7 +1,6 @@
-"""The server's page (serving/page) in Chromium: what is marked, shown, copied and asked for, by
-mouse and by keyboard, and its accessibility by axe-core.
-
-It needs `make browser-deps` and Chromium, and skips without them.
+"""The server's page (serving/page) in Chromium: what it marks, shows, copies and requests, by mouse
+and by keyboard, and its accessibility by axe-core. It needs `make browser-deps` and Chromium, and
+skips without them.
 """
 
 import json
@@ -40,9 +39,9 @@ def server():
 
 @pytest.fixture
 def opened(browser, server):
-    """A function that opens the page, also a part of its address. No test may leave an error in
-    the browser's console, such as one of the content security policy, beside those that
-    `expected` names.
+    """A function that opens the page, optionally with the end of an address. The test fails if an
+    error is left in the browser's console, such as one of the content security policy, that is not
+    in `expected`.
     """
     contexts, errors, expected = [], [], []
 
@@ -63,7 +62,7 @@ def opened(browser, server):
     yield open_page
     for context in contexts:
         context.close()
-    assert [error for error in errors if not any(each in error for each in expected)] == []
+    assert [error for error in errors if not any(message in error for message in expected)] == []
 
 
 def fill(page, text):
@@ -91,7 +90,7 @@ def status(page):
 
 
 def copied(page, what):
-    """What the button `Copy as ...` puts on the clipboard."""
+    """The text that the button `Copy as ...` puts on the clipboard."""
     page.click(f"[data-copy={what}]")
     page.wait_for_selector(f"#status:has-text('Copied: {what}')")
     return page.evaluate("navigator.clipboard.readText()")
@@ -129,7 +128,7 @@ def test_entities_are_marked(opened):
     ],
 )
 def test_places_are_code_points_whatever_the_text(opened, text, places):
-    """The page asks for UTF-16 units, marks by them, and shows code points."""
+    """The page requests UTF-16 units, marks by them, and shows code points."""
     page = opened()
     fill(page, text)
     assert page.text_content("#marked") == text
@@ -139,7 +138,9 @@ def test_places_are_code_points_whatever_the_text(opened, text, places):
 
 
 def test_half_of_a_pair_is_asked_as_what_it_can_be(opened, server):
-    """An unpaired surrogate has no UTF-8; it takes one unit before and after."""
+    """An unpaired surrogate has no UTF-8, so it is replaced by a character that also has one
+    unit.
+    """
     page = opened()
     with page.expect_response("**/parse?*"):
         page.evaluate("text.value = '\\ud83d PAUL'; text.dispatchEvent(new Event('input'))")
@@ -154,7 +155,7 @@ HOSTILE = (
 
 
 def test_markup_in_a_text_stays_text(opened, server):
-    """Also in a type's name and in an error of the server."""
+    """The same holds for the name of a type and for an error of the server."""
     server.models = [{"name": "<i>m</i>", "types": ["<u>P</u>"], "tokenizer": "<b>"}]
     page = opened()
     fill(page, HOSTILE)
@@ -173,7 +174,7 @@ def test_markup_in_a_text_stays_text(opened, server):
 
 
 def test_spans_that_no_tagger_gives_do_no_harm(opened, server):
-    """Out of range, overlapping, empty, not in order."""
+    """The spans are out of range, overlapping, empty, or not in order."""
     spans = [(5, 9), (0, 4), (2, 6), (7, 7), (3, 99), (-1, 3)]
     said = {"text": TEXT, "spans": [{"start": a, "end": b, "type": "X"} for a, b in spans]}
     server.refusal = 200, {}, json.dumps(said).encode()
@@ -249,16 +250,16 @@ def test_a_type_is_switched_off_and_on(opened):
 
 
 def test_types_have_looks_of_their_own(opened, server):
-    """More types than there are colours: 28 in all, each with its label as well."""
+    """There are 28 types, more than there are colours, and each has its label as well."""
     types = [chr(ord("A") + i) for i in range(26)]
     server.models = [{"name": "many", "types": types}]
     page = opened()
-    fill(page, " ".join(2 * each for each in types))
+    fill(page, " ".join(2 * kind for kind in types))
     look = "each => {const s = getComputedStyle(each); return [s.backgroundColor, s.borderBottom]}"
     looks = page.eval_on_selector_all("#marked mark", f"all => all.map({look})")
     assert len({*map(tuple, looks)}) == len(types)
     tree = page.locator("#marked").aria_snapshot()
-    assert all(f"- mark: {2 * each} {each}\n" in f"{tree}\n" for each in types)
+    assert all(f"- mark: {2 * kind} {kind}\n" in f"{tree}\n" for kind in types)
 
 
 def test_readings_are_asked_for_once_they_are_open(opened, server):
@@ -305,7 +306,7 @@ def test_conll_has_a_row_each_token(opened):
 
 
 def test_copies_without_the_clipboard_api(opened):
-    """As on plain HTTP: it is there in secure contexts alone."""
+    """Over plain HTTP the clipboard API is missing, as it needs a secure context."""
     page = opened()
     page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     fill(page, TEXT)
@@ -330,7 +331,7 @@ def test_a_link_holds_the_text(opened, server, text):
     assert other.input_value("#text") == other.text_content("#marked") == text
     assert server.texts() == [text]
     paths = [path + json.dumps(query) for path, query, _, _ in server.requests]
-    assert not any("PAUL" in each for each in paths)  # a fragment is not sent
+    assert not any("PAUL" in path for path in paths)  # a fragment is not sent
 
 
 def test_a_link_keeps_the_model_and_the_sentences(opened, server):
@@ -437,7 +438,7 @@ def test_keys_in_a_row_are_one_request(opened, server):
 
 
 def test_the_latest_text_wins(opened, server):
-    """The answer to an earlier text comes after that to a later one, or never."""
+    """The answer to an earlier text comes after the answer to a later one, or never."""
     waiting, go = threading.Event(), threading.Event()
 
     def gate(text):
@@ -462,7 +463,7 @@ def test_the_latest_text_wins(opened, server):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(opened, server, scheme):
-    """Each state of the page: empty, with an answer, with a type switched off, with a score shown,
+    """The states of the page: empty, with an answer, with a type switched off, with a score shown,
     with readings, with an error, with the field for a token.
     """
     types = [chr(ord("A") + i) for i in range(26)]
@@ -472,7 +473,7 @@ def test_axe_finds_nothing(opened, server, scheme):
     page.wait_for_selector("#about:not(:empty)")
     assert chromium.violations(page) == []
     page.click("summary")
-    fill(page, " ".join(2 * each for each in types) + " and others")
+    fill(page, " ".join(2 * kind for kind in types) + " and others")
     page.wait_for_selector("#nbest li")
     page.focus("mark >> nth=2")
     assert page.is_visible("#tip")
@@ -500,9 +501,9 @@ def test_axe_would_find_something(opened):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_in_a_page_of_the_commands(browser, tmp_path, scheme):
-    """inference.py --html: tests/test_html.py has what is in it."""
+    """A page of inference.py --html; tests/test_html.py tests its content."""
     types = [chr(ord("A") + i) for i in range(26)]
-    spans = [(i, i + 1, each, 0.5) for i, each in enumerate(types)]
+    spans = [(i, i + 1, kind, 0.5) for i, kind in enumerate(types)]
     body = html.marked("".join(types) + " and others", spans, html.looks_of(types))
     path = tmp_path / "page.html"
     path.write_text(f"{html.head(types)}<p>{body}</p>\n{html.FOOT}", encoding="utf-8")
@@ -515,7 +516,7 @@ def test_axe_finds_nothing_in_a_page_of_the_commands(browser, tmp_path, scheme):
 
 @pytest.mark.parametrize("width", [320, 390])
 def test_a_phone_scrolls_one_way(opened, width):
-    """320 CSS pixels are also a screen of 1280 at 400% (WCAG 1.4.10)."""
+    """320 CSS pixels are also the width of a screen of 1280 at 400% (WCAG 1.4.10)."""
     page = opened(viewport={"width": width, "height": 700}, has_touch=True, is_mobile=True)
     page.click("summary")
     fill(page, f"PAUL met {'X' * 300} and {'y' * 300} BERTA in CHUR")
@@ -530,7 +531,7 @@ def test_a_phone_scrolls_one_way(opened, width):
 
 
 def test_a_screen_reader_hears_what_happens(opened):
-    """Roles and names, as the browser's tree for assistive technology has them."""
+    """Checks roles and names in the browser's accessibility tree."""
     page = opened()
     fill(page, TEXT)
     tree = page.locator("body").aria_snapshot()
@@ -575,8 +576,8 @@ def served(tmp_path_factory):
 
 
 def test_the_page_of_the_server_itself(browser, served):
-    """What the stub of the other tests stands for: the marks are the spans of /parse, in a text
-    that counts differently in each unit; all of it under the server's own policy.
+    """The page works with serve.py as with the stub of the other tests: the marks are the spans of
+    /parse, in a text whose length differs in each unit, under the server's own policy.
     """
     text = "😀 Sumogetti left Vremland.\n<b>שלום</b> Paul & Berta"
     errors = []
@@ -604,10 +605,10 @@ def test_the_page_of_the_server_itself(browser, served):
         for span in said["spans"]
     ]
     rows = [
-        "".join(f"{text[each['start'] : each['end']]} {each['tag']}\n" for each in sentence)
+        "".join(f"{text[token['start'] : token['end']]} {token['tag']}\n" for token in sentence)
         for sentence in said["tokens"]
     ]
-    assert copied(page, "CoNLL") == "".join(f"{each}\n" for each in rows)
+    assert copied(page, "CoNLL") == "".join(f"{row}\n" for row in rows)
     done = subprocess.run(
         ["sh", "-c", copied(page, "curl")], capture_output=True, text=True, timeout=30
     )

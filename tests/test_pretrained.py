@@ -1,5 +1,5 @@
-"""BERT's files as Google and HuggingFace give them out; what embvec.py makes of them and of ELMo's,
-and what it refuses.
+"""The files of BERT in the formats of Google and HuggingFace, what embvec.py makes of them and of
+ELMo's files, and bad files.
 """
 
 import json
@@ -34,7 +34,9 @@ TRAIN = "EU NNP B-NP B-ORG\nrejects VBZ B-VP O\n1996 CD B-NP O\n\nZürich NNP B-
 
 @pytest.fixture
 def folder(tmp_path):
-    """Has train.txt, and in `google` and `huggingface` the same BERT, in `elmo` an ELMo."""
+    """A folder with train.txt; with the same BERT in `google` and `huggingface`; and with an ELMo
+    in `elmo`.
+    """
     (tmp_path / "train.txt").write_text(TRAIN, encoding="utf-8")
     write_huggingface(tmp_path / "huggingface")
     write_elmo(tmp_path / "elmo")
@@ -43,13 +45,15 @@ def folder(tmp_path):
 
 @pytest.fixture(scope="module")
 def google(tmp_path_factory):
-    """The folder of write_google, to be copied by those who change it."""
+    """The folder of write_google. A test that changes it copies it first."""
     return write_google(tmp_path_factory.mktemp("published") / "google")
 
 
 @pytest.fixture
 def refused(folder):
-    """A function: flags of embvec.py -> the one line that refuses them. Nothing is written."""
+    """A function that runs embvec.py with bad flags and returns the one line of the message.
+    Nothing is written.
+    """
 
     def run(
         *flags, corpus=("--train_path", folder / "train.txt", "--out_path", folder / "emb.pkl")
@@ -63,7 +67,7 @@ def refused(folder):
 
 
 def read_all(path):
-    """{name: array} of all that the graph takes from a folder, a file or a prefix."""
+    """{name: array} of all weights that the graph takes from a folder, a file or a prefix."""
     weights = pretrained.find_bert(str(path))
     config = pretrained.read_bert_config(pretrained.bert_neighbours(weights, "", "")[0])
     read = pretrained.open_bert(config, weights)
@@ -91,7 +95,7 @@ def test_activations_and_shapes_are_those_of_the_graph():
 
 
 def test_a_checkpoint_of_tensorflow(google):
-    """Whichever way it is named; what it has besides, optimizer's slots and heads, stays there."""
+    """It may be named in several ways; the optimizer's slots and the heads are not read."""
     expected = bert_weights(bert_config())
     for path in (
         google,
@@ -140,21 +144,21 @@ def test_weights_of_other_precision(tmp_path, dtype):
 
 
 def test_published_weights_as_huggingface_has_them(shared, tmp_path):
-    """The real checkpoint, and the same as a folder of HuggingFace: the same arrays."""
+    """The real checkpoint, and the same as a folder of HuggingFace, give the same arrays."""
     for name in ("pretraining_ckpt", "random_cased"):
         config = pretrained.read_bert_config(shared(f"conformance/bert/{name}/bert_config.json"))
         prefix = pretrained.find_bert(shared(f"conformance/bert/{name}"))
         read = pretrained.open_bert(config, prefix)
-        weights = {each: read(each) for each in pretrained.bert_shapes(config)}
+        weights = {variable: read(variable) for variable in pretrained.bert_shapes(config)}
         reader = tf.train.load_checkpoint(prefix)
-        assert_same(weights, {each: reader.get_tensor(each) for each in weights})
+        assert_same(weights, {variable: reader.get_tensor(variable) for variable in weights})
         write_huggingface(tmp_path / name, weights, ["[PAD]"], **config)
         assert_same(read_all(tmp_path / name), weights)
         assert pretrained.read_bert_config(str(tmp_path / name / "config.json")) == config
 
 
 def test_names_of_huggingface():
-    """As transformers' BertModel has them, for a model of one layer."""
+    """The names are those of transformers' BertModel, for a model of one layer."""
     scopes = [
         "encoder.layer.0.attention.self.query",
         "encoder.layer.0.attention.self.key",
@@ -293,8 +297,8 @@ def test_a_vocabulary_in_another_encoding(folder, refused):
 
 
 def test_vocabularies_as_they_are(tmp_path):
-    """\\r\\n or \\n, with and without one at the end; odd blanks are pieces, an empty line is one,
-    too.
+    """Lines end with \\r\\n or \\n, with or without one at the end; odd blanks are wordpieces, and
+    so is an empty line.
     """
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "\u2028", "\u00a0", "", "##\u3000", " "]
     for end in ("\n", "\r\n"):
@@ -306,7 +310,8 @@ def test_vocabularies_as_they_are(tmp_path):
 
 
 def without(name):
-    return {each: value for each, value in bert_weights(bert_config()).items() if each != name}
+    weights = bert_weights(bert_config())
+    return {variable: value for variable, value in weights.items() if variable != name}
 
 
 BIAS = "bert/encoder/layer_2/output/dense/bias"
@@ -355,7 +360,7 @@ def test_weights_that_are_no_floats(folder, refused):
     "name", ["model.safetensors", "bert_model.ckpt.index", "bert_model.ckpt.data-00000-of-00001"]
 )
 def test_truncated_weights(folder, google, name):
-    """Cut off anywhere: one line with the file's name, before anything of it is used."""
+    """A truncated file gives one line with its name, before any of it is used."""
     shutil.copytree(google, folder / "google")
     path = folder / ("huggingface" if name == "model.safetensors" else "google") / name
     whole = path.read_bytes()
@@ -385,7 +390,7 @@ def test_a_truncated_checkpoint_is_told_by_embvec(folder, refused, google):
 
 
 def test_files_that_are_not_there(folder, refused, google):
-    """Each is told by its name, and by the flag that would name it."""
+    """Each message has the name of the file and the flag that would give it."""
     bert = folder / "huggingface"
     assert refused("--bert_init_checkpoint", folder / "none").startswith(
         f"{folder}/none.index: no such file; check --bert_init_checkpoint"
@@ -533,7 +538,7 @@ def test_without_vectors_the_file_must_be_named(refused):
 
 
 def test_without_vectors(folder):
-    """The corpus's words, lowercased, whose vectors start at random."""
+    """The vocabulary has the corpus's words, lowercased, and their vectors start at random."""
     emb, notes, _ = build_embeddings(
         "--train_path", folder / "train.txt", "--out_path", folder / "emb.pkl"
     )
@@ -634,7 +639,7 @@ def test_saved_and_loaded(both, folder):
 
 
 def test_files_without_language_models_are_as_before(folder):
-    """What an earlier version wrote had neither of them, and no sixth section."""
+    """EmbVec files of earlier versions have neither of them, and no sixth section."""
     path = write_embeddings(folder / "emb.pkl", "--train_path", folder / "train.txt")
     assert set(load_header(path)) == {
         "magic",
@@ -729,7 +734,7 @@ def test_the_command(folder, google, zygote):
     ],
 )
 def test_a_mistake_is_told_in_one_line(folder, bare_zygote, flags, message):
-    """Without TensorFlow, which a model.safetensors does not need."""
+    """A model.safetensors needs no TensorFlow."""
     told = bare_zygote.mistake(
         "embvec.py",
         "--out_path",

@@ -1,5 +1,5 @@
 """Every command, program and example sentence of the READMEs, of docs/ and of docstrings does what
-they say.
+is written there.
 """
 
 import ast
@@ -36,7 +36,7 @@ def text_of(path):
 
 
 def commands_of(path):
-    """(place, line, Command) of all that a README's blocks say."""
+    """(place, line, Command) for each command in the blocks of a README."""
     for block in readme.blocks(text_of(path), path):
         if block.kind == "commands":
             for line in readme.command_lines(block):
@@ -46,7 +46,7 @@ def commands_of(path):
 
 
 def inline_commands(path):
-    """The same of commands within a README's text."""
+    """The same for commands within the text of a README."""
     for number, code in readme.inline_code(text_of(path)):
         if re.match(r"(python|perl|make|cmake|pip|tensorboard) +\S", code):
             for command in readme.parse(code):
@@ -54,7 +54,7 @@ def inline_commands(path):
 
 
 def docstring_commands():
-    """The same of the indented commands within the docstrings of our scripts."""
+    """The same for indented commands within the docstrings of our scripts."""
     for path in SCRIPTS:
         doc = ast.get_docstring(ast.parse(text_of(path))) or ""
         for block in readme.blocks(doc, path):
@@ -79,7 +79,9 @@ def recipe(target):
 
 @pytest.fixture(scope="module")
 def help_of(bare_zygote):
-    """A function: the path of a script or of a C++ command -> the flags that its --help names."""
+    """A function that takes the path of a script or of a C++ command and returns the flags in its
+    --help.
+    """
 
     @functools.cache
     def flags(path):
@@ -101,7 +103,7 @@ def help_of(bare_zygote):
 
 
 def check(place, line, command, help_of):
-    """The program is there, and knows the flags. Make has the targets."""
+    """Checks that the program exists and knows the flags, and that make has the targets."""
     words = [word for word in command.words if not re.match(r"\w+=", word)]
     where = f"{place}: {line}"
     if script := readme.script_of(command):
@@ -121,19 +123,21 @@ def check(place, line, command, help_of):
 
 @pytest.mark.parametrize("path", READMES)
 def test_commands_have_their_flags(path, help_of):
-    for each in [*commands_of(path), *inline_commands(path)]:
-        check(*each, help_of)
+    for command in [*commands_of(path), *inline_commands(path)]:
+        check(*command, help_of)
 
 
 def test_commands_of_docstrings_have_their_flags(help_of):
     found = list(docstring_commands())
     assert len(found) > 30
-    for each in found:
-        check(*each, help_of)
+    for command in found:
+        check(*command, help_of)
 
 
 def test_flags_within_the_text_are_those_of_a_command(help_of):
-    commands = [each for path in READMES for each in [*commands_of(path), *inline_commands(path)]]
+    commands = [
+        command for path in READMES for command in [*commands_of(path), *inline_commands(path)]
+    ]
     scripts = {readme.script_of(command) for _, _, command in commands} - {None}
     programs = {command.words[0] for _, _, command in commands if "/build/" in command.words[0]}
     known = set().union(*map(help_of, scripts | programs))
@@ -149,8 +153,8 @@ def test_flags_within_the_text_are_those_of_a_command(help_of):
 
 @pytest.mark.parametrize("path", READMES)
 def test_every_path_is_there_or_made_before(path):
-    """In the repository, or by an earlier command of the README or of make demo; or it is data of
-    the reader's own, which its name tells.
+    """Each path is in the repository, is made by an earlier command of the README or by make demo,
+    or has a name that marks it as the reader's own data.
     """
     reader = readme.Reader(recipe)
     if "make demo" in text_of(path):
@@ -192,7 +196,7 @@ def test_a_folder_is_no_target(folder, target):
 
 
 def test_scripts_of_inference_know_where_they_are_called(bare_zygote):
-    """At the top and inside the folder their default paths are the same places."""
+    """Their default paths are the same places at the top and inside the folder."""
     for script in ("export.py", "freeze.py", "train_iris.py", "python/inference_iris.py"):
         path = os.path.join(ROOT, "inference", script)
         said = [
@@ -202,7 +206,7 @@ def test_scripts_of_inference_know_where_they_are_called(bare_zygote):
             )
             for folder in (ROOT, os.path.join(ROOT, "inference"))
         ]
-        assert said[0] and said[0] == [os.path.normpath(f"inference/{each}") for each in said[1]]
+        assert said[0] and said[0] == [os.path.normpath(f"inference/{path}") for path in said[1]]
 
 
 def test_the_versions_of_python_are_the_same_everywhere():
@@ -218,8 +222,8 @@ def test_the_versions_of_python_are_the_same_everywhere():
 
 
 class Clone:
-    """The repository's files in a folder of their own, as a newcomer has them, with the environment
-    of this one, and without network.
+    """The repository's files in a folder of their own, as a newcomer has them, with this
+    environment and without network.
     """
 
     def __init__(self, folder):
@@ -258,7 +262,7 @@ class Clone:
             self.type("make demo", [])
 
     def type(self, line, commands):
-        """What a shell makes of a line. What it writes to files is read as well."""
+        """Runs a line in a shell, and keeps what it prints and what it writes to files."""
         self.run("bash", "-euo", "pipefail", "-c", line)
         for path in (path for command in commands for path in command.writes):
             with contextlib.suppress(OSError, UnicodeDecodeError):
@@ -303,7 +307,7 @@ def _shows(value, comment):
 
 
 def test_examples_are_compared():
-    """The test of the tests: a wrong comment is found, a right one passes."""
+    """A test of the tests: a wrong comment is found, a right one passes."""
     for comment, right in (("[1, 2]", True), ("[1, ...]", True), ("[1, 3]", False), ("two", True)):
         code = SHOWS + examples(f"x = [1, 2]\nx       # {comment}\n")
         with contextlib.nullcontext() if right else pytest.raises(AssertionError, match="is not"):
@@ -311,12 +315,12 @@ def test_examples_are_compared():
 
 
 def is_example(line):
-    """Whether a line of output shows a tagged sentence: JSON, or a row that ends in tags."""
+    """Whether a line of output shows a tagged sentence: JSON, or a row that ends with tags."""
     return line.startswith('{"') or re.search(r" (O|[BI]-[A-Z]+)( [\d.]+| _)*$", line)
 
 
 def without_figures(text):
-    """Its last digits depend on the processor."""
+    """Removes figures, whose last digits depend on the processor."""
     return re.sub(r"\b0\.\d+|1\.0+\b", "#", text)
 
 
@@ -343,7 +347,7 @@ def test_what_needs_no_data_runs_in_order(clone, path):
                     t for c in commands if c.words[0] == "make" for t in readme.make_targets(c)
                 ]
                 if not any(needs) and not any(
-                    "pytest" in each for t in targets for each in recipe(t)
+                    "pytest" in line for t in targets for line in recipe(t)
                 ):
                     clone.type(line, commands)
                     ran += 1
@@ -376,5 +380,5 @@ def test_the_docstring_of_the_package(clone):
             "python inference/export.py --restore runs/demo/checkpoint --engine model.etagger", []
         )
     doc = ast.get_docstring(ast.parse(text_of("inference/python/etagger/__init__.py")))
-    (block,) = (each for each in readme.blocks(doc, "etagger") if each.kind == "python")
+    (block,) = (block for block in readme.blocks(doc, "etagger") if block.kind == "python")
     clone.run("python", "-", data=SHOWS + examples("\n".join(block.lines)))

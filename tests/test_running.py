@@ -1,5 +1,5 @@
 """How commands run and end: closed and non-blocking standard streams, signals, limits, names that
-are no functions, paths that are not UTF-8, and the folder of a training.
+are not functions, paths that are not UTF-8, and the folder of a training.
 """
 
 import gzip
@@ -53,8 +53,8 @@ SCORED = b"Peter NNP B-PER B-PER\nsleeps VBZ O O\n\n"
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """`run(*flags)` trains TINY for an epoch of 3 steps, in this process. Returns the Trainer.
-    `run.flags`: its own, without the folder; `run.base`: the folder of one that has finished.
+    """`run(*flags)` trains TINY for an epoch of 3 steps, in this process, and returns the Trainer.
+    `run.flags`: its flags without the folder. `run.base`: the folder of a finished run.
     """
     folder = tmp_path_factory.mktemp("running")
     flags = [*write_sample(folder, 24, 8)[:4], *TINY, "--max_train_steps_per_epoch", 3]
@@ -68,7 +68,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture
 def folder(run, tmp_path):
-    """A folder with a finished model, and what is in it."""
+    """A folder with a finished model, and its content."""
     copy = tmp_path / "c"
     shutil.copytree(run.base, copy)
     return copy
@@ -82,8 +82,8 @@ def contents(folder):
 
 
 def with_closed(closed, *command, stdin=b""):
-    """Runs a command of ours from a shell, with these standard streams closed."""
-    ends = " ".join(["<&-", ">&-", "2>&-"][each] for each in closed)
+    """Runs one of our commands from a shell with these standard streams closed."""
+    ends = " ".join(["<&-", ">&-", "2>&-"][descriptor] for descriptor in closed)
     return subprocess.run(
         ["sh", "-c", f'exec "$@" {ends}', "sh", sys.executable, *command],
         input=None if 0 in closed else stdin,
@@ -94,7 +94,7 @@ def with_closed(closed, *command, stdin=b""):
 
 @pytest.mark.parametrize("closed", [(), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)])
 def test_closed_streams_of_a_scorer(closed):
-    """It needs input and output: without one of them it ends with 2, and says so where it can."""
+    """It needs input and output: without one of them it ends with 2, and reports it if it can."""
     done = with_closed(closed, "chunk_eval.py", stdin=SCORED)
     expected = tables.text_table(chunks.score([["B-PER", "O"]], [["B-PER", "O"]])).encode()
     needs = {0, 1} & set(closed)
@@ -144,7 +144,7 @@ def test_full_standard_output():
 
 
 def test_training_with_closed_streams(run, zygote, tmp_path):
-    """Messages are lost, and nothing but them: no file of the run has a line of them in it."""
+    """Only messages are lost: no file of the run contains any of them."""
     flags = [*run.flags, "--epoch", 1, "--checkpoint_dir", tmp_path / "c"]
     told = zygote.mistake("train.py", *flags, closed=(1,))
     assert "standard output is closed" in told and os.listdir(tmp_path) == []
@@ -156,9 +156,7 @@ def test_training_with_closed_streams(run, zygote, tmp_path):
 
 @pytest.fixture(scope="module")
 def tagged(run, zygote):
-    """Flags of inference.py that read columns from standard input, such columns, and what comes
-    out.
-    """
+    """Flags of inference.py that read columns from standard input, such columns, and the output."""
     flags = ["inference.py", "--mode", "bucket", "--restore", run.base]
     data = b"".join(sample("test"))
     return flags, data, zygote.run(*flags, stdin=data).out
@@ -176,7 +174,7 @@ def test_tagging_with_closed_streams(tagged, zygote, bare_zygote, tmp_path):
 
 
 def test_non_blocking_streams(tagged, zygote):
-    """A slow writer and a slow reader, whose pipes do not block: the same comes out."""
+    """A slow writer and a slow reader with non-blocking pipes get the same output."""
     flags, data, expected = tagged
     assert slowly(zygote, flags, data) == expected and len(expected) > 1 << 16
 
@@ -188,14 +186,14 @@ def test_non_blocking_streams_in_line_mode(tagged, zygote):
 
 
 def slowly(zygote, command, data):
-    """What a command answers to `data`, by pipes that do not block and in pieces."""
+    """The output of a command for `data`, through non-blocking pipes and in pieces."""
     (given, to), (back, out), (_, err) = os.pipe(), os.pipe(), os.pipe()
     for descriptor in (given, out):
         os.set_blocking(descriptor, False)
-    opened = [os.fdopen(each, mode) for each, mode in ((given, "rb"), (out, "wb"), (err, "wb"))]
+    opened = [os.fdopen(given, "rb"), os.fdopen(out, "wb"), os.fdopen(err, "wb")]
     process = zygote.start(*command, **dict(zip(("stdin", "stdout", "stderr"), opened)))
-    for each in opened:
-        each.close()
+    for stream in opened:
+        stream.close()
 
     def write():
         piece = 1 + len(data) // 3
@@ -247,7 +245,7 @@ def ended(tmp_path, number, end="os.kill(os.getpid(), {number})", before=""):
 @pytest.mark.parametrize("end", ["os.kill(os.getpid(), {number})", "Late()"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_no_temporary_file(tmp_path, number, end):
-    """Even one that comes while a destructor runs, where Python drops exceptions."""
+    """Not even a signal during a destructor, where Python drops exceptions."""
     done = ended(tmp_path, number, end)
     assert done.returncode == 128 + number, done.stderr
     assert os.listdir(tmp_path) == []
@@ -301,7 +299,7 @@ class Counting:
 
 
 def test_a_line_without_an_end(monkeypatch, tmp_path):
-    """It is refused by its number, once its first part is read."""
+    """It is refused by its number once its first part is read."""
     monkeypatch.setattr(text, "MAX_LINE", 1000)
     endless = Counting()
     with pytest.raises(UserError, match="<stdin>:1: a line of more than 1,000 bytes"):
@@ -359,7 +357,7 @@ def test_hooks_that_are_no_functions(hook):
 
 
 def test_paths_that_are_not_utf8(run, zygote, tmp_path):
-    """Train, go on, start from it, tag and save in a folder whose name is no UTF-8."""
+    """Trains, resumes, restores, tags and saves in a folder whose name is not UTF-8."""
     from tagging.tagger import Tagger
 
     folder = os.fsdecode(bytes(tmp_path) + b"/\xff\xe9")
@@ -387,7 +385,9 @@ def test_paths_that_are_not_utf8(run, zygote, tmp_path):
 
 @pytest.mark.parametrize("start", ["", "--restore", "--warm_start"])
 def test_a_finished_model_is_not_replaced(run, bare_zygote, folder, start):
-    """Whatever a training starts from, be it this model itself; the message names what to do."""
+    """This holds whatever a training starts from, even the model itself; the message says what to
+    do.
+    """
     before = contents(folder)
     start = [start, folder] if start else []
     told = bare_zygote.mistake(
@@ -402,7 +402,7 @@ def test_a_finished_model_is_not_replaced(run, bare_zygote, folder, start):
 
 
 def test_overwrite(run, folder, bare_zygote):
-    """Here from the very model that is replaced: its weights are read before."""
+    """The training starts from the model that it replaces, whose weights are read first."""
     still = ["--learning_rate", 1e-12, "--checkpoint_dir", folder, "--overwrite"]
     done = run("--restore", folder, *still)
     assert checkpoint.load_meta(str(folder / "ner_model"))["config"]["learning_rate"] == 1e-12
@@ -442,7 +442,7 @@ def test_a_damaged_model_is_not_replaced_either(folder, damage):
 
 
 def test_an_interrupted_training_is_not_replaced(folder, monkeypatch):
-    """A state with steps in it, before the first model; one without steps is nobody's work."""
+    """A state with steps but without a model is kept; a state without steps may be replaced."""
     checkpoint.remove(str(folder / "ner_model"))
     with pytest.raises(UserError, match=r"last_state: a training is here \(interrupted in epoch 2"):
         run_folder.check_free(str(folder))
@@ -462,7 +462,7 @@ def test_a_training_that_was_killed_at_once_begins_anew(run, tmp_path, zygote):
 
 
 def test_seeds_do_not_replace(run, bare_zygote, tmp_path):
-    """Not the model of one seed, nor the figures of others."""
+    """--seeds replaces neither the model of a seed nor the figures of other runs."""
     shutil.copytree(run.base, tmp_path / "seed-2")
     (tmp_path / "seeds.json").write_text('{"seeds": [2, 3], "flags": {}, "runs": []}')
     flags = ["train.py", *run.flags, "--checkpoint_dir", tmp_path, "--seeds"]
@@ -473,7 +473,7 @@ def test_seeds_do_not_replace(run, bare_zygote, tmp_path):
 
 
 def test_two_trainings_at_once(run, bare_zygote, folder):
-    """The second is refused, whatever it wants to do there; a finished one frees the folder."""
+    """The second one is refused, whatever it is to do; a finished one frees the folder."""
     with run_folder.claimed(str(folder)):
         for flags in ([*run.flags, "--overwrite"], ["--resume", "--epoch", 2]):
             told = bare_zygote.mistake("train.py", *flags, "--checkpoint_dir", folder)
@@ -484,7 +484,7 @@ def test_two_trainings_at_once(run, bare_zygote, folder):
 
 
 def test_a_lock_dies_with_its_process(tmp_path):
-    """And not with those that it has forked."""
+    """It does not live on in processes that were forked."""
     (ends, end), (told, tell) = os.pipe(), os.pipe()
     claims = os.fork()
     if not claims:
@@ -520,7 +520,9 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("save_by", ["chunk", "token", "loss", "metric"])
 def test_only_finite_scores_can_be_the_best(save_by):
-    """Enumerates scores: -inf, which never is, unless its own is finite and the loss a number."""
+    """Enumerates scores. The score by which a model is kept is -inf, which is never the best,
+    unless the model's own score is finite and its loss is not NaN.
+    """
     numbers = (0.5, math.nan, math.inf, -math.inf)
     config = types.SimpleNamespace(
         save_by="chunk" if save_by == "metric" else save_by,
@@ -560,7 +562,7 @@ def test_metric_that_is_nan(run, tmp_path, capsys):
 
 
 def test_tensorboard_on_a_full_disk(run, tmp_path, monkeypatch, capsys):
-    """Training goes on, to the same weights; one line says that the summaries do not."""
+    """Training goes on, to the same weights; one line says that summaries are no longer written."""
     add, limit = hooks.TensorBoard._add, resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def full(self, *args, **content):

@@ -1,5 +1,5 @@
-"""The sample data: made by etc/make_sample.py, well-formed, and hard enough to tell a tagger from a
-word list.
+"""The sample data are what etc/make_sample.py writes, well-formed, and hard enough that a word list
+is a bad tagger.
 """
 
 import collections
@@ -36,7 +36,7 @@ def read_vectors(path):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A folder with freshly made files."""
+    """A folder with newly made files."""
     folder = tmp_path_factory.mktemp("made")
     run("make_sample.py", "--out_dir", str(folder))
     return folder
@@ -55,8 +55,8 @@ def test_sentences_are_what_the_script_makes(made, split):
 
 
 def test_vectors_are_what_the_script_makes(made):
-    """The same words; the numbers but for rounding, since linear algebra differs in its last bits
-    between machines.
+    """The words are the same, and the numbers up to rounding, since linear algebra differs in its
+    last bits between machines.
     """
     words, vectors = read_vectors(VECTORS)
     new_words, new_vectors = read_vectors(made / "embeddings" / "sample.50d.txt")
@@ -159,8 +159,8 @@ def chunk_f1(gold, predicted):
 
 
 def test_baseline_is_far_from_perfect_and_as_documented():
-    """Scored here independently: spans() drops an I- without a B-, which makes a little difference
-    to conlleval.
+    """The F1 is computed here independently. spans() drops an I- without a B-, which differs a
+    little from conlleval.
     """
     with open(sample_path("test"), "rb") as lines:
         data = lines.read()

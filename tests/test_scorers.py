@@ -1,5 +1,5 @@
-"""chunk_eval.py, token_eval.py and etc/conlleval: against the official script's output, one
-another, and plain counting.
+"""chunk_eval.py, token_eval.py and etc/conlleval are compared with the official script's output,
+with one another, and with plain counting.
 """
 
 import io
@@ -35,14 +35,16 @@ needs_cases = pytest.mark.skipif(
 
 
 def run(command, text="", args=()):
-    """A scorer on `text` (str or bytes) -> the finished process, its streams as bytes."""
+    """Runs a scorer on `text` (str or bytes). Returns the finished process, whose streams are
+    bytes.
+    """
     data = text.encode() if isinstance(text, str) else text
     return subprocess.run([*command, *args], input=data, capture_output=True, timeout=120)
 
 
 @pytest.fixture
 def chunk_main(monkeypatch, capsysbinary, tmp_path):
-    """chunk_eval.py without a process of its own: (bytes, arguments) -> what it prints."""
+    """Runs chunk_eval.py without a process of its own on bytes. Returns what it prints."""
 
     def main(data, args):
         path = tmp_path / "pred.txt"
@@ -55,7 +57,7 @@ def chunk_main(monkeypatch, capsysbinary, tmp_path):
 
 
 def table(*sentences):
-    """Pairs (gold tags, predicted tags), each in one string -> rows `w gold pred`."""
+    """Rows `w gold pred` for pairs (gold tags, predicted tags), each in one string."""
     return "\n".join(
         "".join(f"w {g} {p}\n" for g, p in zip(gold.split(), pred.split(), strict=True))
         for gold, pred in sentences
@@ -63,7 +65,7 @@ def table(*sentences):
 
 
 def figures(text, *args):
-    """--json of chunk_eval.py -> (phrases, found, correct)."""
+    """(phrases, found, correct) of chunk_eval.py --json."""
     result = json.loads(run(CHUNK, text, ["--json", *args]).stdout)
     return result["phrases"], result["found"], result["correct"]
 
@@ -98,7 +100,7 @@ def test_official_cases_are_there():
 
 
 def wild_tag(rng, style):
-    """A tag of a scheme, of no scheme, or of all at once."""
+    """A tag of one scheme, of no scheme, or of several at once."""
     if style == "raw":
         return rng.choice(["O", "O", "NONE", "0", "00", "A", "B-A", "-", "A-B"])
     if rng.random() < 0.3:
@@ -489,7 +491,9 @@ def test_a_reader_that_goes_away_ends_quietly():
 
 @pytest.mark.parametrize("size", [1, 2, 3, 50, 1 << 16])
 def test_rows_are_the_same_however_the_bytes_arrive(monkeypatch, size):
-    """A pipe cuts its bytes anywhere: within a byte order mark, before a newline, after a `\\r`."""
+    """A pipe may cut its bytes anywhere: within a byte order mark, before a newline, after a
+    `\\r`.
+    """
     rng = random.Random(size)
     lines = [
         f"w{'x' * rng.randint(0, 60)} O B-A{rng.choice(['', chr(13), ' '])}" for _ in range(3000)
@@ -516,7 +520,7 @@ def test_scorers_import_neither_tensorflow_nor_numpy():
 
 
 def test_scorers_start_with_few_modules():
-    """Those that take long to import come where they are needed."""
+    """Modules that take long to import are imported where they are needed."""
     slow = {"conll", "dataclasses", "difflib", "json", "numpy", "random", "tagset", "tempfile"}
     code = "import sys, chunk_eval, token_eval; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, stdout=subprocess.PIPE)

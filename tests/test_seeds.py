@@ -1,5 +1,5 @@
-"""train.py --seeds: each run is what the same seed alone gives, stops and goes on, and the figures
-are those of its history.
+"""train.py --seeds: each run is the same as with that seed alone, can be stopped and resumed, and
+the figures are those of its history.
 """
 
 import json
@@ -16,7 +16,7 @@ from training import seeds
 
 @pytest.fixture(scope="module")
 def several(tmp_path_factory, zygote):
-    """--seeds 3,1 run to the end: flags without the folder, the folder, and the finished
+    """A finished run of --seeds 3,1: its flags without the folder, the folder, and the finished
     process.
     """
     folder = tmp_path_factory.mktemp("several")
@@ -42,7 +42,9 @@ def test_each_is_the_run_of_its_seed(several, tmp_path):
 
 
 def test_figures(several):
-    """Against the histories, with the formula of the sample deviation of two values."""
+    """The figures are compared with the histories, by the formula of the sample standard deviation
+    of two values.
+    """
     _, folder, done = several
     report = json.loads((folder / "seeds.json").read_text())
     assert [run["seed"] for run in report["runs"]] == [3, 1]
@@ -64,9 +66,7 @@ def test_figures(several):
 
 
 def test_interrupt_and_resume(several, tmp_path, zygote):
-    """Ctrl-C in the first of two runs ends all; --resume needs no more than the folder and the
-    seeds.
-    """
+    """Ctrl-C in the first of two runs ends both; --resume needs only the folder and the seeds."""
     flags, folder, _ = several
     stopped = zygote.run(
         "train.py",

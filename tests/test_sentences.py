@@ -1,4 +1,6 @@
-"""Sentences of a text: the boundaries of Unicode's annex 29, abbreviations, and C++ as Python."""
+"""Sentences of a text: the boundaries of Unicode's Annex 29, abbreviations, and C++ against
+Python.
+"""
 
 import itertools
 import os
@@ -14,8 +16,8 @@ from support.serving import probe
 
 UNICODE_DATA = os.environ.get("UNICODE_DATA", "/usr/share/unicode")
 
-# What breaks or does not break by each rule of the annex; `|` is a break. Unicode's own test file
-# and ICU agree on all of them.
+# Texts for each rule of the annex, with `|` at breaks. Unicode's own test file and ICU agree on all
+# of them.
 BY_RULE = {
     "SB3, SB4": ["a\r\n|b", "a\n|\r|b", "a\u2029|b\u0085|c", "\n|\n|"],
     "SB5": ["a.\u0301 |B", "a\u00ad.\u2060\u0301B", "a\n|\u0301.\u00ad |B", "\u0301a. |B"],
@@ -30,7 +32,7 @@ CASES = [case for cases in BY_RULE.values() for case in cases]
 
 
 def marked(text, tailored):
-    """The text with `|` at its breaks, and at its end where it ends in a line's end."""
+    """The text with `|` at its breaks, and at its end if it ends with a line end."""
     bounds = [0, *sentence_breaks(text, tailored), len(text)]
     parts = [text[start:end] for start, end in zip(bounds, bounds[1:])]
     return "|".join(parts)
@@ -120,7 +122,7 @@ def test_spans_have_no_white_space_around_them():
 
 
 def python_ends(text, tailored):
-    """Where sentences end, in bytes."""
+    """The ends of sentences in bytes."""
     bounds = [0, *sentence_breaks(text, tailored), len(text)] if text else []
     sizes = [
         len(text[start:end].encode(errors="surrogateescape"))
@@ -130,7 +132,7 @@ def python_ends(text, tailored):
 
 
 def check_cpp(texts):
-    """C++ ends sentences where Python does. Returns how many there are."""
+    """Checks that C++ ends sentences where Python does. Returns their number."""
     count = 0
     lines = [text.encode(errors="surrogateescape").hex().encode() for text in texts]
     for how in ("plain", "tailored"):
@@ -142,7 +144,9 @@ def check_cpp(texts):
 
 
 def test_cpp_knows_the_property_of_every_code_point():
-    """Between letters, as what ends a sentence, and after that."""
+    """Each code point stands between letters, as the end of a sentence, and after the end of
+    one.
+    """
     codes = [code for code in range(0x110000) if not 0xD800 <= code < 0xE000]
     letters = "".join(map(chr, codes)).translate(sentences._letters)
     known = [code for code, letter in zip(codes, letters) if letter not in "zo"]
@@ -179,7 +183,7 @@ def test_cpp_splits_random_text_as_python():
 
 
 def test_long_texts_take_linear_time():
-    """No rule looks over a text again and again."""
+    """No rule reads a text again and again."""
     for piece in (". ", ".1 ", ".)", "a\u0301.", "1" * 50 + ". ", "\u0301", "A.", ". \u0301"):
         text = piece * (100_000 // len(piece))
         bounds = python_ends(text, True)

@@ -1,4 +1,4 @@
-"""serve.py and serving/: the server, asked over real sockets."""
+"""serve.py and serving/: the server, over real sockets."""
 
 import asyncio
 import contextlib
@@ -28,8 +28,8 @@ SECRET = "Zyxwohlgeheim"  # in no message
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A model of random weights, so that every tag occurs, as a checkpoint and as two .etagger
-    files, of which the second one decodes well-formed tags only.
+    """A model of random weights under which every tag occurs: as a checkpoint and as two .etagger
+    files, of which the second decodes only well-formed tags.
     """
     import export
 
@@ -45,7 +45,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(made):
-    """The first of them, opened here."""
+    """The first .etagger file, opened in this process."""
     return python_package().load(made.path)
 
 
@@ -62,7 +62,7 @@ def server(made, bare_zygote, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def guarded(made, bare_zygote, tmp_path_factory):
-    """A server of two models, one in a file of its own, with a token, limits and short waits."""
+    """A server of two models with a token, limits and short time-outs."""
     folder = tmp_path_factory.mktemp("guarded")
     shutil.copy(made.other, folder / "b.etagger")
     (folder / "token").write_text("s3cret\n")
@@ -85,15 +85,15 @@ TOKEN = {"Authorization": "Bearer s3cret"}
 
 def spans_of(entities):
     return [
-        {"start": each.start, "end": each.end, "type": each.type, "score": each.score}
-        for each in entities
+        {"start": entity.start, "end": entity.end, "type": entity.type, "score": entity.score}
+        for entity in entities
     ]
 
 
 def expected(model, text, **options):
-    """What /parse answers, by the wheel."""
+    """The answer of /parse, computed by the wheel."""
     spans = spans_of(model(text, **options))
-    return {"text": text, "ents": sorted({each["type"] for each in spans}), "spans": spans}
+    return {"text": text, "ents": sorted({span["type"] for span in spans}), "spans": spans}
 
 
 def quoted(text):
@@ -104,7 +104,7 @@ def quoted(text):
 
 
 def test_a_text_and_its_entities(server, model):
-    """The same by GET, by POST, and among others; and not nothing."""
+    """The answer is the same by GET, by POST and among other texts, and it is not empty."""
     right = expected(model, TEXT)
     assert right["spans"]
     assert server.json(f"/parse?q={quoted(TEXT)}") == right
@@ -117,7 +117,7 @@ def test_a_text_and_its_entities(server, model):
 
 @pytest.mark.parametrize("offsets", ["codepoints", "utf16", "bytes"])
 def test_offsets(server, model, offsets):
-    """Each unit cuts the same words out of the text, in that unit's own encoding."""
+    """In each unit, start and end cut the same words out of the text in that unit's encoding."""
     text = "\ufeff😀 Sumogetti \U0001f469\u200d\U0001f680 left\r\nVremland e\u0301 שלום Ostring"
     answer = server.json(f"/parse?offsets={offsets}", {"text": text})
     assert answer == expected(model, text, offsets=offsets)
@@ -141,13 +141,13 @@ def test_scores_readings_and_tokens_where_asked(server, model):
     ]
     answer = server.json("/parse?nbest=3&tokens=true", {"text": TEXT})
     readings = model.nbest_text(TEXT, 3)
-    assert [each["probability"] for each in answer["nbest"]] == [
+    assert [reading["probability"] for reading in answer["nbest"]] == [
         reading.probability for reading in readings
     ]
     assert [
-        [(span["start"], span["end"], span["type"]) for span in each["spans"]]
-        for each in answer["nbest"]
-    ] == [[(each.start, each.end, each.type) for each in one.entities] for one in readings]
+        [(span["start"], span["end"], span["type"]) for span in reading["spans"]]
+        for reading in answer["nbest"]
+    ] == [[(entity.start, entity.end, entity.type) for entity in one.entities] for one in readings]
     (sentence,) = answer["tokens"]
     words = [TEXT[token["start"] : token["end"]] for token in sentence]
     assert words == TEXT.split()
@@ -220,8 +220,8 @@ def test_mistakes_are_named(server, name):
 
 
 def test_both_ways_of_a_request_answer_alike(server):
-    """A short request is answered where its last byte is read; one in chunks goes through the
-    application. They differ in nothing.
+    """A short request takes the fast path; one with a chunked body goes through the application.
+    The answers are the same.
     """
     for name, (method, path, body, *_) in MISTAKES.items():
         if method == "POST" and not path.startswith("/tag"):
@@ -242,7 +242,7 @@ def test_both_ways_of_a_request_answer_alike(server):
 
 
 def test_nothing_is_truncated(guarded):
-    """What is above a limit is refused, and the limit is named; what is at the limit is taken."""
+    """A request above a limit is refused with the limit's name; one at the limit is accepted."""
 
     def ask(value, **rest):
         return guarded.post("/parse", value, headers=TOKEN, **rest)
@@ -277,7 +277,7 @@ def tagged(made, data, *flags):
 
 
 def test_columns_are_those_of_the_command(server, made):
-    """Byte for byte, whatever the pieces in which they come."""
+    """The output is the same byte for byte, whatever the pieces of the body."""
     data = (
         b"\xef\xbb\xbf"
         + 2 * b"".join(sample("test")[:400])
@@ -316,7 +316,7 @@ def test_tags_come_while_the_body_comes(server):
 
 
 def test_a_bad_row_in_a_long_stream_breaks_the_answer(server):
-    """Its first rows are out with 200, so that the answer must not look whole."""
+    """The first rows are sent with 200 already, so the answer must not look complete."""
     data = 2 * b"".join(sample("test")[:400]) + b"two columns\n\n"
     connection = server.connect()
     connection.request("POST", "/tag", data)
@@ -335,13 +335,13 @@ def test_no_other_type_is_taken_for_columns(server):
 def test_huggingface_shape(server, model):
     right = [
         {
-            "entity_group": each.type,
-            "score": each.score,
-            "word": TEXT[each.start : each.end],
-            "start": each.start,
-            "end": each.end,
+            "entity_group": entity.type,
+            "score": entity.score,
+            "word": TEXT[entity.start : entity.end],
+            "start": entity.start,
+            "end": entity.end,
         }
-        for each in model(TEXT)
+        for entity in model(TEXT)
     ]
     parameters = {"aggregation_strategy": "simple"}
     assert server.json("/models/a", {"inputs": TEXT, "parameters": parameters}) == right
@@ -357,7 +357,7 @@ CONFIG = """<View>
 
 
 def test_label_studio(server, model):
-    """Its labels are those of the configuration; a type without a label is left out."""
+    """The labels are those of the configuration; a type without a label is left out."""
     tasks = [{"id": 1, "data": {"body": TEXT}}, {"data": {"title": "none"}}, {"data": {"body": ""}}]
     answer = server.json("/predict", {"tasks": tasks, "label_config": CONFIG, "project": "1.2"})
     names = {"PER": "PER", "LOC": "Place"}
@@ -366,22 +366,22 @@ def test_label_studio(server, model):
             "from_name": "ner",
             "to_name": "doc",
             "type": "labels",
-            "score": each.score,
+            "score": entity.score,
             "value": {
-                "start": each.start,
-                "end": each.end,
-                "text": TEXT[each.start : each.end],
-                "labels": [names[each.type]],
+                "start": entity.start,
+                "end": entity.end,
+                "text": TEXT[entity.start : entity.end],
+                "labels": [names[entity.type]],
             },
         }
-        for each in model(TEXT)
-        if each.type in names
+        for entity in model(TEXT)
+        if entity.type in names
     ]
     first, *others = answer["results"]
     assert right and first["result"] == right
-    assert [each["result"] for each in others] == [[], []]
+    assert [prediction["result"] for prediction in others] == [[], []]
     (info,) = server.json("/model")["models"]
-    assert {each["model_version"] for each in answer["results"]} == {info["version"]}
+    assert {prediction["model_version"] for prediction in answer["results"]} == {info["version"]}
     assert server.json("/setup", {"project": "1", "schema": CONFIG}) == {
         "model_version": info["version"]
     }
@@ -409,17 +409,17 @@ def test_no_tensorflow_in_any_process(server):
 
 
 def metrics_of(server):
-    """{(name, sorted labels): value}."""
+    """{(name, sorted labels): value} of a page of metrics."""
     page = server.get("/metrics").body.decode()
     return {
-        (each.name, tuple(sorted(each.labels.items()))): each.value
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(page)
-        for each in family.samples
+        for sample in family.samples
     }
 
 
 def test_metrics_count_over_all_processes(server):
-    """A connection of its own for each request: they come to both processes."""
+    """Each request has its own connection, so that both processes get some."""
     before = metrics_of(server)
     for _ in range(20):
         server.json("/parse", {"texts": ["a", "b", "c"]})
@@ -440,7 +440,7 @@ def test_metrics_count_over_all_processes(server):
 
 
 def test_the_description_is_whole(server):
-    """Each reference leads somewhere, each route is described, and the examples are answered."""
+    """Each reference can be resolved, each route is described, and the examples are answered."""
     whole = server.json("/openapi.json")
     text = json.dumps(whole)
     for reference in re.findall(r'"#/components/schemas/([^"]+)"', text):
@@ -460,7 +460,7 @@ def test_the_description_is_whole(server):
 
 
 def test_pages(server):
-    """All that the pages load is served here, under a policy that lets nothing else be loaded."""
+    """Everything that the pages load is served here, under a policy that allows nothing else."""
     for page in ("/docs", "/"):
         answer = server.get(page)
         if page == "/" and answer.status == 404:
@@ -483,7 +483,7 @@ def test_pages(server):
 
 
 def test_the_examples_of_the_page_are_answered(server):
-    """Each curl of docs/server.md and README.md, with this server's port."""
+    """Each curl command of docs/server.md and README.md is run with this server's port."""
     if not shutil.which("curl"):
         pytest.skip("curl is not installed")
     lines = []
@@ -538,7 +538,7 @@ def test_pages_of_other_origins(guarded, server):
 
 
 def test_rate_limit_lets_through_what_the_rule_says():
-    """Against a simulation of a bucket of `rate` tokens that fills at `rate` a second."""
+    """The reference simulates a bucket of `rate` tokens that fills at `rate` a second."""
     from serving.metrics import RateLimit
 
     for rate in (1, 5, 40):
@@ -566,8 +566,8 @@ def test_too_many_requests_of_a_client(made, bare_zygote, tmp_path):
     server = Server(bare_zygote, tmp_path, made.path, "--workers", 1, "--rate_limit", 5)
     try:
         answers = [server.get("/parse?q=a") for _ in range(12)]
-        refused = [each for each in answers if each.status == 429]
-        assert [each.status for each in answers[:5]] == [200] * 5 and refused
+        refused = [answer for answer in answers if answer.status == 429]
+        assert [answer.status for answer in answers[:5]] == [200] * 5 and refused
         assert refused[0].headers["retry-after"] == "1" and "5 requests" in error_of(refused[0])
         assert server.get("/health").status == 200
     finally:
@@ -578,9 +578,9 @@ def test_too_many_requests_of_a_client(made, bare_zygote, tmp_path):
 
 
 def test_requests_one_after_the_other_in_one_piece(server):
-    """Pipelined, of both ways, their answers keep the order."""
+    """Pipelined requests of both paths are answered in order."""
     wanted = ["/parse?q=a", "/model", "/parse?q=b", "/parse?q=c&nbest=1", "/parse?q=d", "/health"]
-    data = b"".join(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % each.encode() for each in wanted)
+    data = b"".join(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path.encode() for path in wanted)
     with server.open() as connection:
         connection.sendall(data)
         found = []
@@ -592,7 +592,7 @@ def test_requests_one_after_the_other_in_one_piece(server):
                     name, _, value = line.partition(b": ")
                     fields[name.lower()] = value.strip()
                 found.append(json.loads(stream.read(int(fields[b"content-length"]))))
-    assert [each.get("text") for each in found] == ["a", None, "b", "c", "d", None]
+    assert [body.get("text") for body in found] == ["a", None, "b", "c", "d", None]
     assert found[1]["default"] == "a" and found[5]["status"] == "UP"
 
 
@@ -626,7 +626,7 @@ def test_slow_clients_are_given_up(guarded):
 
 
 def test_a_client_that_does_not_read_is_given_up(guarded):
-    """Columns go in as long as somebody takes what comes out."""
+    """The server reads columns only as long as the client reads the output."""
     block = b"".join(sample("test")[:50])
     chunk = b"%x\r\n%b\r\n" % (len(block), block)
     with guarded.open() as connection:
@@ -641,7 +641,7 @@ def test_a_client_that_does_not_read_is_given_up(guarded):
 
 
 def test_idle_connections_do_not_stop_the_others(server):
-    """500 that send nothing, or the beginning of a head or a body."""
+    """There are 500 connections that send nothing, or the beginning of a head or a body."""
     beginnings = (b"", b"GET /par", b"POST /parse HTTP/1.1\r\nContent-Length: 9\r\n\r\n{")
     with contextlib.ExitStack() as stack:
         for i in range(500):
@@ -655,11 +655,13 @@ def test_idle_connections_do_not_stop_the_others(server):
 
 
 def test_a_model_that_is_replaced(guarded, made):
-    """SIGHUP: the new one is served under the same address; a damaged one is not, and is named."""
+    """After SIGHUP the new model is served at the same address; a damaged one is not served, and is
+    named.
+    """
 
     def versions():
         models = guarded.json("/model", headers=TOKEN)["models"]
-        return {each["name"]: each["version"] for each in models}
+        return {model["name"]: model["version"] for model in models}
 
     before = versions()
     beside = f"{guarded.b}.new"
@@ -700,7 +702,9 @@ def test_a_process_that_ends_comes_back(made, bare_zygote, tmp_path):
 
 
 def test_requests_in_flight_are_finished(made, bare_zygote, tmp_path):
-    """SIGTERM: no new connections; a body that is on its way is taken and answered."""
+    """After SIGTERM there are no new connections; a body that is on its way is read and
+    answered.
+    """
     server = Server(bare_zygote, tmp_path, made.path, "--workers", 1)
     idle = server.connect()
     assert server.ask("GET", "/health", connection=idle).status == 200
@@ -802,17 +806,18 @@ def test_spacy_splits_the_text_where_asked(made, model, bare_zygote, tmp_path):
             right, tokens, begin = [], [], 0
             for sentence in sentences:
                 begin = text.index(sentence, begin)
-                words = [(each.start() + begin, each[0]) for each in re.finditer(r"\S+", sentence)]
+                matches = re.finditer(r"\S+", sentence)
+                words = [(match.start() + begin, match[0]) for match in matches]
                 names = [word for _, word in words]
                 found = model.confident(names, ["NN"] * len(names))
-                for each in found.entities:
-                    last, word = words[each.end - 1]
-                    right.append((words[each.start][0], last + len(word), each.type, each.score))
+                for entity in found.entities:
+                    start, (last, word) = words[entity.start][0], words[entity.end - 1]
+                    right.append((start, last + len(word), entity.type, entity.score))
                 tags = model.tag(names, ["NN"] * len(names))
                 tokens.append([(at, at + len(word), tag) for (at, word), tag in zip(words, tags)])
             answer = server.json(f"/parse?split={split}&tokens=true", {"text": text})
-            assert [tuple(each.values()) for each in answer["spans"]] == right != []
-            assert [[tuple(each.values()) for each in one] for one in answer["tokens"]] == tokens
+            assert [tuple(span.values()) for span in answer["spans"]] == right != []
+            assert [[tuple(token.values()) for token in one] for one in answer["tokens"]] == tokens
         refused = server.post("/parse?nbest=2", {"text": text})
         assert refused.status == 400 or json.loads(refused.body)["nbest"] == []
     finally:
@@ -858,7 +863,7 @@ def test_a_port_that_is_taken(made, server, bare_zygote):
 
 
 class Counted:
-    """A model that is slow: it waits for `go`, and counts."""
+    """A slow model that waits for `go`, and counts its calls."""
 
     name = "slow"
 
@@ -898,7 +903,7 @@ def test_requests_that_wait_are_tagged_together():
         go.set()
         assert await first == ["FIRST"]
         found = await asyncio.gather(*tasks, return_exceptions=True)
-        assert [str(each) for each in found] == ["['A', 'B']", "['C']", "['D']", "bad", "['E']"]
+        assert [str(result) for result in found] == ["['A', 'B']", "['C']", "['D']", "bad", "['E']"]
         lane.close()
         thread = lane.thread
         await asyncio.to_thread(thread.join, 60)
@@ -915,12 +920,12 @@ def test_requests_that_wait_are_tagged_together():
 
 @pytest.mark.slow
 def test_a_checkpoint_is_served(made, zygote, tmp_path):
-    """The same answers as the engine's, from many clients at once; and the columns of
+    """It gives the same answers as the engine, to many clients at once, and the same columns as
     inference.py.
     """
     server = Server(zygote, tmp_path, f"a={made.path}", f"tf={made.prefix}")
     try:
-        infos = {each["name"]: each for each in server.json("/model")["models"]}
+        infos = {model["name"]: model for model in server.json("/model")["models"]}
         assert infos["tf"]["kind"] == "tensorflow"
         assert infos["tf"]["types"] == infos["a"]["types"]
         lines = [" ".join(word.split()[0].decode() for word in block.split(b"\n") if word)

@@ -1,4 +1,6 @@
-"""serve.py under load: signals, swapped models, memory, and what a stranger may send. Minutes."""
+"""serve.py under load: signals, replaced models, memory, and requests of a stranger. It takes
+minutes.
+"""
 
 import contextlib
 import http.client
@@ -26,7 +28,7 @@ WORDS = [word for block in sample("train")[:300] for word in block.decode().spli
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A model of random weights as two .etagger files, which differ."""
+    """A model of random weights as two different .etagger files."""
     import export
 
     binary("libetagger.so")
@@ -50,10 +52,9 @@ def serving(bare_zygote, folder, *args):
 
 
 class Clients:
-    """Threads that ask, each over a connection that it keeps, until they are stopped.
-
-    answered: requests that were answered rightly. lost: what happened to the others: a list of
-    (whether the request was sent on a connection that was new, the exception or status).
+    """Threads that send requests, each over a connection that it keeps, until they are stopped.
+    answered: the number of right answers. lost: a list of (whether the request was the first of its
+    connection, the exception or status) for the others.
     """
 
     def __init__(self, server, count=6):
@@ -107,7 +108,7 @@ class Clients:
 
 
 def memory(pid):
-    """Resident memory that a process does not share, in bytes."""
+    """The resident memory in bytes that a process does not share."""
     with open(f"/proc/{pid}/smaps_rollup") as stream:
         fields = dict(line.split(":") for line in stream if line.count(":") == 1)
     return sum(int(fields[name].split()[0]) for name in ("Private_Dirty", "Private_Clean")) * 1024
@@ -182,7 +183,9 @@ def test_a_thousand_swaps(made, bare_zygote, tmp_path):
 
 @pytest.mark.parametrize("count", [100_000])
 def test_memory_is_flat(made, bare_zygote, tmp_path, count):
-    """Different texts, and new words, over one connection; pipelined, so that it takes a minute."""
+    """Different texts with new words come over one connection, pipelined so that it takes only a
+    minute.
+    """
     with serving(bare_zygote, tmp_path, made.path, "--workers", 1) as server:
         (worker,) = server.workers()
         generator = random.Random(1)
@@ -252,8 +255,8 @@ def test_a_long_stream_of_columns_in_constant_memory(made, bare_zygote, tmp_path
 
 
 def test_bytes_of_a_stranger(made, bare_zygote, tmp_path):
-    """Requests that are cut, doubled and changed at random: no 5xx, no process is lost, and all is
-    answered afterwards.
+    """Requests are cut, duplicated and changed at random: there is no 5xx, no process ends, and the
+    server answers afterwards.
     """
     body = json.dumps({"text": "Anna left Vremland ."}).encode()
     seeds = [
@@ -313,7 +316,7 @@ def test_bytes_of_a_stranger(made, bare_zygote, tmp_path):
 
 
 def test_slow_bodies_do_not_stop_the_others(made, bare_zygote, tmp_path):
-    """500 connections that send a byte of their columns now and then."""
+    """There are 500 connections that send a byte of their columns now and then."""
     with (
         serving(bare_zygote, tmp_path, made.path, "--workers", 1, "--timeout", 3) as server,
         contextlib.ExitStack() as stack,
@@ -333,7 +336,7 @@ def test_slow_bodies_do_not_stop_the_others(made, bare_zygote, tmp_path):
 
 
 def test_schemathesis_finds_no_5xx(made, bare_zygote, tmp_path):
-    """Requests that it makes from /openapi.json, right and wrong ones: answers are as described."""
+    """It makes right and wrong requests from /openapi.json, and the answers are as described."""
     command = shutil.which("schemathesis")
     if not command:
         pytest.skip("schemathesis is not installed")

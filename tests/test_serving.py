@@ -1,6 +1,4 @@
-"""inference/: every way to serve a model gives the tags of the checkpoint that it was made of, byte
-for byte.
-"""
+"""inference/: every way to serve a model gives the tags of its checkpoint, byte for byte."""
 
 import hashlib
 import json
@@ -46,15 +44,15 @@ LONGEST = b"".join(b"w%d NN B-NP O\n" % i for i in range(10_000)) + b"\n"
 
 @pytest.fixture(scope="module")
 def served(trained, zygote, tmp_path_factory):
-    """The trained model of conftest, through every step."""
+    """The trained model of conftest.py with all files that inference/ makes of it."""
     binary("inference")
     return Served(zygote, trained.prefix, tmp_path_factory.mktemp("served"))
 
 
 @pytest.fixture(scope="module")
 def serve(zygote, tmp_path_factory):
-    """A function: flags of train.py -> a Served of random weights, scaled so that every tag
-    occurs.
+    """A function that takes flags of train.py and returns a Served with random weights, scaled so
+    that every tag occurs.
     """
 
     def make(*flags, scale=3.0, train=60):
@@ -99,7 +97,7 @@ def test_same_tags_of_a_trained_model(served):
 
 
 def test_a_wrong_tag_is_no_tie(served):
-    """The exception that same_tags makes is none for a tag that is wrong."""
+    """The exception for ties in same_tags does not accept a wrong tag."""
     tagged = succeed(served.ways()["C++ frozen"](b"".join(sample("test")[:5]), 32)).out
     rows = tagged.split(b"\n")
     place = next(
@@ -172,7 +170,7 @@ def test_same_tags_of_random_models(serve, tmp_path, flags):
 
 @pytest.mark.parametrize("corpus, columns", CORPORA)
 def test_same_tags_of_whole_corpora(zygote, shared, tmp_path, corpus, columns):
-    """Random weights, every tag of the corpus: from the checkpoint, and from C++."""
+    """Models of random weights with every tag of the corpus, from the checkpoint and in C++."""
     binary("inference")
     path = shared("data/" + corpus)
     flags = ["--train_path", path, "--dev_path", path, "--columns", columns, *SMALL]
@@ -191,8 +189,8 @@ def test_same_tags_of_whole_corpora(zygote, shared, tmp_path, corpus, columns):
 @pytest.mark.slow
 @pytest.mark.parametrize("corpus, columns", CORPORA)
 def test_same_tags_in_all_ways_of_whole_corpora(zygote, shared, tmp_path, corpus, columns):
-    """A trained model and random weights: every way in batches of 32, three of them sentence by
-    sentence.
+    """A trained model and one of random weights, every way in batches of 32 and three of them
+    sentence by sentence.
     """
     binary("inference")
     path = shared("data/" + corpus)
@@ -228,8 +226,8 @@ def test_same_tags_in_all_ways_of_whole_corpora(zygote, shared, tmp_path, corpus
 
 
 def test_many_tags_at_batch_size_1(zygote, tmp_path):
-    """A transition matrix of more than 10,000 bytes is not mapped: the graph writes over what
-    nobody else holds.
+    """A transition matrix of more than 10,000 bytes is not mapped, since the graph writes over an
+    input that nothing else uses.
     """
     binary("inference")
     rows = b"".join(b"w%d B-T%d\nx I-T%d\n\n" % (i, i % 40, i % 40) for i in range(80))
@@ -255,7 +253,7 @@ def test_many_tags_at_batch_size_1(zygote, tmp_path):
 
 
 def assigned():
-    """All code points of this Python's Unicode but surrogates and the newline."""
+    """All code points of this Python's version of Unicode, except surrogates and the newline."""
     return [
         chr(code)
         for code in range(0x110000)
@@ -265,7 +263,7 @@ def assigned():
 
 def test_lowercase_of_every_code_point():
     letters = assigned()
-    lowered = [each.decode() for each in probe("lower", [letter.encode() for letter in letters])]
+    lowered = [line.decode() for line in probe("lower", [letter.encode() for letter in letters])]
     wrong = [
         (letter, ours)
         for letter, ours in zip(letters, lowered, strict=True)
@@ -275,11 +273,11 @@ def test_lowercase_of_every_code_point():
 
 
 def test_lowercase_of_the_capital_sigma_beside_every_code_point():
-    """Final_Sigma: cased and case-ignorable characters on both sides."""
+    """Tests Final_Sigma with cased and case-ignorable characters on both sides."""
     words = [
         form.format(letter) for letter in assigned() for form in ("a{}Σ", "{}Σ", "aΣ{}", "aΣ{}b")
     ]
-    lowered = [each.decode() for each in probe("lower", [word.encode() for word in words])]
+    lowered = [line.decode() for line in probe("lower", [word.encode() for word in words])]
     wrong = [
         (word, ours) for word, ours in zip(words, lowered, strict=True) if ours != word.lower()
     ]
@@ -296,7 +294,7 @@ def test_lowercase_and_shape_of_random_strings():
     assert probe("lower", [word.encode() for word in words]) == [
         word.lower().encode() for word in words
     ]
-    assert [int(each) for each in probe("shape", [word.encode() for word in words])] == [
+    assert [int(line) for line in probe("shape", [word.encode() for word in words])] == [
         word_shape.word_shape(word) for word in words
     ]
 
@@ -316,7 +314,7 @@ def test_bytes_that_are_not_utf8_pass_through_lowercasing():
     assert probe("lower", words) == [
         text.lower().encode(errors="surrogateescape") for text in texts
     ]
-    assert [int(each) for each in probe("shape", words)] == [
+    assert [int(line) for line in probe("shape", words)] == [
         word_shape.word_shape(text) for text in texts
     ]
 
@@ -363,7 +361,7 @@ def test_json_strings():
 @pytest.mark.parametrize("target", schemes.SCHEMES)
 @pytest.mark.parametrize("source", ["bio", "iobes", "bmes", "ioe1"])
 def test_schemes(source, target):
-    """Any sequence of tags, well-formed or not, converts as conll.convert does."""
+    """Any sequence of tags, well-formed or not, is converted as by conll.convert."""
     tags = schemes.scheme_tags(["O", "B-X", "I-X", "B-Y-Z", "I-Y-Z"], "bio", source)
     rng = random.Random(3)
     sequences = [[rng.randrange(len(tags)) for _ in range(rng.randint(1, 9))] for _ in range(2000)]
@@ -663,8 +661,8 @@ def test_version_and_help(command):
 
 
 def without(closed, command, *args):
-    """Runs a C++ command with some of its descriptors closed, as sh writes it. Returns exit code,
-    standard output and standard error.
+    """Runs a C++ command with some of its descriptors closed, in the notation of sh. Returns the
+    exit code, standard output and standard error.
     """
     name, *rest = command
     line = ["sh", "-c", f'"$@" {closed}', "sh", binary(name), *rest, *map(str, args)]
@@ -673,7 +671,7 @@ def without(closed, command, *args):
 
 
 def test_without_descriptors_nothing_goes_into_our_files(served, tmp_path):
-    """Neither what is said nor what TensorFlow logs."""
+    """Neither our messages nor TensorFlow's log go into them."""
     (tmp_path / "in.txt").write_bytes(sample("test")[0])
     expected = succeed(run_binary(*served.command("inference"), stdin=sample("test")[0])).out
     files = ("--input", tmp_path / "in.txt", "--output", tmp_path / "out.txt")
@@ -688,7 +686,7 @@ def test_without_descriptors_nothing_goes_into_our_files(served, tmp_path):
 
 
 def piped(command, *flags, **streams):
-    """A C++ command as a process with pipes. command: its name and what it tags with."""
+    """A C++ command as a process with pipes. command: its name and the files that it needs."""
     name, *model = command
     return subprocess.Popen(
         [binary(name), *model, *flags],
@@ -735,7 +733,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(served, command):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("command", ["inference", "etagger"])
 def test_a_signal_leaves_no_file(served, tmp_path, command, number):
-    """Ctrl-C exits with 130; the others end the process themselves."""
+    """Ctrl-C exits with 130; the other signals end the process themselves."""
     process = piped(
         served.command(command), "--output", str(tmp_path / "out.txt"), stderr=subprocess.PIPE
     )
@@ -809,8 +807,8 @@ def large(zygote, tmp_path_factory):
     tags = sorted(
         {
             line.split()[-1].decode()
-            for each in sample("train")
-            for line in each.splitlines()
+            for sentence in sample("train")
+            for line in sentence.splitlines()
             if line.strip()
         },
         key=lambda tag: tag != "O",
@@ -859,18 +857,20 @@ def test_weights_are_mapped_shared_and_read_only(large, command):
         size = os.path.getsize(mapped) / 1024
         held = [rollup(process.pid, mapped) for process in processes]
         assert (
-            sum(each["Pss"] for each in held) <= 1.05 * size
+            sum(process["Pss"] for process in held) <= 1.05 * size
         )  # the file's pages once, whoever has touched them
-        assert all(each["Private_Dirty"] == 0 for each in held)
+        assert all(process["Private_Dirty"] == 0 for process in held)
     finally:
         stop(processes)
 
 
 def test_a_mapped_graph_needs_little_memory_of_its_own(large, served):
-    """Above a session with next to no weights: at most a quarter of what the frozen graph needs."""
+    """Above a session with nearly no weights, it needs at most a quarter of the memory of the
+    frozen graph.
+    """
     processes = [
-        running(each)
-        for each in (
+        running(command)
+        for command in (
             served.command("inference"),
             large.command("inference"),
             large.command("inference_mm"),
@@ -891,7 +891,7 @@ def test_a_mapped_graph_needs_little_memory_of_its_own(large, served):
 
 @pytest.mark.slow
 def test_weights_of_more_than_2_gb(zygote, tmp_path):
-    """freeze.py refuses them and names the way out, which works: straight from the checkpoint,
+    """freeze.py refuses them and names another way, which works: converting the checkpoint itself,
     region by region.
     """
     import numpy as np
@@ -907,8 +907,8 @@ def test_weights_of_more_than_2_gb(zygote, tmp_path):
     tags = sorted(
         {
             line.split()[-1].decode()
-            for each in sample("train")
-            for line in each.splitlines()
+            for sentence in sample("train")
+            for line in sentence.splitlines()
             if line.strip()
         },
         key=lambda tag: tag != "O",
@@ -969,8 +969,8 @@ def test_weights_of_more_than_2_gb(zygote, tmp_path):
 def test_library_tags_as_the_command_does_from_eight_threads(served):
     etagger = python_package()
     sentences = [
-        [line.split() for line in each.decode().splitlines() if line.strip()]
-        for each in sample("test")[:60]
+        [line.split() for line in sentence.decode().splitlines() if line.strip()]
+        for sentence in sample("test")[:60]
     ]
     expected = [
         [line.split()[-1].decode() for line in block.split(b"\n") if line.strip()]
@@ -1029,7 +1029,7 @@ else:
 
 
 def test_a_fork_cannot_use_tensorflow_and_says_so(served):
-    """It does not wait without end for threads that are its parent's, and it ends as it should."""
+    """It does not wait for ever for the threads of its parent, and it ends as it should."""
     python_package()
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", FORK, served.folder],
@@ -1055,7 +1055,7 @@ def test_library_says_what_is_wrong(served, tmp_path):
 
 
 def test_the_header_is_c(served, tmp_path):
-    """A C program, compiled as C, opens, tags and closes."""
+    """A C program, compiled as C, opens a model, tags and closes it."""
     (tmp_path / "main.c").write_text("""
 #include <stdio.h>
 #include "etagger.h"
@@ -1131,7 +1131,7 @@ def test_sample_and_iris_are_the_same_in_cc(zygote, tmp_path):
 
 @pytest.mark.slow
 def test_sanitizers_find_nothing(served, tmp_path):
-    """Everything of ours but the files that include TensorFlow, built with AddressSanitizer and
+    """All our files, except those that include TensorFlow, are built with AddressSanitizer and
     UndefinedBehaviorSanitizer.
     """
     cmake = shutil.which("cmake") or os.path.join(ROOT, ".venv", "bin", "cmake")
@@ -1156,7 +1156,7 @@ def test_sanitizers_find_nothing(served, tmp_path):
         for command in ("inference", "inference_mm", "etagger")
         for size in (1, 32)
     ]
-    runs += [("etagger", "--instructions", each) for each in ("portable", "avx2", "avx512")]
+    runs += [("etagger", "--instructions", name) for name in ("portable", "avx2", "avx512")]
     for command, *flags in runs:
         plain = run_binary(*served.command(command), *flags, stdin=NASTY)
         if plain.code == 2 and "not on this machine" in plain.err:

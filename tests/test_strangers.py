@@ -1,5 +1,5 @@
-"""Files that come from a stranger: the code that they name is not imported, and whatever they hold
-is told in one line, in bounded time and memory.
+"""Files from a stranger: code that they name is not imported, and a bad file gives one line, in
+bounded time and memory.
 """
 
 import gzip
@@ -39,7 +39,9 @@ def call(*_, **__):
 
 
 def forge(prefix, change):
-    """Changes a checkpoint's JSON as someone does who knows how its digest is made."""
+    """Changes a checkpoint's JSON and its digest, as someone does who knows how the digest is
+    made.
+    """
     path = f"{prefix}.json"
     with open(path, encoding="utf-8") as stream:
         meta = json.load(stream)
@@ -60,16 +62,14 @@ def small(tmp_path_factory):
 
 @pytest.fixture
 def home(small, tmp_path):
-    """A folder to work in, with a stranger's checkpoint below it, whose code is there, too: the
-    folder.
-    """
+    """A working folder, with a stranger's checkpoint and its code in a folder below it."""
     shutil.copytree(small[0] / "checkpoint", tmp_path / "theirs")
     (tmp_path / "theirs" / "evil.py").write_text(EVIL)
     return tmp_path
 
 
 def names(kind):
-    """What makes a checkpoint name the stranger's function as `kind`."""
+    """Makes a checkpoint name the stranger's function as `kind`."""
 
     def change(meta):
         if kind == "hooks":
@@ -97,7 +97,7 @@ def test_resume_imports_nothing_that_nobody_has_named(home, bare_zygote, kind):
 
 @pytest.mark.parametrize("kind", ["encoder", "loss", "metric", "hooks"])
 def test_restore_imports_nothing_that_nobody_has_named(home, small, bare_zygote, kind):
-    """It takes over the encoder's name alone; of loss, metric and hooks it takes none."""
+    """It takes the encoder's name, but not those of loss, metric and hooks."""
     flags = [*small[1], "--restore", "theirs", "--checkpoint_dir", "mine"]
     forge(home / "theirs" / "ner_model", names(kind))
     done = bare_zygote.run("train.py", *flags, folder=home)
@@ -116,7 +116,7 @@ def test_fit_imports_nothing_without_trust(home, small, monkeypatch):
 
 @pytest.mark.parametrize("how", ["trust", "flag", "config"])
 def test_what_is_named_again_or_trusted_is_imported(home, bare_zygote, how):
-    """The run goes on up to where the process, which has no TensorFlow, imports it."""
+    """The run goes on until the process, which has no TensorFlow, imports it."""
     for kind in ("loss", "metric", "hooks"):
         forge(home / "theirs" / "last_state", names(kind))
     (home / "c.yaml").write_text(
@@ -136,7 +136,7 @@ def test_what_is_named_again_or_trusted_is_imported(home, bare_zygote, how):
 
 
 def test_hooks_named_again_take_the_place_of_the_checkpoint_s(home, bare_zygote, monkeypatch):
-    """Their parameters, too, are those that the user has given now."""
+    """Their parameters are also those that the user gives now."""
     forge(home / "theirs" / "last_state", names("hooks"))
     args = ["--hooks", "{call: theirs.evil.call, word: mine}"]
     monkeypatch.chdir(home)
@@ -147,7 +147,7 @@ def test_hooks_named_again_take_the_place_of_the_checkpoint_s(home, bare_zygote,
 
 @pytest.mark.slow
 def test_a_run_of_the_user_s_own_goes_on(home, small, zygote, bare_zygote):
-    """With a loss and a hook: not as it stands, but where they are named again."""
+    """A run with a loss and a hook can be resumed only if both are named again."""
     flags = [*small[1], "--checkpoint_dir", "theirs"]
     own = ["--loss", "theirs.mine.loss", "--hooks", "theirs.mine.note"]
     (home / "theirs" / "mine.py").write_text(
@@ -166,7 +166,9 @@ def test_a_run_of_the_user_s_own_goes_on(home, small, zygote, bare_zygote):
 
 
 def test_flags_that_seeds_json_has_kept_are_not_named_now(home, small, bare_zygote):
-    """Neither are those of a config that it names; where they are given again, they are."""
+    """Flags kept there, and those of a config that it names, do not count as named by the user;
+    flags that are given again do.
+    """
     (home / "c.yaml").write_text("hooks: theirs.evil.call\n")
     run = ["train.py", "--seeds", "1,2", "--resume", "--checkpoint_dir", "theirs"]
     paths = {"train_path": [small[1][1]], "dev_path": [small[1][3]]}
@@ -181,7 +183,7 @@ def test_flags_that_seeds_json_has_kept_are_not_named_now(home, small, bare_zygo
 
 @pytest.mark.parametrize("name", ["summary_dir", "vector_cache"])
 def test_a_checkpoint_names_no_folder_elsewhere(home, bare_zygote, name):
-    """Nothing is written outside of the folder in which the command runs, and of the output."""
+    """Nothing is written outside of the working folder and the output."""
     elsewhere = home / "elsewhere"
     (home / "here").mkdir()
     (home / "here" / "link").symlink_to(elsewhere)
@@ -208,7 +210,7 @@ def test_a_checkpoint_names_no_endless_pattern(home, bare_zygote, pattern):
 
 
 def test_what_a_writer_left_is_moved_by_name(home, infer):
-    """Files of another name in the folder that a killed writer leaves stay where they are."""
+    """Files with other names in the folder that a killed writer leaves stay where they are."""
     ready = home / "theirs" / "ner_model.ready"
     ready.mkdir()
     (ready / "evil.py").write_text("print(1)")
@@ -256,7 +258,7 @@ def theirs(small, tmp_path):
 
 
 def told(prefix):
-    """What load_meta and load_emb say of a checkpoint: the message, or ''."""
+    """The message of load_meta and load_emb for a checkpoint, or ''."""
     try:
         checkpoint.load_emb(prefix, checkpoint.load_meta(prefix))
     except UserError as error:
@@ -268,15 +270,15 @@ def told(prefix):
 
 @pytest.mark.parametrize("part", ["", "config", "state"])
 def test_every_value_of_every_field(theirs, part):
-    """Left out, or of any other type or size: it is told in one line, or is as good as what was
-    there; and what comes out has the types that it had.
+    """Each field is left out, or gets a value of any other type or size. The result is one line of
+    error or a good checkpoint, whose values have the right types.
     """
     with open(f"{theirs}.json", encoding="utf-8") as stream:
         whole = json.load(stream)
     fields = whole[part] if part else whole
     kinds = {name: type(value) for name, value in fields.items()}
     for name in [name for name in fields if name not in ("digest", "sizes", "hashes")]:
-        rest = {each: value for each, value in fields.items() if each != name}
+        rest = {field: value for field, value in fields.items() if field != name}
         forge(theirs, lambda meta: {**whole, part: rest} if part else rest)
         # older checkpoints have none
         assert name in told(theirs) or name in ("delimiter", "tokenizer")
@@ -396,7 +398,7 @@ def test_a_gazetteer_of_a_checkpoint(theirs, gazetteer, message):
 
 
 def test_a_field_that_an_older_version_did_not_know(theirs):
-    """It has its default; in a checkpoint of this version it is missing."""
+    """It gets its default; in a checkpoint of this version its absence is an error."""
     forge(theirs, lambda meta: meta["config"].pop("clip_norm") and None)
     assert "config lacks clip_norm" in told(theirs)
     forge(theirs, lambda meta: meta["versions"].update(etagger="0.0.1"))
@@ -404,8 +406,8 @@ def test_a_field_that_an_older_version_did_not_know(theirs):
 
 
 def test_weights_of_other_sizes(home, small, zygote, infer):
-    """More tags or layers than there are weights, and sizes that no memory holds: before training
-    takes memory for them.
+    """The JSON has more tags or layers than the weights, or huge sizes: training refuses them
+    before it takes memory.
     """
     forge(home / "theirs" / "ner_model", lambda meta: meta["tags"].append("B-NEW"))
     done = zygote.run("inference.py", "--restore", "theirs", "--input", small[1][3], folder=home)
@@ -429,7 +431,7 @@ DEEP = {"json": "[" * 100_000, "objects": '{"a":' * 50_000, "closed": "[" * 999 
 
 @pytest.mark.parametrize("text", DEEP.values(), ids=DEEP)
 def test_deep_nesting_in_json(theirs, text, bare_zygote, tmp_path):
-    """In each JSON that is read: a line, and no RecursionError."""
+    """Each JSON file that is read gives one line, and no RecursionError."""
     (tmp_path / "deep.json").write_text(text)
     with open(f"{theirs}.json", "w") as out:
         out.write(text)
@@ -495,7 +497,7 @@ def test_deep_nesting_in_json(theirs, text, bare_zygote, tmp_path):
     ids=range(23),
 )
 def test_yaml_that_stands_for_much(tmp_path, text):
-    """In a file and on the command line: one line, soon."""
+    """YAML in a file and on the command line gives one line, and soon."""
     (tmp_path / "c.yaml").write_text(text)
     started = time.monotonic()
     with pytest.raises(UserError) as error:
@@ -511,7 +513,7 @@ def test_yaml_that_stands_for_much(tmp_path, text):
 
 
 def pickled(*opcodes):
-    """A pickle of protocol 4 of these bytes."""
+    """A pickle of protocol 4 with these bytes."""
     return b"\x80\x04" + b"".join(opcodes) + b"."
 
 
@@ -544,7 +546,7 @@ SMALL_AND_GREEDY = {
 
 @pytest.mark.parametrize("data", SMALL_AND_GREEDY.values(), ids=SMALL_AND_GREEDY)
 def test_small_pickles_that_ask_for_much(tmp_path, data):
-    """As header and as body: one line, in memory and time of the file's size."""
+    """As header and as body they give one line, in time and memory of the file's size."""
     emb = EmbVec(*([[PAD, UNK]] * 4), ["O"], 2)
     header = pickle.dumps(emb.header(), 4)
     for whole in (data, header + data):
@@ -607,7 +609,7 @@ def test_plain_pickles_are_read_as_python_reads_them():
     ],
 )
 def test_vocabularies_of_other_types(tmp_path, change):
-    """Whoever writes the file writes the hashes, too."""
+    """Whoever writes the file can also write its hashes."""
     emb = EmbVec(*([[PAD, UNK, "a"]] * 4), ["O", "B-X"], 2)
     header, body = emb.header(), {"vocab": dict(emb.vocab), "vectors": None}
     body["vocab"] = {name: list(tokens) for name, tokens in emb.vocab.items()}
@@ -651,7 +653,7 @@ def test_a_vocabulary_that_claims_a_number_without_end(tmp_path):
 
 
 def greedy(file, name, shape, how):
-    """A dataset that stands for more than the file has, or for another file's bytes."""
+    """A dataset that claims more than the file has, or the bytes of another file."""
     if how == "in chunks":
         file.create_dataset(name, shape, np.float32, chunks=tuple(min(n, 64) for n in shape))
     elif how == "compressed":
@@ -680,7 +682,9 @@ def greedy(file, name, shape, how):
     + ["never written"],
 )
 def test_hdf5_that_stands_for_more_than_it_has(tmp_path, how):
-    """ELMo's weights: sizes that the options ask for, too, since they come with them."""
+    """ELMo's weights claim more than the file has; the options, which come with them, may ask for
+    the same sizes.
+    """
     options = {
         "lstm": {"dim": 30_000, "projection_dim": 20_000, "n_layers": 2}
         | {"cell_clip": 3, "proj_clip": 3, "use_skip_connections": True},
@@ -743,7 +747,7 @@ def test_stored_vectors_of_a_stranger(tmp_path):
 
 @pytest.fixture
 def settings(tmp_path):
-    """A model's settings as C++ reads them, changed: the path of the file."""
+    """The path of a file with a model's settings as C++ reads them, after a change."""
     emb = EmbVec(*([[PAD, UNK, "a"]] * 4), ["O"], 2)
     own = {"tags": ["O"], "tag_scheme": "bio", "data_scheme": "bio", "columns": ["word", "tag"]}
     from export import model_config
@@ -767,7 +771,9 @@ def settings(tmp_path):
 
 
 def test_words_that_collide(settings, tmp_path):
-    """As many as a look-up visits go, one more is refused: opening takes no quadratic time."""
+    """As many words as the look-up visits may collide; one more is refused, so that opening takes
+    no quadratic time.
+    """
     count = 300  # a table of 1,024 slots
     tokens = [b"w%d" % i for i in range(400_000)]
     slots = engine_file.hashes(tokens) & np.uint32(1023)

@@ -1,5 +1,5 @@
-"""The engine's command on streams: by one thread or many it gives the same bytes, in order, at
-once, and stops where it should.
+"""The engine's command on streams gives the same bytes with one thread and with many, in order and
+at once, and stops where it should.
 """
 
 import json
@@ -63,7 +63,7 @@ def test_another_encoding_is_named(model, flags, encoding):
 
 
 class Open:
-    """The command with its pipes open."""
+    """The command with open pipes."""
 
     def __init__(self, *command, **how):
         self.process = subprocess.Popen(
@@ -86,7 +86,7 @@ class Open:
         self.process.stdin.flush()
 
     def wait_for(self, rows, seconds=120):
-        """Seconds until so many rows came out."""
+        """Waits until so many rows have come out. Returns the seconds."""
         started = time.perf_counter()
         while self.out.count(b"\n") < rows:
             assert time.perf_counter() - started < seconds, self.out[-1000:]
@@ -94,7 +94,7 @@ class Open:
         return time.perf_counter() - started
 
     def end(self):
-        """Waits for the end. Returns its exit code and what it said."""
+        """Waits for the end. Returns the exit code and the messages."""
         said = self.process.stderr.read().decode()
         self.reader.join()
         self.process.stdin.close()
@@ -103,7 +103,7 @@ class Open:
 
 @pytest.fixture(scope="module")
 def expected(model, long):
-    """What one thread makes of it, a sentence at a time."""
+    """The output of one thread that tags one sentence at a time."""
     return succeed(run_binary("etagger", model, "-j", 1, "--batch_size", 1, stdin=long)).out
 
 
@@ -156,7 +156,7 @@ def test_an_open_pipe_is_answered_at_once(model, long, threads):
 
 @pytest.mark.parametrize("threads", THREADS)
 def test_a_bad_row_ends_it_once_the_sentences_before_are_out(model, long, expected, threads):
-    """At once, though the pipe stays open."""
+    """It ends at once, though the pipe stays open."""
     good = long[: long.index(b"\n\n", 1_000_000) + 2]
     stream = Open(model, "-j", threads)
     stream.write(good + ROW + b"Berlin NNP\n\n" + ROW + b"\n")
@@ -260,9 +260,7 @@ def test_a_model_that_is_cut_short_ends_it_with_a_line(model, tmp_path):
 @pytest.mark.parametrize("threads", (1, 2))
 @pytest.mark.parametrize("flags", [(), ("--json",)])
 def test_pipes_that_do_not_block(model, long, threads, flags):
-    """Both ends of standard input and output have O_NONBLOCK; the reader is slow, and so is the
-    writer.
-    """
+    """Both ends of standard input and output have O_NONBLOCK; reader and writer are slow."""
     data = long[: long.index(b"\n\n", 400_000) + 2]
     (there, give), (take, here) = os.pipe(), os.pipe()
     for end in (there, here):
@@ -294,7 +292,9 @@ def test_pipes_that_do_not_block(model, long, threads, flags):
 
 
 def shell(command, *args, folder=None):
-    """Runs a line of sh with arguments. Returns exit code, standard output and standard error."""
+    """Runs a line of sh with arguments. Returns the exit code, standard output and standard
+    error.
+    """
     done = subprocess.run(
         ["sh", "-c", command, "sh", *map(str, args)], capture_output=True, timeout=60, cwd=folder
     )
@@ -305,7 +305,9 @@ CLOSED = " is closed; redirect it to a file or a pipe\n"
 
 
 def test_closed_descriptors(model, tmp_path):
-    """What needs one of them says so; nothing that is printed goes into a file of the run."""
+    """A command that needs a closed descriptor reports it; no message goes into a file of the
+    run.
+    """
     etagger = binary("etagger")
     (tmp_path / "in.txt").write_bytes(ROW + b"\n")
     expected = succeed(run_binary("etagger", model, stdin=ROW + b"\n")).out
@@ -327,7 +329,7 @@ def test_closed_descriptors(model, tmp_path):
 
 
 def test_the_library_without_descriptors(model, tmp_path):
-    """It opens and writes files in a process that has none of the three."""
+    """It opens and writes files in a process that has none of the three standard descriptors."""
     (tmp_path / "in.txt").write_bytes(ROW + b"\n")
     script = """
 import os, sys
@@ -375,7 +377,9 @@ def long_rows(count):
 
 
 def test_a_sentence_without_an_end_is_tagged_in_pieces(model):
-    """The same pieces however it comes in; each is tagged as a sentence of its own."""
+    """The pieces are the same however the sentence comes in; each is tagged as a sentence of its
+    own.
+    """
     rows = long_rows(2 * MOST + 10)
     data = b"".join(rows[:5]) + b"\n" + b"".join(rows) + b"\n" + ROW
     cut = [b"".join(rows[at : at + MOST]) for at in range(0, len(rows), MOST)]
@@ -418,7 +422,9 @@ def test_a_line_of_too_many_words_stays_one_line(model):
 
 @pytest.mark.parametrize("flags", [("-j", 1), ("-j", 2), ("--line",)])
 def test_a_line_without_an_end_is_refused(model, long, flags):
-    """Once the sentences before it are out, and long before it is in memory."""
+    """It is refused once the sentences before it are written, and long before all of it is in
+    memory.
+    """
     good = long[: long.index(b"\n\n", 300_000) + 2]
     data = good + b"x" * 17_000_000
     done = run_binary("etagger", model, *flags, stdin=data)
@@ -521,7 +527,7 @@ def test_lines_in_are_lines_of_json_out(model, text, threads):
 
 
 def test_columns_as_json(model, long, expected):
-    """A line each sentence, -DOCSTART- included; blank lines alone have none."""
+    """There is one line for each sentence, including -DOCSTART-; blank lines alone have none."""
     out = succeed(run_binary("etagger", model, "--json", stdin=long)).out
     sentences = [rows for rows in blocks_of(expected) if rows]
     records = [json.loads(line) for line in out.split(b"\n")[:-1]]
@@ -532,7 +538,7 @@ def test_columns_as_json(model, long, expected):
 
 
 def blocks_of(data):
-    """Columns (bytes) -> the rows of each block, as lists of cells; [] is a blank line alone."""
+    """The rows of each block of columns (bytes), as lists of cells; [] is a blank line alone."""
     rows = []
     for line in data.split(b"\n")[:-1]:
         if line:
@@ -545,7 +551,9 @@ def blocks_of(data):
 
 
 def check_entities(record, rows):
-    """The entities are the chunks of the rows' tags, and stand where they say."""
+    """Checks that the entities are the chunks of the rows' tags, and that their places are
+    right.
+    """
     assert [entity["type"] for entity in record["entities"]] == [
         kind for _, _, kind in schemes.chunks([row[-1] for row in rows])
     ]
@@ -579,7 +587,7 @@ def test_an_open_pipe_of_lines_is_answered_at_once(model):
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", (1, 4))
 def test_memory_does_not_grow(model, long, threads):
-    """Resident memory after 4 MB and after 60 MB of columns."""
+    """Compares resident memory after 4 MB and after 60 MB of columns."""
     stream, rows, seen = Open(model, "-j", threads), 0, []
     for number in range(30):
         stream.write(long)

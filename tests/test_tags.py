@@ -1,5 +1,5 @@
-"""Tags that are probably not meant as they are read: what train.py, embvec.py, fit,
-Tagger.evaluate and the scorers say of them.
+"""Tags that are probably not meant as they are read: the notes of train.py, embvec.py, fit,
+Tagger.evaluate and the scorers.
 """
 
 import json
@@ -34,7 +34,9 @@ needs_perl = pytest.mark.skipif(shutil.which("perl") is None, reason="perl is no
 
 
 def run(command, text, args=()):
-    """A scorer on `text` (str or bytes) -> the finished process, its streams as bytes."""
+    """Runs a scorer on `text` (str or bytes). Returns the finished process, whose streams are
+    bytes.
+    """
     data = text.encode() if isinstance(text, str) else text
     return subprocess.run([*command, *args], input=data, capture_output=True, timeout=120)
 
@@ -61,13 +63,13 @@ def write(path, *sentences):
 
 
 def load(*paths, dev=None, **fields):
-    """What corpus.load_data makes of training files."""
+    """The result of corpus.load_data for training files."""
     config = Config(train_path=list(paths), dev_path=[dev or paths[0]], **fields)
     return load_data(config)[1]
 
 
 def scored(sentences):
-    """Rows `w gold pred` whose predictions are right."""
+    """Rows `w gold pred` with right predictions."""
     rows = ("".join(f"w {tag} {tag}\n" for tag in sentence.split(" ")) for sentence in sentences)
     return "\n".join(rows)
 
@@ -76,7 +78,7 @@ def scored(sentences):
 
 
 def test_what_python_can_not_print_does_not_show():
-    """str.isprintable, of assigned characters, is the reference."""
+    """The reference is str.isprintable, for assigned characters."""
     for code in range(sys.maxunicode + 1):
         character = chr(code)
         category = unicodedata.category(character)
@@ -145,7 +147,7 @@ def test_sentences_given_from_python_are_checked(tag, what):
 
 @pytest.mark.parametrize("scheme", schemes.SCHEMES)
 def test_other_spellings_of_a_scheme_are_understood(scheme):
-    tags = {tag for each in random_tags(random.Random(1), scheme, 50) for tag in each}
+    tags = {tag for sentence in random_tags(random.Random(1), scheme, 50) for tag in sentence}
     for tag in tags - {"O"}:
         prefix, kind = tag.split("-")
         for spelled in (
@@ -155,7 +157,7 @@ def test_other_spellings_of_a_scheme_are_understood(scheme):
             f"{kind}_{prefix.lower()}",
             f"{prefix}\u2013{kind}",
             f"{prefix}:{kind}",
-            "".join(chr(ord(each) + 0xFEE0) for each in tag),
+            "".join(chr(ord(letter) + 0xFEE0) for letter in tag),
         ):
             assert tagset.meant(spelled) == tag, spelled
 
@@ -166,8 +168,8 @@ def test_sets_that_are_in_a_scheme_are_not_commented():
             sequences = random_tags(random.Random(2), scheme, 60)
             tags = {
                 tag.replace("X", types[0]).replace("Y", types[1]): 1
-                for each in sequences
-                for tag in each
+                for sequence in sequences
+                for tag in sequence
             }
             assert tagset.findings(tags, 1000) == []
 
@@ -183,7 +185,7 @@ def test_sets_that_are_in_a_scheme_are_not_commented():
 )
 def test_real_corpora_are_not_commented(shared, path):
     parts = [(path, conll.read_sentences(shared(f"data/{path}"))[0])]
-    scheme = schemes.detect(each.tags for each in parts[0][1])
+    scheme = schemes.detect(sentence.tags for sentence in parts[0][1])
     mixed = tagset.mixed_schemes(parts, scheme)
     assert tagset.train_lines(*tagset.collect(parts), scheme, mixed=mixed) == []
 
@@ -255,7 +257,7 @@ def test_chunk_eval_says_how_it_reads_the_tags(case, capsysbinary, monkeypatch, 
         chunk_eval.main()
         lines = capsysbinary.readouterr().err.decode().splitlines()
         others = ("the readings differ", "start chunks that end nowhere")
-        lines = [line for line in lines if not any(each in line for each in others)]
+        lines = [line for line in lines if not any(other in line for other in others)]
         if mend is None:
             assert lines == []
         else:
@@ -270,7 +272,9 @@ def test_chunk_eval_says_how_it_reads_the_tags(case, capsysbinary, monkeypatch, 
     "case", ["zero", "cyrillic O", "OTHER", "any name", "types", "types and _"]
 )
 def test_the_flags_that_a_note_names_read_the_tags_as_meant(case):
-    """As many phrases as in the same file with O where it is meant."""
+    """With these flags there are as many phrases as in the same file with O in place of those
+    tags.
+    """
     sentences, text = CASES[case][0], scored(CASES[case][0])
     note = run(CHUNK, text).stderr.decode()
     flags = re.search(r"(outside, |chunks in them; )((-r|--scheme bio)( -o \S+)?)", note)
@@ -278,8 +282,8 @@ def test_the_flags_that_a_note_names_read_the_tags_as_meant(case):
     meant = [
         re.sub(r"(?<!\S)(0|О|OTHER|whatever|_)(?!\S)", "O", sentence) for sentence in sentences
     ]
-    reading = chunks.trained_reading(schemes.detect(each.split() for each in meant))
-    gold = [each.split() for each in meant]
+    reading = chunks.trained_reading(schemes.detect(sentence.split() for sentence in meant))
+    gold = [sentence.split() for sentence in meant]
     expected = chunks.score(gold, gold, **reading, warn=False)
     result = json.loads(run(CHUNK, text, [*flags, "--json"]).stdout)
     assert (result["phrases"], result["correct"]) == (expected.totals[2], expected.totals[0])
@@ -288,7 +292,7 @@ def test_the_flags_that_a_note_names_read_the_tags_as_meant(case):
 
 @needs_perl
 def test_training_scores_as_the_official_script_does():
-    """Tags without prefixes as with -r, those of a BIO scheme as without."""
+    """Tags without prefixes are scored as with -r, those of a BIO scheme as without it."""
     rng, types = random.Random(6), ["NN", "VB", "O", "A-B"]
     raw = [rng.choices(types, k=6) for _ in range(80)]
     for scheme, tags, args in (
@@ -396,9 +400,9 @@ def test_fit_and_evaluate(tmp_path, monkeypatch, capsys):
     assert len(told) == 1
     scores = chunks.score(gold, tagger.predict(words), raw=True)
     assert (report.total.f1, tagger.history[-1]["chunk_f1"]) == (scores.f1, scores.f1)
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as warned:
         tagger.evaluate(words[:2], [gold[0], ["person", "O", "LOC"]])
-    assert any("evaluate:2: the model has no person, which" in str(each.message) for each in told)
+    assert any("evaluate:2: the model has no person, which" in str(told.message) for told in warned)
     with pytest.raises(UserError, match="^evaluate:1: tag LOC<U\\+00A0> holds"):
         tagger.evaluate(words[:1], [["PER", "O", "LOC\u00a0"]])
     tagger.meta["data_scheme"] = "bio"
@@ -437,7 +441,7 @@ def test_docstart_is_a_sentence_of_its_own():
         (9, ["-DocStart-"], False),
     ]
     errors = json.loads(run(CHUNK, lines, ["--errors", "--json"]).stdout)["errors"]
-    assert [each["words"] for each in errors["worst"]] == [["a"]]
+    assert [sentence["words"] for sentence in errors["worst"]] == [["a"]]
 
 
 @needs_perl

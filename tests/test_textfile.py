@@ -1,4 +1,4 @@
-"""Files in other encodings, and files that are no text, in every reader."""
+"""Files in other encodings and files that are not text, in every reader."""
 
 import dataclasses
 import json
@@ -59,7 +59,7 @@ def path_of(folder, reader):
 
 
 def refusal(reader, path):
-    """The one line of a reader, without the path that it begins with."""
+    """The one line of a reader's message, without the path at its beginning."""
     with pytest.raises(UserError) as caught:
         READERS[reader][0](path)
     message = str(caught.value)
@@ -131,7 +131,7 @@ def test_the_scorers_name_it(tmp_path, bare_zygote, encoding):
 
 @pytest.mark.parametrize("mode", ["bulk", "line"])
 def test_tagging_names_it(tmp_path, monkeypatch, mode):
-    """Before the first sentence comes to the tagger, which here is none."""
+    """The file is refused before the first sentence reaches the tagger, which is missing here."""
     monkeypatch.setitem(sys.modules, "spacy", None)
     path = tmp_path / "in"
     path.write_bytes(COLUMNS.encode("utf-16"))
@@ -149,7 +149,7 @@ def test_tagging_names_it(tmp_path, monkeypatch, mode):
 
 
 def test_the_first_bytes_may_come_one_by_one():
-    """A stream is known as soon as its mark is in, or enough of its zeros."""
+    """The encoding is detected once its mark, or enough of its zero bytes, have come."""
     for encoding, name in ENCODINGS.items():
         data = COLUMNS.encode(encoding)
         head = HeadCheck("<stdin>")
@@ -162,7 +162,7 @@ def test_the_first_bytes_may_come_one_by_one():
 
 
 def test_training_on_a_pointer_is_refused(tmp_path, bare_zygote):
-    """Its three lines would make two columns, a word and a tag."""
+    """A pointer of Git LFS has three lines that look like two columns, a word and a tag."""
     (tmp_path / "train.txt").write_bytes(LFS)
     message = bare_zygote.mistake(
         "train.py", "--train_path", "train.txt", "--dev_path", "train.txt", *TINY, folder=tmp_path
@@ -196,7 +196,7 @@ def test_pages_in_place_of_weights(tmp_path, data, kind):
 
 
 def test_the_same_in_cpp():
-    """Texts in each encoding, cut anywhere, and random bytes with zeros among them."""
+    """Texts in each encoding are cut anywhere, and so are random bytes with zeros among them."""
     rng, heads = random.Random(0), [b""]
     for encoding in (*ENCODINGS, "utf-8", "utf-8-sig"):
         for text in (COLUMNS, VOCABULARY, "東京 B-LOC\n", "東京、大阪。" * 9):
@@ -217,7 +217,7 @@ def test_the_same_in_cpp():
 
 
 def test_vocabularies_in_cpp(tmp_path):
-    """A byte order mark changes nothing, other encodings are named."""
+    """A byte order mark changes nothing; other encodings are named."""
     emb = EmbVec.from_sentences(read_columns(tmp_path), 3, True)
     meta = {"gazetteer": None, "tags": emb.tags, "tag_scheme": "bio", "data_scheme": "bio"}
     settings = export.model_config(

@@ -1,5 +1,5 @@
-"""Texts in, entities out: the wheel and the toolkit give the same places in every unit, whatever
-the text is, and inference.py --json the lines of etagger --json.
+"""From texts to entities: the wheel and the toolkit give the same places in every unit, whatever
+the text, and inference.py --json gives the lines of etagger --json.
 """
 
 import functools
@@ -54,7 +54,9 @@ TEXTS = [
 
 
 def two_columns(tmp, tokens, name):
-    """A model of random weights that is trained with these tokens: its Tagger and .etagger file."""
+    """The Tagger and the .etagger file of a model of random weights that is trained with these
+    tokens.
+    """
     rng, rows = random.Random(1), []
     for _ in range(20):
         rows += [f"{rng.choice(tokens)} {tag}" for tag in ("B-PER", "I-PER", "O", "B-LOC", "O")]
@@ -68,7 +70,9 @@ def two_columns(tmp, tokens, name):
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """A function: words or characters -> (Tagger, the wheel's Model, .etagger file)."""
+    """A function that takes "words" or "characters" and returns (Tagger, the wheel's Model,
+    .etagger file).
+    """
     binary("etagger")
     made = {}
 
@@ -86,7 +90,9 @@ def models(tmp_path_factory):
 
 
 def test_the_tokenizer_is_that_of_the_training_data():
-    """auto: characters where every token is one; a base letter with its accent is two."""
+    """auto chooses characters if every token is one character; a base letter with its accent is
+    two.
+    """
     sentences = {
         kind: [conll.Sentence(1, words.split(), None, None, None)]
         for kind, words in (("characters", "明 a 😀 ."), ("words", "明 e\u0301 a"))
@@ -105,13 +111,11 @@ def as_str(text):
 
 
 def units(part, offsets):
-    """How many units of `offsets` a text has, a lone surrogate being one."""
+    """The length of a text in units of `offsets`, where a lone surrogate counts as one."""
     part = re.sub("[\ud800-\udfff]", "?", part)
-    return {
-        "codepoints": len(part),
-        "utf16": len(part.encode("utf-16-le")) // 2,
-        "bytes": len(part.encode()),
-    }[offsets]
+    if offsets == "utf16":
+        return len(part.encode("utf-16-le")) // 2
+    return len(part.encode()) if offsets == "bytes" else len(part)
 
 
 @functools.cache
@@ -122,8 +126,8 @@ def entities_of(tagger, words):
 
 
 def expected(tagger, text, split, offsets):
-    """(type, start, end, text) of each entity, by the slow way: lines, sentences, the tokens of
-    each found again in the text, their tags, their chunks.
+    """(type, start, end, text) of each entity, computed step by step: lines, sentences, their
+    tokens found again in the text, tags, chunks.
     """
     text, found, at = as_str(text), [], 0
     for number, line in enumerate(text.split("\n")):
@@ -145,21 +149,21 @@ def expected(tagger, text, split, offsets):
 
 
 def alike(ours, theirs):
-    """Whether two lists of TextEntity are equal, scores within 1e-3."""
-    assert [each[:4] for each in ours] == [each[:4] for each in theirs]
+    """Whether two lists of TextEntity are equal, with scores within 1e-3."""
+    assert [entity[:4] for entity in ours] == [entity[:4] for entity in theirs]
     assert all(abs(a.score - b.score) < 1e-3 for a, b in zip(ours, theirs))
     return True
 
 
 def check(tagger, model, text):
-    """Returns how many entities there are."""
+    """Compares the entities of a text with the expected ones. Returns their number."""
     count = 0
     for split, offsets in itertools.product((False, True), UNITS):
         want = expected(tagger, text, split, offsets)
         given = {"split": split, "offsets": offsets}
         ours, theirs = model(text, **given), tagger(text, **given)
-        assert [each[:4] for each in ours] == want, (text, given)
-        assert alike(ours, theirs) and all(0 <= each.score <= 1 for each in ours)
+        assert [entity[:4] for entity in ours] == want, (text, given)
+        assert alike(ours, theirs) and all(0 <= entity.score <= 1 for entity in ours)
         for one in (model, tagger)[: 1 + (offsets == "utf16")]:
             found = one(text, **given, scores=False)
             assert [tuple(entity) for entity in found] == [(*entity, None) for entity in want]
@@ -189,13 +193,13 @@ def test_places_in_random_texts(models, name):
         given = {"split": split, "offsets": offsets}
         ours = list(model.pipe(texts, **given))
         assert all(map(alike, ours, tagger.pipe(texts, **given, batch=7)))
-        assert [[each[:4] for each in found] for found in ours] == [
+        assert [[entity[:4] for entity in found] for found in ours] == [
             expected(tagger, text, split, offsets) for text in texts
         ]
 
 
 def test_pipe_gives_what_the_calls_give(models):
-    """In order, of any iterable, by one thread or many, whatever is read at a time."""
+    """The results come in order, for any iterable, with one thread or many, whatever the batch."""
     tagger, model, _ = models("words")
     texts = TEXTS * 3 + ["Ana. \n" * 9000]
     one_by_one = [model(text, split=True) for text in texts]
@@ -215,14 +219,16 @@ def test_a_line_of_more_words_than_a_sentence_may_have(models):
     text = "Ana Quito left . " * 30_000
     found = model(text, scores=False)
     assert len(found) > 10_000
-    assert all(text[each.start : each.end] == each.text for each in found)
-    assert [each.start for each in found] == sorted(each.start for each in found)
+    assert all(text[entity.start : entity.end] == entity.text for entity in found)
+    assert [entity.start for entity in found] == sorted(entity.start for entity in found)
     assert found[-1].end > len(text) - 100
 
 
 @pytest.mark.parametrize("name", ["words", "characters"])
 def test_nbest_of_a_text(models, name):
-    """The same readings in both, which tags of the words give; the best one is that of the call."""
+    """Both give the same readings, as do the tags of the words; the best one is that of the
+    call.
+    """
     tagger, model, _ = models(name)
     for text in [text for text in TEXTS if len(as_str(text).split("\n")) == 1][:10]:
         words = tokenize(as_str(text).removeprefix("\ufeff"), tagger.meta["tokenizer"])
@@ -237,7 +243,7 @@ def test_nbest_of_a_text(models, name):
                 assert abs(one.probability - probability) < 1e-3
                 assert abs(other.probability - probability) < 1e-6
                 kinds = [kind for *_, kind in schemes.entities(tags, "bio")]
-                assert [each.type for each in one.entities] == kinds
+                assert [entity.type for entity in one.entities] == kinds
                 assert one.entities == other.entities
     for one in (tagger, model):
         with pytest.raises(ValueError if one is model else UserError, match="several lines"):
@@ -259,10 +265,10 @@ def test_threads_and_copies(models):
                 wrong.append(one)
 
     threads = [threading.Thread(target=work, args=(one,)) for one in (model, other) * 3]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert not wrong
 
 
@@ -303,7 +309,7 @@ def without_scores(data):
 
 
 def python_json(tagger, data, has_scores, **given):
-    """What inference.py --json writes of raw text on standard input, or of columns."""
+    """The output of inference.py --json for raw text on standard input, or for columns."""
     out, how = io.BytesIO(), output.json_format(tagger, has_scores)
     if given:
         args = types.SimpleNamespace(spacy_model="", timing=False, **given)
@@ -315,7 +321,9 @@ def python_json(tagger, data, has_scores, **given):
 
 
 def test_json_is_that_of_the_command(models, monkeypatch):
-    """Line mode and columns, with scores and without: the same bytes, scores within 1e-3."""
+    """In line mode and for columns, with scores and without, the bytes are the same, with scores
+    within 1e-3.
+    """
     monkeypatch.setattr(
         streams, "_analyzer", lambda _, tokenizer: lambda text: streams._plain(text, tokenizer)
     )

@@ -1,5 +1,5 @@
-"""train.py as a user runs it: it learns, repeats, resumes bit for bit, heeds every flag and leaves
-nothing half-written.
+"""train.py as a user runs it: it learns, repeats, resumes bit for bit, obeys every flag and leaves
+no half-written file.
 """
 
 import json
@@ -45,8 +45,8 @@ def corpus(tmp_path):
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """`run(*flags)` trains TINY for two epochs; returns the Trainer, the same for the same flags.
-    `run.base`: without flags.
+    """`run(*flags)` trains TINY for two epochs and returns the Trainer, once for the same flags.
+    `run.base`: the run without flags.
     """
     folder = tmp_path_factory.mktemp("tiny")
     flags = write_sample(folder)
@@ -94,7 +94,7 @@ def test_files_of_a_run(trained):
 
 
 def test_summaries(trained):
-    """TensorBoard's files hold the scalars of train and dev, at the right steps."""
+    """TensorBoard's files have the scalars of train and dev, at the right steps."""
     found = {}
     for name in ("train", "dev"):
         for file in sorted((trained.folder / "summaries" / name).iterdir()):
@@ -127,7 +127,7 @@ def test_summaries(trained):
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    """A run with everything random in it, and its flags: what the interrupted ones must come to."""
+    """A run that uses everything random, and its flags. Interrupted runs must end like it."""
     folder = tmp_path_factory.mktemp("uninterrupted")
     flags = [
         *write_sample(folder),
@@ -160,8 +160,8 @@ def test_other_seed_other_weights(uninterrupted, tmp_path):
 
 
 def test_resume_after_kill(uninterrupted, tmp_path, zygote):
-    """kill -9 at two random steps inside an epoch, each in a process of its own; the third goes to
-    the end.
+    """kill -9 comes at two random steps inside an epoch, each in a process of its own; the third
+    process ends the run.
     """
     trainer, flags = uninterrupted
     draw = random.Random(20)
@@ -182,8 +182,8 @@ def test_resume_after_kill(uninterrupted, tmp_path, zygote):
 
 
 def fit_and_copy(monkeypatch, to, *flags):
-    """Trains, and copies the checkpoint folder once the first epoch is saved: what a run that ends
-    there leaves.
+    """Trains, and copies the checkpoint folder once the first epoch is saved, as if the run had
+    ended there.
     """
     save_state = Trainer.save_state
 
@@ -222,8 +222,8 @@ def test_every_encoder_trains_stops_and_resumes(corpus, tmp_path, monkeypatch, e
     "number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)]
 )
 def test_interrupt_and_resume(uninterrupted, tmp_path, zygote, number):
-    """Ctrl-C in the second epoch: 130, the best model is there, and what is saved is the step
-    itself. SIGTERM and SIGHUP alike.
+    """Ctrl-C in the second epoch ends with 130; the best model is there, and the saved state is
+    that of the last step. SIGTERM and SIGHUP do the same.
     """
     trainer, flags = uninterrupted
     stopped = zygote.run("train.py", *flags, "--checkpoint_dir", tmp_path, signal=(number, 10))
@@ -247,9 +247,7 @@ def test_resume_of_a_finished_run_with_more_epochs(uninterrupted, tmp_path):
 
 
 def test_resume_with_the_config_file_of_the_run(corpus, tmp_path):
-    """The command of the run, with --resume added, goes on, wherever the file puts the
-    checkpoint.
-    """
+    """The command of the run with --resume resumes it, wherever the file puts the checkpoint."""
     (tmp_path / "c.json").write_text(
         json.dumps({"checkpoint_dir": str(tmp_path / "elsewhere"), "epoch": 1, "keep_prob": 0.9})
     )
@@ -339,7 +337,9 @@ def test_tag_scheme(tiny):
 
 
 def test_ema_is_what_is_kept(tiny):
-    """ner_model has the averages in the weights' place; the run itself goes on with the weights."""
+    """ner_model has the averages in place of the weights; the run itself goes on with the
+    weights.
+    """
     trainer = tiny("--ema_decay", 0.9, "--epoch", 1)
     model, state = weights(prefix(trainer, checkpoint.MODEL)), weights(prefix(trainer))
     average = state["projection/kernel/ExponentialMovingAverage"]
@@ -359,8 +359,8 @@ def test_epoch_and_patience(tiny):
     "name, score", [("chunk", "chunk_f1"), ("token", "token_f1"), ("loss", "dev_loss")]
 )
 def test_save_by(tiny, name, score):
-    """Kept is the epoch whose own score is best; this run overfits, so that its losses and F1 are
-    best at different ones.
+    """The epoch with the best score of each kind is kept; this run overfits, so that loss and F1
+    are best in different epochs.
     """
     trainer = tiny(
         "--save_by", name, "--epoch", 9, "--learning_rate", 0.1, "--keep_prob", 1.0, "--patience", 0
@@ -438,7 +438,9 @@ def test_restore_takes_weights_and_a_fresh_optimizer(trained, tmp_path):
 
 
 def test_restore_keeps_the_tag_scheme_of_the_model(tiny, tmp_path):
-    """A BIO model goes on in BIO, though the new corpus is IOB1, and tags in IOB1 then."""
+    """A BIO model is trained further in BIO, though the new corpus is IOB1, and then tags in
+    IOB1.
+    """
     import schemes
 
     rows = []
@@ -483,8 +485,8 @@ def test_vector_that_is_not_a_number(corpus, tmp_path):
 
 
 def test_full_disk(tiny, tmp_path, zygote):
-    """A file that cannot be written: exit code 2, one line, the checkpoint before is whole, and
-    resume works from it.
+    """If a file cannot be written, the exit code is 2 with one line, the earlier checkpoint is
+    whole, and --resume works from it.
     """
     shutil.copytree(tiny.base.config.checkpoint_dir, tmp_path / "c")
     folder = tmp_path / "c"
@@ -516,8 +518,8 @@ def test_full_disk(tiny, tmp_path, zygote):
 
 @pytest.mark.parametrize("renames", range(6))
 def test_crash_while_a_checkpoint_takes_its_place(tiny, tmp_path, monkeypatch, renames):
-    """A crash before the first rename leaves the old checkpoint, one after it is rolled forward:
-    never a mixture.
+    """A crash before the first rename leaves the old checkpoint, and one after it is completed
+    later; there is never a mixture.
     """
     new = tiny.base
     folder = tmp_path / "c"
@@ -549,7 +551,7 @@ def test_crash_while_a_checkpoint_takes_its_place(tiny, tmp_path, monkeypatch, r
 
 
 def crash_after(monkeypatch, renames):
-    """os.rename and os.replace raise once they have done `renames`: the vocabulary's, the folder's,
+    """Makes os.rename and os.replace raise after `renames` of them: the vocabulary's, the folder's,
     the four files'.
     """
     left = iter(range(renames))
@@ -574,8 +576,8 @@ def test_what_a_killed_writer_left_is_swept(corpus, tmp_path):
 
 
 def test_dev_tags_never_seen_in_training(corpus, tmp_path, capsys):
-    """They count as errors in F1. With no dev sentence left to have a loss, no model can be kept by
-    it, which is told before training.
+    """They count as errors in F1. If no dev sentence is left for the loss, no model can be kept by
+    it, which is reported before training.
     """
     text = b"".join(b"Q NN B-NP B-NEW\n" + sentence for sentence in sample("dev")[:5])
     (tmp_path / "dev.txt").write_bytes(text)

@@ -1,5 +1,5 @@
-"""The cache of what ELMo and a frozen BERT compute: it changes nothing but the time, and never
-serves what belongs to something else.
+"""The cache of the vectors of ELMo and a frozen BERT: it changes only the time, and never returns
+vectors that belong to something else.
 """
 
 import dataclasses
@@ -31,8 +31,8 @@ def no_plots():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Has a small corpus, an EmbVec with ELMo and BERT, and in `cache` the vectors of a run of two
-    epochs.
+    """A folder with a small corpus, an EmbVec file with ELMo and BERT, and the vectors of a run of
+    two epochs in `cache`.
     """
     folder = tmp_path_factory.mktemp("cached")
     write_sample(folder, train=16, dev=8)
@@ -75,7 +75,7 @@ def flags(folder, *more):
 
 
 def run(folder, *more):
-    """Trains; returns the losses and scores by epoch."""
+    """Trains. Returns the losses and scores of each epoch."""
     return [
         {name: row[name] for name in ("train_loss", "dev_loss", "token_f1")}
         for row in fit(*flags(folder, "--overwrite", *more)).state.history
@@ -92,7 +92,7 @@ def fill_cache(trainer):
 
 
 def logits(trainer, examples):
-    """For each example its logits."""
+    """The emission scores of each example."""
     found = {}
     for batch in sorted_batches([len(example) for example in examples], trainer.config):
         values = trainer.data.feeder.batch([examples[i] for i in batch])
@@ -140,7 +140,7 @@ def test_a_cached_run_is_the_same_run(folder, tmp_path):
 
 
 def test_whole_runs(folder):
-    """The run that fills the cache has the same history as one without."""
+    """A run that fills the cache has the same history as one without it."""
     for row, other in zip(
         run(folder), json.loads((folder / "first.json").read_text()), strict=True
     ):
@@ -148,10 +148,13 @@ def test_whole_runs(folder):
 
 
 def test_vectors_as_they_are_stored(folder):
-    """One file for each model and split, float32 (tokens, layers, dim), in the corpus's order."""
+    """There is one file for each model and split, float32 (tokens, layers, dim), in the corpus's
+    order.
+    """
     sizes = {
         split: sum(
-            len(each.words) for each in conll.read_sentences(str(folder / f"{split}.txt"))[0]
+            len(sentence.words)
+            for sentence in conll.read_sentences(str(folder / f"{split}.txt"))[0]
         )
         for split in ("train", "dev")
     }
@@ -173,7 +176,7 @@ def test_vectors_as_they_are_stored(folder):
 
 
 def test_nothing_is_computed_twice(folder, monkeypatch):
-    """Whatever is not of the vectors may change."""
+    """Settings that do not affect the vectors may change."""
     monkeypatch.setattr(vector_cache, "_write", None)
     before = names(folder)
     trainer = begun(
@@ -274,7 +277,7 @@ def test_other_words_and_other_settings_have_another_name(folder):
 
 
 def test_weights_of_a_checkpoint_are_other_weights(folder, tmp_path):
-    """BERT was fine-tuned, and then frozen: what the published weights gave is not used."""
+    """BERT was fine-tuned and then frozen, so the vectors of the published weights are not used."""
     fit(
         *flags(
             folder,
@@ -321,7 +324,7 @@ def test_weights_of_a_checkpoint_are_other_weights(folder, tmp_path):
 
 
 class Fake:
-    """Enough of a trainer for vector_cache.fill."""
+    """A trainer with the attributes that vector_cache.fill needs."""
 
     def __init__(self, folder, cache):
         self.config = dataclasses.replace(
@@ -356,7 +359,7 @@ class Fake:
 
 
 def by_word_id(inputs):
-    """Vectors (batch, sentence, 2, 3) that tell the words."""
+    """Vectors (batch, sentence, 2, 3) that identify the words."""
     return (
         np.repeat(inputs["input_data_word_ids"], 6, axis=1)
         .reshape(*inputs["input_data_word_ids"].shape, 2, 3)
@@ -370,7 +373,7 @@ def fake(folder, tmp_path):
 
 
 def test_each_sentence_has_its_own(fake):
-    """As a batch pads them, too."""
+    """The same holds where a batch pads them."""
     filled = fake.fill(by_word_id)
     for example in filled:
         inputs = fake.feeder.batch([example])
@@ -382,7 +385,7 @@ def test_each_sentence_has_its_own(fake):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, UserError, OSError("no space left")])
 def test_what_is_half_done_leaves_nothing(fake, tmp_path, error):
-    """Ctrl-C, or a mishap, in the midst of it; the next run begins anew."""
+    """After Ctrl-C or an error in the middle, the next run begins anew."""
     done = iter(range(2))
 
     def compute(inputs):
@@ -397,7 +400,7 @@ def test_what_is_half_done_leaves_nothing(fake, tmp_path, error):
 
 
 def test_truncated_files(fake, tmp_path):
-    """Cut off anywhere, or another file altogether: one line that says what to do."""
+    """A truncated file, or another file altogether, gives one line that says what to do."""
     fake.fill(by_word_id)
     (name,) = os.listdir(tmp_path / "cache")
     path = tmp_path / "cache" / name
@@ -418,7 +421,7 @@ def test_truncated_files(fake, tmp_path):
 
 
 def test_a_full_disk(folder, tmp_path, zygote):
-    """Exit code 2, one line, and nothing half-written."""
+    """The exit code is 2 with one line, and no half-written file is left."""
     cache = tmp_path / "cache"
     done = zygote.run(
         "train.py",

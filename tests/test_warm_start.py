@@ -1,5 +1,5 @@
-"""train.py --warm_start, --train_vars and fine_tune: what is taken over, what stays as it was, and
-what a new label costs.
+"""train.py --warm_start, --train_vars and fine_tune: which weights are taken, which stay the same,
+and the cost of a new label.
 """
 
 import contextlib
@@ -60,7 +60,9 @@ def no_plots():
 
 @pytest.fixture(scope="module")
 def old(tmp_path_factory):
-    """A model of PER, LOC and ORG. Its folder has new.txt as well: other sentences, with MISC."""
+    """A model of PER, LOC and ORG. Its folder also has new.txt with other sentences, which have
+    MISC.
+    """
     folder = tmp_path_factory.mktemp("old")
     (folder / "old.txt").write_bytes(b"".join(map(without_misc, sample("train")[:60])))
     (folder / "new.txt").write_bytes(b"".join(sample("train")[60:100]))
@@ -103,7 +105,7 @@ def begun(old, *flags):
 
 
 def told(err, *words):
-    """Names of the variables whose line on standard error has all these words."""
+    """The names of the variables whose line on standard error has all these words."""
     lines = [line for line in err.splitlines() if line.startswith("train.py: ") and "taken" in line]
     return [line.split()[1] for line in lines if all(word in line for word in words)]
 
@@ -112,8 +114,8 @@ def told(err, *words):
 
 
 def test_old_tokens_keep_their_weights_bit_for_bit(old, tmp_path):
-    """With vocabularies in another order: each cell is the checkpoint's where all its tokens are
-    known to it, else the fresh one.
+    """The vocabularies have another order. A cell has the checkpoint's value if the checkpoint
+    knows all its tokens, otherwise a new one.
     """
     sentences, _ = conll.read_sentences(str(old / "new.txt"))
     own = EmbVec.from_sentences(sentences[::-1], 50, True)
@@ -148,7 +150,7 @@ def test_old_tokens_keep_their_weights_bit_for_bit(old, tmp_path):
                 known[section].index(token) if section and token in known[section] else token
                 for section, token in zip(TOKENS.get(name, (None,) * value.ndim), tokens)
             ]
-            if all(isinstance(each, int) for each in at):
+            if all(isinstance(at_layer, int) for at_layer in at):
                 assert value[place] == before[name][tuple(at)]
                 kept += 1
             else:
@@ -182,7 +184,7 @@ def test_without_emb_path_the_vocabulary_comes_along(old):
 
 
 def test_variables_by_expression(old, capsys):
-    """Each of them takes the scopes that it names, and leaves the others as they are."""
+    """Each expression selects the scopes that it names, and no others."""
     before = weights(old / "c" / "ner_model")
     patterns = {
         ".*": SCOPES,
@@ -254,7 +256,7 @@ def test_what_does_not_fit_is_told(old, capsys):
 
 
 def test_attention_of_as_many_heads(old):
-    """The weights of 2 heads have the shape of those of 4, and another meaning."""
+    """The weights of 2 heads have the same shape as those of 4, but another meaning."""
     source = warm_start.read(old / "c")
     config = {**source.meta["config"], "attention_heads": 2}
     heads = (
@@ -273,7 +275,7 @@ def test_attention_of_as_many_heads(old):
 
 
 def test_made_from_and_resume(old, tmp_path):
-    """A warm start interrupted goes on to the same weights, and says what it was made from."""
+    """An interrupted warm start resumes to the same weights, and keeps the name of its origin."""
     flags = [
         "--train_path",
         old / "new.txt",
@@ -382,8 +384,8 @@ def test_another_scheme_without_the_tags(old, capsys):
     ],
 )
 def test_the_rest_is_frozen(old, tmp_path, capsys, flags, trained, gradients):
-    """No gradient, no slot, no average; the weights stay those of the checkpoint, and those that
-    are trained do not.
+    """Frozen variables have no gradient, slot or average, and keep the checkpoint's weights; the
+    trained ones change.
     """
     trainer = fit(
         "--train_path",
@@ -449,7 +451,7 @@ def test_nothing_to_train(old, tmp_path):
 
 
 def test_new_label_on_an_old_model(tmp_path, zygote):
-    """As benchmarks/new_labels.py does: PER, LOC and ORG, then MISC from 60 sentences that hold it
+    """As in benchmarks/new_labels.py: PER, LOC and ORG, then MISC from 60 sentences that have it
     and as many old ones.
     """
     train_set, dev = sample("train"), sample("dev")
@@ -516,7 +518,7 @@ def test_new_label_on_an_old_model(tmp_path, zygote):
 
 
 def f1_by_type(zygote, folder, data):
-    """{misc: chunk F1 of MISC alone, or of all but MISC}."""
+    """{misc: chunk F1 of MISC alone, or of all other types}."""
     done = zygote.run("inference.py", "--mode", "bucket", "--restore", folder, "-j", 1, stdin=data)
     tables = [
         [row.split() for row in block.split("\n")]
@@ -526,8 +528,8 @@ def f1_by_type(zygote, folder, data):
     return {
         misc: chunks.score(
             *(
-                [[tag if tag.endswith("-MISC") == misc else "O" for tag in tags] for tags in each]
-                for each in (gold, predicted)
+                [[tag if tag.endswith("-MISC") == misc else "O" for tag in tags] for tags in column]
+                for column in (gold, predicted)
             ),
             scheme="bio",
         ).f1

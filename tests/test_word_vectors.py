@@ -1,6 +1,5 @@
-"""Files of word vectors: word2vec's binaries, what their headers promise, and what is none at all.
-
-The binaries are written here by struct, as word2vec.c and gensim write them.
+"""Files of word vectors: word2vec's binaries, wrong headers, and files that are not word vectors.
+The binaries are written here by struct, in the formats of word2vec.c and gensim.
 """
 
 import bz2
@@ -27,7 +26,7 @@ TRAIN = b"the DT B-NP O\nBerlin NNP B-NP B-LOC\n"
 
 
 def read(path, dim, member=""):
-    """(words, vectors as lists, notes) of a file. Checks it first, as embvec.py does."""
+    """(words, vectors as lists, notes) of a file. Checks the file first, as embvec.py does."""
     check_vectors(str(path), member, dim)
     reader = VectorReader(str(path), member, dim, False, reserved=RESERVED)
     words, vectors = reader.read()
@@ -35,7 +34,7 @@ def read(path, dim, member=""):
 
 
 def told(path, dim):
-    """The one line of a file that is refused, without its path."""
+    """The one line of the message for a refused file, without its path."""
     with pytest.raises(UserError) as caught:
         read(path, dim)
     message = str(caught.value)
@@ -44,7 +43,7 @@ def told(path, dim):
 
 
 def binary(pairs, promised=None, newline=b"\n"):
-    """A word2vec .bin of (word as bytes, numbers). newline: b"" as gensim writes it."""
+    """A word2vec .bin file of (word as bytes, numbers). newline: empty in gensim's files."""
     header = b"%d %d\n" % (len(pairs) if promised is None else promised, len(pairs[0][1]))
     return header + b"".join(
         word + b" " + struct.pack(f"<{len(numbers)}f", *numbers) + newline
@@ -87,7 +86,7 @@ def zipped(members):
 @pytest.mark.parametrize("packing", PACK)
 @pytest.mark.parametrize("newline", [b"\n", b""])
 def test_a_file_is_known_by_its_content(tmp_path, name, packing, newline):
-    """Binary and text, packed or not, under any name."""
+    """Binary and text files are told apart under any name, compressed or not."""
     pairs = some_pairs(random.Random(1), 30, 7)
     text = b"".join(
         b"%b %b\n" % (word, " ".join(map(repr, numbers)).encode()) for word, numbers in pairs
@@ -99,7 +98,7 @@ def test_a_file_is_known_by_its_content(tmp_path, name, packing, newline):
 
 
 def test_the_file_of_the_report(shared):
-    """Three words of five numbers, which its bytes spell."""
+    """Three words of five numbers, whose bytes spell them."""
     path = shared("cases/w2v.bin")
     words, vectors, notes = read(path, 5)
     assert words == ["the", "Berlin", "Paris"] and notes == []
@@ -109,7 +108,9 @@ def test_the_file_of_the_report(shared):
 
 
 def test_binaries_of_any_shape_in_chunks_of_any_size():
-    """Words with spaces, words that are not UTF-8 and numbers that are not finite stay in place."""
+    """Words with spaces, words that are not UTF-8 and numbers that are not finite do not shift
+    anything.
+    """
     rng = random.Random(0)
     for trial in range(150):
         dim, newline = rng.choice([6, 10, 50]), rng.choice([b"\n", b""])
@@ -158,7 +159,9 @@ def test_odd_vectors_are_skipped_and_counted(tmp_path, newline):
 
 @pytest.mark.parametrize("newline", [b"\n", b""])
 def test_a_binary_that_ends_too_early(tmp_path, newline):
-    """Between two vectors it goes on and says so; within one it is refused."""
+    """If it ends between two vectors, it is read with a note; if it ends within one, it is
+    refused.
+    """
     pairs = some_pairs(random.Random(4), 4, 20)
     whole = binary(pairs, newline=newline)
     ends = [len(binary(pairs[:k], 4, newline)) for k in range(1, 5)]
@@ -178,7 +181,7 @@ def test_a_binary_that_ends_too_early(tmp_path, newline):
 
 
 def test_bytes_missing_in_the_middle(tmp_path):
-    """They shift all that follows: nothing is read that was not there."""
+    """They shift everything that follows, so no wrong vector may be read."""
     pairs = some_pairs(random.Random(5), 50, 40)
     for newline in (b"\n", b""):
         whole = binary(pairs, newline=newline)
@@ -194,7 +197,7 @@ def test_bytes_missing_in_the_middle(tmp_path):
 @pytest.mark.parametrize("promised", [0, 1, 3, 10**12])
 @pytest.mark.parametrize("kind", ["text", "binary"])
 def test_a_header_with_another_number(tmp_path, packing, promised, kind):
-    """What is there is read, with a note; nothing is asked for by the header's word."""
+    """The vectors that are there are read with a note; no memory is taken because of the header."""
     pairs = some_pairs(random.Random(6), 2, 5)
     data = binary(pairs, promised)
     if kind == "text":
@@ -236,7 +239,7 @@ def test_a_header_with_other_dimensions(tmp_path, kind):
     ],
 )
 def test_an_odd_first_line(tmp_path, first):
-    """It is skipped where the lines after it fit; else the advice goes by those."""
+    """It is skipped if the lines after it fit together; otherwise the advice follows from those."""
     (tmp_path / "v").write_text(f"{first}\none 1 2 3\ntwo 4 5 6\nsix 7 8 9\n", encoding="utf-8")
     words, _, notes = read(tmp_path / "v", 3)
     assert words == ["one", "two", "six"] and len(notes) == 1
@@ -256,7 +259,7 @@ def test_no_vector_at_all(tmp_path, text):
 
 @pytest.mark.parametrize("data", [b"a", b"1 ", b"\xc3\xa9"])
 def test_a_line_without_end_is_bounded(tmp_path, data):
-    """Three gigabytes without a newline, packed: told at once, by their first bytes."""
+    """Three gigabytes without a newline, compressed, are refused at once, by their first bytes."""
     with lzma.open(tmp_path / "v.xz", "wb", preset=0) as out:
         out.write(data * (1 << 20))
     assert told(tmp_path / "v.xz", 5).startswith(": no line ends in its first 65,536 bytes")
@@ -341,7 +344,7 @@ def pickled(value, protocol=4):
 
 
 def gensim_pickle():
-    """The beginning of what gensim writes: the class's name is what tells it."""
+    """The beginning of a file of gensim, which is recognized by the class's name."""
     return b"\x80\x04\x95\x20\x00\x00\x00\x00\x00\x00\x00\x8c\x1bgensim.models.keyedvectors\x94"
 
 
@@ -402,7 +405,7 @@ def test_a_pipe_is_told(tmp_path):
 
 
 def test_the_command_refuses_before_it_reads_the_corpus(tmp_path, bare_zygote):
-    """The corpus is not even there."""
+    """The corpus does not even exist."""
     (tmp_path / "cc.en.300.bin").write_bytes(FASTTEXT)
     message = bare_zygote.mistake(
         "embvec.py", "--emb_path", "cc.en.300.bin", "--wrd_dim", 300, folder=tmp_path

@@ -1,5 +1,5 @@
-"""BERT's pieces of words against what HuggingFace's tokenizer gave; windows and context against a
-plain search.
+"""BERT's wordpieces against those of HuggingFace's tokenizer; windows and context against a plain
+search.
 """
 
 import json
@@ -70,8 +70,8 @@ def letters(rng, count):
     ],
 )
 def test_pieces_and_places_as_published(shared, name, vocab, lower, length):
-    """Ids, and where each word's first piece lies; once more with other sentences around, which
-    change nothing but the window.
+    """Ids, and the place of each word's first wordpiece. Other sentences around it change only the
+    window.
     """
     with open(shared(f"conformance/bert/{name}/expected.json"), encoding="utf-8") as stream:
         expected = json.load(stream)
@@ -95,8 +95,8 @@ def test_pieces_and_places_as_published(shared, name, vocab, lower, length):
 
 @pytest.mark.parametrize("lower", [False, True])
 def test_pieces_are_those_of_transformers(shared, lower):
-    """Where transformers is installed; a word at a time, as BERT's tokenizer is used for
-    tagging.
+    """If transformers is installed, words are compared one at a time, as BERT's tokenizer is used
+    for tagging.
     """
     transformers = pytest.importorskip("transformers")
     path = shared("conformance/bert/cased_vocab.txt")
@@ -152,7 +152,7 @@ def test_bytes_that_are_not_utf8_are_dropped(raw, same):
 
 @pytest.mark.parametrize("word", SPECIAL)
 def test_a_special_piece_in_the_text_is_text(word):
-    """[SEP] is three pieces there, none of them the special one."""
+    """[SEP] in a text is three wordpieces, none of which is the special one."""
     tokenizer = Wordpiece(
         [
             *VOCAB,
@@ -224,13 +224,13 @@ def search_windows(counts, capacity):
 
 
 def contexts(counts, span, word):
-    """Pieces of a window before and after a word."""
+    """The wordpieces of a window before and after a word."""
     first, end = span
     return sum(counts[first:word]), sum(counts[word + 1 : end])
 
 
 def check_windows(counts, capacity, spans, chosen):
-    """What must hold of windows, however they are found."""
+    """Checks what must hold for windows, however they are found."""
     assert spans[0][0] == 0 and spans[-1][1] == len(counts)
     assert all(sum(counts[first:end]) <= capacity for first, end in spans)
     for (first, end), (second, following) in zip(spans, spans[1:]):
@@ -265,8 +265,8 @@ def test_one_window_where_all_fits():
 
 
 def test_words_have_context_on_both_sides():
-    """Single pieces in windows of 20: but for the sentence's ends, no word has less than 4 words on
-    either side.
+    """Words of one wordpiece in windows of 20: except at the sentence's ends, each word has at
+    least 4 words on either side.
     """
     counts = [1] * 200
     spans = windows_of(counts, 20)
@@ -278,8 +278,8 @@ def test_words_have_context_on_both_sides():
 
 
 def assert_words_are_found(tokenizer, words, got):
-    """Each word's pieces stand where its place says, in full, in windows that fit, between [CLS]
-    and [SEP].
+    """Checks that each word's wordpieces stand in full at its place, in windows that fit, between
+    [CLS] and [SEP].
     """
     assert max(map(len, got.windows)) <= tokenizer.capacity + 2
     assert all(window[0] == tokenizer.cls and window[-1] == tokenizer.sep for window in got.windows)
@@ -308,7 +308,7 @@ def test_long_sentences_lose_no_piece(seed):
 
 
 def test_10000_words():
-    """In no time: it grows with the words, not with their square."""
+    """The time grows with the number of words, and not with its square."""
     rng = random.Random(5)
     words = [letters(rng, rng.randint(1, 4)) for _ in range(10_000)]
     tokenizer = Wordpiece(VOCAB, False, 128)
@@ -328,8 +328,8 @@ def test_10000_words():
 
 
 def search_context(counts, room, before, after):
-    """How many words before and after are taken, by the rule; before, after: pieces of each word
-    of the document, in order.
+    """The numbers of words before and after that are taken, by the rule. before, after: the numbers
+    of wordpieces of each word of the document, in order.
     """
     left = max(
         i
@@ -349,7 +349,10 @@ def test_context_against_a_search(seed):
             [letters(rng, rng.randint(1, rng.choice((1, 3, 7)))) for _ in range(rng.choice(sizes))]
             for sizes in ((0, 1, 5, 40), (1, 2, 6), (0, 1, 5, 40))
         )
-        counts = [[len(tokenizer.pieces(word)) for word in each] for each in (before, words, after)]
+        counts = [
+            [len(tokenizer.pieces(word)) for word in sentence]
+            for sentence in (before, words, after)
+        ]
         if (room := tokenizer.capacity - sum(counts[1])) < 0:
             continue
         left, right = search_context(counts[1], room, counts[0], counts[2])
@@ -376,8 +379,8 @@ def test_context_against_a_search(seed):
 
 
 def test_context_is_on_both_sides():
-    """Half of the room before, the rest after; more before where little comes after, and the other
-    way round.
+    """Half of the room is for words before and the rest for words after; where one side is short,
+    the other gets more.
     """
     tokenizer = Wordpiece(VOCAB, False, 12)
     text = lambda *args: "".join(VOCAB[i] for i in tokenizer.encode(*args).windows[0][1:-1])

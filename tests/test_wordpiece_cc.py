@@ -1,5 +1,5 @@
-"""BERT's pieces and windows in C++: those of the library `tokenizers`, whatever the text, and those
-of features/wordpiece.py.
+"""BERT's wordpieces and windows in C++: the wordpieces are those of the library `tokenizers` for
+any text, the windows those of features/wordpiece.py.
 """
 
 import os
@@ -23,7 +23,9 @@ CODES = [chr(code) for code in range(0x110000) if not 0xD800 <= code <= 0xDFFF a
 
 
 def reference(vocab, kind):
-    """A function: words (bytes) -> ids of the pieces of each, by `tokenizers`."""
+    """A function that takes words (bytes) and returns the ids of each word's wordpieces, by
+    `tokenizers`.
+    """
     tokenizer = Tokenizer(
         models.WordPiece(
             vocab={piece: i for i, piece in enumerate(vocab)},
@@ -36,8 +38,8 @@ def reference(vocab, kind):
         pre_tokenizers.BertPreTokenizer(),
     )
     return lambda words: [
-        each.ids
-        for each in tokenizer.encode_batch_fast(
+        encoded.ids
+        for encoded in tokenizer.encode_batch_fast(
             [word.decode(errors="replace") for word in words], add_special_tokens=False
         )
     ]
@@ -47,7 +49,7 @@ def reference(vocab, kind):
 
 
 def check_tokens(lines, kind):
-    """C++ finds the tokens of `tokenizers` in lines (bytes). Returns how many there are."""
+    """Checks that C++ finds the tokens of `tokenizers` in lines (bytes). Returns their number."""
     normalize, split = (
         normalizer(kind).normalize_str,
         pre_tokenizers.BertPreTokenizer().pre_tokenize_str,
@@ -62,7 +64,7 @@ def check_tokens(lines, kind):
 
 @pytest.mark.slow
 def test_the_tables_say_the_version_that_they_were_made_with():
-    """With another version of `tokenizers`, the tests below say whether its tables are still the
+    """With another version of `tokenizers`, the tests below show whether its tables are still the
     same.
     """
     with open(
@@ -81,8 +83,10 @@ def test_the_tables_say_the_version_that_they_were_made_with():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_tokens_of_every_code_point(kind):
-    """Alone, between letters, and after a letter with marks on both sides."""
-    forms = [f"{each} a{each}B A\u0301{each}\u0327" for each in CODES]
+    """Each code point stands alone, between letters, and after a letter with marks on both
+    sides.
+    """
+    forms = [f"{letter} a{letter}B A\u0301{letter}\u0327" for letter in CODES]
     assert (
         check_tokens([" ".join(forms[i : i + 50]).encode() for i in range(0, len(forms), 50)], kind)
         > 3_000_000
@@ -90,7 +94,7 @@ def test_tokens_of_every_code_point(kind):
 
 
 def marks():
-    return [each for each in CODES if unicodedata.combining(each)]
+    return [letter for letter in CODES if unicodedata.combining(letter)]
 
 
 ALPHABETS = {
@@ -160,14 +164,14 @@ def test_tokens_of_bytes_that_are_not_utf8(kind):
 
 
 def scripts():
-    """Every seventh letter or digit that Unicode has, ideographs and syllables aside."""
+    """Every seventh letter or digit of Unicode, without ideographs and syllables."""
     return [
-        each
-        for each in CODES
-        if unicodedata.category(each)[0] in "LN"
-        and not "\u3400" <= each <= "\u9fff"
-        and not "\uac00" <= each <= "\ud7a3"
-        and each < "\U00020000"
+        letter
+        for letter in CODES
+        if unicodedata.category(letter)[0] in "LN"
+        and not "\u3400" <= letter <= "\u9fff"
+        and not "\uac00" <= letter <= "\ud7a3"
+        and letter < "\U00020000"
     ][::7]
 
 
@@ -193,8 +197,8 @@ def save(vocab, path):
 
 
 def check_pieces(words, vocab, kind, path):
-    """C++ cuts words (bytes) into the pieces of `tokenizers`. Returns a set of all ids that
-    occur.
+    """Checks that C++ splits words (bytes) into the wordpieces of `tokenizers`. Returns the set of
+    all ids.
     """
     seen = set()
     for word, ids, ours in zip(
@@ -210,7 +214,9 @@ def check_pieces(words, vocab, kind, path):
 
 @pytest.mark.parametrize("name", VOCABULARIES)
 def test_pieces_of_every_word_of_the_corpora(shared, tmp_path, name):
-    """Every vocabulary meets every corpus, as it is, in upper case, and four words run together."""
+    """Every vocabulary is used on every corpus, as it is, in upper case, and with four words
+    joined.
+    """
     kind, make = VOCABULARIES[name]
     vocab = make(shared)
     words = sorted(words_of(shared))
@@ -224,8 +230,8 @@ def test_pieces_of_every_word_of_the_corpora(shared, tmp_path, name):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_pieces_of_random_words(tmp_path, kind):
-    """A small vocabulary in which pieces overlap, and words that are too long, or have what it
-    lacks: ##d, and the letter z.
+    """A small vocabulary whose wordpieces overlap, and words that are too long or have characters
+    that it lacks: ##d, and the letter z.
     """
     rng = random.Random(7)
     letters = "abcd" + ("e" if kind == "uncased" else "é")
@@ -284,8 +290,8 @@ WORDS = [
 
 
 def check_windows(documents, max_seq_length, path):
-    """C++ makes of documents, lists of sentences, the windows of features/wordpiece.py. Returns
-    how many there are.
+    """Checks that C++ makes the windows of features/wordpiece.py for documents, which are lists of
+    sentences. Returns their number.
     """
     vocab = path.read_text(encoding="utf-8").split("\n")[:-1]
     wordpiece, count = Wordpiece(vocab, False, max_seq_length), 0
@@ -298,14 +304,14 @@ def check_windows(documents, max_seq_length, path):
     for document in documents:
         for i, words in enumerate(document):
             before, after = (
-                [word for each in part for word in each]
+                [word for sentence in part for word in sentence]
                 for part in (document[:i], document[i + 1 :])
             )
             expected = wordpiece.encode(words, before, after)
             window, offset, *windows = (
-                [int(each) for each in part.split()] for part in next(given).split(b"|")[:-1]
+                [int(number) for number in part.split()] for part in next(given).split(b"|")[:-1]
             )
-            assert windows == [each.tolist() for each in expected.windows], words
+            assert windows == [window.tolist() for window in expected.windows], words
             assert (window, offset) == (expected.window.tolist(), expected.offset.tolist())
             count += len(windows)
     assert next(given, None) is None

@@ -1,6 +1,6 @@
 """Puts the repository's top, inference/ and benchmarks/ on sys.path, after the script's own folder,
-so that the scripts here run from any folder. Each imports this before anything of the project's.
-The _top.py of every folder does the same; they differ in their paths alone.
+so that the scripts here run from any folder. Each script imports this module before any other
+module of the project. There is a _top.py in every folder of scripts; they differ only in paths.
 """
 
 import os

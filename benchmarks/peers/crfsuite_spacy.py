@@ -1,14 +1,14 @@
-"""python-crfsuite and spaCy on CoNLL-2003, peers of engine.py: commands that train a model, and tag
-with it from file to file.
+"""python-crfsuite and spaCy on CoNLL-2003, the peers of engine.py: trains a model, and tags a file
+with it.
 
     python benchmarks/peers/crfsuite_spacy.py crfsuite --train
     python benchmarks/peers/crfsuite_spacy.py crfsuite --input FILE > pred.txt
 
-The model is trained into runs/bench/engine/crfsuite, or spacy, in some minutes. Each row is written
-with the predicted tag after it; reading and writing are plain, so that little time is spent outside
-of the libraries. python-crfsuite is a linear-chain CRF over the usual features of
-words and POS; those of a word are made once. spaCy is the `ner` component over its small CNN; it
-sees the words alone, as tokens that are there already.
+Training takes some minutes and writes into runs/bench/engine/crfsuite or spacy. Tagging writes each
+row with the predicted tag appended; reading and writing are simple, so that little time is spent
+outside of the libraries. python-crfsuite is a linear-chain CRF over the usual features of words and
+POS; the features of a word are computed once. spaCy is the `ner` component over its small CNN; it
+gets the words alone, as ready tokens.
 """
 
 import functools
@@ -25,7 +25,7 @@ from corpora import BENCH, CORPORA, ROOT, emb_path, find
 from features.vocabulary import EmbVec
 from scoring import chunks
 
-AT_ONCE = 256  # sentences that spaCy gets together
+AT_ONCE = 256  # sentences in a batch of spaCy
 
 
 def corpus():
@@ -38,12 +38,12 @@ def corpus():
 
 
 # ---------------------------------------------------------------- python-crfsuite
-# WHAT names all settings: where they have changed, a model is trained again.
+# WHAT names all settings; a model is trained again if they have changed.
 
 
 class CrfSuite:
-    """Features of words and POS two tokens to either side, trained by L-BFGS with L1 and L2
-    regularization.
+    """A CRF over features of the words and POS up to two tokens away on either side, trained by
+    L-BFGS with L1 and L2 regularization.
     """
 
     WHAT = (
@@ -72,13 +72,15 @@ class CrfSuite:
         self.tagger.open(self.path)
 
     def tag(self, sentences):
-        """Lists of (word, POS) -> a list of tags for each."""
+        """A list of tags for each sentence, which is a list of (word, POS)."""
         return [self.tagger.tag(features(*zip(*sentence))) for sentence in sentences]
 
 
 @functools.lru_cache(maxsize=1 << 17)
 def word_features(word, pos, place):
-    """Of one token, as one `place` tokens away sees them."""
+    """The features of a token for the token that is `place` tokens before it (or after, if
+    negative).
+    """
     lower = word.lower()
     parts = [
         f"word={word}",
@@ -100,7 +102,7 @@ def word_features(word, pos, place):
 
 
 def shape(word):
-    """'McDonald-2' -> 'XxXx-d': kinds of characters, runs as one."""
+    """The kinds of a word's characters, without repetitions: 'McDonald-2' -> 'XxXx-d'."""
     kinds = [character_kind(character) for character in word]
     return "".join(kind for i, kind in enumerate(kinds) if not i or kinds[i - 1] != kind)
 
@@ -114,7 +116,7 @@ def character_kind(character):
 
 
 def features(words, pos):
-    """Of each token of a sentence: a list of lists of str."""
+    """The features of each token of a sentence, a list of lists of str."""
     count, found = len(words), []
     for i in range(count):
         mine = ["bias", *word_features(words[i], pos[i], 0)]
@@ -187,7 +189,7 @@ class SpaCy:
         )
 
     def tag(self, sentences):
-        """As CrfSuite's."""
+        """As CrfSuite.tag."""
         docs = self.nlp.pipe(
             (self.doc([word for word, _ in sentence]) for sentence in sentences), batch_size=AT_ONCE
         )
@@ -198,8 +200,8 @@ class SpaCy:
 
 
 def by_lower_case(vocab, data, keys):
-    """Word vectors that are found by a token's lower case; spaCy's files do not say so, and would
-    look for the token itself.
+    """Word vectors that spaCy looks up by the lower case of a token. Its files do not keep this
+    setting, so it is made again after loading.
     """
     from spacy.vectors import Vectors
 
@@ -212,7 +214,7 @@ PEERS = {"crfsuite": CrfSuite, "spacy": SpaCy}
 
 
 def tag_file(peer, path, out):
-    """Tags a file of columns; a sentence's rows end with a blank line."""
+    """Tags a file of columns with blank lines between sentences."""
     with open(path, encoding="utf-8") as stream:
         blocks = [block.split("\n") for block in stream.read().strip("\n").split("\n\n")]
     sentences = [[tuple(row.split()[:2]) for row in rows] for rows in blocks]
@@ -225,23 +227,21 @@ def folder_of(name):
 
 
 def note(name):
-    """What a model is and the seconds of processor time that its training took, or None where it is
-    not trained as WHAT says.
+    """A line with a model's settings and the processor seconds of its training; None if there is no
+    model with the settings of WHAT.
     """
     try:
         with open(os.path.join(folder_of(name), "trained.json"), encoding="utf-8") as stream:
             done = json.load(stream)
     except FileNotFoundError:
         return None
-    return (
-        f"{name}: {done['what']}; {done['cpu_seconds']:.0f} s of training"
-        if done["what"] == PEERS[name].WHAT
-        else None
-    )
+    if done["what"] != PEERS[name].WHAT:
+        return None
+    return f"{name}: {done['what']}; {done['cpu_seconds']:.0f} s of training"
 
 
 def train(name):
-    """Trains a model; trained.json is written last."""
+    """Trains a model, and then writes trained.json, which marks it as finished."""
     os.makedirs(folder_of(name), exist_ok=True)
     started = time.process_time()
     PEERS[name](folder_of(name)).train()

@@ -1,12 +1,13 @@
-"""What serve_http.py compares the server with, each behind uvicorn with the same settings.
+"""The applications that serve_http.py compares the server with, each in uvicorn with the same
+settings.
 
     python benchmarks/peers/http_apps.py asgi --port 5001
 
-asgi     a bare ASGI application: reads the body, answers a constant
-fastapi  a bare FastAPI endpoint: its body is validated, its answer is a constant
-spacy    spaCy's small model behind FastAPI: a `def` endpoint that tags what it is given by
-         nlp.pipe. Where the model is not installed, an untrained one of its components and sizes
-         takes its place: it does the same arithmetic, and its entities mean nothing. Needs spaCy.
+asgi     a bare ASGI application, which reads the body and answers a constant
+fastapi  a bare FastAPI endpoint, which validates the body and answers a constant
+spacy    spaCy's small model in FastAPI: a `def` endpoint that tags texts by nlp.pipe. If the model
+         is not installed, an untrained one with the same components and sizes takes its place: it
+         does the same arithmetic, and its entities are meaningless. Needs spaCy.
 """
 
 import argparse
@@ -82,7 +83,7 @@ def spacy(name):
 
 
 def small_model(name):
-    """spaCy's pipeline `name`; or, where it is not installed, an untrained one like it."""
+    """spaCy's pipeline `name`; if it is not installed, an untrained one of the same components."""
     import spacy
 
     try:

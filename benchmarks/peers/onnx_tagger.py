@@ -1,14 +1,14 @@
-"""The network of a checkpoint in ONNX Runtime, a peer of engine.py, as quick as we know to write it
-for single sentences.
+"""The network of a checkpoint in ONNX Runtime, a peer of engine.py, written to be as fast as we
+know how for single sentences.
 
     python benchmarks/peers/onnx_tagger.py --restore PREFIX --out FOLDER
 
 It writes FOLDER/network.onnx and FOLDER/dev.npz. The graph goes from ids to emission scores:
 embeddings, character CNN, highway network, BiLSTM layers with residual connections and projection,
-with the checkpoint's weights; the CRF is not in it. Sentences come one at a time, so nothing is
-padded but the characters of a word. dev.npz has the ids of CoNLL-2003's dev sentences as our Feeder
-makes them, TensorFlow's emission scores of each, and the CRF's transition matrix. With --run the
-process answers as a worker: see Session.
+with the checkpoint's weights; the CRF is not part of it. Sentences come one at a time, so only the
+characters of a word are padded. dev.npz has the ids of CoNLL-2003's dev sentences from our Feeder,
+TensorFlow's emission scores for each, and the transition matrix of the CRF. With --run the process
+answers questions as a worker; see Session.
 """
 
 import os
@@ -27,7 +27,7 @@ from features.feed import Feeder
 from served_models import dev_sentences
 
 INPUTS = ("word", "wordchr", "pos", "chk")
-FAR = 1e9  # taken off the scores of a character that is padding
+FAR = 1e9  # subtracted from the scores of a padding character
 
 
 # ---------------------------------------------------------------- the graph
@@ -47,8 +47,8 @@ class Graph:
         return name
 
     def add(self, kind, *inputs, outputs=1, **attributes):
-        """Adds a node; an input is a name, or an array. Returns the name of its output, or a list
-        of their names.
+        """Adds a node. inputs: names, or arrays that become weights. Returns the name of its
+        output, or a list of names if it has several outputs.
         """
         from onnx import helper
 
@@ -58,8 +58,8 @@ class Graph:
         return made[0] if outputs == 1 else made
 
     def write(self, path, word_length, tags):
-        """Writes the file: inputs INPUTS, int32 (tokens,) and (tokens, word_length); output
-        `emissions`, float32 (tokens, tags).
+        """Writes the ONNX file. Its inputs are INPUTS, int32 (tokens,), or (tokens, word_length)
+        for wordchr; its output is `emissions`, float32 (tokens, tags).
         """
         import onnx
         from onnx import TensorProto, helper
@@ -80,10 +80,11 @@ class Graph:
 
 
 def characters(graph, config, weights):
-    """A convolution, and the maximum over the characters: (tokens, filters).
+    """The character CNN: a convolution, and the maximum over the characters. Returns (tokens,
+    filters).
 
-    The embeddings have one more dimension, 1 at padding; its weight takes FAR off the scores there,
-    so that no mask is needed.
+    The embeddings have an additional dimension, which is 1 for padding. Its weight subtracts FAR
+    from the scores there, so that no mask is needed.
     """
     table = weights["embeddings/chr"].copy()
     table[0] = 0.0
@@ -100,7 +101,7 @@ def characters(graph, config, weights):
 
 
 def highway(graph, x, config, weights):
-    """x + gate * (relu(x W + b) - x), both products at once."""
+    """Highway layers: x + gate * (relu(x W + b) - x), with both matrix products in one node."""
     for layer in range(config.highway_layers):
         kernel, bias = (
             np.concatenate(
@@ -116,8 +117,8 @@ def highway(graph, x, config, weights):
 
 
 def bilstm(graph, x, layer, config, weights):
-    """One layer, both directions in one node: (tokens, 2 * rnn_size). ONNX has the gates in the
-    order i, o, f, c; the 1 of f is in the bias.
+    """A BiLSTM layer, both directions in one node. Returns (tokens, 2 * rnn_size). The gates of
+    ONNX are in the order i, o, f, c; the forget bias of 1 is added to the bias.
     """
     size, parts = config.rnn_size, ([], [], [])
     for direction in ("forward", "backward"):
@@ -138,7 +139,7 @@ def bilstm(graph, x, layer, config, weights):
 
 
 def write_network(config, weights, path):
-    """The ONNX file of a checkpoint's network up to the emission scores."""
+    """Writes the ONNX file of a checkpoint's network up to the emission scores."""
     if (
         not (
             config.use_word
@@ -209,8 +210,8 @@ def prepare(prefix, folder):
 
 
 def viterbi(emissions, transitions):
-    """The best path's tag ids. emissions: (tokens, tags). transitions: (tags, tags), from row to
-    column.
+    """The tag ids of the best path. emissions: (tokens, tags). transitions: (tags, tags), from row
+    to column.
     """
     score, pointers = emissions[0], []
     for emission in emissions[1:]:
@@ -224,7 +225,7 @@ def viterbi(emissions, transitions):
 
 
 class Session:
-    """Each dev sentence once, on one thread."""
+    """Runs the network on each dev sentence once, with one thread."""
 
     def __init__(self, prefix, folder):
         import onnxruntime
@@ -246,8 +247,8 @@ class Session:
             self.expected, self.transitions = data["emissions"], data["transitions"]
 
     def answer(self):
-        """Seconds of the session's calls, without the first; the largest difference from
-        TensorFlow's emission scores; tags.
+        """{"seconds": of the session's calls without the first one, "difference": the largest from
+        TensorFlow's emission scores, "tags": a list for each sentence}.
         """
         outputs, seconds = [], []
         for inputs in self.sentences:

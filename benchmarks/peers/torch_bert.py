@@ -1,13 +1,13 @@
-"""BERT with a softmax over tags in HuggingFace transformers, the peer of pretrained.py; a worker,
-see common.serve.
+"""BERT with a softmax over tags in HuggingFace transformers, the peer of pretrained.py. It is a
+worker; see common.serve.
 
     python benchmarks/peers/torch_bert.py FOLDER --attention sdpa --threads 2
 
-FOLDER: bert_config.json; weights.npz with Google's names (see pretrained.bert_shapes),
-projection/kernel and projection/bias; batch.npz with token_ids, mask, segment_ids and, to train,
-tags (-100: none), all of them (windows, pieces). PyTorch's float32 products are MKL's, which knows
-no AVX-512 on processors that are not Intel's. --onednn has those of the dense layers from oneDNN,
-as TensorFlow's are, for tagging.
+FOLDER has bert_config.json; weights.npz with Google's names (see pretrained.bert_shapes),
+projection/kernel and projection/bias; and batch.npz with token_ids, mask, segment_ids and, for
+training, tags (-100: none), each of shape (windows, pieces). PyTorch computes float32 matrix
+products by MKL, which does not use AVX-512 on processors other than Intel's. With --onednn, oneDNN
+computes those of the dense layers in tagging, as it does for TensorFlow.
 """
 
 import os
@@ -24,11 +24,13 @@ from config import load_config, model_path
 
 
 def state_name(name):
-    """Google's name of a weight, or ours of the projection -> transformers' name in a
-    BertForTokenClassification.
+    """The name of a weight in transformers' BertForTokenClassification. name: Google's, or ours for
+    the projection.
     """
-    if name.startswith("projection/"):
-        return {"kernel": "classifier.weight", "bias": "classifier.bias"}[name.partition("/")[2]]
+    if name == "projection/kernel":
+        return "classifier.weight"
+    if name == "projection/bias":
+        return "classifier.bias"
     name = name.replace("layer_", "layer.").replace("/", ".")
     if name.endswith("_embeddings"):
         return f"{name}.weight"
@@ -87,11 +89,11 @@ class TorchBert:
         return getattr(self, do)(**arguments)
 
     def about(self):
-        """Seconds of loading; the peak of resident memory."""
+        """{"load": seconds of loading, "gigabytes": peak of resident memory}."""
         return {"load": self.loaded, "gigabytes": peak_memory() / 1e9}
 
     def save(self, folder):
-        """As HuggingFace gives models out."""
+        """Writes the model in HuggingFace's format."""
         self.model.save_pretrained(folder)
         return {}
 
@@ -109,7 +111,7 @@ class TorchBert:
         return {}
 
     def tag(self):
-        """Seconds of the batch, from ids to tags."""
+        """Tags the batch. Returns the seconds from ids to tags."""
         with self._inference():
             started = time.perf_counter()
             self.model(**self.inputs).logits.argmax(dim=-1).numpy()
@@ -120,8 +122,8 @@ class TorchBert:
         return torch.inference_mode()
 
     def step(self):
-        """Seconds and loss of a training step as configs/bert_softmax.yaml has it: AdamW, gradients
-        clipped.
+        """Trains a step as configs/bert_softmax.yaml does: AdamW with clipped gradients. Returns
+        the seconds and the loss.
         """
         self.model.train()
         started = time.perf_counter()

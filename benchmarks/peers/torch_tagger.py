@@ -1,8 +1,9 @@
-"""etagger's default architecture in PyTorch, the peer of train_speed.py, as quick as we know to
-write it for a CPU.
+"""etagger's default architecture in PyTorch, the peer of train_speed.py, written to be as fast as
+we know how on a CPU.
 
-All but LSTM and CRF computes real tokens only, in the order of packed sequences. The weights are
-those of our graph (load), so that both sides compute the same function.
+Everything but the LSTM and the CRF is computed for real tokens only, without padding, in the order
+of packed sequences. The weights are those of our graph (load), so that both compute the same
+function.
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 
 class PackedBiLSTM(nn.Module):
-    """A layer as PyTorch offers it: packed sequences."""
+    """A BiLSTM layer over packed sequences, the usual way in PyTorch."""
 
     def __init__(self, dim, size):
         super().__init__()
@@ -20,15 +21,15 @@ class PackedBiLSTM(nn.Module):
         self.directions = [(self.lstm, "l0"), (self.lstm, "l0_reverse")]
 
     def forward(self, x, inside, places):
-        """x: (tokens, dim). inside: bool (sentence, batch). places: of the tokens in it. Returns
-        (tokens, 2 * size).
+        """x: (tokens, dim). inside: bool (sentence, batch), False for padding. places: (tokens,),
+        the indices of the tokens in the flattened `inside`. Returns (tokens, 2 * size).
         """
         return self.lstm(PackedSequence(x, inside.sum(1)))[0].data
 
 
 class PaddedBiLSTM(nn.Module):
-    """The same function of padded sequences, which oneDNN's LSTM takes: two directions, each
-    sentence turned round by itself.
+    """The same function over padded sequences, for which PyTorch uses oneDNN's LSTM: one LSTM for
+    each direction. For the backward one, each sentence is reversed within its own length.
     """
 
     def __init__(self, dim, size):
@@ -49,7 +50,7 @@ class PaddedBiLSTM(nn.Module):
 
 class TorchTagger(nn.Module):
     def __init__(self, config, sizes, bilstm):
-        """config: a Config. sizes: as Model takes them. bilstm: PackedBiLSTM or PaddedBiLSTM."""
+        """config: a Config. sizes: those that Model takes. bilstm: PackedBiLSTM or PaddedBiLSTM."""
         super().__init__()
         size, tags = config.rnn_size, sizes["tag"]
         self.keep_prob, self.word_length = config.keep_prob, config.word_length
@@ -67,14 +68,14 @@ class TorchTagger(nn.Module):
             bilstm(width, size) for width in [dim] + [2 * size] * (config.rnn_layers - 1)
         )
         for name, parameter in self.lstms.named_parameters():
-            if "bias_hh" in name:  # PyTorch has two biases for one
+            if "bias_hh" in name:  # PyTorch adds two biases where one is enough
                 nn.init.zeros_(parameter).requires_grad_(False)
         self.projection = nn.Linear(2 * size, tags)
         self.transitions = nn.Parameter(torch.zeros(tags, tags))
 
     def forward(self, inputs):
-        """inputs: the graph's, longest sentence first. Returns emission scores (sentence, batch,
-        tags), and where tokens are.
+        """inputs: those of our graph, longest sentence first. Returns the emission scores,
+        (sentence, batch, tags), and the mask of tokens, bool (sentence, batch).
         """
         ids = {
             name: torch.from_numpy(inputs[f"input_data_{name}_ids"]).transpose(0, 1)
@@ -95,8 +96,8 @@ class TorchTagger(nn.Module):
         return _spread(self.projection(self._dropout(x)), places, inside), inside
 
     def _characters(self, ids):
-        """(tokens, word_length) -> (tokens, filters): a convolution, and the maximum over the
-        characters that are there.
+        """The character CNN: a convolution, and the maximum over real characters. ids: (tokens,
+        word_length). Returns (tokens, filters).
         """
         scores = self.conv(self.chr(ids).transpose(1, 2))  # (tokens, filters, word_length)
         return scores.masked_fill((ids == 0)[:, None], -torch.inf).amax(dim=2)
@@ -114,7 +115,7 @@ class TorchTagger(nn.Module):
         return (self._log_partition(emissions, inside) - score).mean()
 
     def _log_partition(self, emissions, inside):
-        """The forward algorithm, all sentences of the batch at once: (batch,)."""
+        """log Z of each sentence by the forward algorithm, (batch,)."""
         alpha, *rest = emissions.unbind()
         for emission, mask in zip(rest, inside[1:, :, None]):
             alpha = torch.where(
@@ -124,7 +125,9 @@ class TorchTagger(nn.Module):
 
     @torch.inference_mode()
     def decode(self, inputs):
-        """Viterbi: the best tag ids, (batch, sentence); past a sentence's end they mean nothing."""
+        """The best tag ids by the Viterbi algorithm, (batch, sentence). Those after the end of a
+        sentence are meaningless.
+        """
         emissions, inside = self(inputs)
         score, pointers = emissions[0], []
         stay = torch.arange(emissions.shape[2]).expand(score.shape)
@@ -142,7 +145,7 @@ class TorchTagger(nn.Module):
 
     @torch.no_grad()
     def load(self, weights):
-        """Takes over the variables of our graph, {name: array}."""
+        """Copies the variables of our graph into this model. weights: {name: array}."""
         for name in ("word", "chr", "pos", "chk"):
             _put(getattr(self, name).weight, weights[f"embeddings/{name}"])
         self.chr.weight[0] = 0.0  # our graph masks the padding instead
@@ -162,7 +165,7 @@ class TorchTagger(nn.Module):
 
 
 def _spread(x, places, inside):
-    """(tokens, dim) -> (sentence, batch, dim), zeros where no token is."""
+    """(tokens, dim) -> (sentence, batch, dim), with zeros for padding."""
     return x.new_zeros(inside.numel(), x.shape[1]).index_copy(0, places, x).view(*inside.shape, -1)
 
 
@@ -171,7 +174,9 @@ def _put(parameter, array):
 
 
 def _put_lstm(lstm, ending, kernel, bias):
-    """Ours has the gates in the order i, g, f, o and adds 1 to f; PyTorch's are i, f, g, o."""
+    """Copies the weights of an LSTM. Our gates are in the order i, g, f, o, with a forget bias of 1
+    that is added; PyTorch's are in the order i, f, g, o, without it.
+    """
     i, g, f, o = np.split(np.arange(len(bias)), 4)
     order, one = np.concatenate([i, f, g, o]), np.zeros_like(bias)
     one[f] = 1.0

@@ -26,7 +26,7 @@ FLAGS = (
 
 
 def packages():
-    """Makes the packages importable. Skips the test where they are missing."""
+    """Makes the packages importable. Skips the test if they are missing."""
     folder = os.environ.get("ETAGGER_BROWSER") or os.path.join(ROOT, ".browser")
     if folder not in sys.path:
         sys.path.append(folder)
@@ -35,7 +35,7 @@ def packages():
 
 
 def chromium():
-    """The browser's path. Skips the test where there is none."""
+    """The path of the browser. Skips the test if there is none."""
     named = os.environ.get("ETAGGER_CHROMIUM", "")
     for name in (named, "chromium", "chromium-browser", "google-chrome"):
         if name and (path := shutil.which(name)):
@@ -57,13 +57,13 @@ def open_browser():
 
 
 def violations(page):
-    """What axe-core finds wrong with a page's accessibility, a line each. Of the rules none is left
-    out.
+    """The violations of accessibility rules that axe-core finds in a page, one line each. All rules
+    are on.
     """
     import axe_playwright_python
 
     with open(os.path.join(os.path.dirname(axe_playwright_python.__file__), "axe.min.js")) as file:
-        page.evaluate(file.read())  # not add_script_tag: the page's policy forbids that
+        page.evaluate(file.read())  # the page's policy forbids add_script_tag
     found = page.evaluate("axe.run(document, {resultTypes: ['violations', 'incomplete']})")
     return [
         f"{rule['id']}: {node['html']}: {node['failureSummary']}"

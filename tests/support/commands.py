@@ -21,7 +21,7 @@ from training.start import config_of
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-# A whole model, small.
+# A small model with all parts.
 SMALL = [
     "--rnn_size",
     "8",
@@ -34,7 +34,7 @@ SMALL = [
     "--learning_rate",
     "0.01",
 ]
-# The least that learns: its graph is built in a second.
+# The smallest model that learns something; its graph is built in a second.
 TINY = [
     *SMALL,
     "--use_highway",
@@ -93,7 +93,7 @@ class Zygote:
         socket.send_fds(
             connection,
             [json.dumps(request).encode()],
-            [each.fileno() for each in (stdin, stdout, stderr)],
+            [stream.fileno() for stream in (stdin, stdout, stderr)],
         )
         return Process(connection)
 
@@ -148,7 +148,9 @@ class Process:
         self.pid = int(self.answers.readline())
 
     def wait(self, timeout=120):
-        """Its exit code, or minus the signal that ended it."""
+        """Waits for the process. Returns its exit code, or minus the number of the signal that
+        ended it.
+        """
         self.connection.settimeout(timeout)
         try:
             return int(self.answers.readline())
@@ -194,7 +196,7 @@ def write_sample(folder, train=60, dev=30):
 
 
 def train_args(*flags):
-    """What train.py's parser makes of these flags."""
+    """Parses these flags as train.py does."""
     before, sys.argv = sys.argv, ["train.py", *map(str, flags)]
     try:
         return train.parse_args()
@@ -220,7 +222,7 @@ def weights(prefix):
 
 
 def same_weights(one, other):
-    """Whether two checkpoints hold the same tensors, bit for bit."""
+    """Whether two checkpoints have the same tensors, bit for bit."""
     one, other = weights(one), weights(other)
     return one.keys() == other.keys() and all(
         one[name].tobytes() == other[name].tobytes() for name in one
@@ -228,7 +230,7 @@ def same_weights(one, other):
 
 
 def wait_until(condition, seconds=120):
-    """Waits until condition() holds, however slow the machine is."""
+    """Waits until condition() is true, however slow the machine is."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"waited {seconds} seconds in vain"
@@ -240,7 +242,7 @@ def without_seconds(history):
 
 
 def left_behind(folder):
-    """Files that a writer should have taken away."""
+    """Temporary files that a writer should have removed."""
     return [
         entry for entry in os.listdir(folder) if entry.startswith(".") or entry.endswith(".ready")
     ]
@@ -263,7 +265,7 @@ def assert_same_run(trainer, other_folder):
 
 
 def arguments(**given):
-    """The flags of inference.py as its parser would give them."""
+    """The flags of inference.py as its parser returns them."""
     return types.SimpleNamespace(
         **{
             "mode": "bulk",
@@ -281,8 +283,8 @@ def arguments(**given):
 
 @contextlib.contextmanager
 def piped(zygote, script, *args, **rest):
-    """A process on pipes: has .given, .out (files) and .err (a path's content by .errors()); killed
-    at the end.
+    """A process on pipes, with .given and .out (files), .process and .pid. err: the path of a file
+    for its standard error. It is killed at the end.
     """
     given, feed = os.pipe()
     results, out = os.pipe()

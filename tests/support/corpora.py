@@ -42,8 +42,8 @@ NASTY_PIECES = [
     b"...",
     b"(",
     *(
-        each.encode()
-        for each in (
+        text.encode()
+        for text in (
             "é",
             "漢",
             "😀",
@@ -67,7 +67,7 @@ NASTY_PIECES = [
 
 
 def words_of(shared, corpora=CORPORA):
-    """The distinct words of corpora (bytes), and how often each occurs."""
+    """The distinct words (bytes) of corpora, with their frequencies."""
     words = collections.Counter()
     for corpus in corpora:
         with open(shared("data/" + corpus), "rb") as stream:

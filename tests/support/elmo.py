@@ -6,7 +6,9 @@ from features.pretrained import elmo_shapes
 
 
 def small_options(**changes):
-    """Options of a model that is computed in no time. changes: of single values."""
+    """The options of an ELMo that is computed in no time. changes: other values of single
+    options.
+    """
     options = {
         "lstm": {
             "dim": 6,
@@ -31,7 +33,7 @@ def small_options(**changes):
 
 
 def random_weights(options, seed=0):
-    """Weights that keep the variance of what they multiply about the same."""
+    """Random weights with which the variance of activations stays about the same."""
     rng = np.random.default_rng(seed)
     return {
         name: rng.normal(

@@ -1,4 +1,4 @@
-"""Graphs for the tests: those of small models of every kind, and mutants of them."""
+"""Graphs for the tests: those of small models of every kind, and random mutants of them."""
 
 import json
 import random
@@ -30,7 +30,9 @@ EDGES = [0, 1, -1, 2, 3, -2, 5, 7, 16, 255, 1 << 16, 1 << 24, -(1 << 24)]
 
 
 def exported(**config):
-    """The GraphDef that export.py writes for a small model, with a model_config; its session."""
+    """The GraphDef that export.py writes for a small model, with a model_config, and its
+    session.
+    """
     config = Config(**{**SMALL, **config})
     sizes = {**SIZES, "elmo": small_options(), "bert": bert_config(layer_norm_eps=1e-12)}
     with tf.Graph().as_default() as graph, quiet():
@@ -45,7 +47,7 @@ def exported(**config):
 
 
 def frozen(**config):
-    """The GraphDef that freeze.py makes of it."""
+    """The GraphDef that freeze.py makes of an exported graph."""
     from freeze import freeze
 
     return freeze(exported(**config)[1], OUTPUTS)
@@ -133,14 +135,14 @@ def _input(graph, nodes, rng):
     if nodes is graph.node:
         node.input[place] = rng.choice(list(nodes)).name + rng.choice(["", "", ":1"])
     else:
-        node.input[place] = rng.choice([given for each in nodes for given in each.input])
+        node.input[place] = rng.choice([given for other in nodes for given in other.input])
     if rng.random() < 0.1:
         del node.input[place]
 
 
 def _op(graph, nodes, rng):
     node = rng.choice(list(nodes))
-    node.op = rng.choice([each.op for each in nodes if len(each.input) == len(node.input)])
+    node.op = rng.choice([other.op for other in nodes if len(other.input) == len(node.input)])
 
 
 def _function(graph, nodes, rng):

@@ -55,7 +55,7 @@ SMALL = Config(
     chr_filter_widths=[3],
 )
 
-# All but ELMo and BERT left out.
+# A model without any of its own features, for tests of ELMo and BERT.
 ALONE = {
     "use_word": False,
     "use_chr": False,
@@ -95,8 +95,8 @@ def sentence(length, seed):
 
 
 def windows(length, rng):
-    """Random pieces of each word, one to three, in windows of eight words: lists of lists of
-    ids.
+    """Random wordpieces, one to three for each word, in windows of eight words: a list of windows,
+    each a list of words, each a list of ids.
     """
     pieces = [
         rng.integers(4, BERT["vocab_size"], rng.integers(1, 4)).tolist() for _ in range(length)
@@ -105,26 +105,28 @@ def windows(length, rng):
 
 
 def batch(*sentences, more_windows=0, more_pieces=0):
-    """Sentences -> padded inputs."""
+    """The padded inputs of a batch of sentences."""
     length = len(sentences[0]["input_data_word_ids"])
-    longest = max(len(each["input_data_word_ids"]) for each in sentences)
+    longest = max(len(sentence["input_data_word_ids"]) for sentence in sentences)
     inputs = {"sentence_length": np.int32(longest)}
     for name in sentences[0].keys() - {"bert"}:
         first = sentences[0][name]
         inputs[name] = np.zeros(
             (len(sentences), longest + len(first) - length, *first.shape[1:]), np.int32
         )
-        for row, each in zip(inputs[name], sentences):
-            row[: len(each[name])] = each[name]
+        for row, sentence in zip(inputs[name], sentences):
+            row[: len(sentence[name])] = sentence[name]
     return {
         **inputs,
-        **bert_inputs([each["bert"] for each in sentences], longest, more_windows, more_pieces),
+        **bert_inputs([words["bert"] for words in sentences], longest, more_windows, more_pieces),
     }
 
 
 def bert_inputs(sentences, longest, more_windows=0, more_pieces=0):
-    """Windows of words of pieces, of each sentence -> BERT's inputs: [CLS] is 2, [SEP] is 3."""
-    together = [[2, *sum(window, []), 3] for each in sentences for window in each]
+    """The inputs of BERT. sentences: for each a list of windows, as windows() returns them. The id
+    of [CLS] is 2, that of [SEP] is 3.
+    """
+    together = [[2, *sum(window, []), 3] for windows in sentences for window in windows]
     size = max(map(len, together)) + more_pieces
     tokens = [window + [0] * (size - len(window)) for window in together] + [
         [0] * size
@@ -133,15 +135,15 @@ def bert_inputs(sentences, longest, more_windows=0, more_pieces=0):
         [0] * size
     ] * more_windows
     index, counts, row = [], [], 0
-    for each in sentences:
+    for windows in sentences:
         places = []
-        for window in each:
+        for window in windows:
             starts = np.cumsum([1] + [len(word) for word in window])[:-1]
             places += [row * size + start for start in starts]
             row += 1
         index.append(places + [0] * (longest - len(places)))
         counts.append(
-            [len(word) for window in each for word in window] + [0] * (longest - len(places))
+            [len(word) for window in windows for word in window] + [0] * (longest - len(places))
         )
     names = "token_ids", "token_masks", "segment_ids", "word_index", "word_pieces"
     return {
@@ -151,7 +153,7 @@ def bert_inputs(sentences, longest, more_windows=0, more_pieces=0):
 
 
 class Built:
-    """A model in a graph and a session of its own; its variables have values that depend on their
+    """A model in a graph and a session of its own. The values of its variables depend on their
     names alone.
     """
 
@@ -179,5 +181,5 @@ class Built:
         put(self.session, [self.model.step], [step])
 
     def tag(self, inputs):
-        """(logits, tag ids)."""
+        """Returns the logits and the tag ids."""
         return self.run([self.model.logits, self.model.logits_indices], inputs)

@@ -10,7 +10,7 @@ import subprocess
 
 # Imports run one way: a room imports those before it in this list, never one after it.
 ROOMS = ("files", "layers", "features", "scoring", "tagging", "training", "serving")
-# The same of the C++ folders; those of one tuple do not know each other.
+# The same for the folders of C++; folders in the same tuple do not include each other.
 CC_ROOMS = (
     ("include",),
     ("base",),
@@ -21,7 +21,7 @@ CC_ROOMS = (
     ("commands",),
     ("tests", "fuzz"),
 )
-# Scripts import what they like, and nothing at the top or in a room imports them.
+# Scripts may import anything; nothing at the top or in a room imports them.
 SCRIPTS = ("etc", "benchmarks", "inference", "docs", "docker")
 MOST_COLUMNS = 100
 GENERATED = ("unicode_lower.inc", "unicode_wordpiece.inc", "unicode_sentence.inc")
@@ -55,8 +55,8 @@ def read(top, path):
 
 
 def modules(top):
-    """{dotted name: path} of what a file at the top or in a room can import: modules at the top and
-    in its folders, such as "cli", "features" and "features.feed".
+    """{dotted name: path} of the modules that a file can import: those at the top and in the rooms,
+    such as cli and features.feed.
     """
     found = {}
     for path in source_files(top, ".py"):
@@ -67,7 +67,7 @@ def modules(top):
 
 
 def imports_of(text, known):
-    """{path: line} of what a module's text imports, anywhere in it, of the known modules."""
+    """{path: line} of the known modules that a module imports anywhere in its text."""
     found = {}
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
@@ -93,7 +93,7 @@ def import_graph(top):
 
 
 def is_command(text):
-    """Whether a module is run as a script: it asks for __name__ == "__main__" """
+    """Whether a module runs as a script, that is, tests whether __name__ is "__main__"."""
     return any(
         isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
         for node in ast.parse(text).body
@@ -101,12 +101,12 @@ def is_command(text):
 
 
 def imports_upwards(top):
-    """What a room imports of a later room, and who imports a command or a script."""
+    """Imports of a later room, and imports of a command or a script."""
     graph, wrong = import_graph(top), []
     commands = {path for path in graph if "/" not in path and is_command(read(top, path))}
     for path, imported in graph.items():
         for target, line in imported.items():
-            room, other = (each.split("/")[0] for each in (path, target))
+            room, other = (name.split("/")[0] for name in (path, target))
             if target in commands or other in SCRIPTS:
                 wrong.append(f"{path}:{line}: imports {target}, which is a command or a script")
             elif room in ROOMS and other in ROOMS and ROOMS.index(room) < ROOMS.index(other):
@@ -124,7 +124,9 @@ def unknown_rooms(top):
 
 
 def circles(graph):
-    """Of {node: its targets}: each circle that a walk in depth finds, as "a -> b -> a"."""
+    """The cycles of a graph {node: targets} that a depth-first search finds, each as "a -> b ->
+    a".
+    """
     found, done = [], set()
 
     def walk(node, way):
@@ -162,7 +164,7 @@ def tests_that_import_tests(top):
 
 
 def includes_of(text):
-    """{what an #include "..." names: its line}."""
+    """{path in #include "...": line}."""
     return {
         found[1]: number
         for number, line in enumerate(text.split("\n"), 1)
@@ -171,8 +173,8 @@ def includes_of(text):
 
 
 def include_graph(top, folder="inference/cc"):
-    """{path below `folder`: {included path below it: line}}: beside the file, or from `folder`
-    on.
+    """{path below `folder`: {included path: line}}. An include is looked up beside the file, then
+    from `folder`.
     """
     paths = [
         path.removeprefix(folder + "/")
@@ -184,20 +186,20 @@ def include_graph(top, folder="inference/cc"):
         graph[path] = {}
         for name, line in includes_of(read(top, f"{folder}/{path}")).items():
             beside = os.path.normpath(os.path.join(os.path.dirname(path), name))
-            target = next((each for each in (beside, name) if each in paths), None)
+            target = next((candidate for candidate in (beside, name) if candidate in paths), None)
             if target:
                 graph[path][target] = line
     return graph
 
 
 def cc_rank(path):
-    """The place of a path's folder in CC_ROOMS; None for a file in no folder of these."""
+    """The index of a path's folder in CC_ROOMS; None for a file in another folder."""
     folder = path.split("/")[0]
     return next((rank for rank, names in enumerate(CC_ROOMS) if folder in names), None)
 
 
 def includes_upwards(graph):
-    """What a C++ file includes of a later folder, or of another folder of its own rank."""
+    """Includes of a later folder, or of another folder with the same rank."""
     wrong = []
     for path, included in graph.items():
         for target, line in included.items():
@@ -212,7 +214,7 @@ def includes_upwards(graph):
 
 
 def long_lines(top):
-    """Lines of more than MOST_COLUMNS characters, but in tables that a script of ours makes."""
+    """Lines of more than MOST_COLUMNS characters, except in tables that our scripts write."""
     return [
         f"{path}:{number}: {len(line)} columns"
         for path in source_files(top, ".py", ".cc", ".h", ".inc")

@@ -1,5 +1,5 @@
-"""Small language models as files, for the tests: a BERT as Google gives it out and as HuggingFace
-does, an ELMo, an EmbVec that names them.
+"""Small language models as files for the tests: a BERT in the formats of Google and of HuggingFace,
+an ELMo, and EmbVec files that name them.
 """
 
 import json
@@ -144,7 +144,7 @@ def elmo_flags(folder):
 
 
 def build_embeddings(*flags):
-    """Runs embvec.py's own code in this process. Returns (EmbVec, notes, its arguments)."""
+    """Runs the code of embvec.py in this process. Returns (EmbVec, notes, its arguments)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["embvec.py", *map(str, flags)])
         args = embvec.parse_args()

@@ -1,4 +1,4 @@
-"""What tests of graphs share: a layer's values and gradients as arrays, and derivatives from finite
+"""Helpers for tests of graphs: values and gradients of a layer as arrays, and derivatives by finite
 differences.
 """
 
@@ -25,7 +25,7 @@ def finite_differences(function, arrays, epsilon=1e-6):
 
 
 def evaluate(build, *arrays):
-    """Values of what build(*tensors) returns, in a graph of its own."""
+    """Builds build(*tensors) in a new graph, and returns the values of its results."""
     with tf.Graph().as_default():
         fetches = build(*map(tf.constant, arrays))
         with new_session(1) as session:
@@ -34,9 +34,8 @@ def evaluate(build, *arrays):
 
 
 def layer(build, x, seed=0):
-    """Runs build(x) with random variables. The scalar that is derived is sum(weights * output).
-
-    Returns (output, {variable name: value}, weights, gradient of x, {variable name: gradient}).
+    """Runs build(x) with random variables, and differentiates sum(weights * output). Returns
+    (output, {variable name: value}, weights, gradient of x, {variable name: gradient}).
     """
     rng = np.random.default_rng(seed)
     with tf.Graph().as_default():
@@ -58,7 +57,7 @@ def layer(build, x, seed=0):
 
 
 def put_by_name(session, variables):
-    """Gives each variable random values that depend on its name and shape alone."""
+    """Sets each variable to random values that depend only on its name and shape."""
     seeds = [
         [ord(character) for character in variable.op.name] + variable.shape.as_list()
         for variable in variables
@@ -74,8 +73,8 @@ def put_by_name(session, variables):
 
 
 def check(build, reference, x, seed=0):
-    """build(tensor) gives what reference(x, variables) gives, and so do all gradients. reference
-    computes in float64.
+    """Checks that build(tensor) returns the same as reference(x, variables), and that all gradients
+    agree. reference computes in float64.
     """
     output, variables, weights, of_x, of_variables = layer(build, x, seed)
     names = list(variables)

@@ -1,5 +1,5 @@
-"""A small server for the page of serving/page: the routes that the page calls, in the shapes that
-the real server answers, and a tagger of one rule, so that a test knows each answer.
+"""A small server for the page of serving/page. It has the routes that the page calls, answers in
+the same formats as the real server, and tags by a simple rule, so that a test knows each answer.
 """
 
 import contextlib
@@ -36,9 +36,9 @@ class PageServer(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.models = [{"name": "small", "types": list("ABCDEFGHIJKP"), "tokenizer": "words"}]
-        self.token = ""  # that requests must bear
-        self.refusal = None  # (status, headers, body) for each /parse
-        self.gate = lambda text: None  # called before a text is answered; it may wait
+        self.token = ""  # the token that requests must send
+        self.refusal = None  # (status, headers, body), the answer to every /parse
+        self.gate = lambda text: None  # called before each answer; it may wait
         self.requests = []
         self.lock = threading.Lock()
 
@@ -47,12 +47,12 @@ class PageServer(http.server.ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}/"
 
     def texts(self):
-        """The texts that the page asked for, in order."""
+        """The texts for which the page asked, in order."""
         with self.lock:
             return [body["text"] for path, _, _, body in self.requests if path == "/parse"]
 
     def handle_error(self, request, client_address):
-        """A browser that gives up a request breaks its connection: that is no error."""
+        """Ignores broken connections, which a browser causes when it aborts a request."""
 
 
 @contextlib.contextmanager
@@ -69,15 +69,15 @@ def serving():
 
 
 def utf16(text, place):
-    """Code points -> UTF-16 units."""
+    """The number of UTF-16 units of a text."""
     return len(text[:place].encode("utf-16-le")) // 2
 
 
 def answer(text, offsets="codepoints", nbest=0, tokens=False):
-    """What /parse answers. text: the scores of its entities go down from left to right."""
+    """The answer of /parse. The scores of the entities fall from left to right."""
     unit = (lambda place: utf16(text, place)) if offsets == "utf16" else (lambda place: place)
-    words = [(each.start(), each.end(), each[0]) for each in re.finditer(r"\S+", text)]
-    found = [each for each in words if each[2].isascii() and re.fullmatch("[A-Z]{2,}", each[2])]
+    words = [(match.start(), match.end(), match[0]) for match in re.finditer(r"\S+", text)]
+    found = [word for word in words if word[2].isascii() and re.fullmatch("[A-Z]{2,}", word[2])]
     spans = [
         {"start": unit(start), "end": unit(end), "type": word[0], "score": 0.987 - 0.1 * (i % 9)}
         for i, (start, end, word) in enumerate(found)

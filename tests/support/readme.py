@@ -94,7 +94,7 @@ def kind_of(lines):
 
 
 def is_command(line):
-    """Whether a line's first word is a program: of the machine, the environment or a build."""
+    """Whether the first word of a line is a program of the machine, the environment or a build."""
     word = re.sub(r"^(\w+=\S+ +)*", "", line).partition(" ")[0]
     if line.split(" ")[1:2] in (["="], ["import"]) or line.startswith(("import ", "from ")):
         return False  # `import` is a program of ImageMagick's as well
@@ -140,7 +140,7 @@ def parse(line):
 
 
 def values(words):
-    """(flag, value) of a command's words; the flag of one that stands alone is ""."""
+    """The (flag, value) pairs of a command's words; a flag without value has ""."""
     flag = ""
     for word in words:
         if word.startswith("-") and "=" in word:
@@ -164,7 +164,7 @@ def read_by(words):
 
 
 def written_by(words):
-    """What a command writes, what its flags do not say included."""
+    """The paths that a command writes, including those that no flag names."""
     outputs = [value for flag, value in values(words) if flag in WRITTEN]
     flags = dict(values(words))
     if "train.py" in words:
@@ -196,7 +196,7 @@ def make_targets(command):
 
 
 class Reader:
-    """Who types the commands of one README, one after the other."""
+    """A reader who types the commands of one README, one after the other."""
 
     def __init__(self, recipe):
         self.recipe = recipe  # make target -> the lines of its recipe
@@ -205,7 +205,7 @@ class Reader:
         self.made, self.made_from_data = set(), set()  # files, and folders with all below them
 
     def type(self, command):
-        """Returns (whether the command needs data, paths that are not there)."""
+        """Runs through a command. Returns whether it needs data, and the paths that are missing."""
         if command.words[0] == "make":
             return self._make(make_targets(command)), []
         needs = any(word in NETWORK + ENGINES + SERVER for word in command.words)
@@ -230,5 +230,5 @@ class Reader:
 
 
 def within(path, paths):
-    """Whether it is one of these paths, or below one."""
-    return any(path == each or path.startswith(each + "/") for each in paths)
+    """Whether a path is one of `paths`, or below one of them."""
+    return any(path == parent or path.startswith(parent + "/") for parent in paths)

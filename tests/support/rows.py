@@ -1,4 +1,4 @@
-"""Rows of column files that are hard to read, and the check that rows out are rows in."""
+"""Rows of column files that are hard to read, and the check that all rows come out again."""
 
 import re
 
@@ -40,7 +40,7 @@ NASTY_FILES = {
     "empty lines first": b"\n\n" + NASTY,
 }
 
-# The same, with words whose lower case is not that of each character alone.
+# The same, with words whose lower case differs from the lower case of their single characters.
 NASTY_LOWERCASE = NASTY.replace(
     b"Last NNP",
     "ΟΔΥΣΣΕΥΣ NNP B-NP O\nİSTANBUL NNP B-NP O\nÉCOLE NN B-NP O\nΣ NN B-NP O\n".encode() * 2
@@ -49,7 +49,9 @@ NASTY_LOWERCASE = NASTY.replace(
 
 
 def assert_rows_kept(given, out):
-    """Each row of `out` is that of `given` with a tag after it, each blank line the same."""
+    """Checks that each row of `out` is that of `given` with a tag appended, and that blank lines
+    are the same.
+    """
     lines, tagged = given.split(b"\n"), out.split(b"\n")
     assert len(lines) == len(tagged)
     for line, row in zip(lines, tagged):

@@ -14,7 +14,7 @@ def sample_path(split):
 
 @functools.cache
 def read(split):
-    """Sentences as lists of [word, pos, chunk, tag]; read here on its own, without the project's
+    """The sentences of a file as lists of [word, pos, chunk, tag], read without the project's
     reader.
     """
     with open(sample_path(split), encoding="utf-8") as lines:
@@ -24,7 +24,7 @@ def read(split):
 
 
 def spans(tags):
-    """Well-formed BIO tags -> set of (start, end, type)."""
+    """The set of (start, end, type) that well-formed BIO tags mark."""
     found = set()
     for start, tag in enumerate(tags):
         if tag.startswith("B-"):

@@ -1,4 +1,4 @@
-"""Starts serve.py for the tests, and asks it over real sockets."""
+"""Starts serve.py for the tests, and sends requests over real sockets."""
 
 import contextlib
 import http.client
@@ -13,7 +13,7 @@ from support.commands import wait_until
 
 
 class Server:
-    """A running serve.py. folder: where its standard error is kept. path: added to sys.path."""
+    """A running serve.py. folder: for the file with its standard error. path: added to sys.path."""
 
     def __init__(self, zygote, folder, *args, path=()):
         self.errors_path = os.path.join(folder, "serve.err")
@@ -49,7 +49,7 @@ class Server:
             return stream.read()
 
     def workers(self):
-        """Their process ids."""
+        """The process ids of the workers."""
         with open(f"/proc/{self.pid}/task/{self.pid}/children") as stream:
             return [int(pid) for pid in stream.read().split()]
 
@@ -71,7 +71,7 @@ class Server:
         return socket.create_connection(("127.0.0.1", self.port), timeout)
 
     def ask(self, method, path, body=None, headers=None, connection=None):
-        """An answer: status, headers, body (bytes)."""
+        """Sends a request. Returns the status, the headers and the body (bytes) of the answer."""
         own = connection or self.connect()
         try:
             own.request(method, path, body, headers or {})
@@ -88,13 +88,13 @@ class Server:
         return self.ask("POST", path, body.encode() if isinstance(body, str) else body, **rest)
 
     def json(self, path, value=None, **rest):
-        """The JSON of a request that must be answered with 200."""
+        """Sends a request that must be answered with 200. Returns the answer's JSON."""
         answer = self.get(path, **rest) if value is None else self.post(path, value, **rest)
         assert answer.status == 200, answer
         return json.loads(answer.body)
 
     def raw(self, data, timeout=60):
-        """What the server answers to bytes, until it closes the connection."""
+        """Sends bytes, and returns all that the server answers until it closes the connection."""
         with self.open(timeout) as connection:
             connection.sendall(data)
             return read_all(connection)
@@ -116,7 +116,7 @@ def read_all(connection):
 
 
 def error_of(answer):
-    """The message of a refused request: every error has the same form."""
+    """Checks the form of an error, and returns its message."""
     said = json.loads(answer.body)
     assert list(said) == ["error"] and isinstance(said["error"], str), said
     assert answer.headers["content-type"] == "application/json"

@@ -1,5 +1,5 @@
-"""Runs what a model passes through after training, for the tests: export, freeze, transform,
-memory-map, and every way to tag.
+"""Helpers for the tests of inference/: exports, freezes, transforms and memory-maps models, and
+tags with each of them.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ SAFE_TRANSFORMS = "strip_unused_nodes merge_duplicate_nodes fold_constants sort_
 
 
 def binary(name, build=BUILD):
-    """The path of a C++ command; the test is skipped where it is not built."""
+    """The path of a C++ command. Skips the test if it is not built."""
     path = os.path.join(build, name)
     if not os.path.exists(path):
         pytest.skip(f"inference/cc/build/{name} is not built: make cc")
@@ -59,15 +59,15 @@ def succeed(done):
 
 
 def ties(prefix, one, other):
-    """The words of the sentences that differ between two files tagged with a checkpoint, once it is
-    sure that each is a tie.
+    """Compares two files that were tagged with a checkpoint. Returns the words of the sentences
+    that differ, after a check that each is a tie: both tag sequences score the same.
     """
     blocks = [
         [block.rows for block in conll.read_blocks(io.BytesIO(data)) if block.rows]
         for data in (one, other)
     ]
     assert len(blocks[0]) == len(blocks[1]) > 0
-    parts = [[[row.split() for row in rows] for rows in each] for each in blocks]
+    parts = [[[row.split() for row in rows] for rows in sentences] for sentences in blocks]
     sentences = conll.in_documents(
         [
             conll.Sentence(
@@ -76,9 +76,9 @@ def ties(prefix, one, other):
             for rows in parts[0]
         ]
     )
-    differ = [each for each in zip(sentences, *parts) if each[1] != each[2]]
+    differ = [sentence for sentence in zip(sentences, *parts) if sentence[1] != sentence[2]]
     assert differ, "the files differ, but not in their rows"
-    return [_tie(prefix, *each) for each in differ]
+    return [_tie(prefix, *sentence) for sentence in differ]
 
 
 def _tie(prefix, sentence, rows, others):
@@ -91,8 +91,10 @@ def _tie(prefix, sentence, rows, others):
     tagger = inference.Tagger.load(prefix)
     meta = tagger.meta
     sequences = [
-        schemes.convert([row[-1].decode() for row in each], meta["data_scheme"], meta["tag_scheme"])
-        for each in (rows, others)
+        schemes.convert(
+            [tag.decode() for *_, tag in tagged], meta["data_scheme"], meta["tag_scheme"]
+        )
+        for tagged in (rows, others)
     ]
     columns = {
         name: [row[i].decode(errors="surrogateescape") for row in rows]
@@ -104,31 +106,31 @@ def _tie(prefix, sentence, rows, others):
     session, graph, _ = export.build(prefix)
     feeds = {f"{name}:0": value for name, value in tagger.feeder.batch([example]).items()}
     emissions, transitions = (
-        each.astype(float) for each in session.run(["logits:0", "crf_transitions:0"], feeds)
+        array.astype(float) for array in session.run(["logits:0", "crf_transitions:0"], feeds)
     )
     ids = [[meta["tags"].index(tag) for tag in tags] for tags in sequences]
     scores = [
-        sum(emissions[0, t, tag] for t, tag in enumerate(each))
-        + sum(transitions[a, b] for a, b in zip(each, each[1:]))
-        for each in ids
+        sum(emissions[0, t, tag] for t, tag in enumerate(path))
+        + sum(transitions[a, b] for a, b in zip(path, path[1:]))
+        for path in ids
     ]
     assert abs(scores[0] - scores[1]) < 1e-4, (sentence.words, sequences, scores)
     return sentence.words
 
 
 def probe(what, lines, *args):
-    """What the C++ makes of lines (bytes)."""
+    """The lines that the command probe writes for lines (bytes)."""
     return probe_bytes(what, b"".join(line + b"\n" for line in lines), *args)
 
 
 def probe_bytes(what, data, *args):
-    """The lines that the C++ makes of bytes."""
+    """The lines that the command probe writes for bytes."""
     return succeed(run_binary("probe", what, *args, stdin=data)).out.split(b"\n")[:-1]
 
 
 class Served:
-    """A checkpoint and all that can be made of it, in one folder. What the frozen graph is made
-    into is made once it is asked for.
+    """A checkpoint and the files that inference/ makes of it, in one folder. A file is made when it
+    is first asked for.
     """
 
     def __init__(self, zygote, prefix, folder, constrained=False):
@@ -187,7 +189,7 @@ class Served:
         return name, self.mapped if name == "inference_mm" else self.frozen, self.vocab
 
     def ways(self):
-        """{name: function (bytes, batch size) -> what that way of tagging gives}."""
+        """All ways to tag, {name: a function of (bytes, batch size) that returns the output}."""
 
         def python(script, *flags):
             return lambda data, batch_size: self.zygote.run(
@@ -310,7 +312,7 @@ def _save_random(prefix, config, sizes, meta, emb, scale, seed):
 
 
 def published_weights(names, config, emb):
-    """{variable name: float32 array} of those that ELMo's and BERT's files hold."""
+    """{variable name: float32 array} of the weights in the files of ELMo and BERT."""
     from features import pretrained
 
     weights = {}

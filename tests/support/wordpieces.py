@@ -1,4 +1,4 @@
-"""BERT's normalizer, as the library `tokenizers` has it, and vocabularies made of words."""
+"""The normalizer of BERT as in the library `tokenizers`, and vocabularies made from words."""
 
 import collections
 
@@ -16,9 +16,7 @@ def normalizer(kind):
 
 
 def vocabulary(counts, kind, characters=""):
-    """A vocabulary of these characters, and of the tokens of words, whole and in parts, that are
-    frequent.
-    """
+    """A vocabulary of these characters, of frequent words, and of their frequent parts."""
     normalize, split = (
         normalizer(kind).normalize_str,
         pre_tokenizers.BertPreTokenizer().pre_tokenize_str,

@@ -11,7 +11,7 @@
 namespace etagger {
 namespace {
 
-// With these, one step makes of numbers that are 0 or at least kLeastSum none that is rounded to 0:
+// With these bounds, one step from numbers that are 0 or at least kLeastSum never underflows:
 // kLeastSum * e^kLowestTransition * e^kLowestEmission is 1e-300.
 constexpr double kLowestTransition = -115.0, kLowestEmission = -230.0;
 
@@ -43,8 +43,8 @@ double scaled(double score, double temperature) {
   return score < kForbidden ? kNever : score / temperature;
 }
 
-// What Kernels::chain_step computes, by logarithms; from row to column of `between`, or from column
-// to row where it is `backward`.
+// The same as Kernels::chain_step, with logarithms. It goes from row to column of `between`, or
+// from column to row if `backward`.
 double log_step(const double* from, const double* before, const double* after, size_t tags,
                 const double* between, size_t width, bool backward, double* to) {
   double scale = kNever;
@@ -65,7 +65,7 @@ double log_step(const double* from, const double* before, const double* after, s
   return scale;
 }
 
-// Kernels::chain_step where all transition scores are 0: each tag gets the same sum.
+// The same as Kernels::chain_step where all transition scores are 0: each tag gets the same sum.
 double even_step(const double* from, const double* before, const double* after, size_t tags,
                  double* to) {
   double sum = 0.0, most = 0.0;
@@ -79,7 +79,8 @@ double even_step(const double* from, const double* before, const double* after, 
 
 std::vector<ChainTag> chain_tags(const std::vector<std::string>& tags, const std::string& scheme,
                                  std::vector<std::string_view>* types) {
-  std::map<std::string_view, size_t> numbers;  // a tree: a stranger's tags cannot collide in it
+  // a tree, as a stranger's tags could collide in a hash table
+  std::map<std::string_view, size_t> numbers;
   std::vector<ChainTag> read;
   for (const std::string& name : tags) {
     Tag tag = split_tag(name);
@@ -91,8 +92,8 @@ std::vector<ChainTag> chain_tags(const std::vector<std::string>& tags, const std
   return read;
 }
 
-// The sums of a sentence by the forward-backward algorithm. Rows are (width_,), each divided by its
-// scale, of which the first tags count.
+// The forward and backward variables of a sentence. Each row is (width_,), divided by its scale;
+// the first `tags` numbers of a row are used.
 template <class Sums>
 struct Chain::Lattice {
   size_t length;
@@ -190,7 +191,7 @@ double Chain::step<Logs>(const double* from, const double* before, const double*
                   width_, backward, to);
 }
 
-// The forward algorithm. Returns false where numbers get lost, or no sequence is possible.
+// The forward algorithm. Returns false if a number underflows, or if no tag sequence is possible.
 template <class Sums>
 bool Chain::forward(const Sentence& sentence, ChainScratch* scratch, Lattice<Sums>* lattice) const {
   const size_t length = sentence.length, count = tags_.size();
@@ -220,7 +221,7 @@ bool Chain::forward(const Sentence& sentence, ChainScratch* scratch, Lattice<Sum
   return true;
 }
 
-// The same of the backward algorithm.
+// The backward algorithm. Returns false likewise.
 template <class Sums>
 bool Chain::backward(ChainScratch* scratch, Lattice<Sums>* lattice) const {
   const size_t length = lattice->length;
@@ -270,10 +271,10 @@ void Chain::answer(const Lattice<Sums>& lattice, const int32_t* ids,
     of_spans[k] = std::min(entity(lattice, spans[k], totals, scratch), 1.0);
 }
 
-// The probability of all tag sequences in which an entity is read with this start, this end and
-// this type, whatever the other tags are: constrained forward-backward (Culotta and McCallum 2004).
-// The sums over beginnings that lead into the entity, and then through it, are in the scale of the
-// forward variables.
+// The probability of an entity: the sum over all tag sequences that mark an entity with this start,
+// end and type, by constrained forward-backward (Culotta and McCallum 2004). The sums over
+// beginnings that lead into the entity, and then through it, are in the scale of the forward
+// variables.
 template <class Sums>
 double Chain::entity(const Lattice<Sums>& lattice, const ChainSpan& span, const double* totals,
                      ChainScratch* scratch) const {
@@ -328,7 +329,7 @@ double Chain::factor(size_t from, size_t to) const {
 
 namespace {
 
-// The next of the paths to one tag, in a heap of which the best is on top.
+// The next path to one tag that comes from a given tag, in a heap with the best path on top.
 struct Head {
   double score;
   size_t from, rank;
@@ -337,9 +338,10 @@ struct Head {
   }
 };
 
-// The best of paths to one tag, sorted: merges the lists of paths to the tags before it. scores:
-// (tags, count), each row the best first. transition(from): what is added to a row. best, origin:
-// (count,), scores and places in `scores`; kNever where there are no more.
+// The best paths to one tag, sorted: merges the lists of paths to the tags before it.
+// scores: (tags, count), each row in descending order. transition(from): added to a row's scores.
+// best, origin: (count,), the scores of the paths and their indices in `scores`; the score is
+// kNever where there are no more paths.
 template <class Transition>
 void merge(const double* scores, size_t tags, size_t count, Transition transition,
            std::vector<Head>* heap, double* best, int32_t* origin) {
@@ -373,7 +375,7 @@ std::vector<ChainPath> Chain::nbest(const float* emissions, size_t stride, size_
                                     size_t count, ChainScratch* scratch, Stop stop) const {
   const Sentence sentence = read(emissions, stride, length, scratch);
   const size_t tags = tags_.size(), row = tags * count;
-  // Of the tag and rank of a path, tag * count + rank, the same of the token before.
+  // Maps tag * count + rank of a path to the same number for the token before.
   const std::unique_ptr<int32_t[]> origin(new int32_t[length * row]);
   std::vector<double> scores(row, kNever), next(row);  // of the best paths to each tag
   std::vector<Head> heap;
@@ -388,7 +390,7 @@ std::vector<ChainPath> Chain::nbest(const float* emissions, size_t stride, size_
       };
       if (has_transitions_ || to == 0)
         merge(scores.data(), tags, count, transition, &heap, best.data(), origins);
-      else  // without transition scores the paths before a tag are those before any other
+      else  // without transition scores every tag has the same paths before it
         std::copy_n(&origin[t * row], count, origins);
       for (size_t k = 0; k < count; ++k)
         next[to * count + k] = best[k] + sentence.emissions[t * width_ + to];
@@ -409,7 +411,7 @@ std::vector<ChainPath> Chain::nbest(const float* emissions, size_t stride, size_
   return paths;
 }
 
-// The logarithm of the sum over all sequences.
+// log Z: the logarithm of the sum over all tag sequences.
 double Chain::log_z(const Sentence& sentence, ChainScratch* scratch) const {
   double total = 0.0, last = 0.0;
   const double* row;

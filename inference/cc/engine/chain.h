@@ -1,10 +1,10 @@
-// How sure a linear-chain model is of its tags: exact probabilities of tags and entities, and the n
-// best tag sequences of a sentence. tagging/confidence.py is the reference; the numbers are its own
+// Exact probabilities of tags and entities in a linear-chain CRF (forward-backward), and the n best
+// tag sequences of a sentence. tagging/confidence.py is the reference, whose numbers are the same
 // up to rounding.
 //
-// Sums over tag sequences are products of matrices, in double precision by the engine's kernels.
-// Each row is divided by its largest number. Where a number could become 0 that is none, a sentence
-// is computed again with logarithms.
+// The sums over tag sequences are matrix products in double precision, by the engine's kernels.
+// Each row is divided by its largest number. A sentence in which a number could underflow is
+// computed again with logarithms.
 #pragma once
 
 #include <cstddef>
@@ -20,79 +20,82 @@
 
 namespace etagger {
 
-constexpr double kForbidden =
-    -5e8;  // scores below it: a model's file adds -1e9 to what is ill-formed
-constexpr double kNever = -std::numeric_limits<double>::infinity();  // what they become
+// A model's file adds -1e9 to the score of an ill-formed transition. Scores below kForbidden are
+// therefore replaced by kNever.
+constexpr double kForbidden = -5e8;
+constexpr double kNever = -std::numeric_limits<double>::infinity();
 
-// The scores that a model gives to neighbouring tags, as they lie in its file.
+// The transition matrix of a model, and its scores for the first and the last tag, as in its file.
 struct TransitionScores {
   const float* between;      // (tags, width), from row to column; nullptr: all are 0
-  const float *begin, *end;  // (tags,): of the first and the last tag; where `between` is there
+  const float *begin, *end;  // (tags,), of the first and the last tag; unused without `between`
   size_t width;
 };
 
-// How entities are read in a tag.
+// A tag, split into its prefix and its type.
 struct ChainTag {
-  char prefix;  // S in tags without prefixes, each of which is an entity of its own
-  size_t type;  // its number
+  char prefix;  // S for a tag without prefix, which is an entity by itself
+  size_t type;  // index of the type
 };
 
-// The tags of a model. types: gets the name of each type, a part of its tag; it ends where that
-// ends.
+// The tags of a model. types: receives the name of each type, a view into the end of a tag.
 std::vector<ChainTag> chain_tags(const std::vector<std::string>& tags, const std::string& scheme,
                                  std::vector<std::string_view>* types);
 
-// Words start .. end - 1 with a type, whose probability is asked for.
+// A possible entity, words start .. end - 1 with a type, whose probability is computed.
 struct ChainSpan {
   size_t start, end, type;
 };
 
-// One of the n best: log p(tags | sentence).
+// One of the n best tag sequences, with log p(tags | sentence).
 struct ChainPath {
   double log_probability;
   std::vector<int32_t> ids;
 };
 
-// Memory of one thread, used again and again.
+// Memory of one thread, which is reused for each sentence.
 struct ChainScratch {
   Doubles emissions, weights, alpha, beta, entity, totals, alpha_scale, beta_scale;
   std::vector<size_t> members;
   void release() {
-    for (Doubles* each :
+    for (Doubles* doubles :
          {&emissions, &weights, &alpha, &beta, &entity, &totals, &alpha_scale, &beta_scale})
-      each->release();
+      doubles->release();
   }
 };
 
-// A model's chain at one temperature.
+// The linear chain of a model at one temperature.
 class Chain {
  public:
-  // All must outlive it. temperature: what all scores are divided by, above 0. Throws Error for
-  // scores that are no numbers.
+  // The arguments must outlive the chain. temperature: above 0; all scores are divided by it.
+  // Throws Error if a score is not a number.
   Chain(const Kernels& kernels, const TransitionScores& transitions,
         const std::vector<ChainTag>& tags, double temperature);
 
-  // The probabilities of a sentence. emissions: float32 (length, stride), of which the first tags
-  // of a row count. ids: (length,), the tags whose probabilities go to of_tags (length,). of_spans:
-  // a probability for each span. Throws Error for scores that are no numbers, or that leave no
-  // sequence possible.
+  // Computes the probabilities of a sentence's tags and entities.
+  // emissions: (length, stride), the emission scores; the first `tags` numbers of a row are used.
+  // ids: (length,), the tags whose probabilities are written to of_tags (length,).
+  // of_spans: receives a probability for each span.
+  // Throws Error if a score is not a number, or if no tag sequence is possible.
   void probabilities(const float* emissions, size_t stride, size_t length, const int32_t* ids,
                      const std::vector<ChainSpan>& spans, ChainScratch* scratch, double* of_tags,
                      double* of_spans) const;
 
-  // The `count` most probable tag sequences, or all where there are fewer, the best first, by the
-  // list Viterbi algorithm (Seshadri and Sundberg 1994). Of sequences with one probability, the one
-  // whose later tags have lower ids comes first. Throws Error as probabilities() does, and soon
-  // once `stop` is set.
+  // The `count` most probable tag sequences, or all if there are fewer, the best first, by the list
+  // Viterbi algorithm (Seshadri and Sundberg 1994). Among equally probable sequences, the one whose
+  // later tags have lower ids comes first. Throws Error as probabilities() does, and soon after
+  // `stop` is set.
   std::vector<ChainPath> nbest(const float* emissions, size_t stride, size_t length, size_t count,
                                ChainScratch* scratch, Stop stop = {}) const;
 
  private:
-  struct Sentence {           // its scores, in the scratch memory
-    const double* emissions;  // (length, width_): those of a token less the largest of them, then
-                              // with what the first and the last tag add
+  // The scores of a sentence, in the scratch memory.
+  struct Sentence {
+    // (length, width_): the emission scores of each token less their largest, plus the scores of
+    // the first and the last tag.
+    const double* emissions;
     size_t length;
-    bool narrow;  // whether e^scores are far from what is rounded to 0
+    bool narrow;  // whether no e^score can underflow
   };
   template <class Sums>
   struct Lattice;
@@ -118,14 +121,14 @@ class Chain {
   const Kernels& kernels_;
   const std::vector<ChainTag>& tags_;
   const double temperature_;
-  const size_t width_;  // tags, up to a multiple of 8
+  const size_t width_;  // number of tags, rounded up to a multiple of 8
   const bool has_transitions_;
-  // Where there are transitions. narrow_: as that of a sentence. highest_: of the scores.
+  // With transitions only. narrow_: as Sentence::narrow. highest_: the largest score.
   bool narrow_ = true;
   double highest_ = 0.0;
-  std::vector<double> begin_, end_;  // (tags,), added to the first and the last emission scores
-  // (tags, width_), from row to column: scores divided by the temperature; e^(scores - highest);
-  // and the latter from column to row.
+  std::vector<double> begin_, end_;  // (tags,), scores of the first and the last tag
+  // (tags, width_), from row to column: the scores divided by the temperature, e^(score - highest),
+  // and the transpose of the latter.
   std::vector<double> scores_, factors_, transposed_;
 };
 

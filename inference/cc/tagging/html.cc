@@ -130,7 +130,7 @@ void HtmlWriter::append(std::string_view text, const std::vector<std::string_vie
                         const std::vector<Entity>& entities, const std::vector<double>& scores,
                         std::string* out) const {
   out->append("<p>");
-  size_t at = 0;  // a byte of the text: what is before it is written
+  size_t at = 0;  // the text before this byte is written
   for (size_t i = 0; i < entities.size(); ++i) {
     const Entity& entity = entities[i];
     const std::string_view last = words[entity.end - 1];

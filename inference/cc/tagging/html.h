@@ -1,5 +1,5 @@
-// Sentences as a page of HTML with their entities marked: the same bytes as tagging/html.py, which
-// explains them.
+// Writes sentences as a page of HTML in which the entities are marked: the same bytes as
+// tagging/html.py, which explains the page.
 #pragma once
 
 #include <cstddef>
@@ -16,23 +16,23 @@ namespace etagger {
 // The types of a model's tags, sorted.
 std::vector<std::string> types_of(const Settings& settings);
 
-// The page before its sentences, with a legend of the types, and after them.
+// The page before its sentences, with a legend of the types, and the page after them.
 std::string html_head(const std::vector<std::string>& types);
 std::string html_foot();
 
-// Writes sentences, each as a paragraph. Threads may use one at the same time.
+// Writes sentences, each as a paragraph. Several threads may use one writer at the same time.
 class HtmlWriter {
  public:
-  // types: those that entities may have, sorted; a type's place decides its colour.
+  // types: all types of entities, sorted; the index of a type decides its colour.
   explicit HtmlWriter(std::vector<std::string> types) : types_(std::move(types)) {}
 
-  // Appends a sentence. text: as it is. words: its tokens, views into `text`, in order. entities:
-  // of these words. scores: their probabilities, or nothing. The time is linear in the text.
+  // Appends a sentence. words: its tokens in order, views into `text`. entities: their places
+  // count words. scores: the entities' probabilities, or empty. Takes linear time.
   void append(std::string_view text, const std::vector<std::string_view>& words,
               const std::vector<Entity>& entities, const std::vector<double>& scores,
               std::string* out) const;
 
-  // The same where there is no text but columns: words joined by single spaces.
+  // The same for words of a column file, which are joined by single spaces.
   void append(const std::vector<std::string_view>& words, const std::vector<Entity>& entities,
               const std::vector<double>& scores, std::string* out) const;
 

@@ -16,7 +16,7 @@ namespace etagger {
 namespace {
 
 constexpr size_t kBatchSize = 64;                              // sentences
-constexpr size_t kMostTokens = 4096;                           // that are tagged together
+constexpr size_t kMostTokens = 4096;                           // tagged together
 constexpr size_t kLeastBytes = 1 << 12, kMostBytes = 1 << 15;  // of a part
 
 constexpr double kNoScore = std::numeric_limits<double>::quiet_NaN();
@@ -24,17 +24,17 @@ constexpr double kNoScore = std::numeric_limits<double>::quiet_NaN();
 // Whole lines of a text: its bytes begin .. end - 1.
 struct Piece {
   size_t text, begin, end;
-  size_t units = 0;  // of TextOptions::offsets in it
+  size_t units = 0;  // its length in the unit of TextOptions::offsets
 };
 
-// Pieces that a thread takes at a time, begin .. end - 1, and their entities, whose places count
-// from the beginning of their piece until all parts are done.
+// Pieces begin .. end - 1, which one thread tags at a time, and their entities. The entities'
+// places count from the beginning of their piece until all parts are done.
 struct Part {
   size_t begin, end;
   std::vector<TextEntity> entities;
 };
 
-// Cuts a text after line ends into pieces of `most` bytes, or more where a line has more.
+// Cuts a text after line ends into pieces of at most `most` bytes, or more if a line is longer.
 void cut(std::string_view text, size_t number, size_t most, std::vector<Piece>* pieces) {
   for (size_t begin = 0; begin < text.size();) {
     size_t end = text.size();
@@ -74,7 +74,8 @@ size_t after_mark(std::string_view text) {
   return text.substr(0, kByteOrderMark.size()) == kByteOrderMark ? kByteOrderMark.size() : 0;
 }
 
-// The only line of a text that has words, or nothing. Throws Error where there are several.
+// The only line of a text that has words; empty if there is none. Throws Error if several have
+// words.
 Sentence only_sentence(std::string_view text, Tokenizer tokenizer) {
   Sentence only;
   for (size_t at = after_mark(text); at < text.size();) {
@@ -90,7 +91,7 @@ Sentence only_sentence(std::string_view text, Tokenizer tokenizer) {
   return only;
 }
 
-// Tags the sentences of a part, some at a time.
+// Tags the sentences of a part in batches.
 class PartTagger {
  public:
   PartTagger(const Tagger& tagger, const std::vector<std::string_view>& texts,
@@ -183,11 +184,12 @@ class PartTagger {
   const TextOptions& options_;
   std::vector<TextEntity>* found_;
   std::vector<Sentence> sentences_;
-  std::vector<size_t> texts_of_;  // of each sentence
-  size_t tokens_ = 0;             // of all of them
+  std::vector<size_t> texts_of_;  // the index of each sentence's text
+  size_t tokens_ = 0;             // in all sentences
 };
 
-// Counts the places of a part's entities from the beginning of their piece, and the pieces.
+// Converts the places of a part's entities into units, from the beginning of their piece, and
+// counts the units of each piece.
 void count_part(const std::vector<std::string_view>& texts, Offsets offsets, Part* part,
                 std::vector<Piece>* pieces) {
   auto entity = part->entities.begin();
@@ -210,7 +212,7 @@ void count_part(const std::vector<std::string_view>& texts, Offsets offsets, Par
   }
 }
 
-// The entities of all parts, their places counted from the beginning of their text.
+// The entities of all parts, with places from the beginning of their text.
 std::vector<TextEntity> joined(std::vector<Part> parts, const std::vector<Piece>& pieces) {
   std::vector<TextEntity> all;
   size_t count = 0;

@@ -1,5 +1,5 @@
-// Texts to entities: texts of any size are split into lines, or further into sentences, and these
-// into tokens as the model was trained; entities come back with their places in the text.
+// From texts to entities. Texts of any size are split into lines, or further into sentences, and
+// these into tokens as the training data were; the entities have their places in the text.
 #pragma once
 
 #include <cstddef>
@@ -11,42 +11,42 @@
 
 namespace etagger {
 
-// What places count. A byte that is not UTF-8 counts as one, whatever the unit.
+// The unit of places. A byte that is not UTF-8 counts as one in every unit.
 enum class Offsets { kCodePoints, kUtf16, kBytes };
 
 struct TextOptions {
-  bool split = false;   // a line may have several sentences, see text/sentences.h; else it is one
+  bool split = false;   // split lines into sentences (text/sentences.h); else a line is a sentence
   bool scores = false;  // see Tagger::confident
   Offsets offsets = Offsets::kCodePoints;
-  size_t threads = 1;  // that tag
-  Stop stop;           // ends it, with Error
+  size_t threads = 1;
+  Stop stop;  // once set, tag_texts soon throws Error
 };
 
 // An entity of a text; ends are exclusive. The type ends in NUL and lives as long as the tagger.
 struct TextEntity {
   std::string_view type;
-  size_t text;                  // which of the texts
-  size_t start, end;            // in the text as it was given, counted as TextOptions::offsets says
-  size_t first_byte, end_byte;  // the same in bytes
+  size_t text;                  // index of the text
+  size_t start, end;            // place in the text as it was given, in TextOptions::offsets
+  size_t first_byte, end_byte;  // the same place in bytes
   double score;                 // NaN without scores
 };
 
-// The entities of all texts, from left to right, text by text. A byte order mark at the beginning
-// of a text belongs to no word; it counts in the places. A line of more than kMostRows words is
-// tagged in pieces of so many, each as a sentence of its own. What it needs beside the result does
-// not grow with the texts, unless the model reads sentences with those around them: there a text is
-// tagged as a whole. Throws Error.
+// The entities of all texts, text by text, from left to right. A byte order mark at the beginning
+// of a text belongs to no word, but counts in the places. A line of more than kMostRows words is
+// tagged in pieces of that many, each as a sentence of its own. The memory beside the result does
+// not grow with the texts, except for a model with document context, where a text is tagged as a
+// whole. Throws Error.
 std::vector<TextEntity> tag_texts(const Tagger& tagger, const std::vector<std::string_view>& texts,
                                   const TextOptions& options);
 
-// One of the ways to read a text that is a sentence; the entities have no scores, and `text` is 0.
+// One of the n best readings of a text. Its entities have no scores, and their `text` is 0.
 struct TextReading {
   double probability;
   std::vector<TextEntity> entities;
 };
 
-// The `n` most probable readings of a text, 1 to kMostReadings, or all where there are fewer, the
-// best first. The text is one sentence; one without words has one reading. Throws Error, also where
+// The `n` (1 to kMostReadings) most probable readings of a text, or all if there are fewer, the
+// best first. The text is one sentence; a text without words has one reading. Throws Error, also if
 // several of its lines have words.
 std::vector<TextReading> nbest_text(const Tagger& tagger, std::string_view text, size_t n,
                                     Offsets offsets, Stop stop = {});

@@ -37,7 +37,7 @@ class SharedRegion : public tf::ReadOnlyMemoryRegion {
   uint64_t size_;
 };
 
-// The real file system, but for MAP_SHARED, where TensorFlow's own maps with MAP_PRIVATE.
+// The real file system, except that it maps files with MAP_SHARED; TensorFlow's uses MAP_PRIVATE.
 class SharingFileSystem : public tsl::WrappedFileSystem {
  public:
   explicit SharingFileSystem(tf::FileSystem* real) : WrappedFileSystem(real, nullptr) {}
@@ -80,11 +80,11 @@ class SharingEnv : public tf::EnvWrapper {
 
 // ------------------------------------------------------------ sessions
 
-// No batch takes so long, but a loop in a graph may.
+// A batch never takes so long, but a loop in a stranger's graph may.
 constexpr int64_t kLongestRun = 600'000;  // milliseconds
 
-// Without TensorFlow's rewriting of graphs: it takes a graph's constants on trust, copies mapped
-// ones to the heap, and makes none of etagger's graphs faster.
+// Session options without TensorFlow's rewriting of graphs (Grappler). It does not check constants,
+// copies mapped ones to the heap, and does not make etagger's graphs faster.
 tf::SessionOptions session_options(int threads, bool trust) {
   tf::SessionOptions options;
   if (threads <= 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
@@ -116,8 +116,8 @@ tf::PartialTensorShape shape_of(const tf::NodeDef& placeholder, const std::strin
   return shape;
 }
 
-// Throws Error where a placeholder is fed with another shape than it declares, on which ranks that
-// were checked rest: TensorFlow does not look.
+// Throws Error if an input's shape is not the one that its placeholder declares. TensorFlow does
+// not check this, and the ranks that graph_check.h checks depend on it.
 void check_fits(const tf::Tensor& fed, const std::string& placeholder,
                 const tf::PartialTensorShape& shape, const std::string& path) {
   if (!shape.IsCompatibleWith(fed.shape()))
@@ -207,7 +207,7 @@ class TensorFlowGraph : public Graph {
   std::string path_;
   SharingEnv sharing_;
   tf::MemmappedEnv mapped_;
-  std::unique_ptr<tf::Session> session_;  // gone before the environment that holds its weights
+  std::unique_ptr<tf::Session> session_;  // destroyed before the environment with its weights
   tf::Session::CallableHandle callable_;
   std::vector<std::string> placeholders_;
   std::vector<tf::PartialTensorShape> shapes_;  // of the placeholders

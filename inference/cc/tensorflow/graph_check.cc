@@ -27,12 +27,13 @@ namespace {
 
 namespace tf = tensorflow;
 
-constexpr int64_t kLargestAttribute = 1 << 16;  // of whole numbers: axes, counts, strides
-constexpr int64_t kLargestInteger = 1 << 24;    // of whole numbers in constants: sizes, places, ids
-constexpr int64_t kLongestList = 1 << 22;       // elements; TensorFlow takes their memory unasked
-constexpr int64_t kLargestFilled = 1 << 26;     // elements of a tensor whose size a constant tells
-constexpr uint64_t kRoom = 1 << 26;             // bytes of constants beyond those of the file
-constexpr int kDeepest = 8;                     // of functions that call functions
+// inference/graph_check.py explains these limits.
+constexpr int64_t kLargestAttribute = 1 << 16;   // largest integer in an attribute
+constexpr int64_t kLargestInteger = 1 << 24;     // largest integer in a constant
+constexpr int64_t kLongestList = 1 << 22;        // elements of a list
+constexpr int64_t kLargestFilled = 1 << 26;      // elements, if a constant gives a tensor's size
+constexpr uint64_t kRoom = 1 << 26;              // bytes of constants beyond twice the file's size
+constexpr int kDeepest = 8;                      // depth of functions that call functions
 constexpr int64_t kLargestExpanded = 1'000'000;  // nodes, each call replaced by a function's nodes
 
 const std::unordered_set<std::string_view>& allowed() {
@@ -89,7 +90,7 @@ bool is_input(std::string_view input, bool in_function) {
 
 struct Kind {
   int64_t bytes;                         // of an element
-  int (*given)(const tf::TensorProto&);  // elements that are not in tensor_content
+  int (*given)(const tf::TensorProto&);  // the number of elements outside tensor_content
 };
 
 const Kind* kind_of(int type) {
@@ -116,12 +117,13 @@ const Kind* kind_of(int type) {
   return found == kinds.end() ? nullptr : &found->second;
 }
 
-// What a node may give, resources and variants too: values that no file holds.
+// Whether a node may have an output of this type; resources and variants are allowed as well,
+// though a constant cannot hold them.
 bool is_type(int type) {
   return kind_of(type) || type == tf::DT_RESOURCE || type == tf::DT_VARIANT;
 }
 
-// Whether the dimensions are sizes or -1, and a tensor of that shape has a size.
+// Whether each dimension is a size or -1 (unknown), and the product of the sizes fits.
 bool is_shape(const tf::TensorShapeProto& shape) {
   if (shape.dim_size() > 8 || (shape.unknown_rank() && shape.dim_size())) return false;
   int64_t count = 1;
@@ -133,7 +135,7 @@ bool is_shape(const tf::TensorShapeProto& shape) {
   return true;
 }
 
-// The numbers of a constant of whole numbers, or nothing.
+// The numbers of a constant of int32 or int64; nothing for any other type.
 std::optional<std::vector<int64_t>> integers(const tf::TensorProto& tensor) {
   const bool is_short = tensor.dtype() == tf::DT_INT32;
   if (!is_short && tensor.dtype() != tf::DT_INT64) return std::nullopt;
@@ -154,7 +156,7 @@ std::optional<std::vector<int64_t>> integers(const tf::TensorProto& tensor) {
   return numbers;
 }
 
-// Whether an attribute that is neither a function nor a tensor is one that TensorFlow can read.
+// Whether TensorFlow can read an attribute safely. False for a function and for a tensor.
 bool is_plain(const tf::AttrValue& value) {
   auto small = [](int64_t number) {
     return number >= -kLargestAttribute && number <= kLargestAttribute;
@@ -186,7 +188,7 @@ bool is_plain(const tf::AttrValue& value) {
 
 using Functions = std::unordered_map<std::string, const tf::FunctionDef*>;
 
-// Whose output an input reads: a node, or the place of a function's argument.
+// What an input reads: a node, or the argument of a function with this index.
 struct Producer {
   const tf::NodeDef* node = nullptr;
   int argument = -1;
@@ -218,7 +220,7 @@ class Scope {
     return nodes_.count(std::string(name)) || arguments_.count(std::string(name));
   }
 
-  // Passes over Identity.
+  // What an input reads, passing over Identity.
   Producer producer(std::string_view input) const {
     for (size_t i = 0; i <= order_.size(); ++i) {
       const std::string name(source_of(input));
@@ -247,7 +249,7 @@ using Scopes = std::unordered_map<std::string, Scope>;
   refuse("node " + node.name() + " (" + node.op() + ")" + where + ": " + what);
 }
 
-// Attributes that are there and allowed, each with a plain value.
+// Whether all attributes are allowed and have plain values.
 template <class Attributes>
 bool are_plain(const Attributes& attributes) {
   for (const auto& [name, value] : attributes)
@@ -255,7 +257,7 @@ bool are_plain(const Attributes& attributes) {
   return true;
 }
 
-// The arguments have types of their own, and each result is a node's.
+// Throws Error unless each argument has one fixed type, and a node or argument gives each result.
 void check_signature(const tf::FunctionDef& function, const Scope& scope) {
   const tf::OpDef& signature = function.signature();
   bool plain = signature.attr().empty() && function.control_ret().empty() &&
@@ -277,7 +279,7 @@ void check_signature(const tf::FunctionDef& function, const Scope& scope) {
 
 // ------------------------------------------------------------ single nodes
 
-// Bytes that a tensor takes in memory.
+// The bytes that a tensor takes in memory. Throws Error where it is incomplete.
 uint64_t tensor_size(const Scope& scope, const tf::NodeDef& node, const tf::TensorProto& tensor) {
   const Kind* kind = kind_of(tensor.dtype());
   if (!kind || !is_shape(tensor.tensor_shape()))
@@ -296,7 +298,8 @@ uint64_t tensor_size(const Scope& scope, const tf::NodeDef& node, const tf::Tens
   return static_cast<uint64_t>(count * kind->bytes);
 }
 
-// A Const has a type, a value of that type, and no whole number beyond kLargestInteger.
+// Throws Error unless a Const has a value of its own type, whose integers are at most
+// kLargestInteger in magnitude.
 void check_constant(const Scope& scope, const tf::NodeDef& node) {
   auto value = node.attr().find("value"), type = node.attr().find("dtype");
   if (value == node.attr().end() || type == node.attr().end() || !value->second.has_tensor())
@@ -309,13 +312,13 @@ void check_constant(const Scope& scope, const tf::NodeDef& node) {
         refuse(scope, node, "a whole number above " + std::to_string(kLargestInteger));
 }
 
-// Whether an attribute that says how many inputs or outputs there are may be true.
+// Whether an attribute, if it counts inputs or outputs, has a possible value.
 bool is_count(const tf::NodeDef& node, const std::string& name, const tf::AttrValue& value) {
   if (name == "N") return value.i() >= 1 && value.i() <= node.input_size();
   return (name != "num" && name != "num_split") || value.i() >= 0;
 }
 
-// Each attribute has a value that the op's declaration allows.
+// Throws Error where the op's declaration does not allow the value of an attribute.
 void check_declared(const Scope& scope, const tf::NodeDef& node) {
   const tf::OpDef* op = nullptr;
   if (!tf::OpRegistry::Global()->LookUpOpDef(node.op(), &op).ok())
@@ -328,7 +331,7 @@ void check_declared(const Scope& scope, const tf::NodeDef& node) {
   }
 }
 
-// Op, inputs and attributes, each by itself. Returns the bytes of its constant.
+// Checks a node's op, inputs and attributes. Returns the bytes of its tensors.
 uint64_t check_node(const Scope& scope, const tf::NodeDef& node, const Functions& functions,
                     bool mapped) {
   if (!allowed().count(node.op()) || node.op()[0] == '_')
@@ -362,7 +365,7 @@ uint64_t check_node(const Scope& scope, const tf::NodeDef& node, const Functions
 
 // ------------------------------------------------------------ order and calls
 
-// Throws Error where a node waits for itself.
+// Throws Error where the nodes form a cycle (topological sort).
 void check_order(const Scope& scope) {
   std::unordered_map<std::string_view, int> waits;
   std::unordered_map<std::string_view, std::vector<std::string_view>> readers;
@@ -384,12 +387,13 @@ void check_order(const Scope& scope) {
   if (ready.size() < waits.size()) refuse("the nodes wait for each other in a circle");
 }
 
-// Throws Error where functions call each other in a circle, or too often.
+// Throws Error where functions call each other in a cycle, too deeply or too often.
 void check_calls(const Scope& main, const Scopes& scopes) {
   std::vector<const Scope*> left{&main};
   for (const auto& [name, scope] : scopes) left.push_back(&scope);
   std::unordered_map<std::string, int64_t> expanded;
-  // The nodes of a scope and of all that it calls, or -1 where one of these is not known yet.
+  // The number of nodes of a scope and of all functions that it calls; -1 if one of these is not
+  // known yet.
   auto count = [&](const Scope& scope) {
     int64_t total = static_cast<int64_t>(scope.nodes().size());
     for (const tf::NodeDef* node : scope.nodes())
@@ -419,14 +423,14 @@ void check_calls(const Scope& main, const Scopes& scopes) {
 
 // ------------------------------------------------------------ operands
 
-// The whole numbers of a constant, or nothing for any other node or an argument.
+// The integers of a constant node; nothing for any other node and for an argument.
 std::optional<std::vector<int64_t>> constant(const Producer& producer) {
   if (!producer.is("Const")) return std::nullopt;
   return integers(producer.node->attr().at("value").tensor());
 }
 
-// Whether an input is one number for certain: a loop's counter, a constant, an element of a shape,
-// or the sum or difference of such.
+// Whether an input is certainly a scalar: the counter of a loop, a constant, an element of a shape,
+// or a sum or difference of such.
 bool is_scalar(const Scope& scope, const std::string& input, int counter, int depth = 8) {
   Producer producer = scope.producer(input);
   if (!producer.node || !depth) return producer.argument >= 0 && producer.argument == counter;
@@ -449,16 +453,17 @@ bool is_scalar(const Scope& scope, const std::string& input, int counter, int de
          plain;
 }
 
-// Where a node reads or writes an element of a list, the place must be a single number: anything
-// else ends the process. counter: place of the argument that counts a loop.
+// Whether a node that reads or writes an element of a list has a scalar as the index: anything else
+// ends the process. True for all other nodes. counter: index of the argument that counts the steps
+// of a loop.
 void check_list_index(const Scope& scope, const tf::NodeDef& node, int counter) {
   if (node.op() != "TensorListGetItem" && node.op() != "TensorListSetItem") return;
   if (node.input_size() < 2 || !is_scalar(scope, node.input(1), counter))
     refuse(scope, node, "the place in a list is not a single number");
 }
 
-// Whether a BlockLSTM's seq_len_max is tf.shape(x)[0] of its own x: one step more than there is
-// ends the process.
+// Whether a BlockLSTM's seq_len_max is tf.shape(x)[0] of its own input x; with a larger number the
+// kernel reads out of bounds, and the process ends.
 bool reads_its_own_length(const Scope& scope, const tf::NodeDef& node) {
   if (node.input_size() < 2) return false;
   Producer x = scope.producer(node.input(1)), size = scope.producer(node.input(0));
@@ -478,13 +483,14 @@ bool reads_its_own_length(const Scope& scope, const tf::NodeDef& node) {
          port(shape.node->input(0)) == port(node.input(1));
 }
 
-// Whether a loop's counter goes up (or down) by a constant, or up by a factor from 1 on.
+// Whether a loop moves its counter towards the bound: it adds or subtracts a constant, or it
+// multiplies a counter that starts at 1 or more by 2 or more.
 bool moves(const Producer& step, const Scope& turn, int counter, bool upwards,
            const Producer& start) {
   if (!(step.is("AddV2") || step.is("Sub") || step.is("Mul")) || step.node->input_size() < 2)
     return false;
   Producer one = turn.producer(step.node->input(0)), other = turn.producer(step.node->input(1));
-  if (!step.is("Sub") && one.argument < 0) std::swap(one, other);  // either way round
+  if (!step.is("Sub") && one.argument < 0) std::swap(one, other);  // both commute
   auto numbers = constant(other);
   if (one.argument != counter || !numbers || numbers->size() != 1) return false;
   const int64_t number = (*numbers)[0];
@@ -495,7 +501,7 @@ bool moves(const Producer& step, const Scope& turn, int counter, bool upwards,
   return number != 0 && (number > 0) == (upwards == step.is("AddV2"));
 }
 
-// A loop, all of whose parts are there.
+// A loop whose condition and body are functions of the graph.
 struct Loop {
   const tf::FunctionDef *cond, *body;
   const Scope *inside, *turn;  // of the two
@@ -522,9 +528,9 @@ std::optional<Loop> loop_of(const tf::NodeDef& node, const Functions& functions,
   return loop;
 }
 
-// The place of a loop's counter among its arguments, or -1 where it may not end: a loop goes on
-// while the counter is below (or above) a bound that the loop leaves as it is, and it counts
-// towards it.
+// The index of the argument that counts the steps of a loop; -1 where the loop may not end. The
+// loop must run while the counter is below (or above) a bound, must not change the bound, and must
+// move the counter towards it in each step.
 int counter_of(const Scope& scope, const tf::NodeDef& node, const Loop& loop) {
   Producer test =
       loop.inside->producer(loop.cond->ret().at(loop.cond->signature().output_arg(0).name()));
@@ -548,13 +554,14 @@ int counter_of(const Scope& scope, const tf::NodeDef& node, const Loop& loop) {
              : -1;
 }
 
-// Operand that is a size: what comes out has as many elements as the product of its numbers.
+// The input of an op that is a shape: the output has as many elements as the product of its
+// numbers.
 int size_operand(const std::string& op) {
   if (op == "Fill") return 0;
   return op == "BroadcastTo" || op == "Tile" || op == "TensorListReserve" ? 1 : -1;
 }
 
-// Throws Error where the numbers' product is above kLargestFilled.
+// Throws Error where the product of the numbers is above kLargestFilled.
 void check_filled(const Scope& scope, const tf::NodeDef& node) {
   const int operand = size_operand(node.op());
   if (operand < 0 || node.input_size() <= operand) return;
@@ -568,7 +575,7 @@ void check_filled(const Scope& scope, const tf::NodeDef& node) {
   }
 }
 
-// What single ops do not check themselves.
+// Throws Error where an op gets an input that its kernel should check, but does not.
 void check_operands(const Scope& scope, const tf::NodeDef& node, const Functions& functions,
                     const Scopes& scopes) {
   check_filled(scope, node);
@@ -595,7 +602,7 @@ void check_operands(const Scope& scope, const tf::NodeDef& node, const Functions
     for (const tf::NodeDef* inner : inside->nodes()) check_list_index(*inside, *inner, counter);
 }
 
-// Whether a list's length has been bounded before, when the graph was frozen or transformed.
+// Whether the length of a list is bounded already, by an export or a transformation.
 bool is_bounded(const Scope& scope, const tf::NodeDef& node) {
   Producer size = scope.producer(node.input(1));
   if (!size.is("Minimum") || size.node->input_size() < 2) return false;
@@ -603,8 +610,7 @@ bool is_bounded(const Scope& scope, const tf::NodeDef& node) {
   return numbers && numbers->size() == 1 && numbers->front() <= kLongestList;
 }
 
-// Lets each list have kLongestList elements at most: where there is no memory for a list, the
-// process ends.
+// Bounds the length of each list by kLongestList: where memory runs out, the process ends.
 void bound_lists(tf::GraphDef* graph) {
   const Scope main("", graph->node(), google::protobuf::RepeatedPtrField<tf::OpDef::ArgDef>());
   std::vector<tf::NodeDef*> lists;
@@ -657,7 +663,7 @@ void check(const tf::GraphDef& graph, uint64_t size, bool mapped) {
     for (const tf::NodeDef* node : scope->nodes()) check_operands(*scope, *node, functions, scopes);
 }
 
-// Throws Error where a constant in a region is none.
+// Throws Error where a constant in a region has no valid type, shape or region.
 void check_region(const tf::NodeDef& node, const RegionSizes& regions) {
   auto shape = node.attr().find("shape"), type = node.attr().find("dtype"),
        name = node.attr().find("memory_region_name");

@@ -1,7 +1,7 @@
-// Whether a graph of unknown origin may be handed to TensorFlow; includes TensorFlow.
+// Tells whether a graph of unknown origin may be handed to TensorFlow; includes TensorFlow.
 //
-// check_graph, normalize and check_shapes, in this order. The same rules in Python, word for word:
-// inference/graph_check.py. inference/graph_ops.txt lists the ops for both.
+// Call check_graph, normalize and check_shapes, in this order. Python has the same rules in
+// inference/graph_check.py; inference/graph_ops.txt lists the allowed ops for both.
 #pragma once
 
 #include <cstdint>
@@ -12,28 +12,27 @@
 
 namespace etagger {
 
-// The regions of a memory-mapped graph's file, and how many bytes each has.
+// The regions of a memory-mapped graph's file, and the number of bytes of each.
 using RegionSizes = std::unordered_map<std::string, uint64_t>;
 
-// Throws Error where a graph, read from the file `path` of `size` bytes, is not what etagger
-// writes. regions: of a memory-mapped graph, or else null: such a graph may have constants in
-// regions.
+// Throws Error where etagger would not have written a graph, read from the file `path` of `size`
+// bytes. regions: those of a memory-mapped graph, whose constants may lie in them; otherwise null.
 void check_graph(const tensorflow::GraphDef& graph, const std::string& path, uint64_t size,
                  const RegionSizes* regions = nullptr);
 
-// Throws Error where a constant in a region is larger than it, or has readers that might write
-// their result over it.
+// Throws Error where a constant is larger than its region, or where an op that reads it might write
+// its result over it.
 void check_regions(const tensorflow::GraphDef& graph, const std::string& path,
                    const RegionSizes& regions);
 
-// Takes out of a graph what says how TensorFlow is to read it: devices, types and shapes that
-// TensorFlow derives anyway, gradients, and versions before which it checks less; and bounds its
-// lists.
+// Removes from a graph what tells TensorFlow how to read it: devices, gradients, types and shapes
+// that TensorFlow derives anyway, and versions, as TensorFlow checks less in a graph of an old
+// version. Bounds the length of lists as well.
 void normalize(tensorflow::GraphDef* graph);
 
-// Throws Error where the shapes of a normalized graph, read from the file `path` of `size` bytes,
-// do not fit together; where TensorFlow cannot tell the rank of an operand that must have the right
-// one; or where a tensor is too large. In graph_shapes.cc.
+// Infers the shapes of a normalized graph, read from the file `path` of `size` bytes. Throws Error
+// where they do not fit together, where the rank of an input is unknown that its kernel does not
+// check, and where a tensor is too large. In graph_shapes.cc.
 void check_shapes(const tensorflow::GraphDef& graph, const std::string& path, uint64_t size);
 
 // Throws Error: what is wrong with the graph of the file `path`, and how to mend it.

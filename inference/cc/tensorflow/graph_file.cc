@@ -34,7 +34,7 @@ uint64_t size_of(const std::string& path) {
   return stat(path.c_str(), &about) ? 0 : static_cast<uint64_t>(about.st_size);
 }
 
-// The bytes of a file from `offset` on. Throws Error where it has fewer.
+// Reads bytes of a file from `offset` on. Throws Error where the file is too short.
 std::string bytes_of(const std::string& path, uint64_t offset, uint64_t size) {
   std::ifstream stream(path, std::ios::binary);
   std::string bytes(size, '\0');
@@ -43,8 +43,8 @@ std::string bytes_of(const std::string& path, uint64_t offset, uint64_t size) {
   return bytes;
 }
 
-// The directory of a memory-mapped file: at its end, after which comes its own offset, 8 bytes.
-// Throws Error where a region is not in the file, or where no tensor may begin.
+// The directory of a memory-mapped file. It stands at the end, and the last 8 bytes of the file are
+// its offset. Throws Error where a region is not within the file, or is not aligned for a tensor.
 RegionSizes read_directory(const std::string& path) {
   const uint64_t size = size_of(path);
   if (size < 8) throw Error("truncated");

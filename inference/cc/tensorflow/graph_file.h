@@ -10,19 +10,19 @@
 
 namespace etagger {
 
-// Throws Error with `what` in front where `status` is none of success.
+// Throws Error with `what` in front unless `status` is OK.
 void check(const absl::Status& status, const std::string& what);
 
-// Throws Error where the file is missing or no graph; and where the graph is not what etagger
-// writes (graph_check.h), unless whoever made it is trusted.
+// Reads a GraphDef. Throws Error where the file is missing or is not a graph, and, unless `trust`,
+// where etagger would not have written it (graph_check.h).
 tensorflow::GraphDef read_graph(const std::string& path, bool trust);
 
-// The graph of a memory-mapped file, which `env` gives to a session. Throws Error, as read_graph
-// does; also where a trusted graph has constants that are not whole in the file's regions.
+// Reads the graph of a memory-mapped file; `env` gives its regions to a session. Throws Error as
+// read_graph does, and for a trusted graph where a constant is not within the regions of the file.
 tensorflow::GraphDef read_mapped(const std::string& path, bool trust,
                                  tensorflow::MemmappedEnv* env);
 
-// Throws Error where `path` is missing or not a plain file that can be read.
+// Throws Error where `path` is missing or is not a plain, readable file.
 void check_plain_file(const std::string& path);
 
 // "a,b" -> {"a", "b"}.

@@ -1,4 +1,4 @@
-// The shapes that TensorFlow infers for a graph of unknown origin, before any kernel runs.
+// Checks the shapes that TensorFlow infers for a graph of unknown origin, before any kernel runs.
 #include <algorithm>
 #include <limits>
 #include <string>
@@ -20,10 +20,10 @@ namespace {
 namespace tf = tensorflow;
 using tf::shape_inference::InferenceContext;
 
-constexpr uint64_t kLargestTensor = 1 << 28;  // elements, as far as sizes are known before
-constexpr size_t kLargestValue = 1 << 10;     // bytes of weights that may tell a shape
+constexpr uint64_t kLargestTensor = 1 << 28;  // elements of a tensor whose shape is known
+constexpr size_t kLargestValue = 1 << 10;     // bytes of a float constant that may give a shape
 
-// A constant whose numbers tell no shape of another tensor.
+// Whether a node is a constant that cannot give the shape of another tensor.
 bool is_weight(const tf::NodeDef& node) {
   if (node.op() != "Const") return false;
   const tf::TensorProto& tensor = node.attr().at("value").tensor();
@@ -32,8 +32,8 @@ bool is_weight(const tf::NodeDef& node) {
          type != tf::DT_BOOL && tensor.ByteSizeLong() > kLargestValue;
 }
 
-// A copy to infer shapes from: without weights, and without the shapes that a loop claims to end
-// with, which no kernel checks.
+// A small copy of a graph, from which shapes are inferred: placeholders stand for the weights, and
+// the shapes that a loop declares for its results are left out, as no kernel checks them.
 tf::GraphDef skeleton_of(const tf::GraphDef& graph) {
   tf::GraphDef skeleton;
   *skeleton.mutable_versions() = graph.versions();
@@ -58,14 +58,14 @@ tf::GraphDef skeleton_of(const tf::GraphDef& graph) {
   return skeleton;
 }
 
-// Operands whose rank the kernel takes on trust: another one ends the process.
+// Inputs whose rank the kernel does not check; a wrong one ends the process.
 std::vector<int> ranked_operands(const std::string& op) {
   if (op == "Conv2D") return {0, 1};
   if (op == "Dequantize") return {1, 2};
   return {};
 }
 
-// The product of the sizes that are known, or the largest number.
+// The product of the known sizes; the largest number where it overflows.
 uint64_t elements_of(InferenceContext* context, int output) {
   constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
   const auto shape = context->output(output);
@@ -87,7 +87,7 @@ bool may_be_empty(InferenceContext* context, tf::shape_inference::ShapeHandle sh
   return false;
 }
 
-// Throws Error where one node's operands or outputs are not as they must be.
+// Throws Error where an input of one node has an unknown rank, or an output is too large.
 void check_node(const tf::Node& node, InferenceContext* context, uint64_t most) {
   const std::string what = "node " + node.name() + " (" + node.type_string() + "): ";
   for (int place : ranked_operands(node.type_string()))

@@ -26,7 +26,7 @@ class Regions {
     check(writer_.InitializeToFile(tf::Env::Default(), path), path);
   }
 
-  // Writes a tensor, and makes `node` the constant that reads it.
+  // Writes a tensor into a new region, and turns `node` into the constant that reads it.
   void move(const tf::Tensor& tensor, tf::NodeDef* node) {
     std::string region =
         tf::MemmappedFileSystem::kMemmappedPackagePrefix + ("region_" + std::to_string(++count_));
@@ -56,7 +56,7 @@ class Regions {
   size_t bytes_ = 0;
 };
 
-// A tensor that is worth a region moves there; another becomes a constant of the graph.
+// Moves a large tensor that is only read into a region; any other becomes a constant of the graph.
 void place(const tf::Tensor& tensor, bool only_read, int smallest, tf::NodeDef* node,
            Regions* regions) {
   bool large =
@@ -83,8 +83,8 @@ void place_constants(tf::GraphDef* graph, int smallest, Regions* regions) {
   }
 }
 
-// A variable's value. Throws Error where the checkpoint has none of the type and shape that the
-// graph wants.
+// Reads the value of a variable. Throws Error where the checkpoint has no value of the type and
+// shape that the graph declares.
 tf::Tensor read_variable(const tf::NodeDef& node, const Checkpoint& checkpoint,
                          tf::BundleReader* reader) {
   auto shared = node.attr().find("shared_name"), type = node.attr().find("dtype"),
@@ -103,7 +103,8 @@ tf::Tensor read_variable(const tf::NodeDef& node, const Checkpoint& checkpoint,
   return tensor;
 }
 
-// The type of each variable, whose value comes from the checkpoint, one at a time.
+// Replaces the variables by their values, which are read from the checkpoint one at a time. Returns
+// the type of each variable.
 std::unordered_map<std::string, tf::DataType> place_variables(tf::GraphDef* graph,
                                                               const std::string& prefix,
                                                               int smallest, Regions* regions) {
@@ -121,7 +122,7 @@ std::unordered_map<std::string, tf::DataType> place_variables(tf::GraphDef* grap
   return types;
 }
 
-// What read a variable reads a constant now.
+// Lets the ops that read a variable read the constant in its place.
 void rewrite_readers(const std::unordered_map<std::string, tf::DataType>& types,
                      tf::GraphDef* graph) {
   for (tf::NodeDef& node : *graph->mutable_node()) {

@@ -37,7 +37,7 @@ bool Readers::only_read(const std::string& name, const std::string& scope) const
   return true;
 }
 
-// more: outputs that are the same tensor, to be looked at as well.
+// more: receives outputs that are the same tensor, whose readers must be checked as well.
 bool Readers::only_read_by(const tf::NodeDef& node, int place, const std::string& scope,
                            std::vector<Output>* more) const {
   static const std::unordered_set<std::string> safe = {

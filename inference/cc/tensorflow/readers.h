@@ -1,4 +1,4 @@
-// Who reads a node's output in a graph; includes TensorFlow.
+// Tells which ops read the output of a node; includes TensorFlow.
 #pragma once
 
 #include <string>
@@ -11,14 +11,14 @@
 
 namespace etagger {
 
-// Whether every reader of a tensor only reads it. Others may write their result over an input that
-// nobody else holds, and what is mapped must not be written: such weights stay in the graph. It
-// refers to the graph's nodes: those that read something must stay as they are while it is asked.
+// Tells whether all ops that read a tensor leave it unchanged. Other ops may write their result
+// over an input that nothing else uses, and mapped memory must not be written; such weights stay in
+// the graph. It refers to the nodes of the graph, which must not change while it is used.
 class Readers {
  public:
   explicit Readers(const tensorflow::GraphDef& graph);
 
-  // Of the node `name` in the graph itself, or in the function `scope`.
+  // Whether this holds for the node `name`, in the function `scope` or (if empty) in the graph.
   bool only_read(const std::string& name, const std::string& scope = "") const;
 
  private:
@@ -30,7 +30,7 @@ class Readers {
                     std::vector<Output>* more) const;
 
   std::unordered_map<std::string, const tensorflow::FunctionDef*> functions_;
-  // scope -> name -> who reads it, and as which input
+  // scope -> name -> the nodes that read it, each with the index of its input
   std::unordered_map<
       std::string,
       std::unordered_map<std::string, std::vector<std::pair<const tensorflow::NodeDef*, int>>>>

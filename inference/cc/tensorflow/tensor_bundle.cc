@@ -21,14 +21,14 @@ namespace {
 
 namespace tf = tensorflow;
 
-// Bytes of a plain file. Throws Error where there is none.
+// The size of a plain file in bytes. Throws Error where there is no such file.
 uint64_t size_of(const std::string& path) {
   struct stat about;
   if (stat(path.c_str(), &about) || !S_ISREG(about.st_mode)) throw Error("there is no " + path);
   return static_cast<uint64_t>(about.st_size);
 }
 
-// Bytes of each data file.
+// The size of each data file in bytes.
 std::vector<uint64_t> data_sizes(const std::string& prefix, int shards) {
   if (shards < 1 || shards > 10'000) throw Error("its number of data files is out of bounds");
   std::vector<uint64_t> sizes;
@@ -40,7 +40,7 @@ std::vector<uint64_t> data_sizes(const std::string& prefix, int shards) {
   return sizes;
 }
 
-// Checks a variable's shape, and where its values are. Returns their bytes.
+// Checks a variable's shape and the place of its values. Returns their size in bytes.
 uint64_t check_entry(const tf::BundleEntryProto& entry, const std::vector<uint64_t>& sizes,
                      uint64_t total) {
   const bool is_string = entry.dtype() == tf::DT_STRING;
@@ -58,7 +58,7 @@ uint64_t check_entry(const tf::BundleEntryProto& entry, const std::vector<uint64
     count *= good ? size : 1;
   }
   if (!good) throw Error("a variable of a shape that the data files do not have");
-  if (entry.slices_size()) return 0;  // its values are entries of their own
+  if (entry.slices_size()) return 0;  // its values stand in other entries
   const auto shard = static_cast<size_t>(entry.shard_id());
   const auto begin = static_cast<uint64_t>(entry.offset()),
              size = static_cast<uint64_t>(entry.size());
@@ -97,13 +97,14 @@ Checkpoint read_index(const std::string& prefix) {
       tf::BundleEntryProto entry;
       if (!(key.empty() ? header.ParseFromString(value) : entry.ParseFromString(value)))
         throw Error("an entry that is none");
-      if (key.empty()) {  // the first one
+      if (key.empty()) {  // the header, which is the first entry
         sizes = data_sizes(prefix, header.num_shards());
         total = std::accumulate(sizes.begin(), sizes.end(), uint64_t{0});
         return;
       }
       taken += check_entry(entry, sizes, total);
-      // A key that begins with 0 is a slice of a variable, whose entry has the whole shape.
+      // A key that begins with a byte 0 is a slice of a variable; the variable's own entry has the
+      // whole shape.
       if (key[0]) checkpoint.entries[key] = entry;
     });
     if (taken > total) throw Error("the variables are larger than the data files");

@@ -1,5 +1,5 @@
-// What a TensorFlow checkpoint says that it holds; includes TensorFlow. The same rules in Python:
-// files/tensor_bundle.py.
+// Reads and checks the index of a TensorFlow checkpoint; includes TensorFlow. Python has the same
+// rules in files/tensor_bundle.py.
 #pragma once
 
 #include <string>
@@ -14,8 +14,9 @@ struct Checkpoint {
   std::unordered_map<std::string, tensorflow::BundleEntryProto> entries;  // variables by name
 };
 
-// Reads PREFIX.index, before TensorFlow does, which ends the process where a shape in it is none,
-// and asks for the memory of any shape. Throws Error where the index does not fit its data files.
+// Reads PREFIX.index. This must come before TensorFlow reads it, which ends the process for an
+// invalid shape, and allocates memory for any other one. Throws Error where the index does not fit
+// its data files.
 Checkpoint read_index(const std::string& prefix);
 
 }  // namespace etagger

@@ -9,7 +9,7 @@
 #include "tensorflow/graph_file.h"
 #include "tensorflow/core/platform/env.h"
 
-// The wheel exports these two but ships no header for them.
+// TensorFlow's library exports these two functions, but pip installs no header for them.
 namespace tensorflow::graph_transforms {
 typedef std::map<std::string, std::vector<std::string>> TransformFuncParameters;
 typedef std::vector<std::pair<std::string, TransformFuncParameters>> TransformParameters;
@@ -31,8 +31,8 @@ const tf::NodeDef* find_node(const tf::GraphDef& graph, const std::string& name)
   return nullptr;
 }
 
-// Named inputs that the graph has, and its other placeholders too: merge_duplicate_nodes would
-// merge those.
+// The named inputs that the graph has, and all its other placeholders, as merge_duplicate_nodes
+// would otherwise merge these.
 std::vector<std::string> inputs_of(const tf::GraphDef& graph, const std::vector<std::string>& named,
                                    std::vector<std::string>* notes) {
   std::vector<std::string> inputs;

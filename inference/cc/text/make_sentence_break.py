@@ -79,8 +79,10 @@ def write_cpp(version, rows):
 def write_python(version, rows):
     print('"""Made by inference/cc/text/make_sentence_break.py; not to be edited."""\n')
     print(f'UNICODE_VERSION = "{version}"')
-    print("# first-last:letter, in hexadecimal; the letters are those of the script, and i")
-    print("# stands for upper and lower case in turn. A code point that is in none is any other.")
+    print(
+        "# first-last:letter, code points in hexadecimal. The script explains the letters; i is a"
+    )
+    print("# range in which upper and lower case alternate. All other code points are Other.")
     print('RANGES = """')
     cells = (f"{a:x}:{letter}" if a == b else f"{a:x}-{b:x}:{letter}" for a, b, letter in rows)
     for line in _lines(cells, 98):

@@ -12,8 +12,8 @@
 namespace etagger {
 namespace {
 
-// Code points with one value of Sentence_Break, by the letters of make_sentence_break.py; i: upper
-// and lower case in turn.
+// Code points with the same value of the property Sentence_Break, as a letter of
+// make_sentence_break.py; i: upper and lower case alternate.
 struct BreakRange {
   uint32_t first, last;
   char letter;
@@ -53,7 +53,7 @@ constexpr std::string_view kStarters[] = {
     "Then",     "There", "These", "They",    "This",     "Those", "Though", "To",        "Under",
     "Until",    "Was",   "We",    "Were",    "What",     "When",  "Where",  "Which",     "While",
     "Who",      "Why",   "Will",  "With",    "Would",    "Yet",   "You",    "Your"};
-constexpr size_t kLongest = 12;  // letters and points of an abbreviation, at most
+constexpr size_t kLongest = 12;  // letters and points of the longest abbreviation
 
 char find_letter(uint32_t code) {
   const BreakRange* range = find_range(kSentenceBreak, code);
@@ -81,23 +81,23 @@ bool is_ascii_letter(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-// Letters of a text, at places in it.
+// Reads the letters of a text at any place.
 class Reader {
  public:
   explicit Reader(std::string_view text) : text_(text) {}
 
-  // The letter at a place; 0: the end.
+  // The letter at a place; 0 at the end.
   char letter(size_t at) const {
     return at < text_.size() ? letter_of(character_at(text_, at).code) : '\0';
   }
-  // The letter before a place; 0: the beginning.
+  // The letter before a place; 0 at the beginning.
   char letter_before(size_t at) const {
     return at > 0 ? letter(character_before(text_, at)) : '\0';
   }
   size_t after(size_t at) const { return at + character_at(text_, at).size; }
   size_t before(size_t at) const { return character_before(text_, at); }
 
-  // After characters of this letter, and after what extends each of them.
+  // The place after characters with this letter, each with its extending characters.
   size_t skip(size_t at, char of) const {
     while (letter(at) == of) at = skip_extending(after(at));
     return at;
@@ -116,14 +116,14 @@ class Reader {
   std::string_view text_;
 };
 
-// What may end a sentence.
+// A place that may end a sentence.
 struct End {
-  size_t term;        // where its `.`, `?` or `!` is
-  size_t after_term;  // after that, and what extends it
-  size_t end;         // after what closes quotes and brackets, and after spaces
+  size_t term;        // place of `.`, `?` or `!`
+  size_t after_term;  // place after it and its extending characters
+  size_t end;         // place after closing quotes, brackets and spaces
 };
 
-// Whether there is lower case before anything else that is a letter or ends a sentence.
+// Whether a lower-case letter comes before any other letter and any end of a sentence.
 bool is_lower_ahead(const Reader& reader, size_t at) {
   constexpr std::string_view kOther = "ouprnat";
   for (;; at = reader.after(at)) {
@@ -163,7 +163,8 @@ bool is_starter(std::string_view text, size_t at) {
   return is_among(kStarters, text.substr(at, end - at)) && text.substr(end, 1) != ".";
 }
 
-// What may stand before an abbreviation: nothing, space, what opens, a paragraph's end, a dash.
+// Whether an abbreviation may begin at `at`: at the beginning, or after a space, an opening bracket
+// or quote, the end of a paragraph, or a dash.
 bool may_precede(std::string_view text, const Reader& reader, size_t at) {
   constexpr std::string_view kLetters = "scprn", kDashes[] = {"-", "/", "–", "—"};
   if (at == 0 || kLetters.find(reader.letter_before(at)) != kLetters.npos) return true;
@@ -172,7 +173,7 @@ bool may_precede(std::string_view text, const Reader& reader, size_t at) {
   });
 }
 
-// Whether an abbreviation or an initial removes the break.
+// Whether an abbreviation or an initial removes the break after `found`.
 bool removes(std::string_view text, const Reader& reader, const End& found) {
   const size_t point = found.term;
   if (text[point] != '.') return false;

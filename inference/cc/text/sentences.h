@@ -1,5 +1,5 @@
-// Splits a text into sentences: the rules of features/sentences.py, which explains them.
-// make_sentence_break.py makes its table, unicode_sentence.inc.
+// Splits a text into sentences by the rules of features/sentences.py, which explains them.
+// make_sentence_break.py writes the table unicode_sentence.inc.
 #pragma once
 
 #include <cstddef>
@@ -7,12 +7,13 @@
 
 namespace etagger {
 
-// Where the sentence ends that goes on at text[at], at < text.size(). tailored: abbreviations and
-// initials remove breaks of Unicode's Standard Annex 29. What is before text[at] is looked at, too,
-// so that the sentences of a text are the same wherever it is begun.
+// Returns where the sentence ends that contains text[at], at < text.size(). tailored: no sentence
+// ends after abbreviations and initials; otherwise the boundaries are exactly those of Unicode's
+// Standard Annex 29. It also reads text before `at`, so the result does not depend on where in the
+// sentence `at` is.
 size_t sentence_end(std::string_view text, size_t at, bool tailored = true);
 
-// The text without the white space at both ends that is in no token.
+// The text without white space at both ends.
 std::string_view stripped(std::string_view text);
 
 }  // namespace etagger

@@ -1,5 +1,5 @@
-"""Tags texts, or the words of sentences, with a trained model: named entities, and what else it has
-learned.
+"""Tags texts, or the words of sentences, with a trained model: named entities, or whatever tags it
+has learned.
 
     import etagger
     model = etagger.load("model.etagger")
@@ -10,13 +10,13 @@ learned.
     model.entities(["Sumogetti", "left", "Vremland"])
     # [Entity(type='PER', start=0, end=1, text='Sumogetti'), ...]
     model.tag_sentences([["Sumogetti", "left"], ["Vremland"]])    # [['B-PER', 'O'], ['B-LOC']]
-    model.tag_file("data/sample/test.txt", "pred.txt")   # columns, and the tag after them
+    model.tag_file("data/sample/test.txt", "pred.txt")   # columns, with the tag appended
 
 The tags in these comments are those of the model that `make demo` trains.
 
-Any number of threads may use one model: the library tags without Python's lock, and they do not
-wait for each other. A model that is copied or pickled, such as for multiprocessing.Pool, is opened
-again by its path.
+Any number of threads may use one model at the same time: the library releases Python's global lock
+while it tags. A model that is copied or pickled, for multiprocessing.Pool for example, is opened
+again from its path.
 """
 
 from __future__ import annotations
@@ -49,21 +49,21 @@ __all__ = [
 
 
 class Error(ValueError):
-    """What was wrong with a model or with what it was given, one line of printable characters."""
+    """A model cannot be opened, or an argument is wrong. The message is one printable line."""
 
     def __init__(self, text: str) -> None:
         super().__init__(_printable(text))
 
 
 class MissingColumnsWarning(UserWarning):
-    """A model was trained with a POS or chunk column that it is not given: its tags are worse. Said
-    once a model; not of one that was trained with feature_drop.
+    """A model was trained with a POS or chunk column that a call does not give, so its tags are
+    worse. Each model warns once; a model that was trained with feature_drop does not warn.
     """
 
 
 def _printable(text: str) -> str:
-    """Whatever would not show as itself, escaped: \\n, \\x1b, and \\xff for a byte that is not
-    UTF-8.
+    """The text with its unprintable characters escaped, such as \\n and \\x1b, and \\xff for a byte
+    that is not UTF-8.
     """
     return "".join(letter if letter.isprintable() else _escape(letter) for letter in text)
 
@@ -74,8 +74,8 @@ def _escape(letter: str) -> str:
 
 
 def _library_path() -> str:
-    """$ETAGGER_LIBRARY; or the library that was installed with this package; or the one that make
-    cc builds.
+    """The path of libetagger.so: $ETAGGER_LIBRARY, otherwise the one that was installed with this
+    package, otherwise the one that `make cc` builds.
     """
     built = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "cc", "build")
     places = [os.path.join(folder, "libetagger.so") for folder in (*__path__, built)]
@@ -83,8 +83,8 @@ def _library_path() -> str:
 
 
 class _Handle(ctypes.c_void_p):
-    """An etagger_model. It is closed once nobody refers to it, so not before the last call that
-    uses it is back.
+    """An etagger_model. It is closed when its last reference goes, so not before the last call that
+    uses it has returned.
     """
 
     _close: Callable[[Any], None]  # etagger_close
@@ -98,7 +98,7 @@ class _Handle(ctypes.c_void_p):
 
 
 class _Result(ctypes.c_void_p):
-    """An etagger_result, which is freed with the object."""
+    """An etagger_result, which is freed together with this object."""
 
     _free: Callable[[Any], None]  # etagger_free
 
@@ -179,7 +179,7 @@ class Entity(NamedTuple):
 
 class ScoredEntity(NamedTuple):
     """Words start to end - 1 of a sentence. text: those words, joined by spaces. score: the
-    probability that just these words are an entity of just this type.
+    probability that exactly these words are an entity of this type.
     """
 
     type: str
@@ -190,10 +190,10 @@ class ScoredEntity(NamedTuple):
 
 
 class Confident(NamedTuple):
-    """The tags of a sentence, and how sure the model is of them.
+    """The tags of a sentence, their marginal probabilities, and the entities with their scores.
 
-    probabilities: of each tag, or of the one that stands for it in the scheme in which the model
-    has learned.
+    probabilities: one for each tag, 0 to 1. If the model has learned in another scheme, it is that
+    of the corresponding tag in that scheme.
     """
 
     tags: list[str]
@@ -202,15 +202,17 @@ class Confident(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """One of the tag sequences of a sentence."""
+    """One of the n best tag sequences of a sentence, and its probability."""
 
     probability: float
     tags: list[str]
 
 
 class TextEntity(NamedTuple):
-    """An entity of a text: start and end in it, end exclusive, counted as the call's `offsets`
-    says; the text between; and its probability, 0 to 1, or None with scores=False.
+    """An entity of a text.
+
+    start, end: its place in the text, end exclusive, in the unit of the call's `offsets`. text: the
+    text from start to end. score: its probability, 0 to 1; None with scores=False.
     """
 
     type: str
@@ -221,7 +223,7 @@ class TextEntity(NamedTuple):
 
 
 class TextReading(NamedTuple):
-    """One of the ways to read a text: its probability, and its entities, without scores."""
+    """One of the n best readings of a text: its probability, and its entities without scores."""
 
     probability: float
     entities: list[TextEntity]
@@ -230,13 +232,13 @@ class TextReading(NamedTuple):
 class Model:
     """A model; load() opens one.
 
-    A copy, pickled or not, opens the same file again, and raises Error where that is another one by
-    now. In a forked process the model itself goes on, but one of TensorFlow's (a folder): its calls
-    raise Error there.
+    A copy, pickled or not, opens the file again, and raises Error if the file has changed since. In
+    a forked process the model can still be used, unless TensorFlow serves it (a folder): then its
+    calls raise Error there.
     """
 
     def __init__(self, handle: _Handle, path: bytes, trust: bool = False) -> None:
-        """path, trust: those with which the handle was opened; the path is absolute."""
+        """path, trust: with which the handle was opened; the path is absolute."""
         self._path, self._trust = path, trust
         self._fingerprint = _library.etagger_fingerprint(handle)
         self._warned = False  # of missing columns
@@ -244,7 +246,7 @@ class Model:
 
     def _set_handle(self, handle: _Handle | None, failure: Error | None = None) -> None:
         self._handle = handle
-        self._failure = failure  # why the handle is none, if the model is not closed
+        self._failure = failure  # why the handle is None, unless the model was closed
         self._names = _Names()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -260,8 +262,8 @@ class Model:
         try:
             self._set_handle(_open(self._path, self._trust, self._fingerprint))
         except Error as error:
-            # A worker process that cannot unpickle its task ends, and leaves its pool waiting.
-            # There the first call raises it.
+            # A worker process that cannot unpickle its task ends, and its pool waits for ever.
+            # Therefore a model in a worker raises the error in its first call.
             if not _is_worker():
                 raise
             self._set_handle(None, error)
@@ -276,13 +278,15 @@ class Model:
     ) -> list[TextEntity]:
         """The entities of a text, from left to right. Raises Error.
 
-        The text is split into words, or characters, as the model was trained (see tokenizer). Each
-        line is a sentence. split: a line may have several sentences, by Unicode's rules and
-        abbreviations. offsets: what start and end count of the text as it is given: "codepoints",
-        as Python does; "utf16", as JavaScript and Java do; or "bytes" of UTF-8. scores: with
-        probabilities, which an .etagger file gives and TensorFlow's graphs do not. text: bytes are
-        UTF-8; those that are not are unknown characters, in TextEntity.text as
-        errors="surrogateescape" has them.
+        The text is split into words or characters, as the training data were (see tokenizer).
+
+        text: a str, or bytes of UTF-8. A byte that is not UTF-8 is an unknown character; in
+            TextEntity.text it is a lone surrogate, as with errors="surrogateescape".
+        split: a line may have several sentences, which are split by Unicode's rules and a list of
+            abbreviations; otherwise each line is a sentence.
+        offsets: the unit of start and end: "codepoints", as in Python; "utf16", as in JavaScript
+            and Java; or "bytes" of UTF-8.
+        scores: compute probabilities. An .etagger file has them, a graph of TensorFlow does not.
         """
         data, flags = _data(text), _flags(split, offsets, scores)
         if len(data) > _LONG_TEXT:
@@ -309,12 +313,13 @@ class Model:
         threads: int = 0,
         batch: int = 256,
     ) -> Iterator[list[TextEntity]]:
-        """The entities of each text, in order: the same as the model's own call of each, and
-        quicker. It reads `batch` texts at a time, or fewer where they are long, so that the memory
-        that it takes does not grow with their number.
+        """Yields the entities of each text, in order: the same as calling the model for each text,
+        but faster. It reads at most `batch` texts at a time, or fewer if they are long, so that
+        the memory does not grow with their number.
 
-        texts: any iterable. threads: 0 is one for each core. The others: see __call__. Raises
-        Error, which names a text that is none by its number, from 1.
+        texts: any iterable of str or bytes. threads: 0 is one for each core. split, offsets,
+        scores: see __call__. Raises Error; for an item that is not a text it names its number,
+        from 1.
         """
         flags = _flags(split, offsets, scores)
         _checked_threads(threads)
@@ -323,10 +328,10 @@ class Model:
         if isinstance(texts, (str, bytes)):
             raise Error(f"texts: expected an iterable of str, not one {type(texts).__name__}")
         try:
-            each = iter(texts)
+            iterator = iter(texts)
         except TypeError:
             raise Error(f"texts: expected an iterable of str, not {texts!r}") from None
-        return self._piped(each, flags, threads, batch)
+        return self._piped(iterator, flags, threads, batch)
 
     def _piped(
         self, texts: Iterator[str | bytes], flags: int, threads: int, batch: int
@@ -349,9 +354,9 @@ class Model:
     def nbest_text(
         self, text: str | bytes, count: int, *, offsets: str = "codepoints"
     ) -> list[TextReading]:
-        """The `count` most probable readings of a text that is one sentence, or all where there are
-        fewer, the best first. offsets: see __call__. Raises Error, also where several lines have
-        words.
+        """The `count` most probable readings of a text that is one sentence, or all if there are
+        fewer, the best first. offsets: see __call__. Raises Error, also if several lines of the
+        text have words.
         """
         data, flags = _data(text), _flags(False, offsets, False)
         if not isinstance(count, int) or not 0 <= count < 1 << 63:
@@ -403,10 +408,10 @@ class Model:
         pos: Sequence[str] | None = None,
         chunks: Sequence[str] | None = None,
     ) -> list[str]:
-        """Tags of one sentence, one for each word, in the scheme of the training data.
+        """The tags of one sentence, one for each word, in the scheme of the training data.
 
-        pos, chunks: its part-of-speech and chunk columns, as many as words, where there are any.
-        Raises Error.
+        pos, chunks: its part-of-speech and chunk tags, one for each word, if there are any. Raises
+        Error.
         """
         if pos is chunks is None and isinstance(words, (list, tuple)):
             tags = self._tag_words(words)
@@ -421,11 +426,11 @@ class Model:
         chunks: Iterable[Sequence[str]] | None = None,
         threads: int = 0,
     ) -> list[list[str]]:
-        """Tags of many sentences, in batches: the same as tag() of each, and quicker. A model with
-        document context (bert_context) reads each sentence with those around it, as far as a
-        sentence of the one word -DOCSTART-.
+        """The tags of many sentences, in batches: the same as tag() of each, but faster. A model
+        with document context (bert_context) reads each sentence together with its neighbours; a
+        sentence of the single word -DOCSTART- begins a new document.
 
-        sentences: lists of words. pos, chunks: a list for each sentence, where there are any.
+        sentences: lists of words. pos, chunks: a list for each sentence, if there are any.
         threads: 0 is one for each core. Raises Error.
         """
         _checked_threads(threads)
@@ -439,8 +444,8 @@ class Model:
         pos: Sequence[str] | None = None,
         chunks: Sequence[str] | None = None,
     ) -> list[Entity]:
-        """The entities of a sentence, from left to right. Raises Error, also where the model's tags
-        are none of entities.
+        """The entities of a sentence, from left to right. Raises Error, also if the model's tags do
+        not mark entities.
         """
         words = _column("words", words)
         return entities(words, self.tag(words, pos, chunks))
@@ -454,10 +459,11 @@ class Model:
         chunks: Sequence[str] | None = None,
         temperature: float = 1.0,
     ) -> Confident:
-        """The tags that tag() gives a sentence, with probabilities, and its entities.
+        """The tags of a sentence, the same as from tag(), with probabilities, and its entities.
 
-        temperature: what the model's scores are divided by before they become probabilities; it
-        changes no tag. Raises Error, also for a model of TensorFlow's (a folder).
+        temperature: the model's scores are divided by it before they become probabilities; it does
+        not change the tags. pos, chunks: see tag(). Raises Error, also for a model that TensorFlow
+        serves (a folder).
         """
         columns = _one_sentence(words, pos, chunks)
         words = columns["words"][0]
@@ -487,8 +493,8 @@ class Model:
         chunks: Sequence[str] | None = None,
         temperature: float = 1.0,
     ) -> list[Reading]:
-        """The `count` most probable tag sequences of a sentence, 1 to 1000, or all where there are
-        fewer, the best first. The rest is as for confident().
+        """The `count` most probable tag sequences of a sentence, or all if there are fewer, the
+        best first. count: 1 to 1000. The other parameters and errors are those of confident().
         """
         if not isinstance(count, int) or not 1 <= count <= _MOST_READINGS:
             raise Error(f"count {count!r}: expected 1 to {_MOST_READINGS:,}")
@@ -509,9 +515,11 @@ class Model:
         options: tuple[Any, ...],
         into: tuple[int, ...],
     ) -> tuple[list[str], int]:
-        """Calls etagger_confident or etagger_nbest for a sentence. most: tag sequences, at most.
-        options, into: its arguments before and after `tags`. Returns the tags, one sequence after
-        the other, and how many entities or sequences there are.
+        """Calls etagger_confident or etagger_nbest for a sentence.
+
+        most: the most tag sequences. options, into: the function's arguments before and after
+        `tags`. Returns the tags, one sequence after the other, and the number of entities or of
+        sequences.
         """
         handle = self._open_handle()
         if not isinstance(options[-1], (int, float)):
@@ -548,17 +556,20 @@ class Model:
         threads: int = 0,
         delimiter: str | None = None,
     ) -> None:
-        """Tags a file of columns: each row comes out with its tag after it. The output is whole or
-        not there.
+        """Tags a file of columns: each row is written unchanged with its tag appended. The output
+        file is written atomically.
 
-        columns: such as "word pos chunk tag", _ to ignore one, id first in CoNLL-U; default: by
-        their number. delimiter: "tab", each single tab separates columns, for tokens with spaces
-        and empty fields; "space", spaces and tabs do, runs count as one; default: as the model was
-        trained. threads: 0 is one for each core. Raises Error, which names the line of a bad row.
+        columns: the columns in order, such as "word pos chunk tag", with _ for one to ignore and id
+            first in CoNLL-U; default: by their number.
+        delimiter: "tab", where each single tab separates columns, for tokens with spaces and empty
+            fields; or "space", where runs of spaces and tabs do; default: as the model was trained.
+        threads: 0 is one for each core.
+
+        Raises Error; for a bad row it names the line.
         """
         paths = [
-            _path(each, what)
-            for each, what in ((input, "an input file"), (output, "an output file"))
+            _path(path, what)
+            for path, what in ((input, "an input file"), (output, "an output file"))
         ]
         self._check(
             _interruptibly(
@@ -573,7 +584,7 @@ class Model:
 
     @property
     def tags(self) -> list[str]:
-        """Every tag that the model may give."""
+        """All tags of the model."""
         handle = self._open_handle()
         return [
             _library.etagger_tag_name(handle, i).decode()
@@ -582,7 +593,7 @@ class Model:
 
     @property
     def types(self) -> list[str]:
-        """The types of entities that it may give, sorted."""
+        """All types of entities of the model, sorted."""
         handle = self._open_handle()
         return sorted(
             _library.etagger_type_name(handle, i).decode()
@@ -591,20 +602,20 @@ class Model:
 
     @property
     def tokenizer(self) -> str:
-        """What splits a text for the model, as its training data were: "words", or "characters",
-        where each character that is no white space is a token.
+        """How a text is split into tokens, as the training data were: "words"; or "characters",
+        where each character that is not white space is a token.
         """
         return _library.etagger_tokenizer(self._open_handle()).decode()
 
     @property
     def columns(self) -> list[str]:
-        """Of word, pos and chunk those that the model looks at; without one of them its tags are
-        worse.
+        """Those of "word", "pos" and "chunk" that the model uses. Its tags are worse if a call
+        lacks one of them.
         """
         return list(filter(self._open_handle().uses, ("word", "pos", "chunk")))
 
     def close(self) -> None:
-        """Frees the model, once the calls of other threads that use it are back."""
+        """Frees the model once the calls of other threads that use it have returned."""
         self._set_handle(None)
 
     def __enter__(self) -> Model:
@@ -620,8 +631,8 @@ class Model:
         return handle
 
     def _tag_words(self, words: Sequence[str]) -> list[str] | None:
-        """What _tag gives for the words of one sentence, in a third of its time; None: it is long,
-        or something is wrong that _tag tells.
+        """The same as _tag for the words of one sentence, in a third of the time. None if it is
+        long, or if something is wrong with it, which _tag then reports.
         """
         count = len(words)
         try:
@@ -640,8 +651,8 @@ class Model:
         return list(map(self._names.__getitem__, room))
 
     def _tag(self, columns: dict[str, list[Any]], threads: int) -> list[str]:
-        """Tags of all words, a flat list. columns: words, and pos and chunks where they are given,
-        as lists of sentences.
+        """The tags of all words, a flat list. columns: {"words": a list of sentences}, with "pos"
+        and "chunks" likewise if they are given.
         """
         lengths = array("L", map(len, columns["words"]))
         text = _joined(columns, lengths)
@@ -664,7 +675,7 @@ class Model:
         return list(map(self._names.__getitem__, tags))
 
     def _check(self, said: _Said) -> None:
-        """Raises Error for a call that failed, and warns of missing columns, once."""
+        """Raises Error for a call that failed, and warns of missing columns once."""
         if said.error is not None:
             raise Error(said.error.decode(errors="surrogateescape"))
         if not said.warning or self._warned:
@@ -672,21 +683,21 @@ class Model:
         self._warned = True
         try:
             warnings.warn(said.warning.decode(), MissingColumnsWarning, _level_of_caller())
-        except MissingColumnsWarning:  # a filter makes an error of it, of this call's and the next
+        except MissingColumnsWarning:  # a filter turns it into an error, also in the next call
             self._warned = False
             raise
 
 
 def load(path: str | os.PathLike[str], trust: bool = False) -> Model:
-    """Opens a model: an .etagger file, or a folder that TensorFlow serves; see etagger_open in
-    etagger.h. trust: open a folder's graph whatever its ops do. Raises Error.
+    """Opens a model: an .etagger file, or a folder with a graph that TensorFlow serves (see
+    etagger_open in etagger.h). trust: open a graph whatever its ops do. Raises Error.
     """
     name = _path(path, "an .etagger file")
     return Model(_open(name, trust), os.path.abspath(name), trust)
 
 
 def _open(path: bytes, trust: bool, fingerprint: bytes | None = None) -> _Handle:
-    """A model's handle. fingerprint: that of the model that is meant. Raises Error."""
+    """Opens a model. fingerprint: that which the model must have, if any. Raises Error."""
     handle = (_library.etagger_open_trusted if trust else _library.etagger_open)(path)
     if not handle:
         raise Error(_library.etagger_error().decode(errors="surrogateescape"))
@@ -701,11 +712,11 @@ def _open(path: bytes, trust: bool, fingerprint: bytes | None = None) -> _Handle
 
 
 def entities(words: Sequence[str], tags: Sequence[str]) -> list[Entity]:
-    """The entities that tags of any scheme (BIO, IOB1, IOE1, IOE2, IOBES, BMES, BILOU) mark in a
-    sentence. Raises Error.
+    """The entities that tags mark in a sentence, in any scheme (BIO, IOB1, IOE1, IOE2, IOBES, BMES,
+    BILOU). Raises Error.
 
-    B, S and U begin an entity, E, S, L and U end it; besides, it begins where the tag before is O
-    or of another type.
+    B, S and U begin an entity; E, S, L and U end it. An entity also begins where the tag before is
+    O or of another type.
     """
     if len(words) != len(tags):
         raise Error(f"{len(tags)} tags for {len(words)} words")
@@ -732,7 +743,7 @@ _PREFIXES = frozenset("OBIESMLU")
 # ---------------------------------------------------------------- calls of the library
 
 _MOST_READINGS = 1000  # as in etagger.h
-_LONG = 500  # words: what takes much longer than another thread takes to start
+_LONG = 500  # words: tagging more of them takes much longer than starting a thread
 
 
 class _Span(ctypes.Structure):
@@ -747,8 +758,8 @@ class _Span(ctypes.Structure):
 
 
 class _Said(NamedTuple):
-    """What a call came to. The library keeps what it says for each thread, so that it is asked at
-    once.
+    """The result of a call of the library, with its error and warning. The library keeps these for
+    each thread until the next call, so they are read at once.
     """
 
     value: Any
@@ -757,22 +768,22 @@ class _Said(NamedTuple):
 
 
 def _said(value: Any) -> _Said:
-    """value: what a function of the library gave: below 0, or a NULL, where it failed."""
+    """value: what a function of the library returned; negative or NULL if it failed."""
     if value < 0 if isinstance(value, int) else not value:
         return _Said(value, _library.etagger_error(), b"")
     return _Said(value, None, _library.etagger_warning())
 
 
 def _at_once(function: Callable[..., Any], *args: Any, keep: Any = None) -> _Said:
-    """Calls a function of the library. keep: what must stay in memory meanwhile."""
+    """Calls a function of the library. keep: objects that must stay in memory until it returns."""
     return _said(function(*args))
 
 
 def _interruptibly(function: Callable[..., Any], *args: Any, keep: Any = None) -> _Said:
-    """The same, and raises KeyboardInterrupt, or what another signal handler raises, soon.
+    """The same as _at_once, but soon raises KeyboardInterrupt, or what any signal handler raises.
 
-    Python runs handlers in its main thread alone, and not while that is in the library: another
-    thread makes the call meanwhile, and is stopped.
+    Python runs signal handlers only in its main thread, and not while that is in the library.
+    Therefore another thread makes the call, and is stopped if a handler raises.
     """
     if threading.current_thread() is not threading.main_thread():
         return _at_once(function, *args, keep=keep)
@@ -787,7 +798,7 @@ def _interruptibly(function: Callable[..., Any], *args: Any, keep: Any = None) -
 
     try:
         threading.Thread(target=work, name="etagger").start()
-    except RuntimeError:  # there is none to be had
+    except RuntimeError:  # no thread can be started
         return _at_once(function, *args, keep=keep)
     except BaseException:
         stop.value = 1
@@ -811,8 +822,8 @@ def _is_worker() -> bool:
 
 
 def _level_of_caller() -> int:
-    """The stacklevel of warnings.warn() with which the warning names the line outside of this
-    module.
+    """The stacklevel for warnings.warn() with which the warning names the caller's line, outside
+    this module.
     """
     level, frame = 1, sys._getframe(1)
     while frame.f_back and frame.f_globals is globals():
@@ -827,7 +838,7 @@ _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 class _Names(Dict[int, str]):
-    """{address of a tag's text: the tag}; the text belongs to the model and stays where it is."""
+    """{address of a tag's text: the tag}. The text belongs to the model and is not moved."""
 
     def __missing__(self, address: int) -> str:
         tag = self[address] = ctypes.string_at(address).decode()
@@ -835,7 +846,7 @@ class _Names(Dict[int, str]):
 
 
 def _joined(columns: dict[str, list[Any]], lengths: array[int]) -> bytes:
-    """All words, one column after the other, with a NUL between each. Raises Error."""
+    """All words, one column after the other, joined by NUL. Raises Error."""
     for name, sentences in columns.items():
         if array("L", map(len, sentences)) != lengths:
             raise _lengths_differ(name, sentences, lengths)
@@ -856,7 +867,7 @@ def _joined(columns: dict[str, list[Any]], lengths: array[int]) -> bytes:
 
 
 def _pointers(columns: dict[str, list[Any]], lengths: array[int]) -> tuple[bytes, array[int]]:
-    """All words, joined, and the address of each. Raises Error."""
+    """All words joined by NUL, and the address of each word. Raises Error."""
     text = _joined(columns, lengths)
     pointers = array("L", bytes(_SIZE * sum(lengths) * len(columns)))
     _library.etagger_split(text, len(pointers), _address(pointers))
@@ -883,11 +894,11 @@ _SPLIT, _SCORES, _UTF16, _BYTES = 1, 2, 4, 8  # ETAGGER_SPLIT, ...
 _UNITS = {"codepoints": 0, "utf16": _UTF16, "bytes": _BYTES}
 _ENTITY = struct.Struct("PNNNNdN")  # etagger_entity
 _WORDS = _ENTITY.size // _SIZE
-_MOST = 32  # entities of a text that need no result of the library
-_REST = _MOST * _ENTITY.size  # where the pointer to a result is in a room
+_MOST = 32  # so many entities of a text fit into a room; more need a result of the library
+_REST = _MOST * _ENTITY.size  # place of the pointer to a result in a room
 _ROOM = array("L", bytes(_REST + _SIZE))
-_LONG_TEXT = 3000  # bytes: what takes much longer than another thread takes to start
-_MOST_BYTES = 1 << 20  # that pipe reads at a time, and the rest of the text that is the last
+_LONG_TEXT = 3000  # bytes: tagging more of them takes much longer than starting a thread
+_MOST_BYTES = 1 << 20  # a batch of pipe() ends with the text that reaches this number
 _LONE, _BAD = re.compile("[\ud800-\udfff]"), "\udcff"
 
 
@@ -900,13 +911,13 @@ def _flags(split: bool, offsets: str, scores: bool) -> int:
 
 
 def _data(text: Any, number: int = 0) -> bytes:
-    """A text as UTF-8; a lone surrogate is a byte that is not. number: of the text, in messages."""
+    """A text as UTF-8; a lone surrogate becomes a byte that is not UTF-8. number: for messages."""
     if isinstance(text, bytes):
         return text
     try:
         return text.encode()
     except UnicodeEncodeError:
-        # No two of these bytes make a character, as the bytes that they stand for might.
+        # The bytes that they stand for might form a character together; copies of _BAD cannot.
         return _LONE.sub(_BAD, text).encode(errors="surrogateescape")
     except AttributeError:
         where = f"text {number}: " if number else ""
@@ -914,16 +925,16 @@ def _data(text: Any, number: int = 0) -> bytes:
 
 
 def _records(result: _Result) -> Iterator[tuple[Any, ...]]:
-    """The entities of a result, as _ENTITY has them."""
+    """The entities of a result, as tuples of the fields of _ENTITY."""
     count = array("L", [0])
     place = _library.etagger_entities(result, _address(count))
     return _ENTITY.iter_unpack(ctypes.string_at(place, count[0] * _ENTITY.size) if place else b"")
 
 
 def _part(text: str | bytes, data: bytes, first: int, last: int) -> str:
-    """The text of bytes first to last - 1."""
+    """The part of a text whose UTF-8 is bytes first to last - 1 of `data`."""
     part = data[first:last].decode(errors="surrogateescape")
-    if isinstance(text, str) and _BAD in part:  # some lone surrogate, see _data
+    if isinstance(text, str) and _BAD in part:  # any lone surrogate, see _data
         start = len(data[:first].decode(errors="surrogateescape"))
         return text[start : start + len(part)]
     return part
@@ -932,7 +943,7 @@ def _part(text: str | bytes, data: bytes, first: int, last: int) -> str:
 def _text_entities(
     text: str | bytes, data: bytes, flags: int, records: Iterable[tuple[Any, ...]], names: _Names
 ) -> list[TextEntity]:
-    """data: the text as UTF-8. records: its entities, as _ENTITY has them."""
+    """The entities of a text. data: the text as UTF-8. records: tuples of the fields of _ENTITY."""
     if isinstance(text, str) and (not flags & (_UTF16 | _BYTES) or len(text) == len(data)):
         found = [
             TextEntity(names[kind], start, end, text[start:end], score)
@@ -946,7 +957,7 @@ def _text_entities(
     return found if flags & _SCORES else [entity._replace(score=None) for entity in found]
 
 
-# ---------------------------------------------------------------- what is given
+# ---------------------------------------------------------------- arguments
 
 
 def _path(path: Any, what: str) -> bytes:
@@ -982,12 +993,12 @@ def _given(words: Any, pos: Any, chunks: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _one_sentence(words: Any, pos: Any, chunks: Any) -> dict[str, list[Any]]:
-    """Its columns, those that are given. Raises Error."""
+    """The columns of one sentence that are given, {name: [column]}. Raises Error."""
     return {name: [_column(name, column)] for name, column in _given(words, pos, chunks)}
 
 
 def _column(name: str, values: Any) -> Sequence[Any]:
-    """A column of one sentence, as something with a length. Raises Error."""
+    """A column of one sentence, as a sequence with a length. Raises Error."""
     if isinstance(values, (str, bytes)):
         raise Error(
             f"{name}: expected a list of str, not one {type(values).__name__}; split it first"
@@ -1019,7 +1030,7 @@ def _bad_word(
     is_bad: Callable[[Any], bool],
     expected: str,
 ) -> Error:
-    """Names the first bad one of words, those of all columns."""
+    """An Error that names the first bad word. words: those of all columns."""
     place = next(i for i, word in enumerate(words) if is_bad(word))
     column, at = divmod(place, sum(lengths))
     sentence = bisect.bisect_right(list(itertools.accumulate(lengths)), at)

@@ -1,9 +1,9 @@
-"""A text with its entities marked, as HTML, for a notebook:
+"""Shows a text with its entities marked, as HTML, in a notebook:
 
     Rendering("Sumogetti left Vremland.", model("Sumogetti left Vremland."), model.types)
 
-Everything of the text is escaped; what HTML cannot hold is shown as something else: control
-characters as their pictures (U+2400 to U+2421), a byte that is not UTF-8 as U+FFFD.
+The text is escaped. Characters that HTML cannot hold are replaced: control characters by their
+pictures (U+2400 to U+2421), a byte that is not UTF-8 by U+FFFD.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Iterable, Sequence
 
 __all__ = ["Rendering"]
 
-# The rules of the command's pages (inference.py --html); the tests of etagger hold both equal.
+# The same rules as in the pages of inference.py --html; a test compares them.
 STYLE = """\
 .etagger mark { color: #1a1a1a; background: var(--tint); border-bottom: 3px solid var(--line);
   border-radius: 3px; padding: 0 3px; unicode-bidi: isolate;
@@ -46,18 +46,20 @@ _ESCAPES = {
 
 
 class Rendering:
-    """A notebook shows it by _repr_html_(); str() of it is the same HTML."""
+    """A marked text. A notebook shows it by _repr_html_(); str() returns the same HTML."""
 
     def __init__(
         self, text: str | bytes, entities: Iterable[Any], types: Sequence[str] | None = None
     ) -> None:
-        """entities: with type, start, end and score (a float or None), places in code points of
-        the text; sorted and disjoint, as a model gives them. types: those of the model, whose
-        order decides the colours; default: those of the entities.
+        """entities: objects with type, start, end (in code points of the text) and score (a float
+        or None), sorted and disjoint, as a model returns them. types: the types of the model, whose
+        order decides the colours; default: the types of the entities.
         """
         self.text = text if isinstance(text, str) else text.decode(errors="surrogateescape")
         self.entities = list(entities)
-        self.types = sorted({each.type for each in self.entities}) if types is None else [*types]
+        if types is None:
+            types = sorted({entity.type for entity in self.entities})
+        self.types = list(types)
 
     def _repr_html_(self) -> str:
         style = f"<style>\n{STYLE}</style>\n"
@@ -86,5 +88,5 @@ class Rendering:
 
 
 def _escape(text: str) -> str:
-    """A text as HTML, also for an attribute in double quotes."""
+    """Escapes a text for HTML, within an element or an attribute in double quotes."""
     return text.translate(_ESCAPES)
