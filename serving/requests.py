@@ -46,7 +46,7 @@ class Options(NamedTuple):
 class Found(NamedTuple):
     """What was found in a text."""
 
-    entities: list  # TextEntity
+    entities: list  # TextEntities
     readings: Any = None  # Reading of nbest_text; None where none were asked for
     tokens: Any = None  # lists of (start, end, tag), one for each sentence
 

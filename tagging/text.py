@@ -31,6 +31,16 @@ class TextEntity(NamedTuple):
     score: float | None
 
 
+class TextEntities(list):
+    """The entities of a text, from left to right, and in `tokens` how many tokens the text has."""
+
+    __slots__ = ("tokens",)
+
+    def __init__(self, entities=(), tokens=0):
+        super().__init__(entities)
+        self.tokens = tokens
+
+
 class TextReading(NamedTuple):
     """One of the ways to read a text: its probability, and its entities, without scores."""
 
@@ -93,10 +103,10 @@ class Places:
 
 
 def text_entities(text, sentences, entities, offsets):
-    """A list of TextEntity. sentences: as read_sentences gives them. entities: of each sentence,
+    """TextEntities. sentences: as read_sentences gives them. entities: of each sentence,
     (start, end, type), in tokens, and perhaps a probability.
     """
-    places, found = Places(text, offsets), []
+    places, found = Places(text, offsets), TextEntities(tokens=sum(map(len, sentences)))
     for spans, of_sentence in zip(sentences, entities):
         for first, last, kind, *score in of_sentence:
             start, end = spans[first][0], spans[last - 1][1]
@@ -108,7 +118,7 @@ def text_entities(text, sentences, entities, offsets):
 
 
 def find(tagger, texts, split, offsets, scores, batch):
-    """Yields a list of TextEntity for each text, in order. batch: texts that are read at a time, at
+    """Yields the TextEntities of each text, in order. batch: texts that are read at a time, at
     most.
     """
     numbered = enumerate(texts, 1)

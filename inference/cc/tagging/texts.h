@@ -31,13 +31,19 @@ struct TextEntity {
   double score;                 // NaN without scores
 };
 
-// The entities of all texts, from left to right, text by text. A byte order mark at the beginning
+// What is found in texts.
+struct TextsFound {
+  std::vector<TextEntity> entities;  // from left to right, text by text
+  std::vector<size_t> tokens;        // of each text: how many
+};
+
+// The entities of all texts. A byte order mark at the beginning
 // of a text belongs to no word; it counts in the places. A line of more than kMostRows words is
 // tagged in pieces of so many, each as a sentence of its own. What it needs beside the result does
 // not grow with the texts, unless the model reads sentences with those around them: there a text is
 // tagged as a whole. Throws Error.
-std::vector<TextEntity> tag_texts(const Tagger& tagger, const std::vector<std::string_view>& texts,
-                                  const TextOptions& options);
+TextsFound tag_texts(const Tagger& tagger, const std::vector<std::string_view>& texts,
+                     const TextOptions& options);
 
 // One of the ways to read a text that is a sentence; the entities have no scores, and `text` is 0.
 struct TextReading {
@@ -45,10 +51,15 @@ struct TextReading {
   std::vector<TextEntity> entities;
 };
 
+struct TextReadings {
+  std::vector<TextReading> readings;
+  size_t tokens;  // of the text
+};
+
 // The `n` most probable readings of a text, 1 to kMostReadings, or all where there are fewer, the
 // best first. The text is one sentence; one without words has one reading. Throws Error, also where
 // several of its lines have words.
-std::vector<TextReading> nbest_text(const Tagger& tagger, std::string_view text, size_t n,
-                                    Offsets offsets, Stop stop = {});
+TextReadings nbest_text(const Tagger& tagger, std::string_view text, size_t n, Offsets offsets,
+                        Stop stop = {});
 
 }  // namespace etagger
