@@ -19,7 +19,7 @@ from prometheus_client.metrics_core import (
 ROUTES = ("parse", "tag", "huggingface", "label_studio", "other")
 STATUSES = (200, 400, 401, 404, 405, 408, 413, 415, 429, 431, 499, 500, 503, 0)  # 0: any other
 BOUNDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-COUNTERS = ("texts", "characters", "reloads", "failed_reloads", "restarts")
+COUNTERS = ("texts", "characters", "tokens", "reloads", "failed_reloads", "restarts")
 GAUGES = ("queue", "connections")
 
 _STATUS = {status: i for i, status in enumerate(STATUSES)}
@@ -59,6 +59,7 @@ class Metrics:
         for name, help_text in (
             ("texts", "Texts that were tagged"),
             ("characters", "Characters of these texts"),
+            ("tokens", "Tokens of these texts, as the model was trained with"),
             ("reloads", "Models that were replaced by SIGHUP"),
             ("failed_reloads", "Changed models that could not be opened"),
             ("restarts", "Processes that ended and were started again"),

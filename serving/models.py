@@ -191,7 +191,7 @@ class Engine:
             raise Mistake(str(error)) from None
 
     def entities(self, texts, split, offsets, scores):
-        """A list of TextEntity for each text. Raises Mistake."""
+        """TextEntities for each text. Raises Mistake."""
         asked = {"split": split, "offsets": offsets, "scores": scores}
         if len(texts) == 1:
             return [self._ask(self.model, texts[0], **asked)]
@@ -236,7 +236,7 @@ class Engine:
         return {
             "name": self.name,
             "kind": "engine",
-            "version": self.model._fingerprint.decode(),
+            "version": self.model.fingerprint,
             "tokenizer": self.tokenizer,
             "types": self.model.types,
             "tags": self.model.tags,

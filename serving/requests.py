@@ -46,7 +46,7 @@ class Options(NamedTuple):
 class Found(NamedTuple):
     """What was found in a text."""
 
-    entities: list  # of TextEntity
+    entities: list  # TextEntities
     readings: Any = None  # list of TextReading; None where the request asks for none
     tokens: Any = None  # a list of (start, end, tag) for each sentence; None likewise
 

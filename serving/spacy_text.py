@@ -2,7 +2,7 @@
 
 from cli import UserError
 from serving.texts import Mistake
-from tagging.streams import _load_spacy as load_spacy
+from tagging.streams import load_spacy
 from tagging.text import text_entities
 
 

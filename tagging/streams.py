@@ -223,7 +223,7 @@ def _analyzer(spacy_model, tokenizer="words"):
             "columns are O"
         )
         return lambda text: _plain(text, tokenizer)
-    pipeline, why_not = _load_spacy(spacy_model or DEFAULT_SPACY_MODEL)
+    pipeline, why_not = load_spacy(spacy_model or DEFAULT_SPACY_MODEL)
     if pipeline:
         note(
             f"spaCy ({pipeline.meta['lang']}_{pipeline.meta['name']}) splits the text and fills "
@@ -239,7 +239,7 @@ def _analyzer(spacy_model, tokenizer="words"):
     return lambda text: _plain(text, tokenizer)
 
 
-def _load_spacy(name):
+def load_spacy(name):
     """(spaCy's pipeline `name`, ""); or (None, why it cannot be loaded and what helps)."""
     try:
         import spacy

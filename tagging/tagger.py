@@ -17,7 +17,7 @@ from cli import UserError
 from features.feed import tagging_batches
 from features.tokens import FEATURES, used_features
 from tagging import confidence
-from tagging.text import TextEntity, TextReading, check_offsets, find, nbest
+from tagging.text import TextEntities, TextReading, check_offsets, find, nbest
 from tagging.trained import feeder_of, load, open_graph
 
 WORDS_KEPT = 50_000  # distinct words whose ids are remembered
@@ -196,8 +196,9 @@ class Tagger:
         split: bool = False,
         offsets: str = "codepoints",
         scores: bool = True,
-    ) -> list[TextEntity]:
-        """The entities of a text, from left to right. Raises UserError.
+    ) -> TextEntities:
+        """The entities of a text, from left to right: a list of TextEntity whose `tokens` is how
+        many tokens the text has. Raises UserError.
 
         The text is split into words, or characters, as the training data were. Each line is a
         sentence. split: a line may have several, by Unicode's rules and abbreviations. offsets:
@@ -216,7 +217,7 @@ class Tagger:
         offsets: str = "codepoints",
         scores: bool = True,
         batch: int = 256,
-    ) -> Iterator[list[TextEntity]]:
+    ) -> Iterator[TextEntities]:
         """The entities of each text, in order: the same as the tagger's own call of each, and
         quicker. It reads `batch` texts at a time, at most.
         """

@@ -33,6 +33,16 @@ class TextEntity(NamedTuple):
     score: float | None
 
 
+class TextEntities(list):
+    """The entities of a text, from left to right, and in `tokens` how many tokens the text has."""
+
+    __slots__ = ("tokens",)
+
+    def __init__(self, entities=(), tokens=0):
+        super().__init__(entities)
+        self.tokens = tokens
+
+
 class TextReading(NamedTuple):
     """One of the n best readings of a text: its probability, and its entities without scores."""
 
@@ -100,12 +110,12 @@ class Places:
 
 
 def text_entities(text, sentences, entities, offsets):
-    """The entities of a text as a list of TextEntity, in the unit `offsets`.
+    """The entities of a text as TextEntities, in the unit `offsets`.
 
     sentences: as read_sentences returns them. entities: for each sentence a list of (start, end,
     type) or (start, end, type, probability), where start and end count tokens.
     """
-    places, found = Places(text, offsets), []
+    places, found = Places(text, offsets), TextEntities(tokens=sum(map(len, sentences)))
     for spans, of_sentence in zip(sentences, entities):
         for first, last, kind, *score in of_sentence:
             start, end = spans[first][0], spans[last - 1][1]
@@ -117,7 +127,7 @@ def text_entities(text, sentences, entities, offsets):
 
 
 def find(tagger, texts, split, offsets, scores, batch):
-    """Yields a list of TextEntity for each text, in order; Tagger.pipe explains the parameters.
+    """Yields the TextEntities of each text, in order; Tagger.pipe explains the parameters.
 
     batch: the most texts that are read at a time.
     """

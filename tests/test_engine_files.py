@@ -19,7 +19,15 @@ import engine_file
 import fuzz_seeds
 from config import MOST_WIDTH
 from support.commands import ROOT, one_line, sample
-from support.serving import BUILD, INFERENCE, binary, binary_mistake, run_binary, succeed
+from support.serving import (
+    BUILD,
+    INFERENCE,
+    binary,
+    binary_mistake,
+    python_package,
+    run_binary,
+    succeed,
+)
 
 FUZZ = os.path.join(INFERENCE, "cc", "fuzz")
 
@@ -542,6 +550,17 @@ def test_odd_weights(models, written):
                         np.random.default_rng(3).random(array.shape) < 0.1, value, array
                     ).astype(np.float32)
             assert refused_or_tags(written((header, sections)))
+
+
+def test_transitions_that_are_no_numbers(models, written):
+    """Tags, but no probabilities, however often they are asked for."""
+    header, sections = models("default")
+    sections["crf.transitions"] = np.full_like(sections["crf.transitions"], np.nan)
+    with python_package().load(written((header, sections))) as model:
+        for _ in range(3):
+            assert len(model.tag(*[["a", "b"]] * 3)) == 2
+            with pytest.raises(ValueError, match="scores that are no numbers"):
+                model.confident(*[["a", "b"]] * 3)
 
 
 def test_odd_indices(models, written):

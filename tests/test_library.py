@@ -252,10 +252,13 @@ def test_tags_and_columns_of_a_model(engine, model, etagger, tmp_path):
     assert meta["tag_scheme"] == "iobes" and meta["data_scheme"] == "bio"
     assert model.tags == schemes.scheme_tags(meta["tags"], "iobes", "bio")
     assert model.columns == ["word", "pos", "chunk"]
+    size, _, checksum = model.fingerprint.partition("-")
+    assert int(size) == os.path.getsize(engine.path) and re.fullmatch("[0-9a-f]{8}", checksum)
     other = engine_file(tmp_path, "--columns", "word pos _ tag", "--use_chk", "False")
     with etagger.load(other.path) as model:
         assert model.tags == other.meta["tags"]
         assert model.columns == ["word", "pos"]
+        assert model.fingerprint != f"{size}-{checksum}"
 
 
 # ---------------------------------------------------------------- entities
@@ -516,6 +519,7 @@ def test_a_copy_tells_that_the_file_has_changed(engine, etagger, tmp_path):
     (tmp_path / "same").write_bytes(data)  # a copy of the file is the same
     os.replace(tmp_path / "same", path)
     assert pickle.loads(kept).tag(["Peter"]) == expected
+    assert pickle.loads(kept).fingerprint == etagger.load(path).fingerprint == model.fingerprint
     flipped = bytearray(data)
     flipped[56] ^= 1  # of the checksum
     for changed, what in (
@@ -1008,7 +1012,7 @@ int main(int argc, char **argv) {
   const unsigned units[] = {0, ETAGGER_UTF16, ETAGGER_BYTES};
   etagger_entity room[2];
   etagger_result *more;
-  size_t count;
+  size_t count, tokens = 99;
   if (!model) return 1;
   for (int k = 0; k < 3; ++k) {
     etagger_result *result = etagger_tag_texts(model, texts, sizes, 3, units[k], 2);
@@ -1016,6 +1020,8 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < count; ++i)
       printf("%s %zu %zu %zu %zu %zu %d\n", found[i].type, found[i].text, found[i].start,
              found[i].end, found[i].first_byte, found[i].end_byte, isnan(found[i].score));
+    const size_t *of_texts = etagger_tokens(result, &count);
+    printf("%zu: %zu %zu %zu\n", count, of_texts[0], of_texts[1], of_texts[2]);
     etagger_free(result);
   }
   puts(etagger_warning());
@@ -1023,10 +1029,12 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < etagger_type_count(model); ++i)
     printf("%s ", etagger_type_name(model, i));
   etagger_result *whole = etagger_tag_text(model, text, sizeof text - 1, ETAGGER_SCORES);
-  long all = etagger_tag_text_into(model, text, sizeof text - 1, ETAGGER_SCORES, room, 2, &more);
+  long all = etagger_tag_text_into(model, text, sizeof text - 1, ETAGGER_SCORES, room, 2, &more,
+                                   &tokens);
   const etagger_entity *found = etagger_entities(whole, &count);
-  printf("%d %d %d\n", all == (long)count, (more != NULL) == (all > 2),
-         all < 1 || (room[0].end == found[0].end && room[0].score == found[0].score));
+  printf("%d %d %d %zu %zu\n", all == (long)count, (more != NULL) == (all > 2),
+         all < 1 || (room[0].end == found[0].end && room[0].score == found[0].score), tokens,
+         etagger_tokens(whole, NULL)[0]);
   etagger_free(more);
   etagger_free(whole);
   failed(etagger_tag_text(NULL, text, 1, 0));
@@ -1039,7 +1047,7 @@ int main(int argc, char **argv) {
   etagger_stop_at(&stop);
   failed(etagger_tag_text(model, text, sizeof text - 1, 0));
   etagger_stop_at(NULL);
-  printf("%ld ", etagger_tag_text_into(model, text, 1, 0, NULL, 1, &more));
+  printf("%ld ", etagger_tag_text_into(model, text, 1, 0, NULL, 1, &more, NULL));
   puts(etagger_error());
   printf("%d %d %d\n", etagger_entities(NULL, &count) == NULL && count == 0,
          etagger_tokenizer(NULL) == NULL, etagger_type_name(model, 99) == NULL);
@@ -1047,11 +1055,15 @@ int main(int argc, char **argv) {
   etagger_result *best = etagger_nbest_text(model, texts[2], sizes[2], 3, ETAGGER_UTF16);
   const double *probabilities = etagger_probabilities(best, &count);
   printf("%d %d ", (int)count, probabilities[0] >= probabilities[count - 1]);
+  printf("%d ", etagger_tokens(best, &count)[0] == 1 && count == 1);
   etagger_free(best);
   best = etagger_nbest_text(model, "\xef\xbb\xbf \n", 5, 9, 0);
   printf("%d ", etagger_probabilities(best, &count)[0] == 1 && count == 1);
+  printf("%zu ", etagger_tokens(best, &count)[0]);
   etagger_free(best);
-  printf("%d\n", etagger_probabilities(NULL, &count) == NULL && count == 0);
+  printf("%d ", etagger_probabilities(NULL, &count) == NULL && count == 0);
+  count = 1;
+  printf("%d\n", etagger_tokens(NULL, &count) == NULL && count == 0);
   failed(etagger_nbest_text(model, texts[2], sizes[2], 0, 0));
   failed(etagger_nbest_text(model, texts[2], sizes[2], 1, ETAGGER_SPLIT));
   failed(etagger_nbest_text(model, text, sizeof text - 1, 1, 0));
@@ -1068,7 +1080,7 @@ int main(int argc, char **argv) {
 """
 FLAGS = "expected a sum of ETAGGER_SPLIT, ETAGGER_SCORES and one of ETAGGER_UTF16 and ETAGGER_BYTES"
 TEXT_MISTAKES = """\
-1 1 1
+1 1 1 4 4
 0 the model is NULL; etagger_open could not open it, or it was not asked to
 0 text 1 is NULL, expected 1 bytes
 0 texts or sizes is NULL, expected an array
@@ -1078,7 +1090,7 @@ TEXT_MISTAKES = """\
 0 stopped, as the caller asked for
 -1 entities is NULL, expected a place
 1 1 1
-3 1 1 1
+3 1 1 1 0 1 1
 0 count 0: expected 1 to 1,000
 0 flags 1: expected 0, ETAGGER_UTF16 or ETAGGER_BYTES
 0 the text has several lines with words, expected one sentence; give one line
@@ -1098,6 +1110,7 @@ def check_texts(done, model):
             for entity, place in zip(model(text, offsets=offsets, scores=False), places):
                 cells = (entity.type, number, *entity[1:3], *place[1:3], 1)
                 rows.append(" ".join(map(str, cells)) + "\n")
+        rows.append("3: 4 0 1\n")
     types = "".join(kind + " " for kind in model.types)
     said = MISSING.format("the call")
     assert done.stdout == f"{''.join(rows)}{said}\nwords\n{types}{TEXT_MISTAKES.format(FLAGS)}"

@@ -422,7 +422,7 @@ def test_metrics_count_over_all_processes(server):
     """Each request has its own connection, so that both processes get some."""
     before = metrics_of(server)
     for _ in range(20):
-        server.json("/parse", {"texts": ["a", "b", "c"]})
+        server.json("/parse", {"texts": ["a", "b !", "c d"]})
     assert server.post("/parse", b"{").status == 400
     after = metrics_of(server)
 
@@ -435,7 +435,8 @@ def test_metrics_count_over_all_processes(server):
     assert grown("etagger_request_seconds_count", route="parse") == 21
     assert grown("etagger_request_seconds_bucket", route="parse", le="+Inf") == 21
     assert grown("etagger_texts_total") == 60
-    assert grown("etagger_characters_total") == 60
+    assert grown("etagger_characters_total") == 140
+    assert grown("etagger_tokens_total") == 100
     assert after["etagger_processes", ()] == 2
 
 
@@ -818,6 +819,8 @@ def test_spacy_splits_the_text_where_asked(made, model, bare_zygote, tmp_path):
             answer = server.json(f"/parse?split={split}&tokens=true", {"text": text})
             assert [tuple(span.values()) for span in answer["spans"]] == right != []
             assert [[tuple(token.values()) for token in one] for one in answer["tokens"]] == tokens
+        words = len(text.replace("\n", " ").split())
+        assert metrics_of(server)["etagger_tokens_total", ()] == 2 * words
         refused = server.post("/parse?nbest=2", {"text": text})
         assert refused.status == 400 or json.loads(refused.body)["nbest"] == []
     finally:

@@ -2,10 +2,12 @@
 the text, and inference.py --json gives the lines of etagger --json.
 """
 
+import copy
 import functools
 import io
 import itertools
 import json
+import os
 import pickle
 import random
 import re
@@ -125,26 +127,38 @@ def entities_of(tagger, words):
     return schemes.entities(tags, tagger.meta["data_scheme"])
 
 
-def expected(tagger, text, split, offsets):
-    """(type, start, end, text) of each entity, computed step by step: lines, sentences, their
-    tokens found again in the text, tags, chunks.
-    """
-    text, found, at = as_str(text), [], 0
+def sentences_of(tagger, text, split):
+    """Of each sentence of a text, a str: where it begins, and its tokens."""
+    found, at = [], 0
     for number, line in enumerate(text.split("\n")):
         begin = at
         if number == 0 and line.startswith("\ufeff"):
             line, begin = line[1:], at + 1
         at = begin + len(line) + 1
-        parts = sentence_spans(line) if split else [(0, len(line))]
-        for start, end in parts:
-            words, place, spans = tokenize(line[start:end], tagger.meta["tokenizer"]), start, []
-            for word in words:
-                place = line.index(word, place)
-                spans.append((begin + place, begin + place + len(word)))
-                place += len(word)
-            for first, last, kind in entities_of(tagger, tuple(words)):
-                a, b = spans[first][0], spans[last - 1][1]
-                found.append((kind, units(text[:a], offsets), units(text[:b], offsets), text[a:b]))
+        for start, end in sentence_spans(line) if split else [(0, len(line))]:
+            found.append((begin + start, tokenize(line[start:end], tagger.meta["tokenizer"])))
+    return found
+
+
+def tokens_in(tagger, text, split):
+    """How many tokens a text has."""
+    return sum(len(words) for _, words in sentences_of(tagger, as_str(text), split))
+
+
+def expected(tagger, text, split, offsets):
+    """(type, start, end, text) of each entity, by the slow way: lines, sentences, the tokens of
+    each found again in the text, their tags, their chunks.
+    """
+    text, found = as_str(text), []
+    for place, words in sentences_of(tagger, text, split):
+        spans = []
+        for word in words:
+            place = text.index(word, place)
+            spans.append((place, place + len(word)))
+            place += len(word)
+        for first, last, kind in entities_of(tagger, tuple(words)):
+            a, b = spans[first][0], spans[last - 1][1]
+            found.append((kind, units(text[:a], offsets), units(text[:b], offsets), text[a:b]))
     return found
 
 
@@ -164,6 +178,7 @@ def check(tagger, model, text):
         ours, theirs = model(text, **given), tagger(text, **given)
         assert [entity[:4] for entity in ours] == want, (text, given)
         assert alike(ours, theirs) and all(0 <= entity.score <= 1 for entity in ours)
+        assert ours.tokens == theirs.tokens == tokens_in(tagger, text, split)
         for one in (model, tagger)[: 1 + (offsets == "utf16")]:
             found = one(text, **given, scores=False)
             assert [tuple(entity) for entity in found] == [(*entity, None) for entity in want]
@@ -193,6 +208,9 @@ def test_places_in_random_texts(models, name):
         given = {"split": split, "offsets": offsets}
         ours = list(model.pipe(texts, **given))
         assert all(map(alike, ours, tagger.pipe(texts, **given, batch=7)))
+        assert [found.tokens for found in ours] == [
+            tokens_in(tagger, text, split) for text in texts
+        ]
         assert [[entity[:4] for entity in found] for found in ours] == [
             expected(tagger, text, split, offsets) for text in texts
         ]
@@ -204,9 +222,12 @@ def test_pipe_gives_what_the_calls_give(models):
     texts = TEXTS * 3 + ["Ana. \n" * 9000]
     one_by_one = [model(text, split=True) for text in texts]
     assert sum(map(len, one_by_one)) > 500
+    tokens = [tokens_in(tagger, text, True) for text in texts]
+    assert [found.tokens for found in one_by_one] == tokens and tokens[-1] == 18_000
     for threads, batch in ((1, 256), (0, 5), (3, 1), (4, 1000)):
-        found = model.pipe((text for text in texts), split=True, threads=threads, batch=batch)
+        found = list(model.pipe(iter(texts), split=True, threads=threads, batch=batch))
         assert all(map(alike, found, one_by_one))
+        assert [each.tokens for each in found] == tokens
     endless = itertools.cycle(texts[:5])
     assert len(list(itertools.islice(model.pipe(endless, batch=3), 20))) == 20
     assert len(list(itertools.islice(tagger.pipe(endless, batch=3), 20))) == 20
@@ -218,7 +239,7 @@ def test_a_line_of_more_words_than_a_sentence_may_have(models):
     _, model, _ = models("words")
     text = "Ana Quito left . " * 30_000
     found = model(text, scores=False)
-    assert len(found) > 10_000
+    assert len(found) > 10_000 and found.tokens == 120_000
     assert all(text[entity.start : entity.end] == entity.text for entity in found)
     assert [entity.start for entity in found] == sorted(entity.start for entity in found)
     assert found[-1].end > len(text) - 100
@@ -264,12 +285,38 @@ def test_threads_and_copies(models):
             if [one(text) for text in TEXTS] != want or list(one.pipe(TEXTS, threads=2)) != want:
                 wrong.append(one)
 
+    for kept in (pickle.loads(pickle.dumps(want[2])), copy.copy(want[2])):
+        assert kept == want[2] and kept.tokens == want[2].tokens == 4
     threads = [threading.Thread(target=work, args=(one,)) for one in (model, other) * 3]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def reads():
+    """How often this process has read from a file."""
+    with open("/proc/self/io") as counts:
+        return int(re.search(r"syscr: (\d+)", counts.read())[1])
+
+
+@pytest.mark.skipif(not os.access("/proc/self/io", os.R_OK), reason="no /proc/self/io here")
+def test_a_call_reads_no_file(models):
+    """Asking the system for its cores, for one, takes as long as tagging a few words."""
+    _, model, _ = models("words")
+    for call in (
+        lambda: model("Ana left Quito."),
+        lambda: model("Ana left Quito.", scores=False),
+        lambda: model.tag(["Ana", "left"]),
+        lambda: model.tag_sentences([["Ana", "left"]]),
+        lambda: list(model.pipe(["Ana left Quito."])),
+    ):
+        call()
+        before = reads()
+        for _ in range(100):
+            call()
+        assert reads() - before < 50
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@
 namespace etagger {
 
 size_t thread_count(int threads) {
-  const size_t cores = std::max(1u, std::thread::hardware_concurrency());
+  // Asked once: the system answers by a file, which takes longer than a short sentence.
+  static const size_t cores = std::max(1u, std::thread::hardware_concurrency());
   return threads > 0 ? std::min(static_cast<size_t>(threads), std::max<size_t>(cores, 256)) : cores;
 }
 

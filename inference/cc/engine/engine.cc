@@ -4,6 +4,8 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <memory>
+#include <mutex>
 
 #include "base/error.h"
 #include "base/utf8.h"
@@ -129,10 +131,10 @@ class FileEngine : public Engine {
     std::vector<Confident> found(count);
     for (size_t i = 0; i < count; ++i)
       if (all[first + i].is_docstart()) found[i] = {{"O"}, {1.0}, {}};
-    const Chain chain = chain_at(temperature);
+    const std::shared_ptr<const Chain> chain = chain_at(temperature);
     run({all, first, count, batch_size, timings, stop},
         [&](size_t place, const Scores& scores, Scratch* scratch) {
-          found[place] = confident_in(chain, scores, scratch);
+          found[place] = confident_in(*chain, scores, scratch);
         });
     return found;
   }
@@ -149,14 +151,14 @@ class FileEngine : public Engine {
       if (sentence.is_docstart()) found[i] = {{1.0, {"O"}}};
       if (sentence.words.empty()) found[i] = {{1.0, {}}};
     }
-    const Chain chain = chain_at(temperature);
-    run({all, first, count, batch_size, timings, stop},
-        [&](size_t place, const Scores& scores, Scratch* scratch) {
-          for (const ChainPath& path :
-               chain.nbest(scores.rows, network_.stride(), scores.length, n, &scratch->chain, stop))
-            found[place].push_back({std::exp(path.log_probability),
-                                    converter_.convert(path.ids.data(), path.ids.size())});
-        });
+    const std::shared_ptr<const Chain> chain = chain_at(temperature);
+    run({all, first, count, batch_size, timings, stop}, [&](size_t place, const Scores& scores,
+                                                            Scratch* scratch) {
+      for (const ChainPath& path :
+           chain->nbest(scores.rows, network_.stride(), scores.length, n, &scratch->chain, stop))
+        found[place].push_back(
+            {std::exp(path.log_probability), converter_.convert(path.ids.data(), path.ids.size())});
+    });
     return found;
   }
 
@@ -250,10 +252,18 @@ class FileEngine : public Engine {
     return scratch->ids.data();
   }
 
-  Chain chain_at(double temperature) const {
+  // That of temperature 1, which nearly all calls ask for, is made once.
+  std::shared_ptr<const Chain> chain_at(double temperature) const {
     if (!(temperature > 0 && std::isfinite(temperature)))
       throw Error("temperature " + std::to_string(temperature) + ": expected a number above 0");
-    return Chain(network_.kernels(), network_.transitions(), chain_tags_, temperature);
+    if (temperature != 1) return new_chain(temperature);
+    std::call_once(chain_is_made_, [&] { chain_ = new_chain(1); });
+    return chain_;
+  }
+
+  std::shared_ptr<const Chain> new_chain(double temperature) const {
+    return std::make_shared<Chain>(network_.kernels(), network_.transitions(), chain_tags_,
+                                   temperature);
   }
 
   Confident confident_in(const Chain& chain, const Scores& scores, Scratch* scratch) const {
@@ -279,6 +289,8 @@ class FileEngine : public Engine {
   TagConverter converter_;
   std::vector<ChainTag> chain_tags_;     // of the tags
   std::vector<std::string_view> types_;  // of entities, by their number; they end in NUL
+  mutable std::once_flag chain_is_made_;
+  mutable std::shared_ptr<const Chain> chain_;
 };
 
 }  // namespace

@@ -164,6 +164,9 @@ ETAGGER_API etagger_result* etagger_tag_texts(const etagger_model* model, const 
  * the result is freed. NULL and 0 for NULL. */
 ETAGGER_API const etagger_entity* etagger_entities(const etagger_result* result, size_t* count);
 
+/* How many tokens each text of a result has; *count: how many texts. NULL and 0 for NULL. */
+ETAGGER_API const size_t* etagger_tokens(const etagger_result* result, size_t* count);
+
 /* The `count` most probable readings of a text that is one sentence, 1 to 1,000, or all where there
  * are fewer, the best first. The `text` of an entity is the number of its reading, from 0, and
  * entities have no score of their own. flags: ETAGGER_UTF16, ETAGGER_BYTES or 0. Of an .etagger
@@ -180,10 +183,11 @@ ETAGGER_API void etagger_free(etagger_result* result);
 
 /* For languages whose calls of C are slow: etagger_tag_text in one call. Fills the first `room` of
  * `entities` and returns how many there are; -1: it failed. Where there are more than `room`,
- * *result has all of them, and is to be freed; else it is NULL. */
+ * *result has all of them, and is to be freed; else it is NULL. *tokens: how many tokens the text
+ * has; NULL where nobody asks. */
 ETAGGER_API long etagger_tag_text_into(const etagger_model* model, const char* text, size_t size,
                                        unsigned flags, etagger_entity* entities, size_t room,
-                                       etagger_result** result);
+                                       etagger_result** result, size_t* tokens);
 
 /* From now on, this thread's calls that tag (etagger_tag_sentences, etagger_tag_file,
  * etagger_tag_texts, etagger_nbest and others) end soon with -1 or NULL once *stop is not 0, and

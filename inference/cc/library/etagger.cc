@@ -9,7 +9,6 @@
 #include <memory>
 #include <new>
 #include <numeric>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,26 +30,21 @@ struct etagger_model {
         converter(tagger->settings().tags, tagger->settings().tag_scheme,
                   tagger->settings().data_scheme),
         tags(converter.tags()),
-        types(types_of(tags, tagger->settings().data_scheme)),
+        types(tagger->settings().types()),
+        missing_of_text(tagger->settings().missing_columns(false, false, "the call")),
         fingerprint(tagger->fingerprint()) {}
-
-  // Sorted; the views end in NUL, as those of the tags do.
-  static std::vector<std::string_view> types_of(const std::vector<std::string_view>& tags,
-                                                std::string_view scheme) {
-    std::set<std::string_view> types;
-    for (std::string_view tag : tags)
-      if (tag != "O") types.insert(scheme == etagger::kRaw ? tag : etagger::split_tag(tag).type);
-    return {types.begin(), types.end()};
-  }
 
   std::unique_ptr<etagger::Tagger> tagger;
   etagger::TagConverter converter;
-  std::vector<std::string_view> tags, types;  // of the converter
+  std::vector<std::string_view> tags;  // of the converter
+  std::vector<std::string> types;
+  std::string missing_of_text;  // what etagger_warning() says of every text
   std::string fingerprint;
 };
 
 struct etagger_result {
   std::vector<etagger_entity> entities;
+  std::vector<size_t> tokens;         // of each text
   std::vector<double> probabilities;  // of readings
 };
 
@@ -283,9 +277,8 @@ etagger::TextOptions text_options(unsigned flags, int threads) {
   return options;
 }
 
-std::vector<etagger::TextEntity> find_entities(const etagger_model* model, const char* const* texts,
-                                               const size_t* sizes, size_t count, unsigned flags,
-                                               int threads) {
+etagger::TextsFound find_entities(const etagger_model* model, const char* const* texts,
+                                  const size_t* sizes, size_t count, unsigned flags, int threads) {
   last_warning.clear();
   check_model(model, threads);
   const etagger::TextOptions options = text_options(flags, threads);
@@ -300,7 +293,7 @@ std::vector<etagger::TextEntity> find_entities(const etagger_model* model, const
     views.emplace_back(texts[i], sizes[i]);
     has_text = has_text || sizes[i];
   }
-  if (has_text) last_warning = model->tagger->settings().missing_columns(false, false, "the call");
+  if (has_text) last_warning = model->missing_of_text;
   return etagger::tag_texts(*model->tagger, views, options);
 }
 
@@ -309,10 +302,12 @@ etagger_entity entity_of(const etagger::TextEntity& found) {
           found.end_byte,    found.score, found.text};
 }
 
-std::unique_ptr<etagger_result> result_of(const std::vector<etagger::TextEntity>& found) {
+std::unique_ptr<etagger_result> result_of(etagger::TextsFound found) {
   auto result = std::make_unique<etagger_result>();
-  result->entities.reserve(found.size());
-  for (const etagger::TextEntity& entity : found) result->entities.push_back(entity_of(entity));
+  result->entities.reserve(found.entities.size());
+  for (const etagger::TextEntity& entity : found.entities)
+    result->entities.push_back(entity_of(entity));
+  result->tokens = std::move(found.tokens);
   return result;
 }
 
@@ -378,16 +373,19 @@ etagger_result* etagger_tag_text(const etagger_model* model, const char* text, s
 
 long etagger_tag_text_into(const etagger_model* model, const char* text, size_t size,
                            unsigned flags, etagger_entity* entities, size_t room,
-                           etagger_result** result) {
+                           etagger_result** result, size_t* tokens) {
   return guarded(-1L, [&] {
     if (!result || (room && !entities))
       throw Error(std::string(result ? "entities" : "result") + " is NULL, expected a place");
     *result = nullptr;
-    const std::vector<etagger::TextEntity> found = find_entities(model, &text, &size, 1, flags, 1);
-    std::transform(found.begin(), found.begin() + static_cast<long>(std::min(room, found.size())),
-                   entities, entity_of);
-    if (found.size() > room) *result = result_of(found).release();
-    return static_cast<long>(found.size());
+    etagger::TextsFound found = find_entities(model, &text, &size, 1, flags, 1);
+    const size_t count = found.entities.size();
+    std::transform(found.entities.begin(),
+                   found.entities.begin() + static_cast<long>(std::min(room, count)), entities,
+                   entity_of);
+    if (tokens) *tokens = found.tokens[0];
+    if (count > room) *result = result_of(std::move(found)).release();
+    return static_cast<long>(count);
   });
 }
 
@@ -409,11 +407,12 @@ etagger_result* etagger_nbest_text(const etagger_model* model, const char* text,
       throw Error("count " + std::to_string(count) + ": expected 1 to " +
                   etagger::with_commas(etagger::kMostReadings));
     if (size && !text) throw Error("text is NULL, expected " + std::to_string(size) + " bytes");
-    if (size) last_warning = model->tagger->settings().missing_columns(false, false, "the call");
+    if (size) last_warning = model->missing_of_text;
     auto result = std::make_unique<etagger_result>();
-    const std::vector<etagger::TextReading> readings =
+    const etagger::TextReadings found =
         etagger::nbest_text(*model->tagger, {text, size}, count, options.offsets, stop);
-    for (const etagger::TextReading& reading : readings) {
+    result->tokens = {found.tokens};
+    for (const etagger::TextReading& reading : found.readings) {
       for (etagger::TextEntity entity : reading.entities) {
         entity.text = result->probabilities.size();
         result->entities.push_back(entity_of(entity));
@@ -422,6 +421,11 @@ etagger_result* etagger_nbest_text(const etagger_model* model, const char* text,
     }
     return result.release();
   });
+}
+
+const size_t* etagger_tokens(const etagger_result* result, size_t* count) {
+  if (count) *count = result ? result->tokens.size() : 0;
+  return result ? result->tokens.data() : nullptr;
 }
 
 const double* etagger_probabilities(const etagger_result* result, size_t* count) {
@@ -518,7 +522,7 @@ size_t etagger_type_count(const etagger_model* model) {
 }
 
 const char* etagger_type_name(const etagger_model* model, size_t index) {
-  return index < etagger_type_count(model) ? model->types[index].data() : nullptr;
+  return index < etagger_type_count(model) ? model->types[index].c_str() : nullptr;
 }
 
 const char* etagger_tokenizer(const etagger_model* model) {

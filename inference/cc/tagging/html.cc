@@ -5,7 +5,6 @@
 #include <cstdio>
 
 #include "base/utf8.h"
-#include "tagging/scheme.h"
 
 namespace etagger {
 namespace {
@@ -98,17 +97,6 @@ void append_escaped(std::string_view text, std::string* out) {
 }
 
 }  // namespace
-
-std::vector<std::string> types_of(const Settings& settings) {
-  std::vector<std::string> types;
-  for (const std::string& tag : settings.tags) {
-    if (tag == "O") continue;
-    types.emplace_back(settings.tag_scheme == "raw" ? std::string_view(tag) : split_tag(tag).type);
-  }
-  std::sort(types.begin(), types.end());
-  types.erase(std::unique(types.begin(), types.end()), types.end());
-  return types;
-}
 
 std::string html_head(const std::vector<std::string>& types) {
   std::string out = kHead;

@@ -9,12 +9,8 @@
 #include <vector>
 
 #include "tagging/entities.h"
-#include "tagging/settings.h"
 
 namespace etagger {
-
-// The types of a model's tags, sorted.
-std::vector<std::string> types_of(const Settings& settings);
 
 // The page before its sentences, with a legend of the types, and the page after them.
 std::string html_head(const std::vector<std::string>& types);

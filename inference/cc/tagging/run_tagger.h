@@ -26,7 +26,7 @@ class RunTagger {
       : tagger_(tagger),
         options_(options),
         parser_(parser_for(tagger, options, name)),
-        html_(types_of(tagger.settings())) {}
+        html_(tagger.settings().types()) {}
 
   // The first sentence that the model is asked for pays for the start: it is tagged alone and left
   // out of the figures. Its columns are those of the whole stream.

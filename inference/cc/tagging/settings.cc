@@ -1,7 +1,10 @@
 #include "tagging/settings.h"
 
+#include <set>
+
 #include "base/error.h"
 #include "base/json.h"
+#include "tagging/scheme.h"
 
 namespace etagger {
 namespace {
@@ -108,6 +111,13 @@ Settings Settings::parse(std::string_view text, const std::string& name) {
   } catch (const Error& error) {
     throw Error(name + ": " + error.what());
   }
+}
+
+std::vector<std::string> Settings::types() const {
+  std::set<std::string_view> types;
+  for (const std::string& tag : tags)
+    if (tag != "O") types.insert(data_scheme == kRaw ? tag : split_tag(tag).type);
+  return {types.begin(), types.end()};
 }
 
 std::string Settings::missing_columns(bool has_pos, bool has_chunks,

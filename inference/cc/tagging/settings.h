@@ -47,6 +47,9 @@ struct Settings {
   // Words on each side of a sentence, in its document, that its tags may depend on.
   size_t context_words() const { return bert_context ? static_cast<size_t>(bert_length) - 2 : 0; }
 
+  // The types of entities that its tags mark, sorted.
+  std::vector<std::string> types() const;
+
   // A line that says which of the columns that make its tags better an input lacks, or "": none.
   // whose: the input, in that line.
   std::string missing_columns(bool has_pos, bool has_chunks, const std::string& whose) const;

@@ -91,7 +91,7 @@ class Stream {
 
   // The head of a page comes with its first sentence.
   void begin_page() {
-    if (!is_page_begun_) output_->write(html_head(types_of(settings_)));
+    if (!is_page_begun_) output_->write(html_head(settings_.types()));
     is_page_begun_ = true;
   }
 

@@ -24,7 +24,8 @@ constexpr double kNoScore = std::numeric_limits<double>::quiet_NaN();
 // Whole lines of a text: its bytes begin .. end - 1.
 struct Piece {
   size_t text, begin, end;
-  size_t units = 0;  // its length in the unit of TextOptions::offsets
+  size_t units = 0;   // its length in the unit of TextOptions::offsets
+  size_t tokens = 0;  // how many it has
 };
 
 // Pieces begin .. end - 1, which one thread tags at a time, and their entities. The entities'
@@ -98,12 +99,12 @@ class PartTagger {
              const TextOptions& options, std::vector<TextEntity>* found)
       : tagger_(tagger), texts_(texts), options_(options), found_(found) {}
 
-  void add(const Piece& piece) {
-    std::string_view text = texts_[piece.text].substr(0, piece.end);
-    size_t at = piece.begin ? piece.begin : after_mark(text);
+  void add(Piece* piece) {
+    std::string_view text = texts_[piece->text].substr(0, piece->end);
+    size_t at = piece->begin ? piece->begin : after_mark(text);
     while (at < text.size()) {
       const size_t end = std::min(text.find('\n', at), text.size());
-      add_line(text.substr(at, end - at), piece.text);
+      add_line(text.substr(at, end - at), piece);
       at = end + 1;
     }
   }
@@ -137,16 +138,16 @@ class PartTagger {
         add_entity(i, entity.start, entity.end, entity.type, entity.score);
   }
 
-  void add_line(std::string_view line, size_t text) {
-    if (!options_.split) return add_sentence(line, text);
+  void add_line(std::string_view line, Piece* piece) {
+    if (!options_.split) return add_sentence(line, piece);
     for (size_t at = 0; at < line.size();) {
       const size_t end = sentence_end(line, at);
-      add_sentence(line.substr(at, end - at), text);
+      add_sentence(line.substr(at, end - at), piece);
       at = end;
     }
   }
 
-  void add_sentence(std::string_view sentence, size_t text) {
+  void add_sentence(std::string_view sentence, Piece* piece) {
     const Tokenizer tokenizer = tagger_.settings().tokenizer;
     std::vector<std::string_view> words;
     for (size_t at = 0; at < sentence.size();) {
@@ -155,18 +156,19 @@ class PartTagger {
         const auto middle = words.begin() + kMostRows;
         std::vector<std::string_view> rest(middle, words.end());
         words.erase(middle, words.end());
-        add_words(std::move(words), text);
+        add_words(std::move(words), piece);
         words = std::move(rest);
       }
     }
-    if (!words.empty()) add_words(std::move(words), text);
+    if (!words.empty()) add_words(std::move(words), piece);
   }
 
-  void add_words(std::vector<std::string_view> words, size_t text) {
+  void add_words(std::vector<std::string_view> words, Piece* piece) {
     tokens_ += words.size();
+    piece->tokens += words.size();
     sentences_.emplace_back();
     sentences_.back().words = std::move(words);
-    texts_of_.push_back(text);
+    texts_of_.push_back(piece->text);
     if (tokens_ >= kMostTokens && !tagger_.settings().context_words()) finish();
   }
 
@@ -243,8 +245,8 @@ std::vector<TextEntity> joined(std::vector<Part> parts, const std::vector<Piece>
 
 }  // namespace
 
-std::vector<TextEntity> tag_texts(const Tagger& tagger, const std::vector<std::string_view>& texts,
-                                  const TextOptions& options) {
+TextsFound tag_texts(const Tagger& tagger, const std::vector<std::string_view>& texts,
+                     const TextOptions& options) {
   const bool has_context = tagger.settings().context_words() > 0;
   size_t bytes = 0;
   for (std::string_view text : texts) bytes += text.size();
@@ -256,18 +258,20 @@ std::vector<TextEntity> tag_texts(const Tagger& tagger, const std::vector<std::s
   run_parts(parts.size(), options.threads, [&](size_t number) {
     Part& part = parts[number];
     PartTagger work(tagger, texts, options, &part.entities);
-    for (size_t i = part.begin; i < part.end; ++i) work.add(pieces[i]);
+    for (size_t i = part.begin; i < part.end; ++i) work.add(&pieces[i]);
     work.finish();
     count_part(texts, options.offsets, &part, &pieces);
   });
-  return joined(std::move(parts), pieces);
+  std::vector<size_t> tokens(texts.size());
+  for (const Piece& piece : pieces) tokens[piece.text] += piece.tokens;
+  return {joined(std::move(parts), pieces), std::move(tokens)};
 }
 
-std::vector<TextReading> nbest_text(const Tagger& tagger, std::string_view text, size_t n,
-                                    Offsets offsets, Stop stop) {
+TextReadings nbest_text(const Tagger& tagger, std::string_view text, size_t n, Offsets offsets,
+                        Stop stop) {
   const Sentence sentence = only_sentence(text, tagger.settings().tokenizer);
   const std::vector<std::string_view>& words = sentence.words;
-  if (words.empty()) return {{1.0, {}}};
+  if (words.empty()) return {{{1.0, {}}}, 0};
   std::vector<std::pair<size_t, size_t>> units;  // before each word, and after it
   size_t at = 0, before = 0;
   auto units_before = [&](const char* place) {
@@ -292,7 +296,7 @@ std::vector<TextReading> nbest_text(const Tagger& tagger, std::string_view text,
            static_cast<size_t>(last.data() - text.data()) + last.size(), kNoScore});
     }
   }
-  return found;
+  return {std::move(found), words.size()};
 }
 
 }  // namespace etagger

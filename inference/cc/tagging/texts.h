@@ -31,13 +31,18 @@ struct TextEntity {
   double score;                 // NaN without scores
 };
 
-// The entities of all texts, text by text, from left to right. A byte order mark at the beginning
-// of a text belongs to no word, but counts in the places. A line of more than kMostRows words is
-// tagged in pieces of that many, each as a sentence of its own. The memory beside the result does
-// not grow with the texts, except for a model with document context, where a text is tagged as a
-// whole. Throws Error.
-std::vector<TextEntity> tag_texts(const Tagger& tagger, const std::vector<std::string_view>& texts,
-                                  const TextOptions& options);
+// The entities of texts, and how many tokens the texts have.
+struct TextsFound {
+  std::vector<TextEntity> entities;  // text by text, from left to right
+  std::vector<size_t> tokens;        // (texts,)
+};
+
+// The entities of all texts. A byte order mark at the beginning of a text belongs to no word, but
+// counts in the places. A line of more than kMostRows words is tagged in pieces of that many, each
+// as a sentence of its own. The memory beside the result does not grow with the texts, except for a
+// model with document context, where a text is tagged as a whole. Throws Error.
+TextsFound tag_texts(const Tagger& tagger, const std::vector<std::string_view>& texts,
+                     const TextOptions& options);
 
 // One of the n best readings of a text. Its entities have no scores, and their `text` is 0.
 struct TextReading {
@@ -45,10 +50,15 @@ struct TextReading {
   std::vector<TextEntity> entities;
 };
 
+struct TextReadings {
+  std::vector<TextReading> readings;
+  size_t tokens;  // of the text
+};
+
 // The `n` (1 to kMostReadings) most probable readings of a text, or all if there are fewer, the
 // best first. The text is one sentence; a text without words has one reading. Throws Error, also if
 // several of its lines have words.
-std::vector<TextReading> nbest_text(const Tagger& tagger, std::string_view text, size_t n,
-                                    Offsets offsets, Stop stop = {});
+TextReadings nbest_text(const Tagger& tagger, std::string_view text, size_t n, Offsets offsets,
+                        Stop stop = {});
 
 }  // namespace etagger

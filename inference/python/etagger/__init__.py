@@ -31,7 +31,7 @@ import sys
 import threading
 import warnings
 from array import array
-from typing import Any, Callable, Dict, Iterable, Iterator, NamedTuple, Sequence
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Sequence
 
 __all__ = [
     "Confident",
@@ -41,6 +41,7 @@ __all__ = [
     "Model",
     "Reading",
     "ScoredEntity",
+    "TextEntities",
     "TextEntity",
     "TextReading",
     "entities",
@@ -144,10 +145,11 @@ def _load_library() -> ctypes.CDLL:
         (
             "tag_text_into",
             ctypes.c_long,
-            *(_Handle, text, size, flags, pointer, size, pointer),
+            *(_Handle, text, size, flags, pointer, size, pointer, pointer),
         ),
         ("tag_texts", _Result, _Handle, pointer, pointer, size, flags, number),
         ("entities", pointer, _Result, pointer),
+        ("tokens", pointer, _Result, pointer),
         ("nbest_text", _Result, _Handle, text, size, size, flags),
         ("probabilities", pointer, _Result, pointer),
         ("free", None, pointer),
@@ -222,6 +224,16 @@ class TextEntity(NamedTuple):
     score: float | None
 
 
+class TextEntities(List[TextEntity]):
+    """The entities of a text, from left to right, and in `tokens` how many tokens the text has."""
+
+    __slots__ = ("tokens",)
+
+    def __init__(self, entities: Iterable[TextEntity] = (), tokens: int = 0) -> None:
+        super().__init__(entities)
+        self.tokens = tokens
+
+
 class TextReading(NamedTuple):
     """One of the n best readings of a text: its probability, and its entities without scores."""
 
@@ -241,7 +253,8 @@ class Model:
         """path, trust: with which the handle was opened; the path is absolute."""
         self._path, self._trust = path, trust
         self._fingerprint = _library.etagger_fingerprint(handle)
-        self._warned = False  # of missing columns
+        # Whether a call may still have to warn of missing columns.
+        self._may_warn = handle.uses("pos") or handle.uses("chunk")
         self._set_handle(handle)
 
     def _set_handle(self, handle: _Handle | None, failure: Error | None = None) -> None:
@@ -275,7 +288,7 @@ class Model:
         split: bool = False,
         offsets: str = "codepoints",
         scores: bool = True,
-    ) -> list[TextEntity]:
+    ) -> TextEntities:
         """The entities of a text, from left to right. Raises Error.
 
         The text is split into words or characters, as the training data were (see tokenizer).
@@ -293,15 +306,17 @@ class Model:
             return self._find([text], [data], flags, 1)[0]
         room = _ROOM[:]
         address = room.buffer_info()[0]
+        rest = address + _REST
         count = _library.etagger_tag_text_into(
-            self._open_handle(), data, len(data), flags, address, _MOST, address + _REST
+            self._open_handle(), data, len(data), flags, address, _MOST, rest, rest + _SIZE
         )
-        self._check(_said(count))
+        if count < 0 or self._may_warn:
+            self._check(_said(count))
         if count > _MOST:
-            found = _records(_Result(room[-1]))
+            found = _records(_Result(room[-2]))
         else:
             found = _ENTITY.iter_unpack(memoryview(room)[: count * _WORDS])
-        return _text_entities(text, data, flags, found, self._names)
+        return TextEntities(_text_entities(text, data, flags, found, self._names), room[-1])
 
     def pipe(
         self,
@@ -312,7 +327,7 @@ class Model:
         scores: bool = True,
         threads: int = 0,
         batch: int = 256,
-    ) -> Iterator[list[TextEntity]]:
+    ) -> Iterator[TextEntities]:
         """Yields the entities of each text, in order: the same as calling the model for each text,
         but faster. It reads at most `batch` texts at a time, or fewer if they are long, so that
         the memory does not grow with their number.
@@ -335,7 +350,7 @@ class Model:
 
     def _piped(
         self, texts: Iterator[str | bytes], flags: int, threads: int, batch: int
-    ) -> Iterator[list[TextEntity]]:
+    ) -> Iterator[TextEntities]:
         number = itertools.count(1)
         while True:
             taken: list[str | bytes] = []
@@ -378,7 +393,7 @@ class Model:
 
     def _find(
         self, texts: list[str | bytes], datas: list[bytes], flags: int, threads: int
-    ) -> list[list[TextEntity]]:
+    ) -> list[TextEntities]:
         """The entities of each text. datas: the texts as UTF-8."""
         sizes = array("L", map(len, datas))
         pointers = (ctypes.c_char_p * len(datas))(*datas)
@@ -397,9 +412,15 @@ class Model:
         records: list[list[Any]] = [[] for _ in texts]
         for record in _records(said.value):
             records[record[-1]].append(record)
+        number = array("L", [0])
+        tokens = array("L")
+        place = _library.etagger_tokens(said.value, _address(number))
+        tokens.frombytes(ctypes.string_at(place, number[0] * _SIZE))
         return [
-            _text_entities(text, data, flags, found, self._names) if found else []
-            for text, data, found in zip(texts, datas, records)
+            TextEntities(
+                _text_entities(text, data, flags, found, self._names) if found else (), count
+            )
+            for text, data, found, count in zip(texts, datas, records, tokens)
         ]
 
     def tag(
@@ -614,6 +635,13 @@ class Model:
         """
         return list(filter(self._open_handle().uses, ("word", "pos", "chunk")))
 
+    @property
+    def fingerprint(self) -> str:
+        """Differs from model to model: the size of its file and a checksum of its contents. A copy
+        of the file has the same.
+        """
+        return self._fingerprint.decode()
+
     def close(self) -> None:
         """Frees the model once the calls of other threads that use it have returned."""
         self._set_handle(None)
@@ -646,7 +674,8 @@ class Model:
         value = _library.etagger_tag_joined(
             self._open_handle(), text, len(text) + 1, 0, 0, place + _SIZE * count, 1, 1, place
         )
-        self._check(_said(value))
+        if value < 0 or self._may_warn:
+            self._check(_said(value))
         del room[count]
         return list(map(self._names.__getitem__, room))
 
@@ -678,13 +707,13 @@ class Model:
         """Raises Error for a call that failed, and warns of missing columns once."""
         if said.error is not None:
             raise Error(said.error.decode(errors="surrogateescape"))
-        if not said.warning or self._warned:
+        if not said.warning or not self._may_warn:
             return
-        self._warned = True
+        self._may_warn = False
         try:
             warnings.warn(said.warning.decode(), MissingColumnsWarning, _level_of_caller())
         except MissingColumnsWarning:  # a filter turns it into an error, also in the next call
-            self._warned = False
+            self._may_warn = True
             raise
 
 
@@ -895,8 +924,8 @@ _UNITS = {"codepoints": 0, "utf16": _UTF16, "bytes": _BYTES}
 _ENTITY = struct.Struct("PNNNNdN")  # etagger_entity
 _WORDS = _ENTITY.size // _SIZE
 _MOST = 32  # so many entities of a text fit into a room; more need a result of the library
-_REST = _MOST * _ENTITY.size  # place of the pointer to a result in a room
-_ROOM = array("L", bytes(_REST + _SIZE))
+_REST = _MOST * _ENTITY.size  # place of the pointer to a result in a room, before the tokens
+_ROOM = array("L", bytes(_REST + 2 * _SIZE))
 _LONG_TEXT = 3000  # bytes: tagging more of them takes much longer than starting a thread
 _MOST_BYTES = 1 << 20  # a batch of pipe() ends with the text that reaches this number
 _LONE, _BAD = re.compile("[\ud800-\udfff]"), "\udcff"
@@ -944,17 +973,18 @@ def _text_entities(
     text: str | bytes, data: bytes, flags: int, records: Iterable[tuple[Any, ...]], names: _Names
 ) -> list[TextEntity]:
     """The entities of a text. data: the text as UTF-8. records: tuples of the fields of _ENTITY."""
+    scored = flags & _SCORES
     if isinstance(text, str) and (not flags & (_UTF16 | _BYTES) or len(text) == len(data)):
-        found = [
-            TextEntity(names[kind], start, end, text[start:end], score)
+        return [
+            TextEntity(names[kind], start, end, text[start:end], score if scored else None)
             for kind, start, end, _, _, score, _ in records
         ]
-    else:
-        found = [
-            TextEntity(names[kind], start, end, _part(text, data, first, last), score)
-            for kind, start, end, first, last, score, _ in records
-        ]
-    return found if flags & _SCORES else [entity._replace(score=None) for entity in found]
+    return [
+        TextEntity(
+            names[kind], start, end, _part(text, data, first, last), score if scored else None
+        )
+        for kind, start, end, first, last, score, _ in records
+    ]
 
 
 # ---------------------------------------------------------------- arguments
