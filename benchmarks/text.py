@@ -15,8 +15,9 @@ turns on the same core.
 
 Then it splits the time of model(text) into parts. Tokenizing, with sentences and places, is the
 difference between etagger_tag_text_into and etagger_tag_joined on the same words. The binding is
-the difference between model(text) or model.tag(words) and the library's function that they call. It
-is an error if a peer is faster, or if the binding takes more than 10 microseconds a call.
+the difference between model(text) or model.tag(words) and the library's function that they call. Last,
+it measures a call for one short sentence, of 4 and of 30 words of the corpus. It is an error if a
+peer is faster, or if the binding takes more than 10 microseconds a call.
 """
 
 import importlib.util
@@ -36,7 +37,10 @@ from peers import crfsuite_spacy
 from served_models import script
 
 SPACY_MODEL = "en_core_web_sm"
-MOST_BINDING = 10  # microseconds a call
+MOST_BINDING = 10  # microseconds of a call
+SHORT = (4, 30)  # words of a short sentence
+SHORT_TEXTS = 64  # short sentences, which are tagged again and again
+SCORES = 2  # ETAGGER_SCORES
 
 
 def read_texts(lines):
@@ -70,6 +74,15 @@ def seconds_of(action, clock=time.perf_counter):
     return clock() - started
 
 
+def processor_seconds(actions, rounds):
+    """Of each of {name: function} the least processor time of this thread, in turns."""
+    found = {name: [] for name in actions}
+    for _ in range(rounds):
+        for name, action in actions.items():
+            found[name].append(seconds_of(action, time.thread_time))
+    return {name: min(each) for name, each in found.items()}
+
+
 class Ours:
     """The package etagger, from inference/python/."""
 
@@ -93,21 +106,12 @@ class Ours:
         from features.tokenizer import tokenize
 
         library, model = self.etagger._library, self.model
-        handle, datas = model._open_handle(), [text.encode() for text in texts]
-        room = array("B", bytes(1 << 20))
-        address = room.buffer_info()[0]
-        words = [tokenize(text) for text in texts]
+        handle, words = model._open_handle(), [tokenize(text) for text in texts]
         tags = array("L", bytes(8 * max(map(len, words))))
         joined = [
             ("\0".join(sentence).encode(), array("L", [len(sentence)]), tags.buffer_info()[0])
             for sentence in words
         ]
-
-        def text_engine(flags):
-            for data in datas:
-                library.etagger_tag_text_into(
-                    handle, data, len(data), flags, address, 10_000, address
-                )
 
         def words_engine():
             for data, length, place in joined:
@@ -117,16 +121,44 @@ class Ours:
 
         actions = {
             "text": lambda: [model(text) for text in texts],
-            "text_engine": lambda: text_engine(2),
+            "text_engine": self._engine(texts, SCORES),
             "words": lambda: [model.tag(sentence) for sentence in words],
             "words_engine": words_engine,
-            "plain_engine": lambda: text_engine(0),
+            "plain_engine": self._engine(texts, 0),
         }
-        found = {name: [] for name in actions}
-        for _ in range(3):
-            for name, action in actions.items():
-                found[name].append(seconds_of(action, time.thread_time))
-        return {name: min(times) for name, times in found.items()}
+        return processor_seconds(actions, 3)
+
+    def _engine(self, texts, flags):
+        """A function that calls the library's etagger_tag_text_into for sentence text."""
+        from array import array
+
+        function, handle = self.etagger._library.etagger_tag_text_into, self.model._open_handle()
+        datas = [text.encode() for text in texts]
+        room, result = array("B", bytes(1 << 20)), array("L", [0])
+
+        def call():
+            places = room.buffer_info()[0], 10_000, result.buffer_info()[0]
+            for data in datas:
+                function(handle, data, len(data), flags, *places, None)
+
+        return call
+
+    def short_calls(self, texts):
+        """Seconds of processor time of a call for one short sentence: {words: {"engine",
+        "engine_scores": of the library's function, "call", "call_scores": of model(text)}}.
+        """
+        words, found = " ".join(texts).split(), {}
+        for length in SHORT:
+            short = [" ".join(words[k * length :][:length]) for k in range(SHORT_TEXTS)]
+            actions = {
+                "engine": self._engine(short, 0),
+                "engine_scores": self._engine(short, SCORES),
+                "call": lambda short=short: [self.model(text, scores=False) for text in short],
+                "call_scores": lambda short=short: [self.model(text) for text in short],
+            }
+            seconds = processor_seconds(actions, 50)
+            found[length] = {name: sentence / SHORT_TEXTS for name, sentence in seconds.items()}
+        return found
 
 
 class Spacy:
@@ -184,7 +216,7 @@ def _lines(text):
 
 
 def work(args):
-    """The worker's side. It answers "run" (tags the texts) and "calls" with seconds."""
+    """The worker's side: what of the texts, "run", "calls" or "short" -> seconds."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     name, _, what = args.worker.partition(":")
     texts = read_texts(args.lines)
@@ -197,6 +229,8 @@ def work(args):
     def answer(what):
         if what == "calls":
             return system.calls(texts)
+        if what == "short":
+            return system.short_calls(texts)
         found = []
         seconds = seconds_of(lambda: found.append(system.run(texts)))
         return {"seconds": seconds, "found": found[0], "name": system.name}
@@ -235,16 +269,17 @@ def systems_of(args):
 
 
 def measure(args):
-    """Medians of the rounds: {system: {"seconds", "found", "name"}}, and the {name: seconds} of
-    Ours.calls.
+    """{system: {"seconds", "found", "name"}}; {what: seconds} of the calls; and {words: {what:
+    seconds}} of the short ones: medians.
     """
     workers = start(args, systems_of(args))
-    rounds, calls = {name: [] for name in workers}, []
+    rounds, calls, short = {name: [] for name in workers}, [], []
     for number in range(args.rounds):
         order = list(workers)
         for name in order[number % len(order) :] + order[: number % len(order)]:
             rounds[name].append(workers[name].ask(what="run"))
         calls.append(workers["ours"].ask(what="calls"))
+        short.append(workers["ours"].ask(what="short"))
         print(f"round {number + 1} of {args.rounds}", file=sys.stderr)
     for worker in workers.values():
         worker.close()
@@ -252,10 +287,16 @@ def measure(args):
         name: {**measured[-1], "seconds": statistics.median(one["seconds"] for one in measured)}
         for name, measured in rounds.items()
     }
-    return systems, {key: statistics.median(call[key] for call in calls) for key in calls[0]}
+    lengths = {words: medians([sentence[words] for sentence in short]) for words in short[0]}
+    return systems, medians(calls), lengths
 
 
-def report(systems, calls, texts):
+def medians(rounds):
+    """{key: the median of its values} of dicts."""
+    return {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
+
+
+def report(systems, calls, short, texts):
     """Prints the table. Returns what is not as it must be."""
     count, ours, missed = len(texts), systems["ours"]["seconds"], []
     characters = sum(map(len, texts)) / count
@@ -280,7 +321,20 @@ def report(systems, calls, texts):
     for what, figure in (("model(text)", binding), ("model.tag(words)", of_tag)):
         if figure > MOST_BINDING:
             missed.append(f"the binding of {what} takes more than {MOST_BINDING} us")
+    report_short(short)
     return missed
+
+
+def report_short(short):
+    """Prints what a call for a short sentence takes; the library's function is called by ctypes."""
+    print("\nmicroseconds of processor time of a call for one sentence\n")
+    print(
+        "| words | etagger_tag_text_into | with scores | model(text, scores=False) | model(text) |"
+    )
+    print("|---|---|---|---|---|")
+    for words, seconds in short.items():
+        names = ("engine", "engine_scores", "call", "call_scores")
+        print(f"| {words} | " + " | ".join(f"{1e6 * seconds[name]:.1f}" for name in names) + " |")
 
 
 def parse_args():
