@@ -1,4 +1,4 @@
-"""A text with its entities marked, as HTML, for a notebook:
+"""A text with its entities marked, as HTML, for a notebook: what model.render(text) gives.
 
     Rendering("Sumogetti left Vremland.", model("Sumogetti left Vremland."), model.types)
 
