@@ -15,9 +15,9 @@ turns on the same core.
 
 Then it splits the time of model(text) into parts. Tokenizing, with sentences and places, is the
 difference between etagger_tag_text_into and etagger_tag_joined on the same words. The binding is
-the difference between model(text) or model.tag(words) and the library's function that they call. Last,
-it measures a call for one short sentence, of 4 and of 30 words of the corpus. It is an error if a
-peer is faster, or if the binding takes more than 10 microseconds a call.
+the difference between model(text) or model.tag(words) and the library's function that they call.
+Last, it measures a call for one short sentence, of 4 and of 30 words of the corpus. It is an error
+if a peer is faster, or if the binding takes more than 10 microseconds a call.
 """
 
 import importlib.util
@@ -80,7 +80,7 @@ def processor_seconds(actions, rounds):
     for _ in range(rounds):
         for name, action in actions.items():
             found[name].append(seconds_of(action, time.thread_time))
-    return {name: min(each) for name, each in found.items()}
+    return {name: min(times) for name, times in found.items()}
 
 
 class Ours:
@@ -293,7 +293,7 @@ def measure(args):
 
 def medians(rounds):
     """{key: the median of its values} of dicts."""
-    return {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
+    return {key: statistics.median(seconds[key] for seconds in rounds) for key in rounds[0]}
 
 
 def report(systems, calls, short, texts):

@@ -16,7 +16,7 @@ from fastapi.responses import PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from cli import __version__, note
-from serving.columns import Body, Columns, Gone, closing_is_gone
+from serving.columns import Body, Columns, Gone, check_coding, closing_is_gone
 from serving.openapi import Health, Models, Version, describe
 from serving.pages import docs_files, page_files
 from serving.requests import Refusal, encode, read_huggingface, read_label_studio, read_parse
@@ -81,7 +81,8 @@ async def _answer(service, request, read, about):
 
 
 async def read_body(receive, headers, most):
-    """A request's body. Raises Refusal where it has more than `most` bytes."""
+    """A request's body. Raises Refusal where it is compressed or has more than `most` bytes."""
+    check_coding(headers.raw)
     length = headers.get("content-length", "")
     body = Body(receive)
     if length.isdigit() and int(length) > most:
@@ -158,6 +159,10 @@ def _other_routes(app, service):
         if not description:
             description["json"] = encode(describe(app, service))
         return Response(description["json"], media_type=JSON)
+
+    for each in (model, health, ready, metrics):  # some load balancers ask by HEAD
+        app.add_api_route(f"/{each.__name__}", each, methods=["HEAD"], include_in_schema=False)
+    app.add_api_route("/openapi.json", openapi, methods=["HEAD"], include_in_schema=False)
 
 
 def models_info(service):

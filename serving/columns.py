@@ -34,6 +34,7 @@ class Columns:
         if delimiter and delimiter not in DELIMITERS:
             raise Refusal(400, f"delimiter={delimiter[:40]!r}: expected {' or '.join(DELIMITERS)}")
         check_type(scope["headers"])
+        check_coding(scope["headers"])
         served = self.service.served(query.get("model"))
         if self.open >= STREAMS:
             raise busy(f"{STREAMS} streams of columns are open already")
@@ -166,6 +167,17 @@ def check_type(headers):
     kind = kind.partition(b";")[0].strip().lower()
     if kind in (b"application/json", b"multipart/form-data"):
         raise Refusal(415, f"{kind.decode()}: expected text/plain, columns with a token a line")
+
+
+def check_coding(headers):
+    """Refuses a body that is compressed: a small one might become any size."""
+    coding = next((value for name, value in headers if name == b"content-encoding"), b"")
+    if coding.strip().lower() not in (b"", b"identity"):
+        raise Refusal(
+            415,
+            f"Content-Encoding {coding[:40].decode('latin-1')!r}: send the body as it is",
+            [(b"accept-encoding", b"identity")],
+        )
 
 
 def _pipe():

@@ -137,6 +137,7 @@ _TAGGING_ERRORS = {
     "404": "there is no such model",
     "408": "the body came too slowly",
     "413": "a text, the texts or the body are above a limit, which the message names",
+    "415": "the body is compressed",
     "503": "too many requests wait; Retry-After says when to ask again",
 }
 
@@ -216,7 +217,7 @@ def _tag(models):
         "responses": {"200": {"description": "the rows and their tags", "content": columns}},
         "errors": {
             **{status: about for status, about in _TAGGING_ERRORS.items() if status != "413"},
-            "415": "the body is of another type than text",
+            "415": "the body is of another type than text, or compressed",
         },
     }
     return {"/tag": {"post": post}}

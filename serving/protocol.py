@@ -10,6 +10,7 @@ second, closes those that wait too long.
 """
 
 import time
+from urllib.parse import quote_from_bytes
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -23,6 +24,7 @@ DRAIN_SECONDS = 1.0  # an idle connection stays open so long at the end: a reque
 MOST_HEAD = 1 << 16  # bytes of a request's head
 MOST_OVERHEAD = 1 << 20  # bytes of a chunked body that do not belong to the content
 STEP = 1 << 16  # bytes of a body that must come within --timeout
+ASCII = bytes(range(128))
 
 # what a connection waits for
 IDLE, HEAD, BODY, ANSWER = range(4)
@@ -43,6 +45,8 @@ class Protocol(HttpToolsProtocol):
         self.state, self.since = HEAD, self.loop.time()
         self.in_head = True  # whether the next byte belongs to the head of a request
         self.parsed = False  # whether a head or a body ended in the data that is being read
+        self.begun = False  # whether the next byte is one of a request that has begun
+        self.in_line = False  # whether it is one of that request's first line
         self.head_bytes = self.body_bytes = self.raw_bytes = self.step = 0
         self.stalled = None  # the time since which the client does not read
         self.closing = None  # the time since which the connection is being closed
@@ -70,6 +74,8 @@ class Protocol(HttpToolsProtocol):
         if self.state == IDLE:
             self.state, self.since = HEAD, self.loop.time()
         self.parsed = False
+        if self.in_line or not self.begun:
+            data = self._ascii_line(data)
         super().data_received(data)
         if self.in_head and not self.parsed:
             self.head_bytes += len(data)
@@ -79,6 +85,19 @@ class Protocol(HttpToolsProtocol):
             self.raw_bytes += len(data)
             if self.raw_bytes > MOST_OVERHEAD + 8 * self.body_bytes:
                 self._refuse(431, "the body's chunks have more around them than in them")
+
+    def _ascii_line(self, data):
+        """Percent-encodes what is not ASCII of a request's first line, as browsers do: curl sends
+        an address as it was typed, and the parser refuses that.
+        """
+        # blank lines may come before
+        begin = 0 if self.in_line else len(data) - len(data.lstrip(b"\r\n"))
+        end = data.find(b"\n", begin) + 1
+        self.in_line = not end and begin < len(data)
+        line, rest = (data[:end], data[end:]) if end else (data, b"")
+        if line.isascii():
+            return data
+        return quote_from_bytes(line, ASCII).encode() + rest
 
     def check(self, now):
         """Closes the connection if its client has kept it waiting for too long. now: the event
@@ -147,6 +166,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self):
         super().on_message_begin()
+        self.begun = True
         self.quick, self.step = None, 0
 
     def on_headers_complete(self):
@@ -185,7 +205,7 @@ class Protocol(HttpToolsProtocol):
         for name, value in self.headers:
             if name == b"content-length":
                 length = value
-            elif name == b"transfer-encoding":
+            elif name in (b"transfer-encoding", b"content-encoding"):
                 return False
         if not length.isdigit() or int(length) > QUICK_BYTES:
             return False
@@ -206,6 +226,7 @@ class Protocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self):
+        self.begun = False
         self.in_head = self.parsed = True
         if self.quick is None:
             if self.state == BODY:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gzip
 import http.client
 import json
 import os
@@ -14,10 +15,16 @@ import subprocess
 import threading
 import types
 import urllib.parse
+from unittest import mock
 
 import pytest
+import uvicorn
 from prometheus_client.parser import text_string_to_metric_families
+from uvicorn.server import ServerState
 
+from serving.columns import Body
+from serving.limits import Limits
+from serving.protocol import Protocol
 from support.commands import ROOT, SMALL, sample, wait_until, write_sample
 from support.served import Server, answer_of, error_of, read_all
 from support.serving import binary, python_package, run_binary, succeed, untrained
@@ -595,6 +602,79 @@ def test_requests_one_after_the_other_in_one_piece(server):
                 found.append(json.loads(stream.read(int(fields[b"content-length"]))))
     assert [body.get("text") for body in found] == ["a", None, "b", "c", "d", None]
     assert found[1]["default"] == "a" and found[5]["status"] == "UP"
+
+
+def test_an_address_as_it_is_typed(server, model):
+    """Not percent-encoded, as curl sends it."""
+    text = "明天上海的天气怎么样？😀Anna"
+    line, end = f"GET /parse?q={text}&offsets=utf16 HTTP/1.1\r\n", "Connection: close\r\n\r\n"
+    right = expected(model, text, offsets="utf16")
+    said = server.raw((line + end).encode())
+    assert said.startswith(b"HTTP/1.1 200 ") and json.loads(said.splitlines()[-1]) == right
+    body = json.dumps({"text": text}, ensure_ascii=False).encode()
+    head = f"POST /parse?offsets=utf16 HTTP/1.1\r\nContent-Length: {len(body)}\r\n{end}"
+    assert json.loads(server.raw(head.encode() + body).splitlines()[-1]) == right
+    said = server.raw(b"GET /parse?q=\xff HTTP/1.1\r\n" + end.encode())
+    assert said.startswith(b"HTTP/1.1 400 ") and b"not UTF-8" in said
+    said = server.raw(f"GÉT /parse?q=a HTTP/1.1\r\n{end}".encode())
+    assert said.startswith(b"HTTP/1.1 400 ") and b"not a request" in said
+
+
+def requests_of(pieces, count):
+    """The requests that a connection reads of pieces: path, query, field A, body."""
+    found = []
+
+    async def read():
+        done = asyncio.Event()
+
+        async def application(scope, receive, send):
+            body = await Body(receive).beginning()
+            found.append((scope["path"], scope["query_string"], dict(scope["headers"])[b"a"], body))
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body"})
+            if len(found) == count:
+                done.set()
+
+        config = uvicorn.Config(application, log_config=None)
+        service = types.SimpleNamespace(limits=Limits(), draining=False)
+        connection = Protocol(config, ServerState(), {}, service=service, quick=False)
+        transport = mock.Mock(asyncio.Transport)
+        transport.is_closing.return_value, transport.get_extra_info.return_value = False, None
+        connection.connection_made(transport)
+        for piece in filter(None, pieces):
+            connection.data_received(piece)
+        await asyncio.wait_for(done.wait(), 60)
+
+    asyncio.run(read())
+    return found
+
+
+def test_the_first_line_alone_is_encoded():
+    """Wherever a request is cut: no field's value and no body is changed."""
+    rest = " HTTP/1.1\r\nA: ü\r\nContent-Length: 4\r\n\r\né\r\n"
+    typed, plain = (f"\r\nPOST {path}{rest}".encode() for path in ("/é?q=明&b=%41", "/e?q=1"))
+    asked = ("/é", b"q=%E6%98%8E&b=%41", "ü".encode(), "é\r\n".encode())
+    other = ("/e", b"q=1", *asked[2:])
+    for cut in range(len(typed)):
+        assert requests_of([typed[:cut], typed[cut:], typed], 2) == [asked, asked], cut
+    for cut in range(len(plain)):
+        # the beginning of a request comes with the one before
+        assert requests_of([typed + plain[:cut], plain[cut:], typed], 3) == [asked, other, asked]
+
+
+def test_head_is_answered_as_get_without_a_body(server):
+    for path in ("/health", "/ready", "/model", "/metrics", "/openapi.json", "/parse?q=a", "/docs"):
+        given, head = server.get(path), server.ask("HEAD", path)
+        assert (given.status, head.status, head.body) == (200, 200, b""), path
+        assert head.headers["content-type"] == given.headers["content-type"]
+
+
+@pytest.mark.parametrize("path", ["/parse", "/models/a", "/predict", "/tag"])
+def test_what_is_compressed_is_refused(server, path):
+    body = gzip.compress(b'{"text": "Anna"}')
+    answer = server.post(path, body, headers={"Content-Encoding": "gzip"})
+    assert answer.status == 415 and "gzip" in error_of(answer)
+    assert answer.headers["accept-encoding"] == "identity"
 
 
 def test_what_is_not_http(server):

@@ -4,6 +4,7 @@ the text, and inference.py --json gives the lines of etagger --json.
 
 import copy
 import functools
+import html
 import io
 import itertools
 import json
@@ -273,6 +274,29 @@ def test_nbest_of_a_text(models, name):
             ValueError if one is model else UserError, match="expected 1 to|least 1"
         ):
             one.nbest_text("Ana", 0)
+
+
+@pytest.mark.parametrize("name", ["words", "characters"])
+def test_a_text_is_rendered(models, name):
+    """What a notebook shows: the text as it is, but for the marks, and each entity in one."""
+    _, model, _ = models(name)
+    count = 0
+    for text, split, scores in itertools.product(TEXTS, (False, True), (False, True)):
+        made = model.render(text, split=split, scores=scores)
+        marks = re.findall("<mark ([^>]*)>(.*?)</mark>", made._repr_html_(), re.DOTALL)
+        for (attributes, inner), entity in zip(
+            marks, model(text, split=split, scores=scores), strict=True
+        ):
+            assert f'data-type="{entity.type}"' in attributes
+            assert ("data-score=" in attributes) == scores
+            assert len(html.unescape(inner)) == len(entity.text)
+            count += 1
+        assert model.types == made.types and str(made) == made._repr_html_()
+    assert count > 50
+    page = str(model.render("<script>Ana</script> & Quito"))
+    assert "<script>" not in page and "&lt;" in page
+    with pytest.raises(ValueError, match="expected a str or bytes"):
+        model.render(None)
 
 
 def test_threads_and_copies(models):

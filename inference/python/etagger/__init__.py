@@ -6,6 +6,7 @@ has learned.
     model("Sumogetti left Vremland.")
     # [TextEntity(type='PER', start=0, end=9, text='Sumogetti', score=0.98), ...]
     for entities in model.pipe(open("texts.txt")): ...    # any iterable, in constant memory
+    model.render("Sumogetti left Vremland.")             # its entities marked, in a notebook
     model.tag(["Sumogetti", "left", "Vremland"])         # ['B-PER', 'O', 'B-LOC']
     model.entities(["Sumogetti", "left", "Vremland"])
     # [Entity(type='PER', start=0, end=1, text='Sumogetti'), ...]
@@ -33,6 +34,8 @@ import warnings
 from array import array
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Sequence
 
+from .render import Rendering
+
 __all__ = [
     "Confident",
     "Entity",
@@ -40,6 +43,7 @@ __all__ = [
     "MissingColumnsWarning",
     "Model",
     "Reading",
+    "Rendering",
     "ScoredEntity",
     "TextEntities",
     "TextEntity",
@@ -390,6 +394,12 @@ class Model:
             TextReading(probability, _text_entities(text, data, flags, found, self._names))
             for probability, found in zip(probabilities, records)
         ]
+
+    def render(self, text: str | bytes, *, split: bool = False, scores: bool = True) -> Rendering:
+        """The text with its entities marked: a notebook shows it, and str() of it is HTML. See
+        __call__ for the arguments. Raises Error.
+        """
+        return Rendering(text, self(text, split=split, scores=scores), self.types)
 
     def _find(
         self, texts: list[str | bytes], datas: list[bytes], flags: int, threads: int

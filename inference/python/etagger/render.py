@@ -1,4 +1,4 @@
-"""Shows a text with its entities marked, as HTML, in a notebook:
+"""A text with its entities marked, as HTML, for a notebook: what model.render(text) returns.
 
     Rendering("Sumogetti left Vremland.", model("Sumogetti left Vremland."), model.types)
 
