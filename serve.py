@@ -9,6 +9,7 @@ SIGHUP opens models again whose files were replaced.
 """
 
 import importlib.util
+import ipaddress
 import math
 import os
 
@@ -143,12 +144,26 @@ def check_flags(args):
         raise UserError(f"--timeout {args.timeout:g}: expected seconds, above 0, a day at most")
     if not 0 <= args.rate_limit < math.inf:
         raise UserError(f"--rate_limit {args.rate_limit}: expected requests a second, or 0")
+    if args.proxy not in ("", "*"):
+        for address in args.proxy.split(","):
+            check_network(address.strip())
     for origin in args.cors:
         scheme, _, rest = origin.partition("://")
         if origin != "*" and (scheme not in ("http", "https") or not rest or "/" in rest):
             raise UserError(
                 f"--cors {origin}: expected an origin such as https://example.org, without a path"
             )
+
+
+def check_network(address):
+    """Raises UserError for what uvicorn would take for a name, which no client has."""
+    try:
+        ipaddress.ip_network(address)
+    except ValueError:
+        raise UserError(
+            f"--proxy {address}: expected addresses such as 10.0.0.1, or networks such as "
+            "10.0.0.0/8, separated by commas"
+        ) from None
 
 
 def token_of(args):

@@ -35,7 +35,7 @@ class Source:
         else:
             import checkpoint
 
-            self.prefix = checkpoint.resolve(path)
+            self.prefix = checkpoint.resolve(path, "the path")
         self.state = self._look(self.descriptor)
 
     def _look(self, descriptor=None):
