@@ -43,8 +43,9 @@ class WithSpacy:
 
     def _read(self, text, split):
         """Of each sentence: its words, their parts of speech or None, their (start, end)."""
-        words, pos, sentences, begin = [], [], [], 0
-        for line in text.split("\n"):
+        words, pos, sentences = [], [], []
+        begin = 1 if text.startswith("\ufeff") else 0  # a byte order mark belongs to no word
+        for line in text[begin:].split("\n"):
             doc = self.pipeline(line)
             parts = doc.sents if split and doc.has_annotation("SENT_START") else [doc]
             for part in parts:
