@@ -117,7 +117,8 @@ def parse_args():
     parser.add_argument(
         "--spacy_model",
         default="",
-        help="a spaCy model's name or path: it splits texts into words and fills the POS column",
+        help="a spaCy model's name or path: it splits texts into words and fills the POS column, "
+        "but for models of characters",
     )
     parser.add_argument(
         "--trust",

@@ -45,8 +45,9 @@ class WithSpacy:
         """Three lists with an entry for each sentence: its words, its part-of-speech tags (or
         None), and the (start, end) of its words in code points.
         """
-        words, pos, sentences, begin = [], [], [], 0
-        for line in text.split("\n"):
+        words, pos, sentences = [], [], []
+        begin = 1 if text.startswith("\ufeff") else 0  # a byte order mark belongs to no word
+        for line in text[begin:].split("\n"):
             doc = self.pipeline(line)
             parts = doc.sents if split and doc.has_annotation("SENT_START") else [doc]
             for part in parts:

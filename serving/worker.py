@@ -69,7 +69,7 @@ def main(options, sources, listener, control, metrics, row, rate):
 def open_model(source, options):
     """The model of a Source. Raises UserError."""
     model = source.open(options.threads, options.trust)
-    if not options.spacy_model:
+    if not options.spacy_model or model.tokenizer == "characters":
         return model
     from serving.spacy_text import WithSpacy
 

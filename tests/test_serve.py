@@ -25,6 +25,7 @@ from uvicorn.server import ServerState
 from serving.columns import Body
 from serving.limits import Limits
 from serving.protocol import Protocol
+from serving.worker import open_model
 from support.commands import ROOT, SMALL, sample, wait_until, write_sample
 from support.served import Server, answer_of, error_of, read_all
 from support.serving import binary, python_package, run_binary, succeed, untrained
@@ -879,9 +880,9 @@ def test_spacy_splits_the_text_where_asked(made, model, bare_zygote, tmp_path):
         bare_zygote, tmp_path, made.path, "--workers", 1, "--spacy_model", "fake", path=[tmp_path]
     )
     try:
-        text = "😀 Anna  left, Vremland .\nOstring won . Norcom lost ."
+        text = "\ufeff😀 Anna  left, Vremland .\nOstring won . Norcom lost ."
         for split, sentences in (
-            ("false", text.split("\n")),
+            ("false", text[1:].split("\n")),
             ("true", ["😀 Anna  left, Vremland .", "Ostring won .", "Norcom lost ."]),
         ):
             right, tokens, begin = [], [], 0
@@ -905,6 +906,14 @@ def test_spacy_splits_the_text_where_asked(made, model, bare_zygote, tmp_path):
         assert refused.status == 400 or json.loads(refused.body)["nbest"] == []
     finally:
         assert server.stop() == 0
+
+
+def test_spacy_splits_no_text_of_characters():
+    """The model has learned characters, and knows no words."""
+    model = types.SimpleNamespace(tokenizer="characters")
+    source = types.SimpleNamespace(open=lambda threads, trust: model)
+    options = types.SimpleNamespace(threads=0, trust=False, spacy_model="none")
+    assert open_model(source, options) is model
 
 
 # ---------------------------------------------------------------- the command
