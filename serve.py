@@ -30,8 +30,16 @@ LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def parse_args():
-    limits = Limits()
     parser = Parser(description=__doc__)
+    add_process_flags(parser)
+    add_client_flags(parser)
+    add_limit_flags(parser)
+    add_model_flags(parser)
+    return parser.parse_args()
+
+
+def add_process_flags(parser):
+    """Adds the models, the address, and the number of processes and threads."""
     parser.add_argument(
         "models",
         nargs="+",
@@ -54,6 +62,10 @@ def parse_args():
         default=0,
         help="threads for one request; 0: one in the engine, one for each core in TensorFlow",
     )
+
+
+def add_client_flags(parser):
+    """Adds who may send requests, and how many."""
     parser.add_argument(
         "--token",
         default="",
@@ -82,6 +94,11 @@ def parse_args():
         help="trust these proxies, separated by commas: the client's address is taken from their "
         "header X-Forwarded-For",
     )
+
+
+def add_limit_flags(parser):
+    """Adds the sizes and times above which a request is refused."""
+    limits = Limits()
     parser.add_argument(
         "--max_bytes",
         type=int,
@@ -114,6 +131,10 @@ def parse_args():
         help="seconds in which a client must send or read 64 KB of a body, and in which requests "
         f"in flight are answered when the server ends (default {limits.timeout:g})",
     )
+
+
+def add_model_flags(parser):
+    """Adds how models read texts, and what they may import."""
     parser.add_argument(
         "--spacy_model",
         default="",
@@ -125,7 +146,6 @@ def parse_args():
         action="store_true",
         help="import the encoder that a checkpoint names as module.function",
     )
-    return parser.parse_args()
 
 
 def check_flags(args):

@@ -131,7 +131,7 @@ class Service:
     def _write(self, job, found):
         self.row.count("texts", len(job.texts))
         self.row.count("characters", sum(map(len, job.texts)))
-        self.row.count("tokens", sum(each.entities.tokens for each in found))
+        self.row.count("tokens", sum(one.entities.tokens for one in found))
         return job.write(job, found)
 
 

@@ -53,7 +53,7 @@ def server(made, bare_zygote, tmp_path_factory):
 
 def test_entities_are_found(model):
     assert (model.tokenizer, model.types[:3]) == ("characters", ["CONT", "EDU", "LOC"])
-    found = [(each.type, each.text) for each in model(TEXT)]
+    found = [(entity.type, entity.text) for entity in model(TEXT)]
     assert ("EDU", "硕士研究生") in found and ("ORG", "上海交通大学") in found
 
 
@@ -63,7 +63,7 @@ def test_both_commands_write_the_same(made, zygote):
     text = (TEXT + "\n" + MIXED).encode()
     python = succeed(zygote.run("inference.py", *given, stdin=text)).out
     engine = succeed(run_binary("etagger", made.path, "--line", *given[-2:], stdin=text)).out
-    ours, theirs = ([json.loads(line) for line in each.splitlines()] for each in (python, engine))
+    ours, theirs = ([json.loads(line) for line in out.splitlines()] for out in (python, engine))
     for line, other in zip(ours, theirs, strict=True):
         for entity, twin in zip(line["entities"], other["entities"], strict=True):
             assert abs(entity.pop("score") - twin.pop("score")) < 1e-3
@@ -97,7 +97,7 @@ def test_the_server_answers(made, model, server):
                 (span["type"], decode(data[size * span["start"] : size * span["end"]]))
                 for span in answer["spans"]
             ]
-            assert parts == [(each.type, each.text) for each in model(text)]
+            assert parts == [(entity.type, entity.text) for entity in model(text)]
     answer = server.post("/tag", made.columns)
     assert answer.body == succeed(run_binary("etagger", made.path, stdin=made.columns)).out
 
@@ -113,4 +113,4 @@ def test_the_page_marks_them(model, server):
             marks = page.eval_on_selector_all(
                 "#marked mark", "all => all.map(each => [each.dataset.type, each.textContent])"
             )
-            assert marks == [[each.type, each.text] for each in model(text)] != []
+            assert marks == [[entity.type, entity.text] for entity in model(text)] != []

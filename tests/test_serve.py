@@ -866,7 +866,7 @@ class Pipeline:
     meta = {"lang": "xx", "name": "fake"}
 
     def __call__(self, text):
-        return Doc(Token(each.start(), each[0]) for each in re.finditer(r"\\S+|\\s+", text))
+        return Doc(Token(match.start(), match[0]) for match in re.finditer(r"\\S+|\\s+", text))
 
 
 def load(name):
