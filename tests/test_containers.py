@@ -206,9 +206,11 @@ def repository(tmp_path):
 
 @pytest.mark.parametrize("channel, image", PLACES)
 def test_make_builds_each_image(channel, image):
-    done = run("make", "-n", f"build_docker_{channel}_build_{image}")
+    done = run("make", "--no-print-directory", "-n", f"build_docker_{channel}_build_{image}")
     assert done.stdout == f"sh docker/build.sh {channel} {image}\n", done.stderr
-    both = run("make", "-n", f"build_docker_{channel}_build").stdout.splitlines()
+    both = run(
+        "make", "--no-print-directory", "-n", f"build_docker_{channel}_build"
+    ).stdout.splitlines()
     assert both == [f"sh docker/build.sh {channel} {image}" for image in IMAGES]
 
 
