@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -20,10 +21,10 @@ namespace {
 constexpr int kPatience = 50;  // milliseconds between two looks at a Stop
 
 // The name of the TemporaryFile that is not finished, for remove_unfinished(). Mutable and global,
-// because a signal handler reaches nothing else. The flag is set last and taken away first, so that
-// a handler never sees half of a name.
+// because a signal handler reaches nothing else. is_unfinished is set last, so that a handler never
+// sees half of a name; while is_made is set, the file may be there and its name not yet.
 char unfinished[PATH_MAX];
-volatile sig_atomic_t is_unfinished = 0;
+std::atomic<bool> is_unfinished{false}, is_made{false};
 bool notes_unfinished = false;
 
 // No signal is handled in this thread while it lives.
@@ -154,6 +155,8 @@ void note_unfinished() {
 }
 
 void remove_unfinished() {
+  // Another thread makes the file, since the one that does handles no signal meanwhile.
+  while (is_made) poll(nullptr, 0, 1);
   if (is_unfinished) unlink(unfinished);
 }
 
@@ -164,19 +167,22 @@ TemporaryFile::TemporaryFile(const std::string& path) : path_(path) {
   }
   beside_ = path_ + ".XXXXXX";
   NoSignals none;
+  is_made = true;
   int file = mkstemp(beside_.data());
-  if (file < 0)
-    throw Error(path + ": cannot be written (" + std::strerror(errno) + "); check the path");
-  close(file);
-  if (notes_unfinished && beside_.size() < sizeof unfinished) {
+  const int reason = errno;
+  if (file >= 0 && notes_unfinished && beside_.size() < sizeof unfinished) {
     std::strcpy(unfinished, beside_.c_str());
-    is_unfinished = 1;
+    is_unfinished = true;
   }
+  is_made = false;
+  if (file < 0)
+    throw Error(path + ": cannot be written (" + std::strerror(reason) + "); check the path");
+  close(file);
 }
 
 TemporaryFile::~TemporaryFile() {
   if (!beside_.empty()) unlink(beside_.c_str());
-  if (notes_unfinished) is_unfinished = 0;
+  if (notes_unfinished) is_unfinished = false;
 }
 
 void TemporaryFile::rename() {
