@@ -11,6 +11,7 @@ import schemes
 from cli import UserError
 from features.sentences import sentence_spans
 from features.tokenizer import token_spans
+from tagging.output import entities_of
 
 UNITS = ("codepoints", "utf16", "bytes")  # of offsets
 MOST_CHARACTERS = 1 << 20  # a batch ends with the text that reaches this number
@@ -157,9 +158,7 @@ def _answers(tagger, texts, parts, scores):
     """The entities of each sentence of all texts, in order. parts: the sentences of each text."""
     sentences = [_sentence(text, spans) for text, part in zip(texts, parts) for spans in part]
     tagger.warn_of_missing(sentences)
-    if scores:
-        return [found.entities for found in tagger.confident(sentences)]
-    return tagger.entities(sentences)
+    return entities_of(tagger, sentences, scores)
 
 
 def nbest(tagger, text, count, offsets):

@@ -22,9 +22,9 @@ constexpr int kPatience = 50;  // milliseconds between two looks at a Stop
 
 // The name of the TemporaryFile that is not finished, for remove_unfinished(). Mutable and global,
 // because a signal handler reaches nothing else. is_unfinished is set last, so that a handler never
-// sees half of a name; while is_made is set, the file may be there and its name not yet.
+// sees half of a name; while is_being_made is set, the file may be there and its name not yet.
 char unfinished[PATH_MAX];
-std::atomic<bool> is_unfinished{false}, is_made{false};
+std::atomic<bool> is_unfinished{false}, is_being_made{false};
 bool notes_unfinished = false;
 
 // No signal is handled in this thread while it lives.
@@ -156,7 +156,7 @@ void note_unfinished() {
 
 void remove_unfinished() {
   // Another thread makes the file, since the one that does handles no signal meanwhile.
-  while (is_made) poll(nullptr, 0, 1);
+  while (is_being_made) poll(nullptr, 0, 1);
   if (is_unfinished) unlink(unfinished);
 }
 
@@ -167,14 +167,14 @@ TemporaryFile::TemporaryFile(const std::string& path) : path_(path) {
   }
   beside_ = path_ + ".XXXXXX";
   NoSignals none;
-  is_made = true;
+  is_being_made = true;
   int file = mkstemp(beside_.data());
   const int reason = errno;
   if (file >= 0 && notes_unfinished && beside_.size() < sizeof unfinished) {
     std::strcpy(unfinished, beside_.c_str());
     is_unfinished = true;
   }
-  is_made = false;
+  is_being_made = false;
   if (file < 0)
     throw Error(path + ": cannot be written (" + std::strerror(reason) + "); check the path");
   close(file);
