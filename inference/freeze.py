@@ -10,7 +10,7 @@ import os
 
 import _top
 from cli import Parser, UserError, atomic_write, run_command, suggest
-from graph_files import CONFIG, add_trust, default_path, load_exported
+from graph_files import CONFIG, add_graph_trust_flag, default_path, load_exported
 
 LARGEST = 2**31 - 1 - 2**20  # bytes of a protobuf, and some room for the graph itself
 
@@ -82,7 +82,7 @@ def parse_args():
         default="ner_frozen.pb",
         help="file to write in --model_dir (default ner_frozen.pb)",
     )
-    add_trust(parser)
+    add_graph_trust_flag(parser)
     return parser.parse_args()
 
 

@@ -23,7 +23,7 @@ def default_path(path):
     return os.path.normpath(os.path.join("inference", path)) if at_the_top else path
 
 
-def add_trust(parser):
+def add_graph_trust_flag(parser):
     """Adds --trust: see load_exported and load_frozen."""
     parser.add_argument(
         "--trust",

@@ -13,7 +13,7 @@ from cli import Parser, UserError, check_readable, run_command
 from features.tokens import FEATURES
 from features.vocabulary import EmbVec
 from files.structured import load_json
-from graph_files import CONFIG, add_trust, load_exported, load_frozen, reason
+from graph_files import CONFIG, add_graph_trust_flag, load_exported, load_frozen, reason
 from settings import graph_settings
 from tagging import command
 from tagging.tagger import WORDS_KEPT, Tagger
@@ -117,7 +117,7 @@ def parse_args():
     parser.add_argument(
         "--restore", default="", help="an exported, unfrozen graph: export.py's --export"
     )
-    add_trust(parser)
+    add_graph_trust_flag(parser)
     args = command.choose_input(parser.parse_args())
     if bool(args.frozen_path) == bool(args.restore):
         raise UserError("expected one of --frozen_path and --restore")

@@ -5,7 +5,7 @@ inference/cc/build/inference_iris prints the same.
 
 import _top
 from cli import Parser, run_command
-from graph_files import add_trust, default_path, load_frozen, run_once
+from graph_files import add_graph_trust_flag, default_path, load_frozen, run_once
 
 SPECIES = ("setosa", "versicolor", "virginica")
 # Centimetres: sepal length, sepal width, petal length, petal width.
@@ -19,7 +19,7 @@ def main():
         default=default_path("exported/iris_frozen.pb"),
         help="the frozen graph (default %(default)s)",
     )
-    add_trust(parser)
+    add_graph_trust_flag(parser)
     args = parser.parse_args()
     session = load_frozen(args.graph, trust=args.trust)
     rows = run_once(session, args.graph, "logits", {"features": FLOWERS}, (3, len(SPECIES)))

@@ -5,7 +5,7 @@ inference/cc/build/inference_sample prints the same.
 
 import _top
 from cli import Parser, run_command
-from graph_files import add_trust, default_path, load_frozen, run_once
+from graph_files import add_graph_trust_flag, default_path, load_frozen, run_once
 
 
 def main():
@@ -15,7 +15,7 @@ def main():
         default=default_path("exported/sample_frozen.pb"),
         help="the frozen graph (default %(default)s)",
     )
-    add_trust(parser)
+    add_graph_trust_flag(parser)
     args = parser.parse_args()
     xs = [-2.0, -1.0, 0.0, 1.0, 2.0]
     session = load_frozen(args.graph, trust=args.trust)
